@@ -1,0 +1,73 @@
+/**
+ * The provisioning record beside a factory image, outside the digested slot: the first trust root in full, a first
+ * head, and which release the image is. The factory adds the device id.
+ */
+import { decode, encode } from './cbor.ts';
+import type { Head } from './head.ts';
+import { CLASS_BYTES } from './index-entry.ts';
+import { HASH_BYTES } from './merkle.ts';
+import { ID_BYTES } from './rollout.ts';
+import { asArray, asBytes, asText, asUint, optional } from './shape.ts';
+import { type ImageId, VERSION_CHARS_MAX } from './suit.ts';
+
+export const PROVISION_VERSION = 1;
+
+export interface Provision {
+  trustRoot: Uint8Array;
+  head: Head;
+  vendorId: Uint8Array;
+  classId: Uint8Array;
+  /** The release that the factory image is. */
+  manifestDigest: Uint8Array;
+  releaseLeaf: Uint8Array;
+  sequence: number;
+  image: ImageId;
+  version: string;
+  brokerId: string;
+  deviceId?: Uint8Array;
+}
+
+export function encodeProvision(p: Provision): Uint8Array {
+  const h = p.head;
+  return encode([
+    PROVISION_VERSION,
+    p.trustRoot,
+    [h.origin, h.size, h.root, h.indexRoot, h.time, h.rootVersion],
+    p.vendorId,
+    p.classId,
+    [p.manifestDigest, p.releaseLeaf, p.sequence, p.image.digest, p.image.bytes, p.version],
+    p.brokerId,
+    p.deviceId ?? null,
+  ]);
+}
+
+/** @throws Refusal MALFORMED */
+export function readProvision(bytes: Uint8Array): Provision {
+  const [, trustRoot, head, vendorId, classId, release, brokerId, deviceId] = asArray(
+    decode(bytes),
+    'provisioning record',
+    8,
+  );
+  const [origin, size, root, indexRoot, time, rootVersion] = asArray(head, 'head', 6);
+  const [manifestDigest, releaseLeaf, sequence, digest, imageBytes, version] = asArray(release, 'release', 6);
+  return {
+    trustRoot: asBytes(trustRoot, 'trust root'),
+    head: {
+      origin: asText(origin, 'origin'),
+      size: asUint(size, 'tree size'),
+      root: asBytes(root, 'root', HASH_BYTES),
+      indexRoot: asBytes(indexRoot, 'index root', HASH_BYTES),
+      time: asUint(time, 'time'),
+      rootVersion: asUint(rootVersion, 'trust root version'),
+    },
+    vendorId: asBytes(vendorId, 'vendor id', 16),
+    classId: asBytes(classId, 'class id', CLASS_BYTES),
+    manifestDigest: asBytes(manifestDigest, 'manifest digest', HASH_BYTES),
+    releaseLeaf: asBytes(releaseLeaf, 'release leaf', HASH_BYTES),
+    sequence: asUint(sequence, 'sequence'),
+    image: { digest: asBytes(digest, 'image digest', HASH_BYTES), bytes: asUint(imageBytes, 'image size', 0xffffffff) },
+    version: asText(version, 'version', VERSION_CHARS_MAX),
+    brokerId: asText(brokerId, 'broker id'),
+    deviceId: optional(deviceId, (value) => asBytes(value, 'device id', ID_BYTES)),
+  };
+}
