@@ -1,0 +1,127 @@
+/** What the contract's queries answer: plain JSON, byte strings as lower-case hex, times in seconds since the epoch. */
+import type { MemoryClass } from '@countersign/device-sdk/format';
+import type { PersonRole } from './args.ts';
+
+export interface ProductView {
+  classId: string;
+  vendorId: string;
+  vendorDomain: string;
+  name: string;
+  memoryClass: MemoryClass;
+  frameBytes: number;
+  slotBytes: number;
+  imageBase: number;
+  /** Leaf hash of the latest confirmed release; 64 zeros for none. */
+  head: string;
+  /** Sequence of the latest confirmed release; 0 for none. */
+  sequence: number;
+  /** Leaf hash of the entry that last changed this object. */
+  previous: string;
+}
+
+export type ReleaseState = 'uploaded' | 'approved' | 'confirmed' | 'rejected';
+
+export interface ReleaseView {
+  /** Leaf hash of block 1: names the release everywhere. */
+  releaseLeaf: string;
+  classId: string;
+  product: string;
+  sequence: number;
+  version: string;
+  /** mandatory or optional; log or not; reboot or not; downgrade or not. */
+  policy: { mandatory: boolean; log: boolean; reboot: boolean; downgrade: boolean };
+  manifestDigest: string;
+  imageDigest: string;
+  imageBytes: number;
+  fileName: string;
+  contentId: string;
+  previousLeaf: string;
+  branches: { baseDigest: string | null; baseBytes: number | null; payloadBytes: number; chainHead: string }[];
+  state: ReleaseState;
+  /** Name of the person who uploaded. */
+  deployer: string;
+  approvals: string[];
+  rejectedBy: string | null;
+  /** Index of block 1's own leaf once confirmed. */
+  leafIndex: number | null;
+  uploadedAt: number;
+  confirmedAt: number | null;
+  previous: string;
+}
+
+export interface PersonView {
+  name: string;
+  roles: PersonRole[];
+  /** Thumbprint of the key (RFC 9679). */
+  thumbprint: string;
+  publicKey: string;
+  state: 'proposed' | 'active' | 'revoked';
+  previous: string;
+}
+
+export interface DeviceView {
+  deviceId: string;
+  classId: string;
+  publicKey: string;
+  alg: number;
+  state: 'enrolled' | 'revoked';
+  epoch: number;
+  /** Of the last report; 0 for none. */
+  counter: number;
+  lastReport: string | null;
+  /** From the last report. */
+  outcome: 'trial' | 'updated' | 'reverted' | 'refused' | null;
+  code: string | null;
+  manifestDigest: string | null;
+  slotDigest: string | null;
+  rolloutId: string | null;
+  reportedAt: number | null;
+  previous: string;
+}
+
+export interface RolloutView {
+  rolloutId: string;
+  classId: string;
+  releaseLeaf: string;
+  sequence: number;
+  rolloutSequence: number;
+  state: 'planned' | 'open' | 'paused' | 'aborted';
+  /** What a person has asked for and no rollout statement has carried out yet. */
+  pending: 'open' | 'pause' | 'resume' | 'abort' | 'advance' | null;
+  wave: number;
+  waves: {
+    cohorts: ({ threshold: number } | { root: string })[];
+    failurePercentMax: number;
+    reportedPercentMin: number;
+    devices: number;
+  }[];
+  window: { start: number; end: number | null } | null;
+  jitterSeconds: number;
+  attemptsMax: number;
+  block2Digest: string | null;
+  /** SHA-256 of the current rollout statement. */
+  rolloutDigest: string | null;
+  statementLeaf: string | null;
+  openedBy: string;
+  previous: string;
+}
+
+export interface HistoryItem {
+  leafHash: string;
+  leafIndex: number;
+  time: number;
+  action: string;
+  /** Person name, `service`, `command`, or a device id. */
+  signer: string;
+  value: unknown;
+}
+
+export interface TotalsView {
+  rolloutId: string;
+  /** Devices by the outcome of their newest report on this rollout. */
+  trial: number;
+  updated: number;
+  reverted: number;
+  refused: number;
+  codes: Record<string, number>;
+}
