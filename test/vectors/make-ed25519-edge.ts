@@ -125,7 +125,7 @@ function keysThatAreNoKeys(): EdgeVector[] {
   ];
 }
 
-/** R of small order: s = ha makes sB - hA the neutral element, whose one canonical encoding is accepted. */
+/** R of small order: s = ha makes sB - hA the neutral element, and for R neutral too the equation holds. */
 function smallOrderR(): EdgeVector[] {
   return torsion.flatMap((point) => {
     const order = orderOf(point);
@@ -133,12 +133,12 @@ function smallOrderR(): EdgeVector[] {
     return [canonical, ...otherEncodings(point)].map((r) => {
       const message = text('R of small order');
       const s = Point.Fn.create(challenge(r, A.toBytes(), message) * secret);
-      const neutral = order === 1 && r === canonical;
+      const holds = order === 1 && r === canonical;
       return {
         id: `r-small-order-${hex(r).slice(0, 4)}-${hex(r).slice(-2)}`,
-        why: neutral ? 'R is the neutral element: the equation holds' : `R has order ${order}, or is not canonical`,
+        why: holds ? 'R is neutral and the equation holds: Node 20 and 24 differ here' : `R has order ${order}`,
         ...vector(A.toBytes(), message, r, s),
-        ...(neutral ? ACCEPTED : SPLIT),
+        ...SPLIT,
       };
     });
   });
@@ -171,19 +171,35 @@ function mixedOrderKeys(): EdgeVector[] {
       { id: 'unlucky', why: 'hT is not neutral', r, holds: (ht: EdPoint) => !ht.is0() },
       { id: 'both', why: 'R = rB + T and -hT = T', r: rTorsioned, holds: (ht: EdPoint) => ht.negate().equals(part) },
     ];
-    return rows.map((row) => {
+    const made = rows.map((row) => {
       const message = search((m) => row.holds(times(part, challenge(row.r, key, m))));
       const s = Point.Fn.create(nonce + challenge(row.r, key, message) * secret);
-      return {
-        id: `key-mixed-order-${i + 1}-${row.id}`,
-        why: `the key is aB + T with T of order ${order}; ${row.why}`,
-        ...vector(key, message, row.r, s),
-        verifies: row.id !== 'unlucky',
-        enrols: false,
-        cofactored: true,
-      };
+      return { ...row, ...vector(key, message, row.r, s), verifies: row.id !== 'unlucky' };
     });
+    return [...made, mixedWithSmallR(key, part)].map(({ id, why, message, signature, verifies }) => ({
+      id: `key-mixed-order-${i + 1}-${id}`,
+      why: `the key is aB + T with T of order ${order}; ${why}`,
+      key: hex(key),
+      message,
+      signature,
+      verifies,
+      enrols: false,
+      cofactored: true,
+    }));
   });
+}
+
+/** Key and R both off the prime-order subgroup, R of small order: the plain equation holds, and we refuse it. */
+function mixedWithSmallR(key: Uint8Array, part: EdPoint) {
+  const r = part.toBytes();
+  const message = search((m) =>
+    times(part, challenge(r, key, m))
+      .negate()
+      .equals(part),
+  );
+  const s = Point.Fn.create(challenge(r, key, message) * secret);
+  const why = 'R = T, s = ha and -hT = T: the equation holds with R of small order';
+  return { id: 'small-r', why, ...vector(key, message, r, s), verifies: false };
 }
 
 function signed(key: EdPoint, message: Uint8Array, r: bigint): Pick<EdgeVector, 'key' | 'message' | 'signature'> {

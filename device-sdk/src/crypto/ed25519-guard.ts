@@ -3,8 +3,11 @@ import { decodePoint, isTorsionFree } from './ed25519-point.ts';
 
 /**
  * The part of verification that no backend is trusted with, at the price of comparing a few bytes:
- * lengths, s < L, a canonical key, a key that is not of small order. R needs no check of its own, because the
- * equation compares its bytes with a canonical encoding (RFC 8032 section 5.1.7; FORMAT, rule Ed25519).
+ * lengths, s < L, a canonical key, neither key nor R of small order (RFC 8032 section 5.1.7; FORMAT, rule Ed25519).
+ * Whether R is canonical needs no check: the equation compares its bytes with a canonical encoding.
+ *
+ * An honest signer never makes R of small order, but a dishonest one can make it the neutral element and satisfy the
+ * equation. Node 20 and 22 then say true, Node 24 and 26 say false (nodejs/node pull request 64026), so we say false.
  *
  * A key of mixed order passes here, since finding it costs more than the signature. All backends compute the same
  * equation for it, so they still agree; {@link checkEd25519Key} refuses it where keys are enrolled.
@@ -15,7 +18,8 @@ export function ed25519Plausible(publicKey: Uint8Array, signature: Uint8Array): 
     signature.length === 64 &&
     isBelow(signature.subarray(32), ORDER) &&
     isCanonical(publicKey) &&
-    !isSmallOrder(publicKey)
+    !isSmallOrder(publicKey) &&
+    !isSmallOrder(signature.subarray(0, 32))
   );
 }
 
@@ -53,13 +57,13 @@ function isCanonical(key: Uint8Array): boolean {
   return isBelow(withoutSign(key), PRIME);
 }
 
-function isSmallOrder(key: Uint8Array): boolean {
-  const y = withoutSign(key);
+function isSmallOrder(point: Uint8Array): boolean {
+  const y = withoutSign(point);
   return SMALL_ORDER_Y.some((small) => small.every((byte, i) => byte === y[i]));
 }
 
-function withoutSign(key: Uint8Array): Uint8Array {
-  const y = new Uint8Array(key); // a true copy: `slice` of a Node Buffer would share the caller's bytes
+function withoutSign(point: Uint8Array): Uint8Array {
+  const y = new Uint8Array(point); // a true copy: `slice` of a Node Buffer would share the caller's bytes
   y[31]! &= 0x7f;
   return y;
 }

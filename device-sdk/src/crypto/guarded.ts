@@ -19,7 +19,7 @@ export interface Backend {
 
 /**
  * Puts the same guards around any backend. Backends differ in what they accept beyond the equation (s >= L,
- * small-order keys, a second encoding of a point), so none of them decides that: two honest verifiers must not differ.
+ * points of small order, a second encoding of a point), so none of them decides that: two honest verifiers must not differ.
  */
 export function guardedVerifier(backend: Backend): Verifier {
   const slots = new Map<number, Slot>();
