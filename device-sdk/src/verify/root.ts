@@ -1,0 +1,79 @@
+/** Trust roots: the first one a device is born with, and each next one on the thresholds of both. */
+import { demand, Refusal } from '../errors.ts';
+import { equal, hex } from '../format/bytes.ts';
+import { kidOf, type PublicKey } from '../format/cose.ts';
+import type { Sha256 } from '../format/merkle.ts';
+import { findKey, type Role, readSignedRoot, revokedFrom, type SignedRoot, type TrustRoot } from '../format/root.ts';
+import { checkStatement } from '../format/statement.ts';
+import type { Verifier } from '../ports.ts';
+
+/**
+ * Reads a root that signs itself: the factory's, or one given from outside to an auditor.
+ * @throws Refusal MALFORMED, TOO_LARGE, BAD_ROOT, BAD_KEY
+ */
+export function openRoot(verifier: Verifier, bytes: Uint8Array): SignedRoot {
+  const signed = readSignedRoot(verifier.sha256, bytes);
+  checkKeys(verifier, signed.root);
+  checkThreshold(verifier, signed, signed.root);
+  return signed;
+}
+
+/**
+ * Accepts version N+1 on the thresholds of N and of N+1, strictly in order. Nothing is stored here: a root that fails
+ * any check leaves no trace, so a half-done rotation cannot stick.
+ * @throws Refusal MALFORMED, TOO_LARGE, BAD_ROOT, BAD_KEY
+ */
+export function nextRoot(verifier: Verifier, current: TrustRoot, bytes: Uint8Array): SignedRoot {
+  const next = readSignedRoot(verifier.sha256, bytes);
+  const { version, origin } = next.root;
+  demand(version === current.version + 1, 'BAD_ROOT', `expected trust root ${current.version + 1}, got ${version}`);
+  demand(origin === current.origin, 'BAD_ROOT', `trust root of ${origin}, expected ${current.origin}`);
+  checkKeys(verifier, next.root);
+  checkThreshold(verifier, next, current);
+  checkThreshold(verifier, next, next.root);
+  return next;
+}
+
+/** Key checks are expensive and happen once, here, where keys enter. */
+function checkKeys(verifier: Verifier, root: TrustRoot): void {
+  for (const role of Object.values(root.roles)) for (const key of role.keys) verifier.checkKey(key.alg, key.bytes);
+}
+
+function checkThreshold(verifier: Verifier, signed: SignedRoot, by: TrustRoot): void {
+  const { threshold, keys } = by.roles.root;
+  // Distinct keys are counted, not signatures: one key that signs twice counts once.
+  const signers = keys.filter((key) => signed.signatures.some((statement) => isSignedBy(statement, key)));
+  demand(signers.length >= threshold, 'BAD_ROOT', `${signers.length} of ${threshold} root keys signed`);
+
+  function isSignedBy(statement: SignedRoot['signatures'][number], key: PublicKey): boolean {
+    if (!equal(statement.kid, kidOf(verifier.sha256, key))) return false;
+    try {
+      checkStatement(verifier, statement, key);
+      return true;
+    } catch (error) {
+      if (error instanceof Refusal) return false;
+      throw error;
+    }
+  }
+}
+
+/**
+ * The key a slot demands: accepted for `role` in the root, of an accepted algorithm, and not revoked.
+ * @param logSize where the work stands in the log; undefined where its place is unknown, so any revocation voids it
+ * @throws Refusal UNKNOWN_KEY, WRONG_ROLE, REVOKED, UNSUPPORTED
+ */
+export function keyFor(sha256: Sha256, root: TrustRoot, role: Role, kid: Uint8Array, logSize?: number): PublicKey {
+  const key = findKey(sha256, root, role, kid);
+  if (!key) throw unknownKey(sha256, root, role, kid);
+  demand(root.algorithms.includes(key.alg), 'UNSUPPORTED', `algorithm ${key.alg} is not accepted by the trust root`);
+  const voidFrom = revokedFrom(sha256, root, key);
+  const valid = voidFrom === undefined || (logSize !== undefined && logSize < voidFrom);
+  demand(valid, 'REVOKED', `${role} key ${hex(kid)} is revoked from log size ${voidFrom}`);
+  return key;
+}
+
+function unknownKey(sha256: Sha256, root: TrustRoot, role: Role, kid: Uint8Array): Refusal {
+  const other = (Object.keys(root.roles) as Role[]).find((name) => name !== role && findKey(sha256, root, name, kid));
+  if (other) return new Refusal('WRONG_ROLE', `key ${hex(kid)} is a ${other} key, a ${role} key is demanded`);
+  return new Refusal('UNKNOWN_KEY', `no ${role} key ${hex(kid)} in trust root ${root.version}`);
+}
