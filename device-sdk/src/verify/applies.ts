@@ -4,7 +4,7 @@ import { equal } from '../format/bytes.ts';
 import { ABORTED, OPEN } from '../format/index-entry.ts';
 import { isInCohort, type Membership, type Rollout } from '../format/rollout.ts';
 import { floorOf, type TrustRoot } from '../format/root.ts';
-import { type Branch, type ImageId, type Manifest, MEMORY_CLASSES, type MemoryClass } from '../format/suit.ts';
+import { type Branch, type ImageId, type Manifest, MEMORY_CLASSES } from '../format/suit.ts';
 import type { Verifier } from '../ports.ts';
 import type { DeviceFacts, Proven, Resources, Running } from './types.ts';
 

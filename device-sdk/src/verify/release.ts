@@ -16,14 +16,7 @@ import type { TrustRoot } from '../format/root.ts';
 import { readStatement } from '../format/statement.ts';
 import { type Manifest, readManifest } from '../format/suit.ts';
 import type { Verifier } from '../ports.ts';
-import {
-  checkApplicability,
-  checkRollout,
-  type DeviceFacts,
-  isRunning,
-  type Resources,
-  selectBranch,
-} from './applies.ts';
+import { checkApplicability, checkRollout, isRunning, selectBranch } from './applies.ts';
 import { checkReleaseChain, entriesNeeded } from './chain.ts';
 import { checkFreshness } from './fresh.ts';
 import { checkGrowth, checkQuorum, checkSuccession, verifyReceipt } from './head.ts';
