@@ -7,7 +7,7 @@ import { decode, encode, type Value } from './cbor.ts';
 import { KID_BYTES, SIGNATURE_BYTES } from './cose.ts';
 import { ENVELOPE_BYTES_MAX } from './envelope.ts';
 import { type Cosignature, readPath } from './head.ts';
-import { asArray, asBytes, asInt, asUint } from './shape.ts';
+import { asArray, asBytes, asInt, asUint, shown } from './shape.ts';
 
 export const ANNOUNCEMENT_VERSION = 1;
 export const COSIGNATURES_MAX = 16;
@@ -46,7 +46,7 @@ export function encodeAnnouncement(a: Announcement): Uint8Array {
 export function readAnnouncement(bytes: Uint8Array): Announcement {
   demand(bytes.length <= ANNOUNCEMENT_BYTES_MAX, 'TOO_LARGE', `the announcement has ${bytes.length} bytes`);
   const [version, envelope, receipt, cosignatures, proof, rollout] = asArray(decode(bytes), 'announcement', 6);
-  demand(version === ANNOUNCEMENT_VERSION, 'UNSUPPORTED', `announcement version ${String(version)}`);
+  demand(version === ANNOUNCEMENT_VERSION, 'UNSUPPORTED', `announcement version ${shown(version)}`);
   const [floor, index, size, path] = asArray(proof, 'index proof', 4);
   return {
     envelope: asBytes(envelope, 'envelope'),

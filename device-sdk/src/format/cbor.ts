@@ -4,7 +4,7 @@
  * decodes also re-encodes to the same bytes, so a digest over the bytes is a digest over the meaning.
  */
 import { demand, Refusal } from '../errors.ts';
-import { compare } from './bytes.ts';
+import { compare, hex } from './bytes.ts';
 import { fromUtf8, utf8 } from './utf8.ts';
 
 export class Tagged {
@@ -23,9 +23,14 @@ export type CborMap = Map<number | string, Value>;
 /** Nesting beyond this is an attack on the stack; our deepest structure has 7 levels inside one byte string. */
 export const DEPTH_MAX = 16;
 
+/** Leniency and limits for `inspect`, which reads envelopes that others wrote. A device uses none of them. */
 export interface DecodeOptions {
-  /** Accept unsorted map keys. Only `inspect` does, for envelopes that others wrote. */
+  /** Accept unsorted map keys. */
   unsorted?: boolean;
+  /** Accept arrays as map keys, as SUIT texts have them; such a key becomes a text like `[h'00',1]`. */
+  arrayKeys?: boolean;
+  /** Refuse more items than this: an item of one byte costs dozens of bytes of memory once it is decoded. */
+  itemsMax?: number;
 }
 
 /** Encodes deterministically. Map keys are sorted here, so the caller's order does not matter. */
@@ -110,10 +115,10 @@ export function encode(value: Value): Uint8Array {
 
 /**
  * Decodes exactly one item that fills `bytes`. Byte strings are copies, so a caller's buffer may change afterwards.
- * @throws Refusal MALFORMED
+ * @throws Refusal MALFORMED; TOO_LARGE for more than `itemsMax` items
  */
 export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Value {
-  const reader = new Reader(bytes, options.unsorted === true);
+  const reader = new Reader(bytes, options);
   const value = reader.item(0);
   demand(reader.at === bytes.length, 'MALFORMED', `${bytes.length - reader.at} bytes follow the CBOR item`);
   return value;
@@ -122,15 +127,18 @@ export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Value {
 class Reader {
   at = 0;
   readonly #bytes: Uint8Array;
-  readonly #unsorted: boolean;
+  readonly #options: DecodeOptions;
+  #itemsLeft: number;
 
-  constructor(bytes: Uint8Array, unsorted: boolean) {
+  constructor(bytes: Uint8Array, options: DecodeOptions) {
     this.#bytes = bytes;
-    this.#unsorted = unsorted;
+    this.#options = options;
+    this.#itemsLeft = options.itemsMax ?? Number.POSITIVE_INFINITY;
   }
 
   item(depth: number): Value {
     demand(depth < DEPTH_MAX, 'MALFORMED', `CBOR is nested deeper than ${DEPTH_MAX}`);
+    demand(this.#itemsLeft-- > 0, 'TOO_LARGE', `more than ${this.#options.itemsMax} CBOR items`);
     const first = this.#byte();
     const major = first >> 5;
     if (major === 7) return this.#simple(first & 31);
@@ -161,10 +169,9 @@ class Reader {
     let previous: Uint8Array | undefined;
     for (let i = 0; i < count; i++) {
       const start = this.at;
-      const key = this.item(depth + 1);
-      demand(typeof key === 'number' || typeof key === 'string', 'MALFORMED', 'a map key is neither integer nor text');
+      const key = this.#key(depth + 1);
       const encoded = this.#bytes.subarray(start, this.at);
-      if (previous && !this.#unsorted) {
+      if (previous && !this.#options.unsorted) {
         demand(compare(previous, encoded) < 0, 'MALFORMED', 'map keys are unsorted or double');
       }
       demand(!map.has(key), 'MALFORMED', 'a map key stands twice');
@@ -172,6 +179,13 @@ class Reader {
       map.set(key, this.item(depth + 1));
     }
     return map;
+  }
+
+  #key(depth: number): number | string {
+    const key = this.item(depth);
+    if (this.#options.arrayKeys && Array.isArray(key)) return arrayKey(key);
+    demand(typeof key === 'number' || typeof key === 'string', 'MALFORMED', 'a map key is neither integer nor text');
+    return key;
   }
 
   #simple(info: number): Value {
@@ -206,4 +220,13 @@ class Reader {
     this.at += count;
     return this.#bytes.subarray(this.at - count, this.at);
   }
+}
+
+/** Diagnostic notation (RFC 8949 section 8) of an array of byte strings and integers. */
+function arrayKey(key: Value[]): string {
+  const parts = key.map((item) => {
+    demand(item instanceof Uint8Array || typeof item === 'number', 'MALFORMED', 'a map key is of an unknown kind');
+    return item instanceof Uint8Array ? `h'${hex(item)}'` : String(item);
+  });
+  return `[${parts.join(',')}]`;
 }

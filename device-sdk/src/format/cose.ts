@@ -3,7 +3,7 @@ import { demand, Refusal } from '../errors.ts';
 import { concat } from './bytes.ts';
 import { type CborMap, decode, encode, Tagged, type Value } from './cbor.ts';
 import type { Sha256 } from './merkle.ts';
-import { asArray, asBytes, asInt, asMap, asTagged } from './shape.ts';
+import { asArray, asBytes, asInt, asMap, asTagged, shownKeys } from './shape.ts';
 
 /** Ed25519, fully specified (RFC 9864). */
 export const ALG_ED25519 = -19;
@@ -143,9 +143,8 @@ export function publicKeyOf(signer: Signer): PublicKey {
 
 /** alg and kid of a protected header that must hold exactly `labels`. @throws Refusal MALFORMED */
 export function readSigned(s: Sign1, labels: readonly number[], what: string): { alg: number; kid: Uint8Array } {
-  const keys = [...s.protected.keys()];
-  const exact = keys.length === labels.length && labels.every((label) => s.protected.has(label));
-  demand(exact, 'MALFORMED', `${what}: protected header has [${keys.join(' ')}], expected [${labels.join(' ')}]`);
+  const exact = s.protected.size === labels.length && labels.every((label) => s.protected.has(label));
+  demand(exact, 'MALFORMED', `${what}: protected header has ${shownKeys(s.protected)}, expected [${labels.join(' ')}]`);
   demand(s.signature.length === SIGNATURE_BYTES, 'MALFORMED', `${what}: signature has ${s.signature.length} bytes`);
   return {
     alg: asInt(s.protected.get(HEADER_ALG), 'alg'),

@@ -32,6 +32,11 @@ export const VDS_RFC9162 = 1;
 const VDP_INCLUSION = -1;
 const LABELS = [HEADER_ALG, HEADER_KID, HEADER_TYP, HEADER_VDS, HEADER_HEAD];
 
+/** Protected tuple with an origin of 64 characters, and one signature. */
+export const HEAD_BYTES_MAX = 512;
+/** A head and a path of {@link PATH_MAX} hashes. */
+export const RECEIPT_BYTES_MAX = HEAD_BYTES_MAX + 2048;
+
 /** What a head asserts; all of it under the signature, together with the Merkle root. */
 export interface HeadFields {
   origin: string;
@@ -84,15 +89,17 @@ export function headProtected(fields: HeadFields, alg: number, kid: Uint8Array):
   ]);
 }
 
-/** The bare head, without a path. @throws Refusal MALFORMED, WRONG_TYPE */
+/** The bare head, without a path. @throws Refusal MALFORMED, TOO_LARGE, WRONG_TYPE */
 export function readHead(bytes: Uint8Array): SignedHead {
+  demand(bytes.length <= HEAD_BYTES_MAX, 'TOO_LARGE', `the head has ${bytes.length} bytes`);
   const signed = readSignedHead(readSign1(decode(bytes)));
   demand(signed.sign1.unprotected.size === 0, 'MALFORMED', 'head: the unprotected header is not empty');
   return signed;
 }
 
-/** @throws Refusal MALFORMED, WRONG_TYPE, NO_RECEIPT when the proof speaks of another size than the signature */
+/** @throws Refusal MALFORMED, TOO_LARGE, WRONG_TYPE, NO_RECEIPT when the proof speaks of another size than the head */
 export function readReceipt(bytes: Uint8Array): Receipt {
+  demand(bytes.length <= RECEIPT_BYTES_MAX, 'TOO_LARGE', `the receipt has ${bytes.length} bytes`);
   const signed = readSignedHead(readSign1(decode(bytes)));
   const unprotected = asExactMap(signed.sign1.unprotected, 'receipt unprotected header', [HEADER_VDP]);
   const proofs = asExactMap(unprotected.get(HEADER_VDP), 'receipt proofs', [VDP_INCLUSION]);

@@ -2,15 +2,19 @@
  * The provisioning record beside a factory image, outside the digested slot: the first trust root in full, a first
  * head, and which release the image is. The factory adds the device id.
  */
+import { demand } from '../errors.ts';
 import { decode, encode } from './cbor.ts';
 import type { Head } from './head.ts';
 import { CLASS_BYTES } from './index-entry.ts';
 import { HASH_BYTES } from './merkle.ts';
 import { ID_BYTES } from './rollout.ts';
-import { asArray, asBytes, asText, asUint, optional } from './shape.ts';
+import { ROOT_BYTES_MAX } from './root.ts';
+import { asArray, asBytes, asText, asUint, optional, shown } from './shape.ts';
 import { type ImageId, VERSION_CHARS_MAX } from './suit.ts';
 
 export const PROVISION_VERSION = 1;
+/** A trust root of full size, nine hashes and ids, three texts. */
+export const PROVISION_BYTES_MAX = ROOT_BYTES_MAX + 1024;
 
 export interface Provision {
   trustRoot: Uint8Array;
@@ -41,13 +45,12 @@ export function encodeProvision(p: Provision): Uint8Array {
   ]);
 }
 
-/** @throws Refusal MALFORMED */
+/** @throws Refusal MALFORMED, TOO_LARGE, UNSUPPORTED */
 export function readProvision(bytes: Uint8Array): Provision {
-  const [, trustRoot, head, vendorId, classId, release, brokerId, deviceId] = asArray(
-    decode(bytes),
-    'provisioning record',
-    8,
-  );
+  demand(bytes.length <= PROVISION_BYTES_MAX, 'TOO_LARGE', `the provisioning record has ${bytes.length} bytes`);
+  const items = asArray(decode(bytes), 'provisioning record', 8);
+  const [recordVersion, trustRoot, head, vendorId, classId, release, brokerId, deviceId] = items;
+  demand(recordVersion === PROVISION_VERSION, 'UNSUPPORTED', `provisioning record version ${shown(recordVersion)}`);
   const [origin, size, root, indexRoot, time, rootVersion] = asArray(head, 'head', 6);
   const [manifestDigest, releaseLeaf, sequence, digest, imageBytes, version] = asArray(release, 'release', 6);
   return {

@@ -37,7 +37,8 @@ export const STAGES_MAX = 16;
 /** What a stage ended with: OK or a refusal's code. */
 export type StageCode = 'OK' | Code;
 
-export const REPORT_BYTES_MAX = 512;
+/** The largest report that the limits below allow, with every number at its longest, has 614 bytes. */
+export const REPORT_BYTES_MAX = 640;
 
 export interface Report {
   deviceId: Uint8Array;

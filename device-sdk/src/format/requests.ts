@@ -24,6 +24,8 @@ export const ROOTS_MAX = 4;
 export const REQUEST_BYTES_MAX = 128;
 export const ANSWER_BYTES_MAX = 24_576;
 const SALT_BYTES = 16;
+/** A broker that nobody trusts writes this number; beyond 24.8 days a 32-bit millisecond timer would fire at once. */
+export const RETRY_SECONDS_MAX = 86_400;
 
 export type Request =
   | { id: number; kind: typeof FRAMES; chainHead: Uint8Array; first: number; count: number }
@@ -146,7 +148,7 @@ export function readAnswer(bytes: Uint8Array): Answer {
       expect(2);
       const code = asText(args[0], 'code', 32);
       demand((CODES as readonly string[]).includes(code), 'MALFORMED', 'a code is not in the closed list');
-      return { id, kind, code: code as Code, retrySeconds: asUint(args[1], 'retry') };
+      return { id, kind, code: code as Code, retrySeconds: asUint(args[1], 'retry', RETRY_SECONDS_MAX) };
     }
     case FRAMES:
       expect(2);

@@ -3,14 +3,16 @@
  * its digest stands in the class index: a thief of the key cannot target one victim off the record, and an old "open"
  * cannot be replayed after a pause.
  */
-import { demand } from '../errors.ts';
-import { compare, concat } from './bytes.ts';
+import { demand, Refusal } from '../errors.ts';
+import { concat, equal } from './bytes.ts';
 import { decode, type Value } from './cbor.ts';
 import { CLASS_BYTES, checkState } from './index-entry.ts';
 import { HASH_BYTES, leafHash, rootFromInclusion, type Sha256 } from './merkle.ts';
-import { asArray, asBytes, asUint, optional } from './shape.ts';
+import { asArray, asBytes, asUint, optional, shown } from './shape.ts';
 
 export const ID_BYTES = 16;
+/** A rollout with 8 cohorts and a window. */
+export const ROLLOUT_BYTES_MAX = 1024;
 /** A threshold of 2^32 lets every device in. */
 export const EVERYONE = 2 ** 32;
 /** Alternatives in one cohort: a share of the fleet and a few named groups. */
@@ -80,7 +82,7 @@ function readCohorts(value: Value | undefined): Cohort[] {
   return cohorts.map((cohort) => {
     const [kind, argument] = asArray(cohort, 'cohort', 2);
     if (kind === 0) return { threshold: asUint(argument, 'threshold', EVERYONE) };
-    demand(kind === 1, 'UNSUPPORTED', `cohort kind ${String(kind)}`);
+    demand(kind === 1, 'UNSUPPORTED', `cohort kind ${shown(kind)}`);
     return { root: asBytes(argument, 'cohort root', HASH_BYTES) };
   });
 }
@@ -105,10 +107,16 @@ export function memberLeaf(sha256: Sha256, salt: Uint8Array, deviceId: Uint8Arra
 export function isInCohort(sha256: Sha256, r: Rollout, deviceId: Uint8Array, membership?: Membership): boolean {
   return r.cohorts.some((cohort) => {
     if ('threshold' in cohort) return placeOf(sha256, r.rolloutId, deviceId) < cohort.threshold;
-    if (!membership) return false;
-    const { index, size, path } = membership;
-    if (index >= size) return false;
-    const root = rootFromInclusion(sha256, index, size, memberLeaf(sha256, membership.salt, deviceId), path);
-    return compare(root, cohort.root) === 0;
+    return membership !== undefined && isMember(sha256, cohort.root, deviceId, membership);
   });
+}
+
+/** A membership comes unsigned from the network: a broken one must not hide that another cohort lets the device in. */
+function isMember(sha256: Sha256, root: Uint8Array, deviceId: Uint8Array, m: Membership): boolean {
+  try {
+    return equal(rootFromInclusion(sha256, m.index, m.size, memberLeaf(sha256, m.salt, deviceId), m.path), root);
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
 }

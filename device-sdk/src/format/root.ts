@@ -5,7 +5,7 @@
 import { demand } from '../errors.ts';
 import { compare, equal, hex } from './bytes.ts';
 import { type CborMap, decode, encode, type Value } from './cbor.ts';
-import { coseKey, kidOf, type PublicKey, readCoseKey, thumbprint } from './cose.ts';
+import { coseKey, KID_BYTES, kidOf, type PublicKey, readCoseKey, thumbprint } from './cose.ts';
 import { CLASS_BYTES } from './index-entry.ts';
 import { HASH_BYTES, type Sha256 } from './merkle.ts';
 import { asArray, asBytes, asExactMap, asInt, asText, asUint, optional, sameBytes } from './shape.ts';
@@ -111,6 +111,14 @@ function readRoot(payload: Uint8Array): TrustRoot {
     revocations: asArray(items[7], 'revocations').map(readRevocation),
   };
   demand(root.version >= 1, 'BAD_ROOT', 'trust roots are numbered from 1');
+  demandDistinct(
+    root.floors.map((item) => item.classId),
+    'two floors for one class',
+  );
+  demandDistinct(
+    root.revocations.map((item) => item.thumbprint),
+    'two revocations of one key',
+  );
   demand(root.revocations.length <= REVOCATIONS_MAX, 'TOO_LARGE', `${root.revocations.length} revocations`);
   sameBytes(encodeRoot(root), payload, 'trust root');
   return root;
@@ -154,17 +162,19 @@ function readRevocation(value: Value): Revocation {
 
 /** One key, one role; and two keys with one kid would make the kid ambiguous. */
 function checkKeysDistinct(sha256: Sha256, root: TrustRoot): void {
-  const kids = new Set<string>();
-  for (const role of ROLES) {
-    for (const key of root.roles[role].keys) {
-      const kid = hex(kidOf(sha256, key));
-      demand(!kids.has(kid), 'BAD_ROOT', `key ${kid} stands twice in the trust root`);
-      kids.add(kid);
-    }
-  }
+  const kids = ROLES.flatMap((role) => {
+    const { keys, implicit } = root.roles[role];
+    return [...keys.map((key) => kidOf(sha256, key)), ...implicit.map((print) => print.slice(0, KID_BYTES))];
+  });
+  demandDistinct(kids, 'one key stands twice in the trust root');
 }
 
-/** The key of `role` that carries this kid, unless revoked for leaves at `leafIndex` and later. */
+/** Of two entries for one thing a reader would obey the first and another the last. */
+function demandDistinct(names: Uint8Array[], text: string): void {
+  demand(new Set(names.map(hex)).size === names.length, 'BAD_ROOT', text);
+}
+
+/** The key of `role` that carries this kid, revoked or not: see {@link revokedFrom}. */
 export function findKey(sha256: Sha256, root: TrustRoot, role: Role, kid: Uint8Array): PublicKey | undefined {
   return root.roles[role].keys.find((key) => equal(kidOf(sha256, key), kid));
 }

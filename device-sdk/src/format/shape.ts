@@ -30,11 +30,27 @@ export function asInt(value: Value | undefined, what: string): number {
   return value;
 }
 
-/** Text of at most `max` UTF-16 units. */
+/**
+ * Text of at most `max` UTF-16 units without control characters: texts end in logs, in terminals (where an escape
+ * sequence rewrites the screen) and, for origins, in lines of a checkpoint (where a line feed would forge one).
+ */
 export function asText(value: Value | undefined, what: string, max = 64): string {
   demand(typeof value === 'string', 'MALFORMED', `${what} is not a text`);
   demand(value.length <= max, 'MALFORMED', `${what} is longer than ${max} characters`);
+  demand(isPlainText(value), 'MALFORMED', `${what} has control characters`);
   return value;
+}
+
+/** True for a text without control characters (Unicode category Cc). */
+export function isPlainText(text: string): boolean {
+  return !/\p{Cc}/u.test(text);
+}
+
+/** A value of the sender's choice as it may stand in a refusal's sentence: short and without control characters. */
+export function shown(value: Value | undefined): string {
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value);
+  if (typeof value !== 'string') return value === undefined ? 'nothing' : 'something else';
+  return isPlainText(value) ? `"${value.slice(0, 64)}"` : 'a text with control characters';
 }
 
 export function asMap(value: Value | undefined, what: string): CborMap {
@@ -46,8 +62,17 @@ export function asMap(value: Value | undefined, what: string): CborMap {
 export function asExactMap(value: Value | undefined, what: string, keys: readonly (number | string)[]): CborMap {
   const map = asMap(value, what);
   const same = map.size === keys.length && keys.every((key) => map.has(key));
-  demand(same, 'MALFORMED', `${what} has keys [${[...map.keys()].join(' ')}], expected [${keys.join(' ')}]`);
+  demand(same, 'MALFORMED', `${what} has keys ${shownKeys(map)}, expected [${keys.join(' ')}]`);
   return map;
+}
+
+/** How many keys a refusal's sentence names before it breaks off. */
+const SHOWN_KEYS_MAX = 16;
+
+/** The keys of a map of the sender's, for a refusal's sentence. */
+export function shownKeys(map: CborMap): string {
+  const keys = [...map.keys()].slice(0, SHOWN_KEYS_MAX).map(shown);
+  return `[${keys.join(' ')}${map.size > SHOWN_KEYS_MAX ? ' …' : ''}]`;
 }
 
 export function asTagged(value: Value | undefined, what: string, tag: number): Value {

@@ -21,6 +21,10 @@ import {
   toBeSigned,
 } from './cose.ts';
 import type { Sha256 } from './merkle.ts';
+import { REPORT_BYTES_MAX } from './report.ts';
+import { ROLLOUT_BYTES_MAX } from './rollout.ts';
+import { shown } from './shape.ts';
+import { TX_BYTES_MAX } from './tx.ts';
 import { utf8 } from './utf8.ts';
 
 /** The closed list of statement kinds. `head` is here for its typ alone; its form is in head.ts. */
@@ -38,6 +42,16 @@ export const KINDS = [
   'trial',
 ] as const;
 export type Kind = (typeof KINDS)[number];
+
+/** Login with a broker id of 64 characters, root signature, acknowledgement, freshness, command: all smaller. */
+const SMALL_BYTES_MAX = 512;
+
+/** The largest statement of a kind, payload and signature included; checked before anything is parsed. */
+export function statementBytesMax(kind: Kind): number {
+  if (kind === 'tx' || kind === 'passport' || kind === 'trial') return TX_BYTES_MAX;
+  if (kind === 'report') return REPORT_BYTES_MAX;
+  return kind === 'rollout' ? ROLLOUT_BYTES_MAX : SMALL_BYTES_MAX;
+}
 
 export interface Statement {
   kind: Kind;
@@ -86,13 +100,14 @@ function header(sha256: Sha256, kind: Kind, signer: Signer): Map<number, Value> 
 /**
  * Reads the shape of a statement of the expected kind. Nothing is trusted yet: see {@link checkStatement}.
  * @param detachedPayload the payload where the statement carries none
- * @throws Refusal MALFORMED, WRONG_TYPE
+ * @throws Refusal MALFORMED, TOO_LARGE, WRONG_TYPE
  */
 export function readStatement(bytes: Uint8Array, kind: Kind, detachedPayload?: Uint8Array): Statement {
+  demand(bytes.length <= statementBytesMax(kind), 'TOO_LARGE', `a ${kind} statement of ${bytes.length} bytes`);
   const sign1 = decodeSign1(bytes);
   const { alg, kid } = readSigned(sign1, LABELS, kind);
   const typ = sign1.protected.get(HEADER_TYP);
-  demand(typ === typOf(kind), 'WRONG_TYPE', `expected ${typOf(kind)}, got ${String(typ)}`);
+  demand(typ === typOf(kind), 'WRONG_TYPE', `expected ${typOf(kind)}, got ${shown(typ)}`);
   demand(sign1.unprotected.size === 0, 'MALFORMED', `${kind}: the unprotected header is not empty`);
   demand(
     (sign1.payload === null) === (detachedPayload !== undefined),

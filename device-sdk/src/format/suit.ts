@@ -8,7 +8,7 @@ import { demand, Refusal } from '../errors.ts';
 import { concat } from './bytes.ts';
 import { type CborMap, decode, encode, type Value } from './cbor.ts';
 import { HASH_BYTES, type Sha256 } from './merkle.ts';
-import { asArray, asBytes, asMap, asText, asUint, sameBytes, unwrap } from './shape.ts';
+import { asArray, asBytes, asMap, asText, asUint, isPlainText, sameBytes, shown, unwrap } from './shape.ts';
 import { utf8 } from './utf8.ts';
 
 /** Policy bits of parameter -258. */
@@ -84,7 +84,9 @@ export interface Manifest {
 /** @throws RangeError for a manifest that the profile cannot express */
 export function encodeManifest(m: Manifest): Uint8Array {
   if (m.branches.length < 1 || m.branches.length > BRANCHES_MAX) throw new RangeError('1 to 8 branches');
-  if (m.version.length > VERSION_CHARS_MAX) throw new RangeError('the version label is too long');
+  if (m.version.length > VERSION_CHARS_MAX || !isPlainText(m.version)) {
+    throw new RangeError(`a version label has at most ${VERSION_CHARS_MAX} characters and no control characters`);
+  }
   const sameImage: Value[] = [SET_COMPONENT, COMPONENT_TARGET, CONDITION_IMAGE, REPORT_ALL];
   return encode(
     new Map<number, Value>([
@@ -144,7 +146,7 @@ function baseCheck(base: ImageId): Value[] {
 export function readManifest(bytes: Uint8Array): Manifest {
   demand(bytes.length <= MANIFEST_BYTES_MAX, 'TOO_LARGE', `the manifest has ${bytes.length} bytes`);
   const map = asMap(decode(bytes), 'manifest');
-  demand(map.get(1) === 1, 'UNSUPPORTED', `manifest version ${String(map.get(1))} is not 1`);
+  demand(map.get(1) === 1, 'UNSUPPORTED', `manifest version ${shown(map.get(1))} is not 1`);
   const common = asMap(unwrap(map.get(3), 'common'), 'common');
   const shared = asArray(unwrap(common.get(4), 'shared sequence'), 'shared sequence');
   const install = asArray(unwrap(map.get(20), 'install sequence'), 'install sequence');
@@ -209,7 +211,7 @@ function checkPayload(p: Payload): void {
 
 function readImage(parameters: CborMap): ImageId {
   const [alg, digest] = asArray(unwrap(parameters.get(3), 'image digest'), 'image digest', 2);
-  if (alg !== SUIT_SHA256) throw new Refusal('UNSUPPORTED', `digest algorithm ${String(alg)} is not SHA-256`);
+  if (alg !== SUIT_SHA256) throw new Refusal('UNSUPPORTED', `digest algorithm ${shown(alg)} is not SHA-256`);
   return {
     digest: asBytes(digest, 'image digest', HASH_BYTES),
     bytes: asUint(parameters.get(14), 'image size', 0xffffffff),
