@@ -1,0 +1,18 @@
+#ifndef EVENTS_H
+#define EVENTS_H
+
+#include "eventlog.h"
+#include "release.h"
+
+enum {
+  EVENT_STARTED, EVENT_CRASHED, EVENT_STORE_BROKEN, EVENT_SELF_TEST, EVENT_RADIO_UP, EVENT_RADIO_DOWN, EVENT_SENT,
+  EVENT_RETRY, EVENT_GAVE_UP, EVENT_BAD_MESSAGE, EVENT_ALARM_ON, EVENT_ALARM_OFF, EVENT_TIME_SET, EVENT_SENSOR_LOST,
+#if SINCE(1, 1, 0)
+  EVENT_VIBRATION,
+#endif
+  EVENT_KINDS
+};
+
+extern const event_kind event_kinds[EVENT_KINDS];
+
+#endif

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readSample, samples, vendorDomain } from '@countersign/firmware-samples';
+import test from 'ava';
+import {
+  magicOffsets,
+  parseDescriptor,
+  reasonNotToRebuild,
+  runBuild,
+  sampleFile,
+} from '../support/firmware-samples.ts';
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+test('every committed image has the size and digest that the manifest records', (t) => {
+  const files = readdirSync(new URL('../../../firmware-samples/images/', import.meta.url)).sort();
+  t.deepEqual(files, ['manifest.json', ...samples.map((s) => s.file)]);
+  for (const sample of samples) {
+    const image = readSample(sample.product, sample.version);
+    t.is(image.length, sample.bytes, sample.file);
+    t.is(sha256(image), sample.sha256, sample.file);
+  }
+});
+
+test('every image holds one descriptor that names its product, version and failing revisions', (t) => {
+  for (const sample of samples) {
+    const image = sampleFile(`images/${sample.file}`);
+    const offsets = magicOffsets(image);
+    t.is(offsets.length, 1, `${sample.file}: magic at ${offsets}`);
+    const { product, version, failsOn } = sample;
+    t.deepEqual(parseDescriptor(image, offsets[0]!), { product, version, failsOn: [...failsOn] });
+  }
+});
+
+test('every image begins with a stack in RAM and a reset handler inside itself', (t) => {
+  for (const sample of samples) {
+    const image = sampleFile(`images/${sample.file}`);
+    const [stackTop, reset] = [image.readUInt32LE(0), image.readUInt32LE(4)];
+    t.true(stackTop > 0x20000000 && stackTop <= 0x20000000 + 64 * 1024, `${sample.file}: stack ${stackTop}`);
+    t.is(reset & 1, 1, `${sample.file}: a Thumb address is odd`);
+    t.true(reset > sample.imageBase && reset < sample.imageBase + sample.bytes, `${sample.file}: reset ${reset}`);
+  }
+});
+
+test('the samples tell the story that the demo needs', (t) => {
+  t.is(vendorDomain, 'countersign.example');
+  const story = samples.map((s) => `${s.product} ${s.version} ${s.failsOn.join()}`.trim());
+  t.deepEqual(story, [
+    'sensor-node 1.0.0',
+    'sensor-node 1.0.1',
+    'sensor-node 1.1.0',
+    'sensor-node 1.2.0 C',
+    'valve-controller 2.0.0',
+    'valve-controller 2.0.1',
+  ]);
+  t.true(samples.every((s) => s.bytes >= (s.product === 'sensor-node' ? 40 : 20) * 1024));
+});
+
+test('asking for a sample that does not exist says which there are', (t) => {
+  t.throws(() => readSample('sensor-node', '9.9.9'), {
+    instanceOf: RangeError,
+    message: /there are sensor-node 1\.0\.0/,
+  });
+});
+
+test('the README lists every image with its size and digest', (t) => {
+  const readme = sampleFile('README.md').toString();
+  for (const s of samples)
+    t.true(readme.includes(`| \`${s.file}\` | ${s.bytes} | \`${s.sha256.slice(0, 16)}\``), `${s.file} in README.md`);
+});
+
+test('one image built again with the recorded toolchain is the committed one, byte for byte', (t) => {
+  const reason = reasonNotToRebuild();
+  if (reason !== undefined) {
+    t.log(`rebuild left out: ${reason}`);
+    t.pass();
+    return;
+  }
+  const out = mkdtempSync(join(tmpdir(), 'rebuild-'));
+  try {
+    const built = runBuild('--out', out, '--only', 'sensor-node-1.2.0');
+    t.true('output' in built, JSON.stringify(built));
+    t.deepEqual(readdirSync(out), ['sensor-node-1.2.0.bin']);
+    t.true(readFileSync(join(out, 'sensor-node-1.2.0.bin')).equals(sampleFile('images/sensor-node-1.2.0.bin')));
+  } finally {
+    rmSync(out, { recursive: true });
+  }
+});

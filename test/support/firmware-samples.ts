@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export interface Toolchain {
+  readonly compiler: string;
+  readonly newlib: string;
+}
+
+export interface Descriptor {
+  readonly product: string;
+  readonly version: string;
+  readonly failsOn: string[];
+}
+
+const room = new URL('../../../firmware-samples/', import.meta.url);
+const MAGIC = Buffer.from('CSGN-DESCRIPTOR1', 'ascii');
+
+export function sampleFile(path: string): Buffer {
+  return readFileSync(new URL(path, room));
+}
+
+export function recordedToolchain(): Toolchain {
+  return JSON.parse(sampleFile('images/manifest.json').toString()).toolchain;
+}
+
+/** Runs the build script; answers its standard output, or the reason why it cannot run here. */
+export function runBuild(...args: string[]): { output: string } | { reason: string } {
+  const script = fileURLToPath(new URL('build.mjs', room));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: 'utf8' });
+  return status === 0
+    ? { output: stdout }
+    : { reason: stderr.split('\n').find((l) => l.startsWith('Error')) ?? stderr };
+}
+
+/** Why a rebuild on this machine could not give the committed bytes; undefined where it must give them. */
+export function reasonNotToRebuild(): string | undefined {
+  const here = runBuild('--toolchain');
+  if ('reason' in here) return `the toolchain is not here: ${here.reason}`;
+  const recorded = JSON.stringify(recordedToolchain());
+  return here.output.trim() === recorded ? undefined : `recorded ${recorded}, here ${here.output.trim()}`;
+}
+
+/** Every place at which the descriptor's magic begins. */
+export function magicOffsets(image: Buffer): number[] {
+  const offsets: number[] = [];
+  for (let at = image.indexOf(MAGIC); at >= 0; at = image.indexOf(MAGIC, at + 1)) offsets.push(at);
+  return offsets;
+}
+
+/** A reader of its own, by the table in firmware-samples/README.md, that shares nothing with the virtual boot. */
+export function parseDescriptor(image: Buffer, offset: number): Descriptor {
+  let at = offset + MAGIC.length + 2;
+  const end = at + image.readUInt16LE(at - 2);
+  const text = (): string => {
+    const length = image.readUInt8(at);
+    at += 1 + length;
+    return image.toString('ascii', at - length, at);
+  };
+  const product = text();
+  const version = text();
+  const failsOn = Array.from({ length: image.readUInt8(at++) }, text);
+  if (at !== end) throw new Error(`descriptor ends at ${at}, its length says ${end}`);
+  return { product, version, failsOn };
+}
