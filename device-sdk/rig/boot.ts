@@ -133,7 +133,7 @@ export class VirtualBoot implements BootControl {
   #goodSlot(): SlotNumber {
     const { good } = this.#record;
     if (this.#usable(good)) return good;
-    const other = otherSlot(good);
+    const other = good === 0 ? 1 : 0;
     if (this.#usable(other)) return other;
     throw new Bricked(`neither slot may be booted: ${JSON.stringify(this.#record)}`);
   }
@@ -167,7 +167,3 @@ export class VirtualBoot implements BootControl {
 
 /** The first words of an image hold its entry point. */
 const VECTOR_BYTES = 16;
-
-export function otherSlot(slot: SlotNumber): SlotNumber {
-  return slot === 0 ? 1 : 0;
-}

@@ -2,6 +2,7 @@
  * A device without hardware: strict flash, a power cutter and a boot loader. For porters, for the collection server's
  * trial of a delta, and for the simulator.
  */
+export * from './board.ts';
 export * from './boot.ts';
 export type { Geometry } from './cells.ts';
 export * from './descriptor.ts';

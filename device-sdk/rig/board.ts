@@ -1,0 +1,67 @@
+import type { SlotNumber } from '../src/ports.ts';
+import { type Booted, VirtualBoot } from './boot.ts';
+import { type FlashRegion, partition, VirtualFlash } from './flash.ts';
+import { PagePool } from './pages.ts';
+import { PowerCutter } from './power.ts';
+
+export interface BoardOptions {
+  /** Write and erase units: one of {@link GEOMETRIES} or your part's own. */
+  readonly writeBytes: number;
+  readonly eraseBytes: number;
+  /** At least this many bytes per slot and for the store; rounded up to erase blocks. */
+  readonly slotBytes: number;
+  readonly storeBytes: number;
+  /** What the factory puts into slot 0. */
+  readonly image: Uint8Array;
+  /** Shared by boards with equal images. */
+  readonly pool?: PagePool;
+  /** Jumps into a slot on trial before the loader goes back. */
+  readonly attemptsMax?: number;
+}
+
+/** One device's hardware: everything on it loses power together. Its faults are drawn from its seed alone. */
+export interface Board {
+  readonly power: PowerCutter;
+  readonly flash: VirtualFlash;
+  readonly slots: readonly [FlashRegion, FlashRegion];
+  readonly store: FlashRegion;
+  readonly boot: VirtualBoot;
+}
+
+/**
+ * A board as it leaves the factory: the image in slot 0, slot 1 and the store erased, never booted.
+ *
+ * @example
+ * const board = createBoard({ ...GEOMETRIES.nrf52, slotBytes: 475_000, storeBytes: 32_768, image }, 'seed', 17);
+ * board.boot.boot(); // slot 0 and the image's descriptor
+ */
+export function createBoard(options: BoardOptions, ...seed: readonly (number | string)[]): Board {
+  return boardFactory(options)(...seed);
+}
+
+/** Many boards of one kind: each further one costs a list of references, not another pass over the image. */
+export function boardFactory(options: BoardOptions): (...seed: readonly (number | string)[]) => Board {
+  const { writeBytes, eraseBytes, image, pool = new PagePool(), attemptsMax } = options;
+  const slotBytes = Math.ceil(options.slotBytes / eraseBytes) * eraseBytes;
+  const storeBytes = Math.ceil(options.storeBytes / eraseBytes) * eraseBytes;
+  const master = new VirtualFlash({ writeBytes, eraseBytes, bytes: 2 * slotBytes + storeBytes, pool });
+  master.region(0, slotBytes).load(image);
+  return (...seed) => {
+    const power = new PowerCutter(...seed);
+    const flash = master.fork(power);
+    const [slot0, slot1, store] = partition(flash, slotBytes, slotBytes, storeBytes);
+    const slots = [slot0, slot1] as const;
+    return { power, flash, slots, store, boot: new VirtualBoot({ slots, power, ...(attemptsMax && { attemptsMax }) }) };
+  };
+}
+
+/** Power back after a cut, or a restart: what then runs. @throws Bricked */
+export function restart(board: Board): Booted {
+  board.power.restorePower();
+  return board.boot.boot();
+}
+
+/** The slot that an update goes to while `running` runs. */
+export function otherSlot(running: SlotNumber): SlotNumber {
+  return running === 0 ? 1 : 0;
+}
