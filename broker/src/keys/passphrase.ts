@@ -1,0 +1,27 @@
+import { join } from 'node:path';
+import { demand } from '@countersign/device-sdk';
+import { readSecretFile } from './permissions.ts';
+
+/** The name of the credential that a service manager hands over in its folder (systemd's LoadCredential). */
+export const CREDENTIAL_NAME = 'countersign-passphrase';
+
+export interface PassphraseSources {
+  /** A file named by the user. */
+  file?: string | undefined;
+  env?: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * The passphrase of the key files, from the first of: the file named by the user, `COUNTERSIGN_PASSPHRASE_FILE`, the
+ * service manager's credential where `COUNTERSIGN_CREDENTIAL` is 1, `COUNTERSIGN_PASSPHRASE`. Undefined where none is
+ * given. There is no option that takes the words themselves: arguments are visible to every user of a machine.
+ * @throws Refusal BAD_STORE for a file that is missing, empty or open to others
+ */
+export async function findPassphrase({ file, env = process.env }: PassphraseSources = {}): Promise<string | undefined> {
+  const folder = env.COUNTERSIGN_CREDENTIAL === '1' ? env.CREDENTIALS_DIRECTORY : undefined;
+  const path = file ?? env.COUNTERSIGN_PASSPHRASE_FILE ?? (folder && join(folder, CREDENTIAL_NAME));
+  if (path === undefined) return env.COUNTERSIGN_PASSPHRASE || undefined;
+  const words = new TextDecoder().decode(await readSecretFile(path)).replace(/\r?\n$/, '');
+  demand(words.length > 0, 'BAD_STORE', `${path} holds no passphrase`);
+  return words;
+}
