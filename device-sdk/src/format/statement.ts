@@ -124,3 +124,11 @@ export function checkStatement(verifier: Verifier, statement: Statement, key: Pu
   const valid = verifier.verify(key.alg, key.bytes, message, statement.sign1.signature);
   demand(valid, 'BAD_SIGNATURE', `${statement.kind}: the signature does not verify`);
 }
+
+/** Which kind of statement these bytes claim to be, before anything is checked. @throws Refusal MALFORMED, WRONG_TYPE */
+export function kindOf(bytes: Uint8Array): Kind {
+  const typ = decodeSign1(bytes).protected.get(HEADER_TYP);
+  const kind = KINDS.find((known) => typOf(known) === typ);
+  demand(kind, 'WRONG_TYPE', 'this is no statement of ours');
+  return kind;
+}

@@ -1,8 +1,8 @@
 /**
  * The order in which a device believes an announcement: cheap before expensive, and no step before the one it rests on.
- * FORMAT, section "Order of checks", has the same numbers. Three functions, each of which takes only what the one
- * before it made, so that a step cannot be left out:
- *   shapeAnnouncement → proveRelease → verifyRelease
+ * FORMAT, section "Order of checks", has the same numbers. Each function takes only what the one before it made, so that
+ * a step cannot be left out:
+ *   shapeAnnouncement → proveRelease → verifyRelease (whose first half is verifyCurrent)
  */
 import { demand } from '../errors.ts';
 import { readAnnouncement } from '../format/announcement.ts';
@@ -74,10 +74,21 @@ export function needsOf(p: Proven, trust: Trust): Needs {
 }
 
 /**
- * Steps 11 to 16: is it for this device, now? The stored head may move to `p.head` when this returns or when
- * {@link adoptHead} does.
+ * Steps 11 to 14: is it newer than what is known, does it continue what runs, is it fresh, is it for this device?
+ * @returns the head that may be stored now
  * @throws Refusal with the code of the first step that fails
  */
+export function verifyCurrent(verifier: Verifier, p: Proven, trust: Trust, proofs: Proofs): Head {
+  const { device } = trust;
+  checkHeadGrowth(verifier, p, trust, proofs); // 11
+  checkReleaseChain(verifier, p, device.running, proofs.entries ?? []); // 12
+  // A stale head stops new installs, nothing else.
+  if (!isUnchanged(p, trust)) checkFreshness(verifier, trust.root, p, device.now, proofs.fresh); // 13
+  checkApplicability(p, trust.root, device); // 14
+  return p.head;
+}
+
+/** Steps 11 to 16: may this device install it now, and how? @throws Refusal with the code of the first step that fails */
 export function verifyRelease(
   verifier: Verifier,
   p: Proven,
@@ -85,25 +96,18 @@ export function verifyRelease(
   proofs: Proofs,
   resources: Resources,
 ): Verified<Release> {
-  const { device } = trust;
-  adoptHead(verifier, p, trust, proofs); // 11
-  checkReleaseChain(verifier, p, device.running, proofs.entries ?? []); // 12
-  checkFreshness(verifier, trust.root, p, device.now, proofs.fresh); // 13
-  checkApplicability(p, trust.root, device); // 14
-  checkRollout(verifier, p.rollout, trust.rolloutSequence, device, proofs.membership); // 15
-  const branch = selectBranch(p.manifest, device.running.image, resources); // 16
+  verifyCurrent(verifier, p, trust, proofs); // 11 to 14
+  checkRollout(verifier, p.rollout, trust.rolloutSequence, trust.device, proofs.membership); // 15
+  const branch = selectBranch(p.manifest, trust.device.running.image, resources); // 16
   const { manifest, releaseLeaf, rollout } = p;
   const release: Release = { manifest, manifestDigest: p.envelope.manifestDigest, releaseLeaf, rollout, branch };
   return release as Verified<Release>;
 }
 
-/** Step 11 alone: the head of a proven announcement may be stored. @throws Refusal STALE, SPLIT_VIEW */
-export function adoptHead(verifier: Verifier, p: Proven, trust: Trust, proofs: Proofs): Head {
-  if (checkSuccession(trust.root, trust.head, p.head) === 'with proof') {
-    demand(proofs.consistency, 'SPLIT_VIEW', 'no consistency proof from the stored head');
-    checkGrowth(verifier, trust.head, p.head, proofs.consistency);
-  }
-  return p.head;
+function checkHeadGrowth(verifier: Verifier, p: Proven, trust: Trust, proofs: Proofs): void {
+  if (checkSuccession(trust.root, trust.head, p.head) === 'as it is') return;
+  demand(proofs.consistency, 'SPLIT_VIEW', 'no consistency proof from the stored head');
+  checkGrowth(verifier, trust.head, p.head, proofs.consistency);
 }
 
 /** True when the announced release is the one that runs already. */

@@ -1,0 +1,303 @@
+/**
+ * What a device must not forget, typed, over the journal. Every change is one record: after a power cut either all of
+ * it holds or nothing.
+ */
+import { demand } from '../errors.ts';
+import { decode, encode, type Value } from '../format/cbor.ts';
+import type { Head } from '../format/head.ts';
+import { type Provision, readProvision } from '../format/provision.ts';
+import type { SignedRoot } from '../format/root.ts';
+import { asArray, asBytes, asText, asUint, optional } from '../format/shape.ts';
+import type { Flash, SlotNumber, Verifier } from '../ports.ts';
+import { openRoot } from '../verify/root.ts';
+import type { Running } from '../verify/types.ts';
+import { Journal } from './journal.ts';
+import { type Pending, pendingValue, readPending } from './pending.ts';
+
+const KEY_ROOT = 1;
+const KEY_HEAD = 2;
+const KEY_IDENTITY = 3;
+const KEY_RUNNING = 4;
+const KEY_ROLLOUT = 5;
+const KEY_FLOOR = 6;
+const KEY_FAILED = 7;
+const KEY_COUNTERS = 8;
+const KEY_REPORTS = 9;
+const KEY_PENDING = 10;
+const KEY_TOLD = 11;
+const KEY_OUTBOX = 32;
+
+/** Reports that wait for an acknowledgement. The oldest are kept: they are the ones the chain needs first. */
+export const OUTBOX_MAX = 8;
+/** Failed releases and branches that are remembered; a class has at most a few open releases. */
+export const FAILED_MAX = 16;
+
+export interface Identity {
+  deviceId: Uint8Array;
+  vendorId: Uint8Array;
+  classId: Uint8Array;
+  brokerId: string;
+}
+
+export interface RunningRelease extends Running {
+  version: string;
+  slot: SlotNumber;
+}
+
+/** A release (by manifest digest) or a branch (by chain head) that failed so often. */
+export interface Failure {
+  digest: Uint8Array;
+  count: number;
+}
+
+export interface Counters {
+  login: number;
+  command: number;
+}
+
+/** Where the chain of reports stands. */
+export interface ReportChain {
+  epoch: number;
+  counter: number;
+  previous: Uint8Array;
+}
+
+export interface QueuedReport {
+  counter: number;
+  bytes: Uint8Array;
+}
+
+export interface State {
+  root: SignedRoot;
+  head: Head;
+  identity: Identity;
+  running: RunningRelease;
+  rolloutSequence: number;
+  floor: number;
+  failed: Failure[];
+  counters: Counters;
+  reports: ReportChain;
+  pending: Pending | undefined;
+  /** The last refusal that was reported, so that it is reported once: manifest digest and code. */
+  told: { digest: Uint8Array; code: string } | undefined;
+  outbox: QueuedReport[];
+}
+
+type Change = Partial<State>;
+
+/** Thrown by work that goes on after {@link Store.close}. Not a refusal: it only unwinds. */
+export class Closed extends Error {}
+
+export class Store {
+  readonly #journal: Journal;
+  readonly #verifier: Verifier;
+  #state: State;
+  #closed = false;
+
+  private constructor(journal: Journal, verifier: Verifier, state: State) {
+    this.#journal = journal;
+    this.#verifier = verifier;
+    this.#state = state;
+  }
+
+  /** @throws Refusal BAD_STATE where the device was never provisioned or its store is damaged */
+  static open(flash: Flash, verifier: Verifier): Store {
+    const journal = Journal.open(flash);
+    return new Store(journal, verifier, load(journal, verifier));
+  }
+
+  /**
+   * The factory's step: writes the provisioning record into a fresh store.
+   * @param slot where the factory image is
+   * @throws Refusal BAD_PROVISION, MALFORMED, BAD_ROOT, BAD_KEY
+   */
+  static provision(flash: Flash, verifier: Verifier, record: Uint8Array, slot: SlotNumber = 0): Store {
+    const provision = readProvision(record);
+    const journal = Journal.format(flash);
+    const state = factoryState(verifier, provision, slot);
+    journal.put(entriesOf(state, []));
+    return new Store(journal, verifier, state);
+  }
+
+  get state(): Readonly<State> {
+    return this.#state;
+  }
+
+  get verifier(): Verifier {
+    return this.#verifier;
+  }
+
+  /** Writes a change as one record and only then believes it. */
+  commit(change: Change): void {
+    this.demandOpen();
+    const before = this.#state;
+    this.#journal.put(entriesOf(change, before.outbox));
+    this.#state = { ...before, ...change };
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** From now on every commit throws {@link Closed}: after a power cut no continuation of old work may touch flash. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  demandOpen(): void {
+    if (this.#closed) throw new Closed('the device has been stopped');
+  }
+}
+
+function factoryState(verifier: Verifier, p: Provision, slot: SlotNumber): State {
+  demand(p.deviceId, 'BAD_PROVISION', 'the provisioning record has no device id');
+  const root = openRoot(verifier, p.trustRoot);
+  demand(root.root.origin === p.head.origin, 'BAD_PROVISION', 'trust root and head are of different logs');
+  const { manifestDigest, releaseLeaf, sequence, image, version, vendorId, classId, brokerId } = p;
+  return {
+    root,
+    head: p.head,
+    identity: { deviceId: p.deviceId, vendorId, classId, brokerId },
+    running: { manifestDigest, releaseLeaf, sequence, image, version, slot },
+    rolloutSequence: 0,
+    floor: sequence,
+    failed: [],
+    counters: { login: 0, command: 0 },
+    reports: { epoch: 0, counter: 0, previous: new Uint8Array(32) },
+    pending: undefined,
+    told: undefined,
+    outbox: [],
+  };
+}
+
+type Entry = [number, Uint8Array | undefined];
+
+function entriesOf(change: Change, outboxBefore: readonly QueuedReport[]): Entry[] {
+  const entries: Entry[] = [];
+  const put = (key: number, value: Value | undefined) =>
+    entries.push([key, value === undefined ? undefined : encode(value)]);
+  if (change.root) entries.push([KEY_ROOT, change.root.bytes]);
+  if (change.head) put(KEY_HEAD, headValue(change.head));
+  if (change.identity) put(KEY_IDENTITY, identityValue(change.identity));
+  if (change.running) put(KEY_RUNNING, runningValue(change.running));
+  if (change.rolloutSequence !== undefined) put(KEY_ROLLOUT, change.rolloutSequence);
+  if (change.floor !== undefined) put(KEY_FLOOR, change.floor);
+  if (change.failed)
+    put(
+      KEY_FAILED,
+      change.failed.slice(-FAILED_MAX).map((item): Value => [item.digest, item.count]),
+    );
+  if (change.counters) put(KEY_COUNTERS, [change.counters.login, change.counters.command]);
+  if (change.reports) put(KEY_REPORTS, [change.reports.epoch, change.reports.counter, change.reports.previous]);
+  if ('pending' in change) put(KEY_PENDING, change.pending && pendingValue(change.pending));
+  if ('told' in change) put(KEY_TOLD, change.told && [change.told.digest, change.told.code]);
+  if (change.outbox) entries.push(...outboxEntries(change.outbox, outboxBefore));
+  return entries;
+}
+
+/** A report keeps the place its counter gives it, so that a change of the outbox touches only what changed. */
+function outboxEntries(now: readonly QueuedReport[], before: readonly QueuedReport[]): Entry[] {
+  const place = (item: QueuedReport) => KEY_OUTBOX + (item.counter % OUTBOX_MAX);
+  const gone = before.filter((item) => !now.some((other) => other.counter === item.counter));
+  const added = now.filter((item) => !before.some((other) => other.counter === item.counter));
+  const entries = new Map<number, Uint8Array | undefined>();
+  for (const item of gone) entries.set(place(item), undefined);
+  for (const item of added) entries.set(place(item), encode([item.counter, item.bytes]));
+  return [...entries];
+}
+
+function load(journal: Journal, verifier: Verifier): State {
+  const get = (key: number) => {
+    const bytes = journal.get(key);
+    return bytes && decode(bytes);
+  };
+  const rootBytes = journal.get(KEY_ROOT);
+  demand(rootBytes, 'BAD_STATE', 'the store holds no trust root: the device was never provisioned');
+  const [login, command] = asArray(get(KEY_COUNTERS), 'counters', 2);
+  const [epoch, counter, previous] = asArray(get(KEY_REPORTS), 'report chain', 3);
+  return {
+    root: openRoot(verifier, rootBytes),
+    head: readHeadValue(get(KEY_HEAD)),
+    identity: readIdentity(get(KEY_IDENTITY)),
+    running: readRunning(get(KEY_RUNNING)),
+    rolloutSequence: asUint(get(KEY_ROLLOUT), 'rollout sequence'),
+    floor: asUint(get(KEY_FLOOR), 'floor'),
+    failed: asArray(get(KEY_FAILED), 'failures').map(readFailure),
+    counters: { login: asUint(login, 'login counter'), command: asUint(command, 'command counter') },
+    reports: {
+      epoch: asUint(epoch, 'epoch'),
+      counter: asUint(counter, 'counter'),
+      previous: asBytes(previous, 'previous', 32),
+    },
+    pending: optional(get(KEY_PENDING), readPending),
+    told: optional(get(KEY_TOLD), readTold),
+    outbox: loadOutbox(journal),
+  };
+}
+
+function loadOutbox(journal: Journal): QueuedReport[] {
+  const reports: QueuedReport[] = [];
+  for (let i = 0; i < OUTBOX_MAX; i++) {
+    const stored = journal.get(KEY_OUTBOX + i);
+    if (!stored) continue;
+    const [counter, bytes] = asArray(decode(stored), 'queued report', 2);
+    reports.push({ counter: asUint(counter, 'counter'), bytes: asBytes(bytes, 'report') });
+  }
+  return reports.sort((a, b) => a.counter - b.counter);
+}
+
+function headValue(h: Head): Value {
+  return [h.origin, h.size, h.root, h.indexRoot, h.time, h.rootVersion];
+}
+
+function readHeadValue(value: Value | undefined): Head {
+  const [origin, size, root, indexRoot, time, rootVersion] = asArray(value, 'head', 6);
+  return {
+    origin: asText(origin, 'origin'),
+    size: asUint(size, 'size'),
+    root: asBytes(root, 'root', 32),
+    indexRoot: asBytes(indexRoot, 'index root', 32),
+    time: asUint(time, 'time'),
+    rootVersion: asUint(rootVersion, 'root version'),
+  };
+}
+
+function identityValue(i: Identity): Value {
+  return [i.deviceId, i.vendorId, i.classId, i.brokerId];
+}
+
+function readIdentity(value: Value | undefined): Identity {
+  const [deviceId, vendorId, classId, brokerId] = asArray(value, 'identity', 4);
+  return {
+    deviceId: asBytes(deviceId, 'device id', 16),
+    vendorId: asBytes(vendorId, 'vendor id', 16),
+    classId: asBytes(classId, 'class id', 16),
+    brokerId: asText(brokerId, 'broker id'),
+  };
+}
+
+function runningValue(r: RunningRelease): Value {
+  return [r.sequence, r.manifestDigest, r.releaseLeaf, r.image.digest, r.image.bytes, r.version, r.slot];
+}
+
+function readRunning(value: Value | undefined): RunningRelease {
+  const [sequence, digest, leaf, imageDigest, bytes, version, slot] = asArray(value, 'running release', 7);
+  return {
+    sequence: asUint(sequence, 'sequence'),
+    manifestDigest: asBytes(digest, 'manifest digest', 32),
+    releaseLeaf: asBytes(leaf, 'release leaf', 32),
+    image: { digest: asBytes(imageDigest, 'image digest', 32), bytes: asUint(bytes, 'image size') },
+    version: asText(version, 'version'),
+    slot: asUint(slot, 'slot', 1) as SlotNumber,
+  };
+}
+
+function readFailure(value: Value): Failure {
+  const [digest, count] = asArray(value, 'failure', 2);
+  return { digest: asBytes(digest, 'digest', 32), count: asUint(count, 'count') };
+}
+
+function readTold(value: Value): { digest: Uint8Array; code: string } {
+  const [digest, code] = asArray(value, 'told', 2);
+  return { digest: asBytes(digest, 'digest', 32), code: asText(code, 'code') };
+}

@@ -1,0 +1,148 @@
+/**
+ * Trial, confirm, revert: what happens at every boot before anything else. Ordinary boots and boots after a power cut
+ * walk the same path; every step may be repeated.
+ *
+ *   journal: phase trial      → loader: setTrial → restart
+ *   new image boots           → self-test
+ *     passed                  → journal: running, floor, report, one record → loader: confirm → old slot unbootable
+ *     failed                  → journal: reason → restart: the loader goes back
+ *   old image boots again     → journal: failed, report
+ *
+ * A cut between the confirming record and the loader's confirm makes the loader go back although the journal has
+ * confirmed: the journal is right (the image passed), so the loader is told again.
+ */
+
+import { equal } from '../format/bytes.ts';
+import type { StageCode } from '../format/report.ts';
+import type { BootControl, Flash, Health, KeyStore, SlotNumber, Timer } from '../ports.ts';
+import { type Finding, makeReport } from '../report/reports.ts';
+import type { Pending } from './pending.ts';
+import { digestSlot, slotHolds } from './slots.ts';
+import type { Failure, State, Store } from './state.ts';
+
+export interface TrialPorts {
+  store: Store;
+  keys: KeyStore;
+  slots: readonly [Flash, Flash];
+  boot: BootControl;
+  health: Health;
+  timer: Timer;
+}
+
+/** A trial that ended without a word (power, watchdog) is tried again so often; the image may not have been at fault. */
+export const SILENT_TRIALS_MAX = 2;
+
+export type Settled = 'running' | 'restart';
+
+/**
+ * Brings journal and boot loader to agreement.
+ * @returns 'restart' when the loader must boot again; the caller then does nothing more
+ */
+export async function settleBoot(p: TrialPorts): Promise<Settled> {
+  const { pending, running } = p.store.state;
+  const slot = p.boot.running();
+  if (pending?.phase === 'trial') return slot === pending.slot ? judgeTrial(p, pending) : afterRevert(p, pending);
+  if (slot !== running.slot) {
+    p.boot.setTrial(running.slot);
+    p.boot.restart();
+    return 'restart';
+  }
+  if (p.boot.onTrial()) p.boot.confirm();
+  p.boot.markUnbootable(other(running.slot));
+  return 'running';
+}
+
+/** The journal says trial before the loader does: a cut between them is seen as a trial that ended without a word. */
+export async function beginTrial(p: TrialPorts, pending: Pending, stages: Finding['stages']): Promise<void> {
+  const next: Pending = { ...pending, phase: 'trial', attempt: pending.attempt + 1, progress: undefined, failure: undefined };
+  const report = await makeReport(p.store, p.keys, finding(p, next, 'trial', 'OK', stages));
+  p.store.commit({ pending: next, ...report });
+  p.boot.setTrial(next.slot);
+}
+
+async function judgeTrial(p: TrialPorts, pending: Pending): Promise<Settled> {
+  const code = pending.failure ?? (await testImage(p, pending));
+  if (code === 'OK') {
+    await confirm(p, pending);
+    return 'running';
+  }
+  // The reason is stored before the restart: the image that failed cannot be asked afterwards.
+  p.store.commit({ pending: { ...pending, failure: code } });
+  p.boot.restart();
+  return 'restart';
+}
+
+async function testImage(p: TrialPorts, pending: Pending): Promise<StageCode> {
+  const { image, slot } = pending;
+  const intact = slotHolds(p.slots[slot], image.bytes, p.store.verifier.hash(), image.digest);
+  if (!intact) return 'RESULT_MISMATCH';
+  return new Promise((resolve) => {
+    const cancel = p.timer.after(p.health.deadlineMs, () => resolve('TRIAL_TIMEOUT'));
+    const end = (code: StageCode) => {
+      cancel();
+      resolve(code);
+    };
+    p.health.selfTest().then(
+      (passed) => end(passed ? 'OK' : 'SELF_TEST_FAILED'),
+      () => end('SELF_TEST_FAILED'),
+    );
+  });
+}
+
+async function confirm(p: TrialPorts, pending: Pending): Promise<void> {
+  const { sequence, manifestDigest, releaseLeaf, image, version, slot } = pending;
+  const report = await makeReport(p.store, p.keys, finding(p, pending, 'updated', 'OK', [['trial', 'OK'], ['confirm', 'OK']]));
+  p.store.commit({
+    running: { sequence, manifestDigest, releaseLeaf, image, version, slot },
+    floor: Math.max(p.store.state.floor, sequence),
+    failed: [],
+    pending: undefined,
+    ...report,
+  });
+  p.boot.confirm();
+  p.boot.markUnbootable(other(slot));
+}
+
+async function afterRevert(p: TrialPorts, pending: Pending): Promise<Settled> {
+  const code = pending.failure ?? 'BOOT_FAILED';
+  const silent = pending.failure === undefined && pending.attempt < Math.min(SILENT_TRIALS_MAX, pending.attemptsMax);
+  if (silent) {
+    // The image is still in its slot; the next announcement that verifies starts the trial again.
+    p.store.commit({ pending: { ...pending, phase: 'staged' } });
+    return 'running';
+  }
+  const report = await makeReport(p.store, p.keys, finding(p, pending, 'reverted', code, [['trial', code], ['revert', 'OK']]));
+  const failed = addFailure(p.store.state.failed, pending.manifestDigest, 2);
+  p.store.commit({ pending: undefined, failed, ...report });
+  p.boot.markUnbootable(pending.slot);
+  return 'running';
+}
+
+function finding(p: TrialPorts, pending: Pending, kind: Finding['kind'], code: StageCode, stages: Finding['stages']): Finding {
+  const { rolloutId, attempt, manifestDigest } = pending;
+  return { kind, code, rolloutId, attempt, manifestDigest, slotDigest: runningDigest(p, pending), stages };
+}
+
+/** Read from the slot itself at the moment of the report: a report speaks of what is there. */
+function runningDigest(p: TrialPorts, pending: Pending): Uint8Array {
+  const slot = p.boot.running();
+  const bytes = slot === pending.slot ? pending.image.bytes : p.store.state.running.image.bytes;
+  return digestSlot(p.slots[slot], bytes, p.store.verifier.hash());
+}
+
+/** Counts a failure of a release or branch. */
+export function addFailure(failed: readonly Failure[], digest: Uint8Array, count = 1): Failure[] {
+  const before = failed.find((item) => equal(item.digest, digest));
+  const rest = failed.filter((item) => item !== before);
+  return [...rest, { digest, count: (before?.count ?? 0) + count }];
+}
+
+/** Two counted failures make a release or branch absent. */
+export function hasFailed(state: Readonly<State>, digest: Uint8Array): boolean {
+  return state.failed.some((item) => item.count >= 2 && equal(item.digest, digest));
+}
+
+export function other(slot: SlotNumber): SlotNumber {
+  return slot === 0 ? 1 : 0;
+}
+
