@@ -6,6 +6,7 @@ export * from './envelope.ts';
 export * from './frames.ts';
 export * from './head.ts';
 export * from './index-entry.ts';
+export * from './inspect.ts';
 export * from './merkle.ts';
 export * from './messages.ts';
 export * from './provision.ts';

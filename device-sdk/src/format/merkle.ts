@@ -35,6 +35,7 @@ export function rootFromInclusion(
   path: readonly Uint8Array[],
 ): Uint8Array {
   demand(isCount(index) && isCount(size) && index < size, 'NO_RECEIPT', `leaf ${index} is not in a tree of ${size}`);
+  demand(leaf.length === HASH_BYTES, 'NO_RECEIPT', 'the leaf hash is malformed');
   let fn = index;
   let sn = size - 1;
   let root = leaf;
