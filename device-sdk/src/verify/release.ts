@@ -37,7 +37,7 @@ export function shapeAnnouncement(verifier: Verifier, bytes: Uint8Array): Shaped
 }
 
 /** Steps 3 to 9: what the message proves by itself. @throws Refusal with the code of the first step that fails */
-export function proveRelease(verifier: Verifier, a: Shaped, trust: Trust): Proven {
+export function proveRelease(verifier: Verifier, a: Shaped, trust: Pick<Trust, 'root'>): Proven {
   const { envelope, receipt, announcement } = a;
   const { root } = trust;
   const releaseLeaf = releaseLeafHash(verifier.sha256, envelope.block1);
