@@ -1,0 +1,221 @@
+/**
+ * Carries out what people decided about rollouts, and what their plans allow: each step is one rollout statement by the
+ * command key. Nothing is remembered between steps: the ledger says what is pending, so that a restart at any point
+ * goes on where the ledger stands, and a statement that was logged already is refused there and done here.
+ */
+import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import {
+  ABORTED,
+  hex,
+  OPEN,
+  PAUSED,
+  type Rollout,
+  rolloutValue,
+  type Signer,
+  signStatement,
+  unhex,
+} from '@countersign/device-sdk/format';
+import type { LedgerClient } from '../../ledger/client.ts';
+import { WAVES_MAX } from '../../ledger/contract/args.ts';
+import { unionOfWaves } from '../../ledger/contract/plan.ts';
+import type { RolloutView } from '../../ledger/contract/views.ts';
+import type { Payloads } from '../payloads.ts';
+import type { Log, ServerClock } from '../ports.ts';
+import type { Releases, SignedRelease } from '../releases.ts';
+import { evaluateWave, type WaveTally } from './evaluate.ts';
+import { type Fleet, tallyWaves } from './fleet.ts';
+import type { Groups } from './groups.ts';
+import type { PauseNotes } from './notes.ts';
+import { waveOfEach, wavesOf } from './waves.ts';
+
+/** Every wave of a plan in one go, and what a person may have asked for before: beyond that something goes in circles. */
+const STEPS_MAX = WAVES_MAX + 4;
+
+/** Why a rollout stands still although something is to be done. */
+export interface Problem {
+  code: string;
+  text: string;
+  /** Seconds since the epoch. */
+  at: number;
+}
+
+export interface RolloutDriver {
+  /** Does all that is pending; one problem does not hold up the other rollouts. @returns whether any is left undone */
+  carryOut(): Promise<boolean>;
+  problem(rolloutId: string): Problem | undefined;
+  /** Devices per wave and how far they are. */
+  tally(view: RolloutView): Promise<WaveTally[]>;
+}
+
+interface Parts {
+  verifier: Verifier;
+  ledger: LedgerClient;
+  releases: Releases;
+  payloads: Payloads;
+  groups: Groups;
+  fleet: Fleet;
+  notes: PauseNotes;
+  command: Signer;
+  clock: ServerClock;
+  log: Log;
+}
+
+/** What one statement is to say beyond the plan. */
+interface Step {
+  op: string;
+  state: number;
+  wave: number;
+  reason?: string;
+}
+
+export function rolloutDriver(parts: Parts): RolloutDriver {
+  const { verifier, ledger, releases, payloads, fleet, notes, command, clock, log } = parts;
+  const problems = new Map<string, Problem>();
+  const turns = new Map<string, { version: number; waveOf: Map<string, number> }>();
+
+  return {
+    async carryOut() {
+      const views = (await ledger.evaluate('listRollouts')) as RolloutView[];
+      // What stops devices goes out before what starts them.
+      const active = views.filter(({ state }) => state !== 'aborted').sort((a, b) => urgency(a) - urgency(b));
+      forgetAllBut(active);
+      for (const view of active) await attempt(view);
+      return problems.size > 0;
+    },
+    problem: (rolloutId) => problems.get(rolloutId),
+    tally,
+  };
+
+  async function attempt(view: RolloutView): Promise<void> {
+    try {
+      // Each statement may make the next one due: an empty wave is passed over at once.
+      let current: RolloutView | undefined = view;
+      for (let steps = 0; current && steps < STEPS_MAX; steps++) current = await advanceByOne(current);
+      demand(!current, 'INTERNAL', `more than ${STEPS_MAX} statements for one rollout at once`);
+      problems.delete(view.rolloutId);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      problems.set(view.rolloutId, { code: codeOf(error), text, at: clock.now() });
+      log.warn({ rollout: view.rolloutId, code: codeOf(error), text }, 'rollout step failed, it will be tried again');
+    }
+  }
+
+  /** @returns the rollout after the step, undefined when there is nothing to do now */
+  async function advanceByOne(view: RolloutView): Promise<RolloutView | undefined> {
+    const release = await releases.ensure(unhex(view.releaseLeaf)!);
+    const step = pendingStep(view) ?? renewalStep(view, release) ?? (await judgedStep(view));
+    if (!step) return undefined;
+    // Devices ask for frames the moment they hear of a release: it is not opened before this server holds them.
+    if (step.state === OPEN) await holdPayloads(release);
+    await say(view, release, step);
+    const after = (await ledger.evaluate('getRollout', view.rolloutId)) as RolloutView;
+    demand(after.previous !== view.previous, 'CONFLICT', `${step.op}: the ledger did not move`);
+    return after.state === 'aborted' ? undefined : after;
+  }
+
+  async function holdPayloads({ release }: SignedRelease): Promise<void> {
+    for (const { payload } of release.manifest.branches) await payloads.frames(payload);
+  }
+
+  /** A new block 2, after the distribution key was replaced, is void until a statement names it. */
+  function renewalStep(view: RolloutView, release: SignedRelease): Step | undefined {
+    if (view.block2Digest === null || view.block2Digest === hex(release.block2Digest)) return undefined;
+    return { op: 'renew', state: view.state === 'open' ? OPEN : PAUSED, wave: view.wave };
+  }
+
+  async function judgedStep(view: RolloutView): Promise<Step | undefined> {
+    if (view.state !== 'open') return undefined;
+    const counts = await tally(view);
+    const fleetDevices = (await fleet.devices(view.classId)).size;
+    const decision = evaluateWave(view, counts, fleetDevices, notes.get(view.rolloutId));
+    if (decision.op === 'wait') return undefined;
+    const { op, reason } = decision;
+    if (op === 'advance') return { op, reason, state: OPEN, wave: view.wave + 1 };
+    const { finished, failed } = counts[view.wave]!;
+    await notes.put(view.rolloutId, { reason, at: clock.now(), wave: view.wave, finished, failed });
+    return { op, reason, state: PAUSED, wave: view.wave };
+  }
+
+  async function say(view: RolloutView, { release, block2Digest }: SignedRelease, step: Step): Promise<void> {
+    const statement: Rollout = {
+      rolloutId: unhex(view.rolloutId)!,
+      rolloutSequence: (await lastSequence(view.classId)) + 1,
+      releaseLeaf: release.releaseLeaf,
+      classId: release.manifest.classId,
+      state: step.state,
+      block2Digest,
+      cohorts: unionOfWaves(wavesOf(view), step.wave),
+      ...(view.window ? { window: view.window } : {}),
+      jitterSeconds: view.jitterSeconds,
+      attemptsMax: view.attemptsMax,
+    };
+    const bytes = await signStatement(verifier.sha256, 'rollout', rolloutValue(statement), command);
+    const { op, reason, wave } = step;
+    const fields = { rollout: view.rolloutId, op, wave: wave + 1, sequence: statement.rolloutSequence, reason };
+    try {
+      await ledger.submit(bytes);
+      log.info(fields, 'rollout statement logged');
+    } catch (error) {
+      // The answer to an earlier try may have been lost, or a person was faster: the caller looks at what stands now.
+      if (!ALREADY.has(codeOf(error))) throw error;
+      log.info({ ...fields, code: codeOf(error) }, 'the ledger has moved on already');
+    }
+  }
+
+  async function lastSequence(classId: string): Promise<number> {
+    try {
+      return ((await ledger.evaluate('getIndexEntry', classId)) as { rolloutSequence: number }).rolloutSequence;
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') return 0;
+      throw error;
+    }
+  }
+
+  async function tally(view: RolloutView): Promise<WaveTally[]> {
+    const { version } = fleet;
+    const devices = await fleet.devices(view.classId);
+    return tallyWaves(view, await turnsOf(view, version, devices.keys()), devices);
+  }
+
+  /** One hash per device and rollout, made anew only when someone is enrolled or revoked. */
+  async function turnsOf(view: RolloutView, version: number, ids: Iterable<string>): Promise<Map<string, number>> {
+    const known = turns.get(view.rolloutId);
+    if (known?.version === version) return known.waveOf;
+    const waveOf = await waveOfEach(verifier.sha256, parts.groups, view, ids);
+    turns.set(view.rolloutId, { version, waveOf });
+    return waveOf;
+  }
+
+  function forgetAllBut(active: readonly RolloutView[]): void {
+    const ids = new Set(active.map(({ rolloutId }) => rolloutId));
+    for (const map of [problems, turns]) for (const id of map.keys()) if (!ids.has(id)) map.delete(id);
+  }
+}
+
+/** Refusals that say: this was logged already, or the rollout stands elsewhere than we thought. */
+const ALREADY: ReadonlySet<string> = new Set(['DUPLICATE', 'CONFLICT', 'BAD_COUNTER', 'EXISTS']);
+
+function urgency({ pending }: RolloutView): number {
+  return pending === 'abort' || pending === 'pause' ? 0 : 1;
+}
+
+/** What a person asked for. */
+function pendingStep(view: RolloutView): Step | undefined {
+  const { pending, wave } = view;
+  switch (pending) {
+    case null:
+      return undefined;
+    case 'open':
+      return { op: pending, state: OPEN, wave: 0 };
+    case 'resume':
+      return { op: pending, state: OPEN, wave };
+    case 'advance':
+      return { op: pending, state: OPEN, wave: wave + 1 };
+    case 'pause':
+      return { op: pending, state: PAUSED, wave };
+    case 'abort':
+      return { op: pending, state: ABORTED, wave };
+    default:
+      throw new Refusal('UNSUPPORTED', `the ledger asks for ${String(pending)}`);
+  }
+}

@@ -1,0 +1,98 @@
+/** What the fleet has reported, as the rollouts need it: loaded from the ledger once, then followed entry by entry. */
+import { hex, outcomeOf, type Report } from '@countersign/device-sdk/format';
+import type { LedgerClient } from '../../ledger/client.ts';
+import type { DeviceView, RolloutView } from '../../ledger/contract/views.ts';
+import type { WaveTally } from './evaluate.ts';
+
+/** The newest word of one enrolled device. */
+interface DeviceWord {
+  epoch: number;
+  counter: number;
+  rolloutId: string | null;
+  outcome: DeviceView['outcome'];
+  code: string | null;
+}
+
+export interface Fleet {
+  /** Newest words of the class's enrolled devices, by id in hex. */
+  devices(classId: string): Promise<ReadonlyMap<string, DeviceWord>>;
+  /** A report was logged. */
+  reported(report: Report): void;
+  /** Devices were enrolled or revoked: ask the ledger again when next needed. */
+  changed(): void;
+  /** Rises with each change of who is enrolled. */
+  readonly version: number;
+}
+
+export function followFleet(ledger: LedgerClient): Fleet {
+  const classes = new Map<string, Map<string, DeviceWord>>();
+  let version = 0;
+
+  return {
+    async devices(classId) {
+      const known = classes.get(classId);
+      if (known) return known;
+      const before = version;
+      const views = (await ledger.evaluate('listDevices', classId)) as DeviceView[];
+      const enrolled = views.filter(({ state }) => state === 'enrolled');
+      const loaded = new Map(enrolled.map((view) => [view.deviceId, wordOf(view)]));
+      // Someone was enrolled meanwhile: this list is used now and asked for again next time.
+      if (version === before) classes.set(classId, loaded);
+      return loaded;
+    },
+    reported(report) {
+      const id = hex(report.deviceId);
+      for (const devices of classes.values()) {
+        const known = devices.get(id);
+        if (known && isNewer(report, known)) devices.set(id, wordIn(report));
+      }
+    },
+    changed() {
+      classes.clear();
+      version++;
+    },
+    get version() {
+      return version;
+    },
+  };
+}
+
+function wordOf({ epoch, counter, rolloutId, outcome, code }: DeviceView): DeviceWord {
+  return { epoch, counter, rolloutId, outcome, code };
+}
+
+function wordIn(report: Report): DeviceWord {
+  const { epoch, counter, rolloutId, code } = report;
+  return { epoch, counter, rolloutId: rolloutId ? hex(rolloutId) : null, outcome: outcomeOf(report), code };
+}
+
+/** The list may have been loaded ahead of the entries that are followed: an older report changes nothing. */
+function isNewer(report: Report, known: DeviceWord): boolean {
+  return report.epoch > known.epoch || (report.epoch === known.epoch && report.counter > known.counter);
+}
+
+/** The owner's "not now" is no failure of the release, and not the device's last word either. */
+const DEFERRED = 'VETO';
+
+/** Counts each wave by its own devices, so that failures of a later wave do not drown in the successes of a former. */
+export function tallyWaves(
+  view: RolloutView,
+  waveOf: ReadonlyMap<string, number>,
+  devices: ReadonlyMap<string, DeviceWord>,
+): WaveTally[] {
+  const tally = view.waves.map((): WaveTally => ({ devices: 0, finished: 0, failed: 0 }));
+  for (const [id, word] of devices) {
+    const wave = waveOf.get(id);
+    if (wave === undefined) continue;
+    const count = tally[wave]!;
+    count.devices++;
+    if (word.rolloutId !== view.rolloutId || !isFinished(word)) continue;
+    count.finished++;
+    if (word.outcome !== 'updated') count.failed++;
+  }
+  return tally;
+}
+
+function isFinished({ outcome, code }: DeviceWord): boolean {
+  return outcome !== null && outcome !== 'trial' && code !== DEFERRED;
+}

@@ -1,0 +1,342 @@
+import { join } from 'node:path';
+import { codeOf, demand, type Verifier } from '@countersign/device-sdk';
+import { type Head, hex, type Payload, type Signer, type Transaction, unhex } from '@countersign/device-sdk/format';
+import type { LedgerClient } from '../ledger/client.ts';
+import { type Plan, readEnrol, readRevoke } from '../ledger/contract/args.ts';
+import type { RolloutView, TotalsView } from '../ledger/contract/views.ts';
+import type { BlobSource } from '../store/blobs.ts';
+import { fileBlobStore } from '../store/file-blobs.ts';
+import { type AllowanceOptions, allowance } from './allowance.ts';
+import { announcer, type Current } from './announcer.ts';
+import { openCommands } from './commands.ts';
+import type { DeliveryCounts, DeliveryPort } from './delivery/port.ts';
+import { deviceCache } from './devices.ts';
+import { followEntries, type LedgerEars } from './follower.ts';
+import { type IntakeCounts, intake } from './intake/intake.ts';
+import { cachedPayloads } from './payloads.ts';
+import { type Log, type ServerClock, silentLog, systemClock } from './ports.ts';
+import { type FactoryRelease, provisioning } from './provisioning.ts';
+import { folderSecret, openRegistry, type Registry } from './registry.ts';
+import { openReleases, type Releases } from './releases.ts';
+import { type RequestCounts, requestHandler } from './requests.ts';
+import { type Problem, rolloutDriver } from './rollouts/driver.ts';
+import type { WaveTally } from './rollouts/evaluate.ts';
+import { followFleet } from './rollouts/fleet.ts';
+import { openGroups } from './rollouts/groups.ts';
+import { openPauseNotes, type PauseNote } from './rollouts/notes.ts';
+import { type PlanRequest, planWaves } from './rollouts/waves.ts';
+import { coalesced } from './serial.ts';
+import { openWitness } from './witness.ts';
+
+export interface DistributionOptions {
+  ledger: LedgerClient;
+  /** Where content comes from: the collection server. What is fetched is kept in this server's own store. */
+  blobs: BlobSource;
+  delivery: DeliveryPort;
+  /** `distribution` signs block 2 and nothing else; `command` signs rollouts, commands, acknowledgements, freshness. */
+  signers: { distribution: Signer; command: Signer };
+  verifier: Verifier;
+  /** The signed trust root, from outside: a file that the operator gave, never the ledger's word. */
+  trustRoot: Uint8Array;
+  /** This server's own folder. */
+  dir: string;
+  /** What devices name in their login; it goes into provisioning records. */
+  brokerId: string;
+  clock?: ServerClock;
+  log?: Log;
+  allowance?: AllowanceOptions;
+}
+
+/** A rollout with all that this server knows of it. */
+export interface RolloutProgress {
+  rollout: RolloutView;
+  totals: TotalsView;
+  waves: WaveTally[];
+  /** Why this server paused it by itself, if it did. */
+  pause: PauseNote | null;
+  /** Why something that is due has not been done yet. */
+  problem: Problem | null;
+}
+
+export interface DistributionStatus {
+  head: Head | null;
+  rootVersion: number;
+  /** Leaves of the ledger that were followed. */
+  followed: number;
+  releases: number;
+  announced: {
+    classId: string;
+    version: string;
+    sequence: number;
+    rolloutId: string;
+    rolloutState: number;
+    size: number;
+  }[];
+  connected: boolean;
+  delivery: DeliveryCounts;
+  intake: IntakeCounts;
+  requests: RequestCounts;
+}
+
+/** The distribution server: second signer, rollouts, announcements, answers and intake of reports, in one object. */
+export interface Distribution {
+  readonly registry: Registry;
+  /** A plan with a fresh rollout id, for an operator to sign as `rollout open`. @throws Refusal BAD_REQUEST, NOT_FOUND */
+  planWaves(request: PlanRequest): Promise<Plan>;
+  /** A rollout as it goes. @throws Refusal NOT_FOUND */
+  progress(rolloutId: Uint8Array): Promise<RolloutProgress>;
+  /** @param product class id in hex, or a name. @throws Refusal NOT_FOUND, CONFLICT; as confirming a release */
+  provision(product: string, version: string): Promise<FactoryRelease>;
+  /** COMMAND_ASK or COMMAND_RETRY to one device. @returns its counter. @throws Refusal LINK_LOST, BUSY */
+  sendCommand(deviceId: Uint8Array, command: number): Promise<number>;
+  /** What a class is told now. */
+  announcement(classId: Uint8Array): Current | undefined;
+  /** Content by digest, kept here once fetched. @throws Refusal NOT_FOUND, UNREACHABLE, BAD_STORE */
+  blob(digest: Uint8Array): Promise<Uint8Array>;
+  /** Frames of a confirmed release's payload. @throws Refusal NOT_FOUND, UNREACHABLE */
+  payload(chainHead: Uint8Array): Promise<{ payload: Payload; frames: Uint8Array[] }>;
+  readonly releases: Pick<Releases, 'get' | 'ofClass'>;
+  status(): DistributionStatus;
+  /** Resolves when nothing that was asked for is left to do at this moment. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Reports come by the thousand: rollouts are judged at most so often, which delays a pause by no more. */
+export const JUDGE_EVERY_MS = 100;
+/** Something failed (a server away, a receipt that does not verify): try again after this. */
+export const RETRY_MS = 5_000;
+/** Timers of this platform end at 24.8 days. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+/** The newest head is published for gateways and auditors at most so often. */
+export const HEAD_EVERY_MS = 1_000;
+
+/**
+ * Opens the folder, checks the ledger against the trust root, takes up what is pending, and serves.
+ *
+ * @example
+ * const distribution = await createDistribution({ ledger, blobs, delivery, signers, verifier, trustRoot, dir, brokerId });
+ * @throws Refusal BAD_ROOT, BAD_STORE; for a ledger that contradicts what this folder remembers SPLIT_VIEW, STALE
+ */
+export async function createDistribution(options: DistributionOptions): Promise<Distribution> {
+  const { ledger, delivery, verifier, dir, signers } = options;
+  const clock = options.clock ?? systemClock;
+  const log = options.log ?? silentLog;
+  const { command } = signers;
+  const { sha256 } = verifier;
+
+  const witness = await openWitness(verifier, ledger, options.trustRoot, dir);
+  await witness.newestHead();
+  const releases = await openReleases({ verifier, ledger, witness, signer: signers.distribution, dir, log });
+  const registry = await openRegistry(dir);
+  const groups = await openGroups(sha256, await folderSecret(dir), dir);
+  const notes = await openPauseNotes(dir);
+  const payloads = cachedPayloads(verifier, options.blobs, fileBlobStore(join(dir, 'content'), sha256));
+  const devices = deviceCache(ledger, clock);
+  const fleet = followFleet(ledger);
+  const shared = { verifier, ledger, witness, releases, payloads, groups, devices, delivery, command, clock, log };
+  const announce = announcer(shared);
+  const driver = rolloutDriver({ ...shared, fleet, notes });
+  const requests = requestHandler({ ...shared, announcer: announce, allowance: allowance(clock, options.allowance) });
+  const reports = intake(shared);
+  const sendCommand = await openCommands(verifier, command, delivery, dir);
+  const provision = provisioning({ ledger, witness, releases, brokerId: options.brokerId });
+
+  let closed = false;
+  const cancels = new Set<() => void>();
+  const changedClasses = new Set<string>();
+  const rollouts = coalesced(carryOut);
+  const announcements = coalesced(announceChanged);
+  const judgeSoon = throttled(JUDGE_EVERY_MS, rollouts.ask);
+  const headSoon = throttled(HEAD_EVERY_MS, () => void publishHead());
+
+  await announce.refreshAll();
+  const follower = await followEntries(ledger, dir, ears(), log);
+  delivery.onRequest((deviceId, bytes) => requests.handle(deviceId, bytes));
+  delivery.onReport((deviceId, bytes) => reports.take(deviceId, bytes));
+  rollouts.ask();
+  headSoon();
+  renewHeads();
+
+  return {
+    registry,
+    async planWaves(request) {
+      const { release } = await releases.ensure(request.releaseLeaf);
+      const enrolled = await fleet.devices(hex(release.manifest.classId));
+      return planWaves(sha256, { registry, groups }, [...enrolled.keys()], request);
+    },
+    progress,
+    provision,
+    sendCommand,
+    announcement: (classId) => announce.current(classId),
+    blob: (digest) => payloads.blob(digest),
+    async payload(chainHead) {
+      const payload = releases.payload(chainHead);
+      demand(payload, 'NOT_FOUND', `no confirmed release has payload ${hex(chainHead)}`);
+      return { payload, frames: await payloads.frames(payload) };
+    },
+    releases,
+    status,
+    async settled() {
+      await rollouts.settled();
+      await announcements.settled();
+      await reports.settled();
+    },
+    async close() {
+      closed = true;
+      delivery.onRequest(() => undefined);
+      delivery.onReport(() => undefined);
+      for (const cancel of cancels) cancel();
+      await follower.stop();
+      await rollouts.settled();
+      await announcements.settled();
+      await reports.settled();
+    },
+  };
+  /** What the entries of the ledger set in motion. */
+  function ears(): LedgerEars {
+    return {
+      async release(leafHash) {
+        headSoon();
+        const { release } = await releases.ensure(leafHash);
+        // Fetched ahead of the rollout; where this fails, opening it tries again and says why.
+        for (const { payload } of release.manifest.branches) payloads.frames(payload).catch(() => undefined);
+      },
+      rollout(rollout) {
+        headSoon();
+        changedClasses.add(hex(rollout.classId));
+        announcements.ask();
+        rollouts.ask();
+      },
+      report(report) {
+        headSoon();
+        fleet.reported(report);
+        if (report.rolloutId) judgeSoon();
+      },
+      transaction(tx) {
+        headSoon();
+        if (tx.action === 'rollout') rollouts.ask();
+        if (tx.action === 'enrol' || tx.action === 'revoke') membersChanged(tx);
+      },
+      root() {
+        headSoon();
+        void announce.refreshAll().catch(complain('announcements under the new trust root'));
+      },
+    };
+  }
+
+  function membersChanged({ action, args }: Transaction): void {
+    if (action === 'revoke') {
+      const { kind, id } = readRevoke(args);
+      if (kind !== 'device') return;
+      devices.forget(id);
+    } else {
+      const enrolled = readEnrol(args);
+      if (enrolled.kind !== 'devices') return;
+      for (const { id } of enrolled.devices) devices.forget(id);
+    }
+    fleet.changed();
+    judgeSoon();
+  }
+
+  async function carryOut(): Promise<void> {
+    if (closed) return;
+    try {
+      if (await driver.carryOut()) later(RETRY_MS, rollouts.ask);
+    } catch (error) {
+      complain('rollouts')(error);
+      later(RETRY_MS, rollouts.ask);
+    }
+  }
+
+  async function announceChanged(): Promise<void> {
+    for (const classId of [...changedClasses]) {
+      if (closed) return;
+      changedClasses.delete(classId);
+      try {
+        await announce.refresh(unhex(classId)!);
+      } catch (error) {
+        complain('an announcement')(error);
+        later(RETRY_MS, () => {
+          changedClasses.add(classId);
+          announcements.ask();
+        });
+      }
+    }
+  }
+
+  async function publishHead(): Promise<void> {
+    await announce.publishHead().catch(complain('the newest head'));
+  }
+
+  /** A head may be a quarter of its maximum age old when a device hears of it, so three quarters are left for trouble. */
+  function renewHeads(): void {
+    later(Math.max(1000, (witness.root.headAgeMax * 1000) / 4), async () => {
+      await announce.refreshAll().catch(complain('renewed announcements'));
+      await publishHead();
+      renewHeads();
+    });
+  }
+
+  function complain(what: string): (error: unknown) => void {
+    return (error) => {
+      const text = error instanceof Error ? error.message : String(error);
+      log.error({ code: codeOf(error), text }, `${what}: failed, it will be tried again`);
+    };
+  }
+
+  function later(ms: number, call: () => unknown): void {
+    if (closed) return;
+    const cancel = clock.after(Math.min(ms, TIMER_MS_MAX), () => {
+      cancels.delete(cancel);
+      void call();
+    });
+    cancels.add(cancel);
+  }
+
+  /** Calls once some time after it was asked, however often it is asked meanwhile. */
+  function throttled(ms: number, call: () => void): () => void {
+    let waiting = false;
+    return () => {
+      if (waiting) return;
+      waiting = true;
+      later(ms, () => {
+        waiting = false;
+        call();
+      });
+    };
+  }
+
+  async function progress(rolloutId: Uint8Array): Promise<RolloutProgress> {
+    const id = hex(rolloutId);
+    const rollout = (await ledger.evaluate('getRollout', id)) as RolloutView;
+    return {
+      rollout,
+      totals: (await ledger.evaluate('getTotals', id)) as TotalsView,
+      waves: await driver.tally(rollout),
+      pause: notes.get(id) ?? null,
+      problem: driver.problem(id) ?? null,
+    };
+  }
+
+  function status(): DistributionStatus {
+    return {
+      head: witness.head ?? null,
+      rootVersion: witness.root.version,
+      followed: follower.next,
+      releases: releases.count,
+      announced: announce.classes.map(({ classId, version, sequence, rollout, head }) => ({
+        classId: hex(classId),
+        version,
+        sequence,
+        rolloutId: hex(rollout.rolloutId),
+        rolloutState: rollout.state,
+        size: head.size,
+      })),
+      connected: delivery.connected,
+      delivery: delivery.counts(),
+      intake: reports.counts(),
+      requests: requests.counts(),
+    };
+  }
+}
