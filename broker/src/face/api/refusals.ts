@@ -4,6 +4,8 @@ import { CODES, type Code, Refusal } from '@countersign/device-sdk';
 export interface RefusalBody {
   code: Code;
   text: string;
+  /** Where it says what to do about it. */
+  doc: string;
 }
 
 const STATUS: Partial<Record<Code, number>> = {
@@ -31,8 +33,12 @@ const STATUS: Partial<Record<Code, number>> = {
 
 /** What the server answers to anything thrown. A fault of ours keeps its inside to itself. */
 export function answerOf(error: unknown): { status: number; body: RefusalBody } {
-  if (!(error instanceof Refusal)) return { status: 500, body: { code: 'INTERNAL', text: 'a fault of the server' } };
-  return { status: STATUS[error.code] ?? 400, body: { code: error.code, text: error.message } };
+  if (!(error instanceof Refusal)) return { status: 500, body: bodyOf('INTERNAL', 'a fault of the server') };
+  return { status: STATUS[error.code] ?? 400, body: bodyOf(error.code, error.message) };
+}
+
+export function bodyOf(code: Code, text: string): RefusalBody {
+  return { code, text, doc: `docs/REFUSALS.md, ${code}` };
 }
 
 /** A refusal's sentence from a hostile server is cut at this length before it reaches a terminal or a log. */

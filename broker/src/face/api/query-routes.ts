@@ -1,0 +1,58 @@
+import type { FastifyInstance } from 'fastify';
+import { findProduct } from '../../collection/product.ts';
+import type { LedgerClient, QueryName } from '../../ledger/client.ts';
+import type { DeviceView } from '../../ledger/contract/views.ts';
+import { bytesOf, fieldsOf, optionalText } from './ask.ts';
+import { findRelease, findRollout } from './names.ts';
+import { committedJson, headJson } from './views.ts';
+
+/** What operators call a device and group it by: never in the ledger, so not every server knows it. */
+export interface DeviceNotes {
+  labels: Record<string, string>;
+  name?: string;
+}
+
+export interface QueryRoutesOptions {
+  ledger: LedgerClient;
+  /** Notes of one device, where this server keeps them. */
+  notes?: (deviceId: string) => DeviceNotes | undefined;
+}
+
+type Named = { Params: { name: string } };
+
+/** What the ledger says, in its contract's own words, and the way in for signed transactions. Every server has these. */
+export function queryRoutes({ ledger, notes }: QueryRoutesOptions): (app: FastifyInstance) => Promise<void> {
+  const withNotes = (device: DeviceView) => ({ ...device, labels: {}, ...notes?.(device.deviceId) });
+
+  return async (app) => {
+    app.post('/api/v1/transactions', async (request) =>
+      committedJson(await ledger.submit(bytesOf(request.body, 'a signed statement'))),
+    );
+    app.get('/api/v1/head', async () => headJson(await ledger.head()));
+    app.get('/api/v1/products', async () => ledger.evaluate('listProducts'));
+    app.get<Named>('/api/v1/products/:name', async ({ params }) => findProduct(ledger, params.name));
+    app.get('/api/v1/releases', async ({ query }) => list('listReleases', query));
+    app.get<Named>('/api/v1/releases/:name', async ({ params }) => findRelease(ledger, params.name));
+    app.get('/api/v1/people', async () => ledger.evaluate('listPeople'));
+    app.get<Named>('/api/v1/people/:name', async ({ params }) => ledger.evaluate('getPerson', params.name));
+    app.get('/api/v1/devices', async ({ query }) => ((await list('listDevices', query)) as DeviceView[]).map(withNotes));
+    app.get<Named>('/api/v1/devices/:name', async ({ params }) =>
+      withNotes((await ledger.evaluate('getDevice', params.name)) as DeviceView),
+    );
+    app.get('/api/v1/rollouts', async ({ query }) => list('listRollouts', query));
+    app.get<Named>('/api/v1/rollouts/:name', async ({ params }) => {
+      const rollout = await findRollout(ledger, params.name);
+      return { ...rollout, totals: await ledger.evaluate('getTotals', rollout.rolloutId) };
+    });
+    app.get<Named>('/api/v1/history/:name', async ({ params }) => ledger.evaluate('getHistory', params.name));
+    app.get<Named>('/api/v1/previous/:name', async ({ params }) => ledger.evaluate('getPrevious', params.name));
+  };
+
+  /** All, or those of one product. */
+  async function list(query: QueryName, asked: unknown): Promise<unknown> {
+    const product = optionalText(fieldsOf(asked, 'the query', ['product']), 'product');
+    return product === undefined
+      ? ledger.evaluate(query)
+      : ledger.evaluate(query, (await findProduct(ledger, product)).classId);
+  }
+}

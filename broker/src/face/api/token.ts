@@ -1,0 +1,79 @@
+/**
+ * The token of a server's API. It is 256 random bits, so its SHA-256 at rest gives nothing away and needs no salt and no
+ * slow hash: those protect words that people choose. It opens the API and nothing more: whatever changes the ledger is
+ * signed by a person's own key besides.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { access, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { demand, Refusal } from '@countersign/device-sdk';
+import { unhex, utf8 } from '@countersign/device-sdk/format';
+import { readSecretFile } from '../../keys/permissions.ts';
+import { makeFolder, writeDurable } from '../../store/durable.ts';
+
+const FORMAT = 'countersign-token-1';
+const TOKEN_BYTES = 32;
+/** A longer header is no token of ours; it is not even hashed. */
+const HEADER_CHARS_MAX = 256;
+
+export interface TokenGate {
+  /** The token itself, on the one occasion when it was just made; it is stored nowhere. */
+  readonly fresh: string | undefined;
+  /** @param authorization the header as it came */
+  accepts(authorization: string | undefined): boolean;
+}
+
+/**
+ * Reads the hash of a server's token, or makes a token where there is none or another is wanted.
+ * @param path of the file with the hash
+ * @throws Refusal BAD_STORE
+ */
+export async function openToken(path: string, options: { renew?: boolean } = {}): Promise<TokenGate> {
+  if (options.renew) await rm(path, { force: true });
+  if (await exists(path)) return gate(await readHash(path), undefined);
+  const token = randomBytes(TOKEN_BYTES).toString('base64url');
+  await makeFolder(dirname(path), 0o700);
+  const file = { format: FORMAT, sha256: hashOf(token).toString('hex') };
+  await writeDurable(path, utf8(`${JSON.stringify(file)}\n`), { mode: 0o600, exclusive: true });
+  return gate(hashOf(token), token);
+}
+
+/** A gate for a token that the caller holds: for servers that live as long as a test or a demonstration. */
+export function tokenGate(token: string): TokenGate {
+  return gate(hashOf(token), token);
+}
+
+function gate(expected: Uint8Array, fresh: string | undefined): TokenGate {
+  return {
+    fresh,
+    accepts(authorization) {
+      if (authorization === undefined || authorization.length > HEADER_CHARS_MAX) return false;
+      const [, token] = /^Bearer ([\w-]+)$/i.exec(authorization) ?? [];
+      return token !== undefined && timingSafeEqual(hashOf(token), expected);
+    },
+  };
+}
+
+function hashOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
+
+async function readHash(path: string): Promise<Uint8Array> {
+  const text = new TextDecoder().decode(await readSecretFile(path));
+  try {
+    const { format, sha256 } = JSON.parse(text);
+    const hash = format === FORMAT && typeof sha256 === 'string' ? unhex(sha256) : undefined;
+    demand(hash?.length === 32, 'BAD_STORE', `${path} is not a token file of this version`);
+    return hash;
+  } catch (cause) {
+    if (cause instanceof Refusal) throw cause;
+    throw new Refusal('BAD_STORE', `${path} is not a token file`, { cause });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

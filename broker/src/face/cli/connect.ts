@@ -1,0 +1,112 @@
+/** Whom a client verb addresses and who signs: `--server`, `--token`, `--data`, `--as`. */
+import { readFile } from 'node:fs/promises';
+import { codeOf, Refusal } from '@countersign/device-sdk';
+import type { Command } from 'commander';
+import type { LoadedKey } from '../../keys/key-file.ts';
+import { loadSigner } from '../../keys/key-file.ts';
+import { findPassphrase } from '../../keys/passphrase.ts';
+import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
+import { readSecretFile } from '../../keys/permissions.ts';
+import type { PersonRole } from '../../ledger/contract/args.ts';
+import type { PersonView } from '../../ledger/contract/views.ts';
+import { apiClient } from '../client/api-client.ts';
+import { openSession, type Session } from '../client/session.ts';
+import { readEndpointFile } from '../up/endpoint-file.ts';
+import { clientTokenPath, peopleFolder } from '../up/folders.ts';
+import { note, WrongUse } from './program.ts';
+
+export interface ServerOptions {
+  server?: string;
+  token?: string;
+  data?: string;
+}
+
+export interface PersonOptions extends ServerOptions {
+  as?: string;
+  keyFile?: string;
+  passphraseFile?: string;
+}
+
+export function serverOptions(command: Command): Command {
+  return command
+    .option('--data <dir>', 'folder of a running `up`, where address, token and keys are found [COUNTERSIGN_DATA]')
+    .option('--server <url>', 'address of the server, instead of the one found in --data [COUNTERSIGN_SERVER]')
+    .option('--token <token>', 'token of the API, instead of the one found in --data [COUNTERSIGN_TOKEN]');
+}
+
+export function personOptions(command: Command): Command {
+  return serverOptions(command)
+    .option('--as <name>', 'who signs: a key in DIR/people; may be left out where one key alone has the role')
+    .option('--key-file <file>', 'the key of the person who signs, where it lies elsewhere')
+    .option('--passphrase-file <file>', 'passphrase of that key [COUNTERSIGN_PASSPHRASE_FILE]');
+}
+
+/** @throws WrongUse where nobody is named; Refusal UNREACHABLE, UNAUTHORIZED, BAD_STORE */
+export async function connect(options: ServerOptions): Promise<Session> {
+  const data = dataFolder(options);
+  const url = options.server ?? process.env.COUNTERSIGN_SERVER ?? (data && (await readEndpointFile(data)).url);
+  if (!url) throw new WrongUse('say which server: --data DIR of a running `countersign up`, or --server URL --token TOKEN');
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw new WrongUse(`${url} is no http address`);
+  return openSession(apiClient(url, options.token ?? process.env.COUNTERSIGN_TOKEN ?? (await tokenIn(data))));
+}
+
+/** The session and the person who signs in it, with one of these roles. */
+export async function connectAs(
+  options: PersonOptions,
+  roles: readonly PersonRole[],
+): Promise<{ session: Session; signer: LoadedKey }> {
+  const session = await connect(options);
+  const passphrase = await findPassphrase({ file: options.passphraseFile });
+  if (options.keyFile) return { session, signer: await loadSigner(options.keyFile, passphrase) };
+  const data = dataFolder(options);
+  if (!data) throw new WrongUse('say who signs: --key-file FILE, or --as NAME with --data DIR');
+  const folder = peopleFolder(data);
+  const name = options.as ?? (await onlyOneWith(session, folder, roles));
+  return { session, signer: await loadPerson(folder, name, passphrase) };
+}
+
+function dataFolder(options: ServerOptions): string | undefined {
+  return options.data ?? process.env.COUNTERSIGN_DATA;
+}
+
+async function tokenIn(data: string | undefined): Promise<string | undefined> {
+  if (data === undefined) return undefined;
+  try {
+    return new TextDecoder().decode(await readSecretFile(clientTokenPath(data))).trim();
+  } catch (error) {
+    if (codeOf(error) !== 'BAD_STORE' || (await exists(clientTokenPath(data)))) throw error;
+    return undefined;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return readFile(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Nobody has to say who he is where only one key of the folder may do it; whoever that is, is said aloud. */
+async function onlyOneWith({ api }: Session, folder: string, roles: readonly PersonRole[]): Promise<string> {
+  const names = await listPeopleKeys(folder);
+  const people = (await api.get('/api/v1/people')) as PersonView[];
+  const able = people.filter((p) => names.includes(p.name) && p.state === 'active' && p.roles.some((r) => roles.includes(r)));
+  const [only, ...others] = able.map(({ name }) => name);
+  if (only === undefined) {
+    throw new Refusal('NOT_PERMITTED', `no key in ${folder} belongs to a person with the role ${roles.join(' or ')}`);
+  }
+  if (others.length > 0) throw new WrongUse(`say who signs: --as ${[only, ...others].join(' or --as ')}`);
+  note(`signed as ${only}`);
+  return only;
+}
+
+/** A file named on the command line. @throws Refusal NOT_FOUND */
+export async function readInput(path: string): Promise<Uint8Array> {
+  try {
+    const bytes = await readFile(path);
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  } catch (cause) {
+    throw new Refusal('NOT_FOUND', `${path} cannot be read`, { cause });
+  }
+}
+

@@ -1,0 +1,122 @@
+import type { Command } from 'commander';
+import { ALG_ED25519, hex, type PublicKey, unhex } from '@countersign/device-sdk/format';
+import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
+import type { DeviceView } from '../../ledger/contract/views.ts';
+import type { DeviceNotes } from '../api/query-routes.ts';
+import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
+import { randomDeviceId } from '../client/rollouts.ts';
+import { inPath } from '../client/session.ts';
+import { connect, connectAs, type PersonOptions, personOptions, readInput, type ServerOptions, serverOptions } from './connect.ts';
+import { verb, WrongUse } from './program.ts';
+import { table, timeText } from './table.ts';
+import { collectLabels, readDeviceId } from './values.ts';
+
+type Device = DeviceView & DeviceNotes;
+
+interface EnrolOptions extends PersonOptions {
+  product: string;
+  key?: string;
+  id?: Uint8Array;
+  name?: string;
+  label?: Record<string, string>;
+  batch?: string;
+}
+
+/** `devices [ID]`, `devices enrol`, `devices revoke`. */
+export function deviceVerbs(program: Command): void {
+  const devices = program.command('devices').description('which devices run what');
+  listVerb(devices);
+  enrolVerb(devices);
+  revokeVerb(devices);
+}
+
+function listVerb(devices: Command): void {
+  const command = serverOptions(devices.argument('[id]', 'one device')).option('--product <name>', 'of one product');
+  verb(command, async (id: string | undefined, options: ServerOptions & { product?: string }) => {
+    const { api } = await connect(options);
+    if (id !== undefined) {
+      const device = (await api.get(`/api/v1/devices/${inPath(id)}`)) as Device;
+      return { json: device, text: deviceText(device) };
+    }
+    const all = (await api.get('/api/v1/devices', { product: options.product })) as Device[];
+    const rows = all.map((d) => [d.deviceId, d.name ?? '', labelText(d), d.state, d.outcome, d.code, timeText(d.reportedAt)]);
+    return { json: all, text: table(['device', 'name', 'labels', 'state', 'outcome', 'code', 'reported'], rows) };
+  });
+}
+
+function deviceText(device: Device): string {
+  const shown = { ...device, labels: labelText(device), reportedAt: timeText(device.reportedAt) };
+  return table(
+    ['field', 'value'],
+    Object.entries(shown).map(([field, value]) => [field, value === null ? null : String(value)]),
+  );
+}
+
+function labelText({ labels }: DeviceNotes): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');
+}
+
+function enrolVerb(devices: Command): void {
+  const command = personOptions(devices.command('enrol').description('put devices and their public keys on the record'))
+    .requiredOption('--product <name>', 'product name or class id')
+    .option('--key <public>', "the device's public key: 64 hex digits (Ed25519), a PEM file or a COSE_Key file")
+    .option('--id <id>', 'device id, 32 hex digits; random where not given', readDeviceId)
+    .option('--name <name>', 'what operators call it; never in the ledger')
+    .option('--label <key=value>', 'group it, for rollouts; never in the ledger; repeat for more', collectLabels)
+    .option('--batch <file>', 'a line each: public key in hex, then ID or -, then labels key=value');
+  verb(command, async (options: EnrolOptions) => {
+    const list = options.batch === undefined ? [await oneDevice(options)] : readBatch(await readInput(options.batch), options);
+    const { session, signer } = await connectAs(options, ['operator']);
+    const committed = await enrolDevices(session, signer, options.product, list);
+    const json = {
+      devices: list.map(({ id, key }) => ({ deviceId: hex(id), publicKey: hex(key.bytes) })),
+      entries: committed.map(({ leafIndex }) => leafIndex),
+    };
+    return { json, text: list.map(({ id }) => hex(id)).join('\n') };
+  });
+}
+
+async function oneDevice(o: EnrolOptions): Promise<NewDevice> {
+  if (o.key === undefined) throw new WrongUse('give --key PUBLIC, or --batch FILE for many');
+  const key = hexKey(o.key) ?? readPublicKeyFile(await readInput(o.key));
+  return { id: o.id ?? randomDeviceId(), key, labels: o.label ?? {}, ...(o.name !== undefined && { name: o.name }) };
+}
+
+function readBatch(bytes: Uint8Array, o: EnrolOptions): NewDevice[] {
+  if (o.key !== undefined || o.id !== undefined) throw new WrongUse('--batch names keys and ids itself');
+  const lines = new TextDecoder().decode(bytes).split(/\r?\n/);
+  const list = lines.flatMap((line, i) => (/^\s*(#|$)/.test(line) ? [] : [readLine(line.trim(), i + 1, o)]));
+  if (list.length === 0) throw new WrongUse(`${o.batch} names no device`);
+  return list;
+}
+
+function readLine(line: string, number: number, o: EnrolOptions): NewDevice {
+  const [keyText = '', idText = '-', ...labelTexts] = line.split(/\s+/);
+  const key = hexKey(keyText);
+  const id = idText === '-' ? randomDeviceId() : unhex(idText);
+  if (!key || id?.length !== 16) throw new WrongUse(`${o.batch}, line ${number}: expected KEY [ID|-] [label=value …]`);
+  try {
+    return { id, key, labels: labelTexts.reduce((all, text) => collectLabels(text, all), o.label ?? {}) };
+  } catch {
+    throw new WrongUse(`${o.batch}, line ${number}: a label is written key=value`);
+  }
+}
+
+/** The shortest way to write an Ed25519 key. The ledger checks the point itself. */
+function hexKey(text: string): PublicKey | undefined {
+  const bytes = unhex(text);
+  return bytes?.length === 32 ? { alg: ALG_ED25519, bytes } : undefined;
+}
+
+function revokeVerb(devices: Command): void {
+  const command = personOptions(
+    devices.command('revoke').description('refuse a device from now on').argument('<id>', 'device id', readDeviceId),
+  ).requiredOption('--reason <text>', 'why; it stays on the record');
+  verb(command, async (id: Uint8Array, options: PersonOptions & { reason: string }) => {
+    const { session, signer } = await connectAs(options, ['operator']);
+    const committed = await revokeDevice(session, signer, id, options.reason);
+    return { json: { deviceId: hex(id), ...committed }, text: `revoked ${hex(id)}, entry ${committed.leafIndex}` };
+  });
+}

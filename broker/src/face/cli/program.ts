@@ -1,0 +1,112 @@
+/** The one command: how verbs are run, what they print, and how they end. */
+import { Refusal } from '@countersign/device-sdk';
+import { Command, CommanderError } from 'commander';
+import { bodyOf } from '../api/refusals.ts';
+
+export const DONE = 0;
+/** Refused or failed. */
+export const FAILED = 1;
+/** The command was called in a way that it does not have. */
+export const WRONG_USE = 2;
+
+/** Arguments that contradict each other or leave something out: exit 2, where a server's refusal is exit 1. */
+export class WrongUse extends Error {}
+
+export interface Outcome {
+  /** The one JSON object or array on stdout with `--json`. */
+  json: unknown;
+  /** The same for people, on stdout without it. */
+  text: string;
+  /** False where the verb did its work and the answer is no: an audit that found something. */
+  ok?: boolean;
+}
+
+/** A program without verbs. Register them, then give it to {@link runProgram}. */
+export function createProgram(version: string): Command {
+  return new Command('countersign')
+    .description('Firmware updates that two parties sign, a ledger confirms, and every device checks for itself')
+    .version(version)
+    // Otherwise `publish --version 1.0.1` would ask for the command's own version.
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .showHelpAfterError('(--help shows what there is)');
+}
+
+/**
+ * Runs the verb that the arguments name.
+ * @param argv as `process.argv`
+ * @returns the exit code: 0 done, 1 refused or failed, 2 wrong use
+ */
+export async function runProgram(program: Command, argv: readonly string[]): Promise<number> {
+  const json = argv.includes('--json');
+  // A reader that goes away early (`| head`) is no failure of ours, and nothing more can be said to it.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? DONE : FAILED));
+  try {
+    await program.parseAsync([...argv]);
+    return DONE;
+  } catch (error) {
+    return explain(error, json);
+  }
+}
+
+/** A verb that has printed its answer, and the answer is no. */
+class AnswerIsNo extends Error {}
+
+/** Every verb ends here: JSON for machines or text for people on stdout, nothing else there. */
+export function verb<A extends unknown[]>(
+  command: Command,
+  run: (...args: A) => Promise<Outcome | undefined>,
+): Command {
+  return command.option('--json', 'print one JSON value on stdout').action(async (...args: unknown[]) => {
+    const outcome = await run(...(args as A));
+    if (!outcome) return;
+    const { json } = command.opts<{ json?: boolean }>();
+    process.stdout.write(json ? `${JSON.stringify(outcome.json)}\n` : outcome.text.replace(/\n*$/, '\n'));
+    if (outcome.ok === false) throw new AnswerIsNo();
+  });
+}
+
+/** Progress and notes: on stderr, so that stdout stays clean for `--json` and pipes. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function explain(error: unknown, json: boolean): number {
+  if (error instanceof AnswerIsNo) return FAILED;
+  if (error instanceof CommanderError) {
+    const shown = error.exitCode === 0;
+    if (!shown && json) printError('BAD_REQUEST', error.message.replace(/^error: /, ''));
+    return shown ? DONE : WRONG_USE;
+  }
+  if (error instanceof WrongUse) {
+    note(`countersign: ${error.message}`);
+    if (json) printError('BAD_REQUEST', error.message);
+    return WRONG_USE;
+  }
+  if (error instanceof Refusal) {
+    note(`${error.code}: ${error.message}`);
+    const hint = HINTS[error.code];
+    if (hint) note(hint);
+    if (json) printError(error.code, error.message);
+    return FAILED;
+  }
+  note(`INTERNAL: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  note('This is a fault of ours: please report it.');
+  if (json) printError('INTERNAL', error instanceof Error ? error.message : String(error));
+  return FAILED;
+}
+
+function printError(code: Refusal['code'], text: string): void {
+  process.stdout.write(`${JSON.stringify({ error: bodyOf(code, text) })}\n`);
+}
+
+/** What helps most often; docs/REFUSALS.md has a line for every code. */
+const HINTS: Partial<Record<Refusal['code'], string>> = {
+  UNREACHABLE: 'Is `countersign up` running there? --data DIR finds it, --server URL names it.',
+  UNAUTHORIZED: 'Give --data DIR of the server, or --token; `countersign up --new-token` makes another.',
+  SAME_PERSON: 'Ask a second person: --as NAME says who signs.',
+  NOT_APPROVED: 'A second person approves with `countersign approve RELEASE`.',
+  CONFLICT: 'It has changed meanwhile: look again, then repeat the command.',
+  LOCKED: 'Another `countersign up` runs on this folder. Stop it, or use another folder.',
+};

@@ -1,0 +1,41 @@
+/** Values of options, read before anything is done with them: what does not fit is wrong use. */
+import { unhex } from '@countersign/device-sdk/format';
+import { InvalidArgumentError } from 'commander';
+
+/** A whole number from 0 on, also as 0x…. */
+export function readWhole(text: string): number {
+  const value = Number(text);
+  const good = /^(\d+|0x[0-9a-f]+)$/i.test(text) && Number.isSafeInteger(value);
+  if (!good) throw new InvalidArgumentError('a whole number is expected.');
+  return value;
+}
+
+export function readPort(text: string): number {
+  const port = readWhole(text);
+  if (port > 65_535) throw new InvalidArgumentError('a port is 0 (any free one) to 65535.');
+  return port;
+}
+
+export function readPercent(text: string): number {
+  const value = readWhole(text.replace(/%$/, ''));
+  if (value > 100) throw new InvalidArgumentError('a percentage is 0 to 100.');
+  return value;
+}
+
+/** `label=value`, any number of times. */
+export function collectLabels(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const [, key, value] = /^([\w.-]+)=(.*)$/.exec(text) ?? [];
+  if (key === undefined || value === undefined) throw new InvalidArgumentError('a label is written key=value.');
+  return { ...before, [key]: value };
+}
+
+export function collect(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
+/** 32 hex digits, in lower case afterwards. */
+export function readDeviceId(text: string): Uint8Array {
+  const id = unhex(text);
+  if (id?.length !== 16) throw new InvalidArgumentError('a device id is 32 hex digits.');
+  return id;
+}

@@ -1,0 +1,79 @@
+/** Rollouts, as operators decide them: the server works out the plan, a person reads and signs it. */
+import { randomBytes } from 'node:crypto';
+import { demand } from '@countersign/device-sdk';
+import { equal, hex, ID_BYTES, type Signer, unhex } from '@countersign/device-sdk/format';
+import type { WaveRequest } from '../../distribution/rollouts/waves.ts';
+import { objectDigest, type Plan, rolloutArgs } from '../../ledger/contract/args.ts';
+import type { RolloutView, TotalsView } from '../../ledger/contract/views.ts';
+import { type PlanJson, readPlanJson } from '../api/plan-json.ts';
+import type { CommittedView } from '../api/views.ts';
+import { getRelease } from './releases.ts';
+import { inPath, perform, type Session } from './session.ts';
+
+export interface RolloutWish {
+  /** In order; without any, one wave with every device. */
+  waves?: WaveRequest[];
+  window?: { start: number; end: number | null };
+  jitterSeconds?: number;
+  attemptsMax?: number;
+}
+
+export interface Opened extends CommittedView {
+  rolloutId: string;
+  plan: PlanJson;
+}
+
+/**
+ * @param release leaf hash, prefix or PRODUCT@VERSION of a confirmed release
+ * @throws Refusal BAD_STATEMENT where the plan is for another release than asked
+ */
+export async function openRollout(
+  session: Session,
+  signer: Signer,
+  release: string,
+  wish: RolloutWish = {},
+): Promise<Opened> {
+  const { releaseLeaf } = await getRelease(session, release);
+  const waves = wish.waves?.length ? wish.waves : [{ percent: 100 }];
+  const answer = await session.api.post('/api/v1/rollouts/plan', { release: releaseLeaf, ...wish, waves });
+  const { plan, json } = readPlanJson(answer);
+  checkPlan(plan, unhex(releaseLeaf)!, waves.length);
+  const object = objectDigest(session.verifier.sha256, 'rollout', plan.rolloutId);
+  const deed = { action: 'rollout', object, args: rolloutArgs({ op: 'open', plan }) } as const;
+  return { ...(await perform(session, signer, deed)), rolloutId: hex(plan.rolloutId), plan: json };
+}
+
+export type RolloutOp = 'pause' | 'resume' | 'abort' | 'advance';
+
+export async function controlRollout(
+  session: Session,
+  signer: Signer,
+  op: RolloutOp,
+  name: string,
+  reason: string,
+): Promise<CommittedView & { rolloutId: string }> {
+  const { rolloutId, previous } = await getRollout(session, name);
+  const id = unhex(rolloutId);
+  demand(id?.length === ID_BYTES, 'MALFORMED', "the server's answer is no rollout");
+  const object = objectDigest(session.verifier.sha256, 'rollout', id);
+  const args = rolloutArgs({ op, rolloutId: id, reason });
+  return { ...(await perform(session, signer, { action: 'rollout', object, previous, args })), rolloutId };
+}
+
+/** @param name rollout id, or 8 or more of its first digits */
+export async function getRollout({ api }: Session, name: string): Promise<RolloutView & { totals: TotalsView }> {
+  const rollout = (await api.get(`/api/v1/rollouts/${inPath(name)}`)) as RolloutView & { totals: TotalsView };
+  demand(rollout.rolloutId?.startsWith(name), 'BAD_STATEMENT', `the server answers with another rollout than ${name}`);
+  return rollout;
+}
+
+/** The server chose id, thresholds and groups; release and number of waves are what the operator asked for. */
+function checkPlan(plan: Plan, releaseLeaf: Uint8Array, waves: number): void {
+  demand(equal(plan.releaseLeaf, releaseLeaf), 'BAD_STATEMENT', 'not signed: the plan is for another release');
+  demand(plan.waves.length === waves, 'BAD_STATEMENT', `not signed: the plan has ${plan.waves.length} waves`);
+}
+
+/** Device ids are random, so that they say nothing about a device or its owner. */
+export function randomDeviceId(): Uint8Array {
+  return new Uint8Array(randomBytes(ID_BYTES));
+}

@@ -1,0 +1,38 @@
+/** Where everything lies below the one folder of `up`. */
+import { join } from 'node:path';
+
+export const SERVERS = ['ledger', 'collection', 'distribution'] as const;
+export type ServerName = (typeof SERVERS)[number];
+
+/** What belongs to one server and to no other, keys above all. */
+export function serverFolder(data: string, server: ServerName): string {
+  return join(data, server);
+}
+
+export function keysFolder(data: string, server: ServerName | 'root'): string {
+  return join(data, server, 'keys');
+}
+
+/** Keys of people who work at this machine. */
+export function peopleFolder(data: string): string {
+  return join(data, 'people');
+}
+
+/** The hash of the API's token. */
+export function tokenHashPath(data: string): string {
+  return join(data, 'api', 'token.json');
+}
+
+/** The token itself, for commands of the same user. The server never reads it. */
+export function clientTokenPath(data: string): string {
+  return join(data, 'client-token');
+}
+
+export function endpointPath(data: string): string {
+  return join(data, 'endpoint.json');
+}
+
+/** Trust root 1, as devices and other servers are given it. */
+export function trustRootPath(data: string): string {
+  return join(data, 'trust-root.cbor');
+}
