@@ -3,6 +3,7 @@
  * other engines. All bytes are public formats of the device SDK; nothing here is trusted because of where it came from.
  */
 import type { Cosignature, Head, IndexEntry, IndexProof } from '@countersign/device-sdk/format';
+import type { QueryName } from './contract/query-names.ts';
 
 /** A transaction that is durable: its leaf is under a signed head that has been flushed to disk. */
 export interface Committed {
@@ -61,8 +62,10 @@ export interface LedgerClient {
   ): Promise<{ receipt: Uint8Array; head: LedgerHead; index: ProvenIndexEntry; rollout: Uint8Array }>;
   /** RFC 9162 consistency path. @throws Refusal BAD_REQUEST */
   consistency(from: number, to: number): Promise<Uint8Array[]>;
-  /** At most 1,000 leaves from `from`. */
+  /** At most 1,000 leaves from `from`; fewer at the end of the log, or where they would be more than 4 MB. */
   entries(from: number, count: number): Promise<Uint8Array[]>;
+  /** The same with where each stands. */
+  events(from: number, count: number): Promise<LedgerEvent[]>;
   /** One leaf by its hash. @throws Refusal NOT_FOUND */
   entry(leafHash: Uint8Array): Promise<Uint8Array>;
   /** Signed trust roots from version `from`, oldest first. */
@@ -71,27 +74,13 @@ export interface LedgerClient {
    * Calls back for every leaf from `fromLeaf` on, in order, each exactly once, after it is durable. The callback is
    * awaited before the next one.
    */
-  follow(fromLeaf: number, call: (event: LedgerEvent) => Promise<void> | void): { stop(): void };
+  follow(
+    fromLeaf: number,
+    call: (event: LedgerEvent) => Promise<void> | void,
+    /** Hears of an error that the callback threw, which ends the following. Without it the process ends. */
+    failed?: (error: unknown) => void,
+  ): { stop(): void };
   close(): Promise<void>;
 }
 
-/** Queries of the contract. Arguments and results are strings and plain JSON, as Fabric's evaluate has them. */
-export type QueryName =
-  /** (key) newest first: [{leafHash, time, action, signer, value}]; key is a release leaf, class id, device id or person name */
-  | 'getHistory'
-  /** (leafHash) one release; ([classId]) all of a product */
-  | 'getRelease'
-  | 'listReleases'
-  | 'getProduct'
-  | 'listProducts'
-  | 'getDevice'
-  /** ([classId]) */
-  | 'listDevices'
-  | 'getPerson'
-  | 'listPeople'
-  | 'getRollout'
-  | 'listRollouts'
-  /** ([kind]) `previous` for the next transaction on an object digest (hex) */
-  | 'getPrevious'
-  /** ([rolloutId]) totals derived from reports */
-  | 'getTotals';
+export type { QueryName };

@@ -161,8 +161,22 @@ export function readUpload(args: Value): Upload {
   };
 }
 
+/** approve and confirm say everything by their object. */
+export function noArgs(): Value {
+  return [];
+}
+
+export function readNoArgs(args: Value): void {
+  if (args !== null) asArray(args, 'arguments', 0);
+}
+
 export function rejectArgs(reason: string): Value {
   return [reason];
+}
+
+export function readRejection(args: Value): string {
+  const [reason] = asArray(args, 'reject', 1);
+  return asText(reason, 'reason', 128);
 }
 
 /** One wave of a plan: who is in, and what ends or stops it. Percentages are whole numbers. */

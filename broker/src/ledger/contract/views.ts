@@ -42,6 +42,7 @@ export interface ReleaseView {
   deployer: string;
   approvals: string[];
   rejectedBy: string | null;
+  rejectReason: string | null;
   /** Index of block 1's own leaf once confirmed. */
   leafIndex: number | null;
   uploadedAt: number;
@@ -56,6 +57,9 @@ export interface PersonView {
   thumbprint: string;
   publicKey: string;
   state: 'proposed' | 'active' | 'revoked';
+  proposedBy: string | null;
+  /** A revocation that another person has still to approve. */
+  revocation: { by: string; reason: string } | null;
   previous: string;
 }
 
@@ -68,6 +72,7 @@ export interface DeviceView {
   epoch: number;
   /** Of the last report; 0 for none. */
   counter: number;
+  /** SHA-256 of the whole last report: what the next one must name. */
   lastReport: string | null;
   /** From the last report. */
   outcome: 'trial' | 'updated' | 'reverted' | 'refused' | null;
@@ -103,6 +108,8 @@ export interface RolloutView {
   rolloutDigest: string | null;
   statementLeaf: string | null;
   openedBy: string;
+  /** What a person gave as reason for the last change; `superseded by ID` where another rollout took its place. */
+  reason: string | null;
   previous: string;
 }
 
@@ -125,3 +132,5 @@ export interface TotalsView {
   refused: number;
   codes: Record<string, number>;
 }
+
+export const EMPTY_TOTALS = { trial: 0, updated: 0, reverted: 0, refused: 0 };

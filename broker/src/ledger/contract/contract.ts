@@ -1,0 +1,64 @@
+/**
+ * The contract: who may write what into the ledger. One entry in, state changes out, or a Refusal and no change.
+ * The signature of every entry is checked here, once, before its handler runs.
+ */
+import { demand, Refusal } from '@countersign/device-sdk';
+import { readEnrol, readRevoke } from './args.ts';
+import { type Call, checkPrevious, rootOf, type Signatory, signatory } from './call.ts';
+import { enrolDevices, revokeDevice } from './devices.ts';
+import { download } from './downloads.ts';
+import type { Entry, TransactionEntry } from './entry.ts';
+import { approvePerson, enrolFirstPerson, enrolPerson, rejectPerson, revokePerson } from './people.ts';
+import { product } from './products.ts';
+import { approve, confirm, reject, upload } from './releases.ts';
+import { report } from './reports.ts';
+import { rolloutStatement } from './rollout-statement.ts';
+import { rollout } from './rollouts.ts';
+import { read, toHex } from './state.ts';
+
+/** @throws Refusal with the code of the first rule that does not hold; see docs/REFUSALS.md */
+export async function invoke(call: Call, entry: Entry): Promise<void> {
+  if (entry.kind === 'report') return report(call, entry);
+  if (entry.kind === 'rollout') return rolloutStatement(call, entry);
+  return transaction(call, entry);
+}
+
+async function transaction(call: Call, entry: TransactionEntry): Promise<void> {
+  const { tx } = entry;
+  const { origin } = await rootOf(call);
+  demand(tx.channel === origin, 'BAD_STATEMENT', `a transaction for ledger ${tx.channel}, this is ${origin}`);
+  if (call.genesis) return enrolFirstPerson(call, entry);
+  const by = await signatory(call, entry.statement);
+  const object = await read(call.stub, 'object', toHex(tx.object));
+  if (tx.action === 'download') return download(call, entry, by);
+  checkPrevious(entry, tx.previous, object?.previous);
+  const handler = HANDLERS[tx.action];
+  if (!handler) throw new Refusal('UNSUPPORTED', `this contract has no action ${tx.action}`);
+  return handler(call, entry, by);
+}
+
+type Handler = (call: Call, entry: TransactionEntry, by: Signatory) => Promise<void>;
+
+const HANDLERS: Partial<Record<string, Handler>> = {
+  __proto__: null as never, // an action named like a property of every object is not an action
+  enrol: (call, entry, by) => {
+    const args = readEnrol(entry.tx.args);
+    return args.kind === 'person' ? enrolPerson(call, entry, by, args) : enrolDevices(call, entry, by, args);
+  },
+  revoke: (call, entry, by) => {
+    const args = readRevoke(entry.tx.args);
+    return args.kind === 'person' ? revokePerson(call, entry, by, args) : revokeDevice(call, entry, by, args);
+  },
+  product,
+  upload,
+  approve: async (call, entry, by) =>
+    (await isPerson(call, entry)) ? approvePerson(call, entry, by) : approve(call, entry, by),
+  reject: async (call, entry, by) =>
+    (await isPerson(call, entry)) ? rejectPerson(call, entry, by) : reject(call, entry, by),
+  confirm,
+  rollout,
+};
+
+async function isPerson(call: Call, entry: TransactionEntry): Promise<boolean> {
+  return (await read(call.stub, 'object', toHex(entry.tx.object)))?.kind === 'person';
+}

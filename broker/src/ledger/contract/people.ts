@@ -1,0 +1,120 @@
+/** People sign themselves in at genesis; later ones are proposed by one person and approved by another. */
+import { demand, Refusal } from '@countersign/device-sdk';
+import { checkStatement, fromUtf8, kidOf, thumbprint, utf8 } from '@countersign/device-sdk/format';
+import { type EnrolPerson, objectDigest, readEnrol, readNoArgs, readRejection } from './args.ts';
+import { type Call, changed, type Signatory, stampOf } from './call.ts';
+import type { TransactionEntry } from './entry.ts';
+import { checkNewKey } from './new-key.ts';
+import { personWith } from './rights.ts';
+import { type PersonState, read, remove, scan, toHex, write } from './state.ts';
+
+/** With fewer, nothing could be approved any more. */
+export const PEOPLE_MIN = 2;
+
+/** In block 0 a person's own signature over his enrolment is enough: the orderer's signature on the block lists him. */
+export async function enrolFirstPerson(call: Call, entry: TransactionEntry): Promise<void> {
+  demand(entry.tx.action === 'enrol', 'NOT_PERMITTED', 'block 0 enrols people and nothing else');
+  const args = readEnrol(entry.tx.args);
+  if (args.kind !== 'person') throw new Refusal('NOT_PERMITTED', 'block 0 enrols people and nothing else');
+  checkStatement(call.verifier, entry.statement, args.key);
+  await addPerson(call, entry, args, null);
+}
+
+export async function enrolPerson(
+  call: Call,
+  entry: TransactionEntry,
+  by: Signatory,
+  args: EnrolPerson,
+): Promise<void> {
+  const proposer = personWith(by, ['operator', 'approver'], 'enrolling a person');
+  await addPerson(call, entry, args, proposer.name);
+}
+
+async function addPerson(call: Call, entry: TransactionEntry, args: EnrolPerson, proposedBy: string | null) {
+  const { sha256 } = call.verifier;
+  checkObject(call, entry, args.name);
+  const doubled = new Set(args.roles).size !== args.roles.length;
+  demand(args.roles.length > 0 && !doubled, 'BAD_STATEMENT', 'a person has at least one role, each once');
+  demand(!(await read(call.stub, 'person', args.name)), 'EXISTS', `there is a person named ${args.name}`);
+  await checkNewKey(call, args.key);
+  const kid = toHex(kidOf(sha256, args.key));
+  await write(call.stub, 'key', [kid], { kind: 'person', id: args.name });
+  await store(call, entry, proposedBy ?? args.name, {
+    name: args.name,
+    roles: args.roles,
+    thumbprint: toHex(thumbprint(sha256, args.key)),
+    publicKey: toHex(args.key.bytes),
+    alg: args.key.alg,
+    kid,
+    state: proposedBy === null ? 'active' : 'proposed',
+    proposedBy,
+    revocation: null,
+  });
+}
+
+/** Another approver makes a proposal, or a proposed revocation, true. */
+export async function approvePerson(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
+  const approver = personWith(by, ['approver'], 'approving a person');
+  readNoArgs(entry.tx.args);
+  const person = await personOf(call, entry);
+  const proposer = person.revocation ? person.revocation.by : person.proposedBy;
+  demand(person.revocation || person.state === 'proposed', 'BAD_STATEMENT', `nothing is proposed about ${person.name}`);
+  demand(approver.name !== proposer, 'SAME_PERSON', `${approver.name} proposed this and cannot approve it`);
+  if (person.revocation) await checkEnoughPeople(call);
+  const state = person.revocation ? 'revoked' : 'active';
+  await store(call, entry, approver.name, { ...person, state, revocation: null });
+}
+
+/** Takes a proposal back. A proposed person's name and key become free again. */
+export async function rejectPerson(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
+  const approver = personWith(by, ['approver'], 'rejecting a proposal');
+  readRejection(entry.tx.args);
+  const person = await personOf(call, entry);
+  if (person.revocation) return store(call, entry, approver.name, { ...person, revocation: null });
+  demand(person.state === 'proposed', 'BAD_STATEMENT', `nothing is proposed about ${person.name}`);
+  await remove(call.stub, 'person', person.name);
+  await remove(call.stub, 'key', person.kid);
+  await changed(call, entry, entry.tx.object, 'person', person.name);
+}
+
+export async function revokePerson(
+  call: Call,
+  entry: TransactionEntry,
+  by: Signatory,
+  args: { id: Uint8Array; reason: string },
+): Promise<void> {
+  const proposer = personWith(by, ['operator', 'approver'], 'revoking a person');
+  checkObject(call, entry, fromUtf8(args.id));
+  const person = await personOf(call, entry);
+  demand(person.state === 'active', 'BAD_STATEMENT', `${person.name} is ${person.state}`);
+  demand(!person.revocation, 'EXISTS', `a revocation of ${person.name} is proposed already`);
+  await checkEnoughPeople(call);
+  const revocation = { by: proposer.name, reason: args.reason };
+  await store(call, entry, proposer.name, { ...person, revocation });
+}
+
+function checkObject(call: Call, entry: TransactionEntry, name: string): void {
+  const expected = toHex(objectDigest(call.verifier.sha256, 'person', utf8(name)));
+  demand(toHex(entry.tx.object) === expected, 'BAD_STATEMENT', `the object of this transaction is not ${name}`);
+}
+
+async function personOf(call: Call, entry: TransactionEntry): Promise<PersonState> {
+  const object = await read(call.stub, 'object', toHex(entry.tx.object));
+  const person = object && (await read(call.stub, 'person', object.id));
+  if (!person) throw new Refusal('NOT_FOUND', 'there is no such person');
+  return person;
+}
+
+async function checkEnoughPeople(call: Call): Promise<void> {
+  let active = 0;
+  for await (const person of scan(call.stub, 'person')) if (person.state === 'active') active++;
+  demand(active > PEOPLE_MIN, 'BAD_STATEMENT', `${active} people are active; ${PEOPLE_MIN} must remain`);
+}
+
+type Unstamped = Omit<PersonState, 'previous' | 'entry' | 'action' | 'signer'>;
+
+async function store(call: Call, entry: TransactionEntry, signer: string, person: Unstamped): Promise<void> {
+  const previous = toHex(entry.leafHash);
+  await write(call.stub, 'person', [person.name], { ...person, previous, ...stampOf(entry, entry.tx.action, signer) });
+  await changed(call, entry, entry.tx.object, 'person', person.name);
+}

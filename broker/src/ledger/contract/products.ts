@@ -1,0 +1,34 @@
+/** A product: one SUIT class, one release chain, one index entry. Its ids follow from its names. */
+import { demand } from '@countersign/device-sdk';
+import { FRAME_BYTES_MAX, FRAME_BYTES_MIN } from '@countersign/device-sdk/format';
+import { objectDigest, readProduct } from './args.ts';
+import { type Call, changed, type Signatory, stampOf } from './call.ts';
+import type { TransactionEntry } from './entry.ts';
+import { personWith } from './rights.ts';
+import { NONE, read, toHex, write } from './state.ts';
+import { classId as classIdOf, vendorId as vendorIdOf } from './uuid.ts';
+
+/** @throws Refusal NOT_PERMITTED, MALFORMED, BAD_STATEMENT, EXISTS */
+export async function product(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
+  const person = personWith(by, ['engineer', 'operator'], 'a product');
+  const args = readProduct(entry.tx.args);
+  const vendor = vendorIdOf(args.vendorDomain);
+  const id = classIdOf(vendor, args.name);
+  const classId = toHex(id);
+  const digest = toHex(objectDigest(call.verifier.sha256, 'product', id));
+  demand(toHex(entry.tx.object) === digest, 'BAD_STATEMENT', `the object is not product class ${classId}`);
+  demand(!(await read(call.stub, 'product', classId)), 'EXISTS', `product class ${classId} is there already`);
+  const frames = args.frameBytes >= FRAME_BYTES_MIN && args.frameBytes <= FRAME_BYTES_MAX;
+  demand(frames, 'BAD_STATEMENT', `frames carry ${FRAME_BYTES_MIN} to ${FRAME_BYTES_MAX} bytes`);
+  demand(args.slotBytes > 0, 'BAD_STATEMENT', 'a slot has at least one byte');
+  await write(call.stub, 'product', [classId], {
+    classId,
+    vendorId: toHex(vendor),
+    ...args,
+    head: NONE,
+    sequence: 0,
+    previous: toHex(entry.leafHash),
+    ...stampOf(entry, 'product', person.name),
+  });
+  await changed(call, entry, digest, 'product', classId);
+}

@@ -1,0 +1,23 @@
+/** Queries of the contract. Arguments and results are strings and plain JSON, as Fabric's evaluate has them. */
+export type QueryName =
+  /** (key) newest first: [{leafHash, leafIndex, time, action, signer, value}]; release leaf, class, device or rollout id, person */
+  | 'getHistory'
+  /** (leafHash) one release; ([classId]) all of a product */
+  | 'getRelease'
+  | 'listReleases'
+  | 'getProduct'
+  | 'listProducts'
+  | 'getDevice'
+  /** ([classId]) */
+  | 'listDevices'
+  | 'getPerson'
+  | 'listPeople'
+  | 'getRollout'
+  /** ([classId]) */
+  | 'listRollouts'
+  /** (classId) the class's entry in the index, with rolloutId and statementLeaf */
+  | 'getIndexEntry'
+  /** (object digest in hex, [kind]) {previous} for the next transaction on it; kind `download` for the next download */
+  | 'getPrevious'
+  /** ([rolloutId]) totals derived from reports */
+  | 'getTotals';

@@ -1,0 +1,97 @@
+/** What a release says, read from its signed manifest alone: nothing of it is taken from the uploader's word. */
+import { demand } from '@countersign/device-sdk';
+import {
+  type Block1,
+  leafIsOf,
+  type Manifest,
+  MEMORY_CLASSES,
+  manifestDigest,
+  POLICY_DOWNGRADE,
+  POLICY_LOG,
+  POLICY_MANDATORY,
+  POLICY_REBOOT,
+  readBlock1,
+  readManifest,
+} from '@countersign/device-sdk/format';
+import { checkSign1 } from '@countersign/device-sdk/verify';
+import { cidOf } from '../../store/cid.ts';
+import type { Upload } from './args.ts';
+import { type Call, roleKey } from './call.ts';
+import { type ProductState, toHex } from './state.ts';
+import type { ReleaseView } from './views.ts';
+
+/** @throws Refusal MALFORMED, TOO_LARGE, BAD_STATEMENT, UNKNOWN_KEY, WRONG_ROLE, REVOKED, BAD_SIGNATURE */
+export async function verifyBlock1(
+  call: Call,
+  leaf: Uint8Array,
+  manifestBytes: Uint8Array,
+): Promise<{ block1: Block1; manifest: Manifest }> {
+  const block1 = readBlock1(leaf);
+  const manifest = readManifest(manifestBytes);
+  const same = leafIsOf(call.verifier.sha256, block1, manifestBytes);
+  demand(same, 'BAD_STATEMENT', 'block 1 is a signature of another manifest');
+  const key = await roleKey(call, 'collection', block1.kid);
+  checkSign1(call.verifier, block1.sign1, block1.alg, key, block1.sign1.payload!, 'block 1');
+  return { block1, manifest };
+}
+
+type Facts = Pick<
+  ReleaseView,
+  | 'classId'
+  | 'product'
+  | 'sequence'
+  | 'version'
+  | 'policy'
+  | 'manifestDigest'
+  | 'imageDigest'
+  | 'imageBytes'
+  | 'fileName'
+  | 'contentId'
+  | 'previousLeaf'
+  | 'branches'
+>;
+
+/** @throws Refusal BAD_STATEMENT where manifest, product and the uploader's words contradict each other */
+export function derive(call: Call, args: Upload, block1: Block1, manifest: Manifest, product: ProductState): Facts {
+  const { image, policy } = manifest;
+  const contentId = cidOf(image.digest);
+  demand(args.contentId === contentId, 'BAD_STATEMENT', `the image's content id is ${contentId}`);
+  demand(toHex(manifest.vendorId) === product.vendorId, 'BAD_STATEMENT', 'the manifest names another vendor');
+  demand(manifest.sequence >= 1, 'BAD_STATEMENT', 'sequences begin with 1');
+  const fits = image.bytes > 0 && image.bytes <= product.slotBytes;
+  demand(fits, 'BAD_STATEMENT', `the image has ${image.bytes} bytes, the product's slot ${product.slotBytes}`);
+  for (const branch of manifest.branches) checkBranch(branch, product);
+  return {
+    classId: product.classId,
+    product: product.name,
+    sequence: manifest.sequence,
+    version: manifest.version,
+    policy: {
+      mandatory: (policy & POLICY_MANDATORY) !== 0,
+      log: (policy & POLICY_LOG) !== 0,
+      reboot: (policy & POLICY_REBOOT) !== 0,
+      downgrade: (policy & POLICY_DOWNGRADE) !== 0,
+    },
+    manifestDigest: toHex(manifestDigest(call.verifier.sha256, args.manifest)),
+    imageDigest: toHex(image.digest),
+    imageBytes: image.bytes,
+    fileName: args.fileName,
+    contentId,
+    previousLeaf: toHex(block1.previousLeaf),
+    branches: manifest.branches.map(({ base, payload }) => ({
+      baseDigest: base ? toHex(base.digest) : null,
+      baseBytes: base ? base.bytes : null,
+      payloadBytes: payload.bytes,
+      chainHead: toHex(payload.chainHead),
+    })),
+  };
+}
+
+/** A device of the product's class must be able to take every branch. */
+function checkBranch(branch: Manifest['branches'][number], product: ProductState): void {
+  const { memoryClass, payload } = branch;
+  const small = MEMORY_CLASSES.indexOf(memoryClass) <= MEMORY_CLASSES.indexOf(product.memoryClass);
+  demand(small, 'BAD_STATEMENT', `a branch of class ${memoryClass} in a product of class ${product.memoryClass}`);
+  const frames = payload.frameBytes <= product.frameBytes;
+  demand(frames, 'BAD_STATEMENT', `frames of ${payload.frameBytes} bytes in a product of ${product.frameBytes}`);
+}

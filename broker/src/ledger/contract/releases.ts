@@ -1,0 +1,131 @@
+/** A release: uploaded by one person, approved by another, confirmed by the rule alone. */
+import { demand, Refusal } from '@countersign/device-sdk';
+import { leafHash, readBlock1 } from '@countersign/device-sdk/format';
+import { objectDigest, readNoArgs, readRejection, readUpload } from './args.ts';
+import { type Call, changed, nameOf, roleKey, type Signatory, stampOf, timeOf } from './call.ts';
+import type { TransactionEntry } from './entry.ts';
+import { derive, verifyBlock1 } from './release-facts.ts';
+import { personWith } from './rights.ts';
+import { fromHex, type ProductState, type ReleaseState, read, toHex, write } from './state.ts';
+import { LEAF_EVENT } from './stub.ts';
+
+/** Approvals by people other than the uploader. */
+export const APPROVALS_MIN = 1;
+/** More say nothing more. */
+export const APPROVALS_MAX = 16;
+
+export async function upload(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
+  const uploader = personWith(by, ['engineer'], 'an upload');
+  const args = readUpload(entry.tx.args);
+  const releaseLeaf = toHex(leafHash(call.verifier.sha256, args.block1));
+  demand(toHex(entry.tx.object) === releaseLeaf, 'BAD_STATEMENT', `the object is not release ${releaseLeaf}`);
+  const { block1, manifest } = await verifyBlock1(call, args.block1, args.manifest);
+  const product = await read(call.stub, 'product', toHex(manifest.classId));
+  if (!product) throw new Refusal('NOT_FOUND', `there is no product class ${toHex(manifest.classId)}`);
+  const facts = derive(call, args, block1, manifest, product);
+  demand(!(await read(call.stub, 'release', releaseLeaf)), 'EXISTS', `release ${releaseLeaf} is there already`);
+  const parts = { block1: toHex(args.block1), manifest: toHex(args.manifest) };
+  await write(call.stub, 'manifest', [releaseLeaf], parts);
+  await store(call, entry, uploader.name, {
+    releaseLeaf,
+    ...facts,
+    state: 'uploaded',
+    deployer: uploader.name,
+    approvals: [],
+    rejectedBy: null,
+    rejectReason: null,
+    leafIndex: null,
+    uploadedAt: timeOf(call),
+    confirmedAt: null,
+  });
+}
+
+export async function approve(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
+  const approver = personWith(by, ['approver'], 'an approval');
+  readNoArgs(entry.tx.args);
+  const release = checkOpen(await releaseOf(call, entry));
+  const { approvals, deployer } = release;
+  demand(approver.name !== deployer, 'SAME_PERSON', `${deployer} uploaded this release and cannot approve it`);
+  demand(!approvals.includes(approver.name), 'DUPLICATE', `${approver.name} has approved this release already`);
+  demand(approvals.length < APPROVALS_MAX, 'TOO_LARGE', `a release has at most ${APPROVALS_MAX} approvals`);
+  await store(call, entry, approver.name, { ...release, state: 'approved', approvals: [...approvals, approver.name] });
+}
+
+export async function reject(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
+  const approver = personWith(by, ['approver'], 'a rejection');
+  const rejectReason = readRejection(entry.tx.args);
+  const release = checkOpen(await releaseOf(call, entry));
+  demand(approver.name !== release.deployer, 'SAME_PERSON', `${approver.name} uploaded this release`);
+  const rejected = { ...release, state: 'rejected' as const, rejectedBy: approver.name, rejectReason };
+  await store(call, entry, approver.name, rejected);
+}
+
+/**
+ * Carries no authority, so any service key or person may submit it: the rule decides. Appends block 1 as a leaf of its
+ * own and moves the product's chain head.
+ */
+export async function confirm(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
+  readNoArgs(entry.tx.args);
+  const release = await releaseOf(call, entry);
+  demand(release.state !== 'confirmed', 'DUPLICATE', 'this release is confirmed already');
+  const approved = release.state === 'approved' && release.approvals.length >= APPROVALS_MIN;
+  demand(approved, 'NOT_APPROVED', `the release is ${release.state} with ${release.approvals.length} approvals`);
+  const product = await read(call.stub, 'product', release.classId);
+  const parts = await read(call.stub, 'manifest', release.releaseLeaf);
+  if (!product || !parts) throw new Refusal('NOT_FOUND', 'the release has lost its product');
+  checkContinues(release, product);
+  const block1 = fromHex(parts.block1);
+  // A collection key that was revoked since the upload confirms nothing any more.
+  await roleKey(call, 'collection', readBlock1(block1).kid);
+  await store(call, entry, nameOf(by), { ...release, state: 'confirmed', confirmedAt: timeOf(call) });
+  await moveHead(call, entry, by, product, release);
+  call.stub.setEvent(LEAF_EVENT, block1);
+}
+
+/** @throws Refusal CONFLICT where another release was confirmed since this one was signed: C signs anew; BAD_CHAIN */
+function checkContinues(release: ReleaseState, product: ProductState): void {
+  const { previousLeaf, sequence } = release;
+  demand(previousLeaf === product.head, 'CONFLICT', `the product's head is ${product.head}, not ${previousLeaf}`);
+  const next = product.sequence + 1;
+  demand(sequence === next, 'BAD_CHAIN', `expected sequence ${next}, got ${sequence}`);
+}
+
+async function moveHead(
+  call: Call,
+  entry: TransactionEntry,
+  by: Signatory,
+  product: ProductState,
+  release: ReleaseState,
+): Promise<void> {
+  await write(call.stub, 'product', [product.classId], {
+    ...product,
+    head: release.releaseLeaf,
+    sequence: release.sequence,
+    previous: toHex(entry.leafHash),
+    ...stampOf(entry, 'confirm', nameOf(by)),
+  });
+  const digest = objectDigest(call.verifier.sha256, 'product', fromHex(product.classId));
+  await changed(call, entry, digest, 'product', product.classId);
+}
+
+async function releaseOf(call: Call, entry: TransactionEntry): Promise<ReleaseState> {
+  const leaf = toHex(entry.tx.object);
+  const release = await read(call.stub, 'release', leaf);
+  if (!release) throw new Refusal('NOT_FOUND', `there is no release ${leaf}`);
+  return release;
+}
+
+function checkOpen(release: ReleaseState): ReleaseState {
+  const open = release.state === 'uploaded' || release.state === 'approved';
+  demand(open, 'BAD_STATEMENT', `the release is ${release.state}`);
+  return release;
+}
+
+type Unstamped = Omit<ReleaseState, 'previous' | 'entry' | 'action' | 'signer'>;
+
+async function store(call: Call, entry: TransactionEntry, signer: string, release: Unstamped): Promise<void> {
+  const { releaseLeaf } = release;
+  const stamp = { previous: toHex(entry.leafHash), ...stampOf(entry, entry.tx.action, signer) };
+  await write(call.stub, 'release', [releaseLeaf], { ...release, ...stamp });
+  await changed(call, entry, releaseLeaf, 'release', releaseLeaf);
+}

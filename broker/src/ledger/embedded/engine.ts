@@ -1,0 +1,149 @@
+/** The embedded ledger: one process, one folder, real fsync. It is a single orderer and does not pretend otherwise. */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { demand, type Verifier } from '@countersign/device-sdk';
+import { kidOf, publicKeyOf, type Signer } from '@countersign/device-sdk/format';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { keyFor } from '@countersign/device-sdk/verify';
+import type { Committed, LedgerClient, QueryName } from '../client.ts';
+import { followWith } from './follow.ts';
+import { HeadFile } from './head-file.ts';
+import { lock } from './lock.ts';
+import { Reader } from './reader.ts';
+import { type Recovered, recover } from './recover.ts';
+import { Segments } from './segments.ts';
+import { Writer } from './writer.ts';
+
+/** Heads are signed again at this part of the trust root's maximum age. */
+const REFRESH_PART = 4;
+/** setTimeout knows no longer time than this. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+export interface LedgerOptions {
+  ordererSigner: Signer;
+  logSigner: Signer;
+  verifier?: Verifier;
+  /** Seconds since the epoch; the system's clock by default. */
+  now?: () => number;
+}
+
+export interface EmbeddedLedger extends LedgerClient {
+  /** Signs the head again with a later time. The engine does it by itself; tests and operators may. */
+  refreshHead(): Promise<void>;
+  /** What opening did beyond reading. */
+  readonly mended: Recovered['mended'];
+  readonly origin: string;
+}
+
+/**
+ * Opens the ledger in `dir`/ledger, mends an unfinished last block, brings the index up.
+ * @throws Refusal NOT_FOUND, LOCKED, BAD_HEAD, BAD_BLOCK, TORN, BAD_STORE; UNKNOWN_KEY or WRONG_ROLE for other keys than
+ * the trust root names
+ */
+export async function openLedger(dir: string, options: LedgerOptions): Promise<EmbeddedLedger> {
+  const folder = join(dir, 'ledger');
+  demand(existsSync(folder), 'NOT_FOUND', `there is no ledger in ${dir}`);
+  const unlock = await lock(join(folder, 'lock'));
+  try {
+    return await open(folder, options, unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+async function open(folder: string, options: LedgerOptions, unlock: () => Promise<void>): Promise<EmbeddedLedger> {
+  const verifier = options.verifier ?? nodeVerifier();
+  const now = options.now ?? (() => Math.floor(Date.now() / 1000));
+  const recovered = await recover(folder, join(folder, 'index'), verifier);
+  const { index, tiles, point, head, headBytes, mended } = recovered;
+  const segments = new Segments(folder);
+  try {
+    checkSigners(verifier, recovered, options);
+    const headFile = new HeadFile(folder, headBytes);
+    const growth = new Growth();
+    const { ordererSigner, logSigner } = options;
+    const parts = { verifier, segments, headFile, index, tiles, ordererSigner, logSigner, now };
+    const writer = new Writer(parts, point, head, () => growth.tell());
+    // A whole block beyond the stored head was replayed: its head is signed and promised now.
+    if (head.blockNumber + 1 < point.number) await writer.promise();
+    const reader = new Reader(writer, index, tiles, segments);
+    const timer = refreshing(writer, point.root!.headAgeMax);
+    const close = async () => {
+      timer.stop();
+      growth.tell();
+      await writer.close();
+      await segments.close();
+      await index.close();
+      await unlock();
+    };
+    return client(writer, reader, growth, mended, close);
+  } catch (error) {
+    await segments.close();
+    await index.close();
+    throw error;
+  }
+}
+
+function client(
+  writer: Writer,
+  reader: Reader,
+  growth: Growth,
+  mended: Recovered['mended'],
+  close: () => Promise<void>,
+): EmbeddedLedger {
+  let closing: Promise<void> | undefined;
+  return {
+    mended,
+    origin: writer.point.root!.origin,
+    submit: (statement: Uint8Array): Promise<Committed> => writer.submit(statement),
+    evaluate: (query: QueryName, ...args: string[]) => reader.evaluate(query, args),
+    head: async () => reader.head(),
+    receipt: async (leafHash) => reader.receipt(leafHash),
+    announcementProof: (classId) => reader.announcementProof(classId),
+    consistency: async (from, to) => reader.consistency(from, to),
+    entries: (from, count) => reader.entries(from, count),
+    events: (from, count) => reader.events(from, count),
+    entry: (leafHash) => reader.entry(leafHash),
+    roots: (from) => reader.roots(from),
+    follow: (from, call, failed) => followWith(from, (at, count) => reader.events(at, count), more, call, failed),
+    refreshHead: () => writer.refreshHead(),
+    close: () => (closing ??= close()),
+  };
+
+  function more(stopped: Promise<void>, seen: number): Promise<void> {
+    return writer.head.head.size > seen ? Promise.resolve() : Promise.race([growth.next(), stopped]);
+  }
+}
+
+function checkSigners(verifier: Verifier, { point }: Recovered, { ordererSigner, logSigner }: LedgerOptions): void {
+  const { sha256 } = verifier;
+  for (const [role, signer] of [
+    ['orderer', ordererSigner],
+    ['log', logSigner],
+  ] as const) {
+    keyFor(sha256, point.root!, role, kidOf(sha256, publicKeyOf(signer)), point.frontier.size);
+  }
+}
+
+function refreshing(writer: Writer, headAgeMax: number): { stop(): void } {
+  const every = Math.min(Math.max(1, Math.floor(headAgeMax / REFRESH_PART)) * 1000, TIMEOUT_MS_MAX);
+  // A failure here stops the writer, and the next submit says why.
+  const timer = setInterval(() => void writer.refreshHead(), every);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}
+
+/** Wakes whoever waits for the next block. */
+class Growth {
+  #waiting: (() => void)[] = [];
+
+  next(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  tell(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}

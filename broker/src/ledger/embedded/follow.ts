@@ -1,0 +1,52 @@
+import type { LedgerEvent } from '../client.ts';
+
+/** Leaves read at a time by a follower. */
+export const FOLLOW_BATCH = 256;
+
+/** Where events come from: at most `count` from a leaf on, none where there are none yet. */
+export type Fetch = (from: number, count: number) => Promise<LedgerEvent[]>;
+
+/**
+ * Calls back for every leaf in order, each once, waiting for each call. A callback that throws ends the following: the
+ * error goes to `failed`, or ends the process where nobody listens.
+ * @param more resolves when there may be more, or when `stop` was called
+ */
+export function followWith(
+  from: number,
+  fetch: Fetch,
+  more: (stopped: Promise<void>, seen: number) => Promise<void>,
+  call: (event: LedgerEvent) => Promise<void> | void,
+  failed: (error: unknown) => void = rethrow,
+): { stop(): void } {
+  let running = true;
+  let halt = () => {};
+  const stopped = new Promise<void>((resolve) => {
+    halt = resolve;
+  });
+  const run = async () => {
+    for (let next = from; running; ) {
+      const events = await fetch(next, FOLLOW_BATCH);
+      for (const event of events) {
+        if (!running) return;
+        await call(event);
+        next = event.leafIndex + 1;
+      }
+      if (events.length === 0 && running) await more(stopped, next);
+    }
+  };
+  run().catch((error) => {
+    if (running) failed(error);
+  });
+  return {
+    stop() {
+      running = false;
+      halt();
+    },
+  };
+}
+
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

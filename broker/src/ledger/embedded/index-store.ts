@@ -1,0 +1,185 @@
+/**
+ * The index over the block files in LevelDB: the contract's state, histories, where each leaf stands, full tiles. It
+ * follows the blocks and is rebuilt from them whenever it does not fit them; nothing is lost with it.
+ */
+import { Refusal } from '@countersign/device-sdk';
+import { ClassicLevel } from 'classic-level';
+import { toHex } from '../contract/state.ts';
+import type { KeyMod, KV } from '../contract/stub.ts';
+import type { KeyValues } from '../key-values.ts';
+import type { TileStore } from '../log/tiles.ts';
+import { decodeLeaf, encodeLeaf, type LeafRecord } from './leaf-record.ts';
+import type { Place } from './segments.ts';
+
+/** Values kept in memory, about 0.6 KB each: the devices of a fleet of this size are never read from disk twice. */
+export const VALUES_KEPT_MAX = 32_768;
+
+/** The block up to which the index has come. */
+export interface IndexedTo {
+  number: number;
+  hash: string;
+  size: number;
+  time: number;
+  place: Place;
+}
+
+const META = 'm';
+const number = (n: number) => n.toString().padStart(16, '0');
+
+export class IndexStore implements KeyValues, TileStore {
+  readonly #database: ClassicLevel<string, Uint8Array>;
+  /** Written but not yet in the database. */
+  #pending = new Map<string, Uint8Array | null>();
+  #writing: Promise<void> = Promise.resolve();
+  #next = new Map<string, Uint8Array | null>();
+  readonly #kept = new Map<string, Uint8Array>();
+
+  private constructor(database: ClassicLevel<string, Uint8Array>) {
+    this.#database = database;
+  }
+
+  /** @param fresh forget what is there. @throws Refusal BAD_STORE where not even an empty index can be made */
+  static async open(folder: string, fresh = false): Promise<IndexStore> {
+    const database = new ClassicLevel<string, Uint8Array>(folder, { keyEncoding: 'utf8', valueEncoding: 'view' });
+    try {
+      if (fresh) await ClassicLevel.destroy(folder);
+      await database.open();
+      return new IndexStore(database);
+    } catch (cause) {
+      await database.close().catch(() => undefined);
+      throw new Refusal('BAD_STORE', `the index ${folder} cannot be opened`, { cause });
+    }
+  }
+
+  indexedTo(): IndexedTo | undefined {
+    const bytes = this.#raw(META);
+    return bytes && (JSON.parse(Buffer.from(bytes).toString()) as IndexedTo);
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return this.#raw(`s${key}`);
+  }
+
+  leaf(index: number): LeafRecord | undefined {
+    const bytes = this.#raw(`e${number(index)}`);
+    return bytes && decodeLeaf(bytes);
+  }
+
+  leafIndex(leafHash: string): number | undefined {
+    const bytes = this.#raw(`l${leafHash}`);
+    return bytes && Number(Buffer.from(bytes).toString());
+  }
+
+  tile(level: number, n: number): Uint8Array | undefined {
+    return this.#raw(`t${level}/${number(n)}`);
+  }
+
+  putTile(level: number, n: number, hashes: Uint8Array): void {
+    this.#next.set(`t${level}/${number(n)}`, hashes);
+  }
+
+  putState(key: string, value: Uint8Array | null): void {
+    this.#next.set(`s${key}`, value);
+  }
+
+  putHistory(key: string, leafIndex: number, value: Uint8Array | null): void {
+    this.#next.set(`h${key}\u0001${number(leafIndex)}`, value ?? new Uint8Array());
+  }
+
+  putLeaf(index: number, leaf: LeafRecord): void {
+    this.#next.set(`e${number(index)}`, encodeLeaf(leaf));
+    this.#next.set(`l${toHex(leaf.hash)}`, Buffer.from(String(index)));
+  }
+
+  /**
+   * Ends the changes of one block and writes them together. It resolves when the block *before* is written: the next
+   * block is executed meanwhile, over what is still in memory.
+   */
+  async finishBlock(to: IndexedTo): Promise<void> {
+    this.#next.set(META, Buffer.from(JSON.stringify(to)));
+    await this.#writing;
+    this.#pending = this.#next;
+    this.#next = new Map();
+    for (const key of this.#pending.keys()) this.#kept.delete(key);
+    const operations = [...this.#pending].map(([key, value]) =>
+      value === null ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const),
+    );
+    this.#writing = this.#database.batch(operations).then(() => this.#written());
+    // Not handled here: the next finishBlock or close meets it.
+    this.#writing.catch(() => undefined);
+  }
+
+  #written(): void {
+    for (const [key, value] of this.#pending) if (value !== null && key.startsWith('s')) this.#keep(key, value);
+    this.#pending = new Map();
+  }
+
+  /** Waits until everything given is in the database. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
+  async *scan(prefix: string): AsyncGenerator<KV> {
+    for await (const [key, value] of this.#rows(`s${prefix}`, false)) yield { key: key.slice(1), value };
+  }
+
+  async *history(key: string): AsyncGenerator<KeyMod> {
+    const prefix = `h${key}\u0001`;
+    for await (const [row, value] of this.#rows(prefix, true)) {
+      const leaf = this.leaf(Number(row.slice(prefix.length)));
+      if (!leaf) continue;
+      const timestamp = { seconds: leaf.time, nanos: 0 };
+      yield { txId: toHex(leaf.hash), value, isDelete: value.length === 0, timestamp };
+    }
+  }
+
+  /** Rows of a prefix at one moment: the iterator's snapshot and the pending changes are taken together. */
+  #rows(prefix: string, reverse: boolean): AsyncGenerator<[string, Uint8Array]> {
+    const pending = [...this.#pending].filter(([key]) => key.startsWith(prefix));
+    const rows = this.#database.iterator({ gte: prefix, lt: `${prefix}\u{10ffff}`, reverse });
+    return merged(rows, pending, reverse);
+  }
+
+  /** Pending changes first; then what is kept; then the database. */
+  #raw(key: string): Uint8Array | undefined {
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) return pending ?? undefined;
+    const kept = this.#kept.get(key);
+    if (kept) return kept;
+    const value = this.#database.getSync(key);
+    if (value && key.startsWith('s')) this.#keep(key, value);
+    return value;
+  }
+
+  #keep(key: string, value: Uint8Array): void {
+    this.#kept.delete(key);
+    this.#kept.set(key, value);
+    if (this.#kept.size > VALUES_KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!);
+  }
+
+  async close(): Promise<void> {
+    await this.#writing.catch(() => undefined);
+    await this.#database.close();
+  }
+}
+
+async function* merged(
+  rows: AsyncIterable<[string, Uint8Array]>,
+  pending: [string, Uint8Array | null][],
+  reverse: boolean,
+): AsyncGenerator<[string, Uint8Array]> {
+  const before = (a: string, b: string) => (reverse ? a > b : a < b);
+  const waiting = pending.sort(([a], [b]) => (before(a, b) ? -1 : 1));
+  let at = 0;
+  for await (const row of rows) {
+    for (; at < waiting.length && before(waiting[at]![0], row[0]); at++) {
+      const [key, value] = waiting[at]!;
+      if (value !== null) yield [key, value];
+    }
+    if (waiting[at]?.[0] === row[0]) {
+      const value = waiting[at++]![1];
+      if (value !== null) yield [row[0], value];
+    } else yield row;
+  }
+  for (const [key, value] of waiting.slice(at)) if (value !== null) yield [key, value];
+}

@@ -1,0 +1,118 @@
+/** What the embedded ledger answers: proofs, entries and queries, each from one moment of the chain. */
+import { demand, Refusal } from '@countersign/device-sdk';
+import { encodeReceipt, readHead } from '@countersign/device-sdk/format';
+import type { LedgerClient, LedgerEvent, LedgerHead } from '../client.ts';
+import { evaluate } from '../contract/queries.ts';
+import { fromHex, parse, toHex } from '../contract/state.ts';
+import type { Tiles } from '../log/tiles.ts';
+import { compositeKey, TransactionStub } from '../transaction-stub.ts';
+import type { IndexStore } from './index-store.ts';
+import type { LeafRecord } from './leaf-record.ts';
+import type { Segments } from './segments.ts';
+import type { Writer } from './writer.ts';
+
+/** Leaves of one answer. */
+export const ENTRIES_MAX = 1_000;
+/** Bytes of one answer, so that 1,000 enrolments do not make 60 MB. At least one entry is given. */
+export const ENTRIES_BYTES_MAX = 4 * 1024 * 1024;
+/** No receipt below this: trust root and first people are the ledger's own beginning. */
+const RECEIPT_SIZE_MIN = 2;
+
+export class Reader {
+  readonly #writer: Writer;
+  readonly #index: IndexStore;
+  readonly #tiles: Tiles;
+  readonly #segments: Segments;
+
+  constructor(writer: Writer, index: IndexStore, tiles: Tiles, segments: Segments) {
+    this.#writer = writer;
+    this.#index = index;
+    this.#tiles = tiles;
+    this.#segments = segments;
+  }
+
+  head(): LedgerHead {
+    const { head, signed } = this.#writer.head;
+    return { head, signed, cosignatures: [] };
+  }
+
+  receipt(leafHash: Uint8Array): { receipt: Uint8Array; head: LedgerHead } {
+    const head = this.head();
+    const leafIndex = this.#indexOf(leafHash);
+    demand(head.head.size >= RECEIPT_SIZE_MIN, 'NOT_FOUND', 'the ledger has no receipts yet');
+    const path = this.#tiles.inclusion(leafIndex, head.head.size);
+    return { receipt: encodeReceipt(readHead(head.signed), leafIndex, path), head };
+  }
+
+  async announcementProof(classId: Uint8Array): ReturnType<LedgerClient['announcementProof']> {
+    // Receipt, head and index proof are taken without a pause between them: no block can come in the middle.
+    const index = this.#writer.point.index.prove(classId);
+    const { receipt, head } = this.receipt(index.entry.releaseLeaf);
+    const state = this.#index.get(compositeKey('index', [toHex(classId)]));
+    if (!state) throw new Refusal('NOT_FOUND', 'no release of this class has been rolled out');
+    const rollout = await this.entry(fromHex(parse<'index'>(state).statementLeaf));
+    return { receipt, head, index, rollout };
+  }
+
+  consistency(from: number, to: number): Uint8Array[] {
+    const { size } = this.#writer.head.head;
+    const known = Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 1 && from <= to && to <= size;
+    demand(known, 'BAD_REQUEST', `no consistency proof from ${from} to ${to} in a tree of ${size}`);
+    return this.#tiles.consistency(from, to);
+  }
+
+  async entry(leafHash: Uint8Array): Promise<Uint8Array> {
+    return this.#bytesOf(this.#index.leaf(this.#indexOf(leafHash))!);
+  }
+
+  async entries(from: number, count: number): Promise<Uint8Array[]> {
+    return (await this.events(from, count)).map(({ bytes }) => bytes);
+  }
+
+  /** Fewer than asked for at the end of the log, or where they would be too many bytes. */
+  async events(from: number, count: number): Promise<LedgerEvent[]> {
+    const { size } = this.#writer.head.head;
+    const valid = Number.isSafeInteger(from) && from >= 0 && Number.isSafeInteger(count) && count >= 1;
+    demand(valid && count <= ENTRIES_MAX, 'BAD_REQUEST', `entries ${from}, ${count}: at most ${ENTRIES_MAX} at a time`);
+    const events: LedgerEvent[] = [];
+    let bytes = 0;
+    for (let i = from; i < Math.min(size, from + count) && bytes < ENTRIES_BYTES_MAX; i++) {
+      const leaf = this.#index.leaf(i);
+      if (!leaf) throw new Refusal('BAD_STORE', `the index has no leaf ${i}`);
+      const entry = await this.#bytesOf(leaf);
+      bytes += entry.length;
+      events.push({ leafIndex: i, leafHash: leaf.hash, bytes: entry, blockNumber: leaf.block, time: leaf.time });
+    }
+    return events;
+  }
+
+  async roots(from: number): Promise<Uint8Array[]> {
+    demand(Number.isSafeInteger(from) && from >= 0, 'BAD_REQUEST', `no trust root ${from}`);
+    const roots: Uint8Array[] = [];
+    for await (const { value } of this.#index.scan(compositeKey('root', ['version']))) {
+      const state = parse<'root'>(value);
+      if (state.version >= from) roots.push(fromHex(state.bytes));
+    }
+    return roots;
+  }
+
+  async evaluate(query: string, args: string[]): Promise<unknown> {
+    const { origin } = this.#writer.point.root!;
+    const stub = new TransactionStub(this.#index, { txId: '', channel: origin, time: this.#writer.point.time });
+    return evaluate(stub, (leaf) => this.#index.leafIndex(leaf), query, args);
+  }
+
+  #indexOf(leafHash: Uint8Array): number {
+    const index = this.#index.leafIndex(toHex(leafHash));
+    const known = index !== undefined && index < this.#writer.head.head.size;
+    if (!known) throw new Refusal('NOT_FOUND', `no entry has the leaf hash ${toHex(leafHash)}`);
+    return index;
+  }
+
+  async #bytesOf(leaf: LeafRecord): Promise<Uint8Array> {
+    if (leaf.length > 0) return this.#segments.read(leaf);
+    const parts = this.#index.get(compositeKey('manifest', [toHex(leaf.hash)]));
+    if (!parts) throw new Refusal('BAD_STORE', `release leaf ${toHex(leaf.hash)} is missing from the index`);
+    return fromHex(parse<'manifest'>(parts).block1);
+  }
+}

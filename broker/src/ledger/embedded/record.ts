@@ -1,0 +1,29 @@
+import { toHex } from '../contract/state.ts';
+import type { ChainPoint, Sealed } from '../execution.ts';
+import type { Tiles } from '../log/tiles.ts';
+import type { IndexStore } from './index-store.ts';
+import type { Place } from './segments.ts';
+import { transactionOffsets } from './transaction-offsets.ts';
+
+/** Takes a durable block into tree and index; the one place where both move. */
+export async function record(
+  index: IndexStore,
+  tiles: Tiles,
+  sealed: Sealed,
+  next: ChainPoint,
+  place: Place,
+): Promise<void> {
+  const { header, leaves, firstLeaf, transactions } = sealed;
+  const offsets = transactionOffsets(header, transactions);
+  for (const [i, { hash, transaction }] of leaves.entries()) {
+    tiles.append(hash);
+    const length = transaction === undefined ? 0 : transactions[transaction]!.length;
+    const offset = transaction === undefined ? 0 : place.offset + offsets[transaction]!;
+    const { number: block, time } = header;
+    index.putLeaf(firstLeaf + i, { hash, block, time, segment: place.segment, offset, length });
+  }
+  for (const [key, value] of sealed.writes) index.putState(key, value);
+  for (const { key, leafIndex, value } of sealed.changes) index.putHistory(key, leafIndex, value);
+  const { number, treeSize: size, time } = header;
+  await index.finishBlock({ number, hash: toHex(next.previousHash), size, time, place });
+}

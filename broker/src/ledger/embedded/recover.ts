@@ -1,0 +1,122 @@
+/**
+ * Opening a ledger. Ordinary opening and recovery are one path: replay whatever the index has not seen, whether that
+ * is nothing, the block of a crash, or everything. Inside the signed head anything wrong is refused and left as it is;
+ * beyond it an unfinished last block is cut off, and that is all this ever mends.
+ */
+import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import { fromHex, toHex } from '../contract/state.ts';
+import { type ChainPoint, indexEntry, startOf } from '../execution.ts';
+import { readBlock } from '../log/block.ts';
+import { ClassIndex } from '../log/class-index.ts';
+import { Tiles } from '../log/tiles.ts';
+import { replay } from '../replay.ts';
+import { compositeKey } from '../transaction-stub.ts';
+import { currentRoot } from './current-root.ts';
+import { checkStoredHead, loadHeadFile, type StoredHead } from './head-file.ts';
+import { IndexStore } from './index-store.ts';
+import { record } from './record.ts';
+import { cutAt, type Frame, type Place, readFrames, Segments } from './segments.ts';
+
+export interface Recovered {
+  point: ChainPoint;
+  tiles: Tiles;
+  index: IndexStore;
+  /** As stored, and its exact bytes for the next compare-and-swap. */
+  head: StoredHead;
+  headBytes: Uint8Array;
+  /** What was done beyond reading. */
+  mended: { cutBytes: number; replayedBlocks: number; rebuilt: boolean };
+}
+
+/** @throws Refusal BAD_HEAD, BAD_BLOCK, TORN, BAD_STORE and the codes of a block's signatures */
+export async function recover(folder: string, indexFolder: string, verifier: Verifier): Promise<Recovered> {
+  const { bytes: headBytes, stored: head } = await loadHeadFile(folder);
+  const { index, rebuilt } = await openIndex(folder, indexFolder, head, verifier);
+  try {
+    const from = index.indexedTo();
+    const start = await startFrom(index, verifier);
+    const { point, cutBytes, replayedBlocks } = await replayRest(folder, index, start, head, verifier, from?.place);
+    return { point, tiles: start.tiles, index, head, headBytes, mended: { cutBytes, replayedBlocks, rebuilt } };
+  } catch (error) {
+    await index.close();
+    throw error;
+  }
+}
+
+/** The index if it fits the blocks, otherwise an empty one. It never goes before the head file, so ahead is unfit. */
+async function openIndex(folder: string, indexFolder: string, head: StoredHead, verifier: Verifier) {
+  const index = await IndexStore.open(indexFolder).catch(() => undefined);
+  if (index && (await fits(folder, index, head, verifier))) return { index, rebuilt: false };
+  const existed = index?.indexedTo() !== undefined;
+  await index?.close();
+  return { index: await IndexStore.open(indexFolder, true), rebuilt: index === undefined || existed };
+}
+
+async function fits(folder: string, index: IndexStore, head: StoredHead, verifier: Verifier): Promise<boolean> {
+  const segments = new Segments(folder);
+  try {
+    const to = index.indexedTo();
+    if (!to || to.number > head.blockNumber) return false;
+    const bytes = await segments.read(to.place);
+    return toHex(verifier.sha256(bytes)) === to.hash;
+  } catch {
+    // Whatever is wrong with the index or the block it names, replaying from block 0 finds out which of the two it is.
+    return false;
+  } finally {
+    await segments.close();
+  }
+}
+
+async function startFrom(index: IndexStore, verifier: Verifier): Promise<{ point: ChainPoint; tiles: Tiles }> {
+  const { sha256 } = verifier;
+  const to = index.indexedTo();
+  if (!to) return { point: startOf(verifier), tiles: Tiles.empty(sha256, index) };
+  const tiles = Tiles.open(sha256, index, to.size, (i) => index.leaf(i)!.hash);
+  const entries = [];
+  for await (const { value } of index.scan(compositeKey('index', []))) entries.push(indexEntry(value));
+  const point: ChainPoint = {
+    number: to.number + 1,
+    previousHash: fromHex(to.hash),
+    time: to.time,
+    frontier: tiles.frontier(),
+    index: new ClassIndex(sha256, entries),
+    root: currentRoot(index, verifier),
+  };
+  return { point, tiles };
+}
+
+async function replayRest(
+  folder: string,
+  index: IndexStore,
+  start: { point: ChainPoint; tiles: Tiles },
+  head: StoredHead,
+  verifier: Verifier,
+  from: Place | undefined,
+): Promise<{ point: ChainPoint; cutBytes: number; replayedBlocks: number }> {
+  let { point } = start;
+  let replayedBlocks = 0;
+  let broken: { frame: Frame; why: unknown } | undefined;
+  if (point.number === head.blockNumber + 1) checkStoredHead(point, head, verifier);
+  for await (const frame of readFrames(folder, from)) {
+    // Only the very last block can be unfinished: nothing may follow one that is broken.
+    if (broken) throw broken.why;
+    try {
+      if ('torn' in frame) throw new Refusal('TORN', `block ${point.number} is incomplete: ${frame.torn}`);
+      const block = readBlock(frame.bytes);
+      const { sealed, next } = await replay(point, index, block, verifier);
+      await record(index, start.tiles, sealed, next, frame.place);
+      point = next;
+      replayedBlocks++;
+    } catch (error) {
+      if (!(error instanceof Refusal) || point.number <= head.blockNumber) throw error;
+      broken = { frame, why: error };
+      continue;
+    }
+    if (point.number === head.blockNumber + 1) checkStoredHead(point, head, verifier);
+  }
+  const missing = point.number <= head.blockNumber;
+  demand(!missing, 'TORN', `the blocks end at ${point.number - 1}, the signed head is of block ${head.blockNumber}`);
+  if (broken) await cutAt(folder, broken.frame.whole);
+  await index.settled();
+  return { point, cutBytes: broken ? broken.frame.whole.length : 0, replayedBlocks };
+}

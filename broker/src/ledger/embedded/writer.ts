@@ -1,0 +1,224 @@
+/**
+ * The single orderer: a bounded queue, and one block after another from it. Group commit comes by itself: what arrives
+ * while a block is written becomes the next block.
+ *
+ * Order of commitment, and what a crash after each step means:
+ *  1. execute, sign header and head    nothing has happened
+ *  2. append the block, fdatasync      nobody was answered; at the next start the block is replayed and kept
+ *  3. store the head, compare-and-swap the block is promised; the index is brought up at the next start
+ *  4. index, then answer               a client that got no answer finds its entry logged (DUPLICATE)
+ */
+import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import type { Signer } from '@countersign/device-sdk/format';
+import { signHead } from '@countersign/device-sdk/format';
+import type { Committed } from '../client.ts';
+import { type Entry, readEntry } from '../contract/entry.ts';
+import { type ChainPoint, Execution, type Sealed } from '../execution.ts';
+import { BLOCK_ENTRIES_MAX, encodeBlock, encodeHeader, headOf, signHeader } from '../log/block.ts';
+import type { Tiles } from '../log/tiles.ts';
+import { type HeadFile, headAt, type StoredHead } from './head-file.ts';
+import type { IndexStore } from './index-store.ts';
+import { record } from './record.ts';
+import type { Segments } from './segments.ts';
+
+/** A block of this many bytes of entries is written in a few milliseconds; larger ones only make others wait. */
+export const BLOCK_BYTES_MAX = 1024 * 1024;
+/** Executing longer than this before writing would delay the first entry of the block for the sake of the last. */
+export const BLOCK_MS_MAX = 50;
+/** Two seconds of work at 5,000 entries a second. */
+export const QUEUE_ENTRIES_MAX = 10_000;
+export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
+/** Signatures take 0.1 ms each: after this many, sockets and timers get their turn. */
+const ENTRIES_PER_TURN = 32;
+
+export interface WriterParts {
+  verifier: Verifier;
+  segments: Segments;
+  headFile: HeadFile;
+  index: IndexStore;
+  tiles: Tiles;
+  ordererSigner: Signer;
+  logSigner: Signer;
+  /** Seconds since the epoch. */
+  now: () => number;
+}
+
+interface Waiting {
+  entry: Entry;
+  resolve(committed: Committed): void;
+  reject(error: unknown): void;
+}
+
+export class Writer {
+  readonly #parts: WriterParts;
+  #point: ChainPoint;
+  #head: StoredHead;
+  readonly #grown: () => void;
+  #queue: Waiting[] = [];
+  #queueBytes = 0;
+  #working: Promise<void> | undefined;
+  #failure: Refusal | undefined;
+  #closed = false;
+  #scheduled = false;
+
+  constructor(parts: WriterParts, point: ChainPoint, head: StoredHead, grown: () => void) {
+    this.#parts = parts;
+    this.#point = point;
+    this.#head = head;
+    this.#grown = grown;
+  }
+
+  /** Head, index and tree of one and the same moment. */
+  get head(): StoredHead {
+    return this.#head;
+  }
+
+  get point(): ChainPoint {
+    return this.#point;
+  }
+
+  /** @throws Refusal BUSY, or of the entry's shape or the contract */
+  async submit(statement: Uint8Array): Promise<Committed> {
+    this.#checkOpen();
+    const entry = readEntry(this.#parts.verifier.sha256, statement);
+    const room = this.#queue.length < QUEUE_ENTRIES_MAX && this.#queueBytes + statement.length <= QUEUE_BYTES_MAX;
+    demand(room, 'BUSY', 'the ledger has more to write than it can; come back later');
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ entry, resolve, reject });
+      this.#queueBytes += statement.length;
+      this.#work();
+    });
+  }
+
+  /** Signs the head again with the time of now, without a block. */
+  async refreshHead(): Promise<void> {
+    await this.#exclusively(async () => {
+      const time = this.#timeNow();
+      if (time > this.#head.head.time) await this.#storeHead(this.#point, time);
+    });
+  }
+
+  /** Signs and stores the head of the chain as it stands, after a block was found beyond the stored one. */
+  async promise(): Promise<void> {
+    await this.#storeHead(this.#point, this.#timeNow());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#working;
+  }
+
+  #checkOpen(): void {
+    if (this.#failure) throw this.#failure;
+    demand(!this.#closed, 'UNREACHABLE', 'the ledger is closed');
+  }
+
+  #work(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    void this.#exclusively(async () => {
+      while (this.#queue.length > 0) await this.#writeBlock(this.#take());
+      this.#scheduled = false;
+    });
+  }
+
+  /** One thing at a time. What fails here leaves disk and memory in doubt: nothing more is written until a restart. */
+  #exclusively(task: () => Promise<void>): Promise<void> {
+    const before = this.#working ?? Promise.resolve();
+    const running = before.then(async () => {
+      if (this.#failure) return this.#refuseAll();
+      try {
+        await task();
+      } catch (cause) {
+        this.#failure = new Refusal('BAD_STORE', 'the ledger could not be written and has stopped', { cause });
+        this.#refuseAll();
+      }
+    });
+    this.#working = running;
+    return running;
+  }
+
+  #refuseAll(): void {
+    for (const waiting of this.#queue.splice(0)) waiting.reject(this.#failure);
+    this.#queueBytes = 0;
+  }
+
+  #take(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#queue.length && count < BLOCK_ENTRIES_MAX && bytes < BLOCK_BYTES_MAX) {
+      bytes += this.#queue[count++]!.entry.bytes.length;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #writeBlock(batch: Waiting[]): Promise<void> {
+    try {
+      const { answers, sealed, left } = await this.#execute(batch);
+      this.#queue.unshift(...left);
+      for (const { entry } of batch.slice(0, batch.length - left.length)) this.#queueBytes -= entry.bytes.length;
+      if (sealed) await this.#commit(sealed);
+      // Refusals wait for the block, too: "already logged" must not be heard before it is durable.
+      for (const answer of answers) answer(this.#point);
+    } catch (cause) {
+      for (const waiting of batch)
+        waiting.reject(new Refusal('BAD_STORE', 'the block could not be written', { cause }));
+      throw cause;
+    }
+  }
+
+  async #execute(batch: Waiting[]) {
+    const { index, verifier } = this.#parts;
+    const execution = new Execution(this.#point, index, verifier, this.#timeNow());
+    const answers: ((after: ChainPoint) => void)[] = [];
+    const until = performance.now() + BLOCK_MS_MAX;
+    let done = 0;
+    for (const { entry, resolve, reject } of batch) {
+      if (done > 0 && performance.now() > until) break;
+      if (++done % ENTRIES_PER_TURN === 0) await new Promise((resume) => setImmediate(resume));
+      try {
+        const leaf = await execution.add(entry.bytes, entry);
+        answers.push(({ number, frontier }) => resolve({ ...leaf, blockNumber: number - 1, size: frontier.size }));
+      } catch (error) {
+        answers.push(() => reject(error));
+      }
+    }
+    const sealed = execution.count > 0 ? execution.seal() : undefined;
+    return { answers, sealed, left: batch.slice(done) };
+  }
+
+  async #commit(sealed: Sealed): Promise<void> {
+    const { verifier, segments, ordererSigner, logSigner, index, tiles } = this.#parts;
+    const { header, transactions } = sealed;
+    const ordererSignature = await signHeader(verifier.sha256, encodeHeader(header), ordererSigner);
+    const signed = await signHead(verifier.sha256, headOf(header), logSigner);
+    const bytes = encodeBlock(header, transactions, ordererSignature, signed);
+    const place = await segments.append(header.number, bytes);
+    const next = sealed.next(verifier.sha256(bytes));
+    const head: StoredHead = {
+      blockNumber: header.number,
+      blockHash: next.previousHash,
+      head: headOf(header),
+      signed,
+    };
+    await this.#parts.headFile.store(head);
+    await record(index, tiles, sealed, next, place);
+    this.#point = next;
+    this.#head = head;
+    this.#grown();
+  }
+
+  async #storeHead(point: ChainPoint, time: number): Promise<void> {
+    const { verifier, headFile, logSigner } = this.#parts;
+    const head = { ...headAt(point), time };
+    const signed = await signHead(verifier.sha256, head, logSigner);
+    const stored: StoredHead = { blockNumber: point.number - 1, blockHash: point.previousHash, head, signed };
+    await headFile.store(stored);
+    this.#head = stored;
+  }
+
+  /** Time never runs backwards in the ledger, whatever the clock does. */
+  #timeNow(): number {
+    return Math.max(this.#parts.now(), this.#point.time, this.#head.head.time);
+  }
+}
