@@ -114,7 +114,10 @@ class MqttWire implements Wire {
       if (this.#unfinished.size >= this.#unfinishedMax) {
         return reject(new Refusal('BUSY', `${this.#unfinished.size} publishes are unfinished`));
       }
-      const timer = setTimeout(() => fail(lost('the broker did not answer in time')), this.#answerMs);
+      const timer = setTimeout(() => {
+        fail(lost('the broker did not answer in time'));
+        this.close();
+      }, this.#answerMs);
       const done = (settle: () => void) => {
         clearTimeout(timer);
         this.#unfinished.delete(fail);

@@ -61,12 +61,15 @@ export class Weather {
   #pass(kind: 'send' | 'receive', topic: string, bytes: Uint8Array, cut: () => void, deliver: Deliver): void {
     const fault = this.#decide(kind, topic, bytes.length);
     const lane = this.#lanes[kind];
-    if (fault?.kind === 'drop' || lane.length >= DELAYED_MAX) return cut();
+    if (fault?.kind === 'drop' || lane.length >= DELAYED_MAX) {
+      cut();
+      return;
+    }
     const arrives = fault?.kind === 'lose' ? undefined : fault?.kind === 'corrupt' ? corrupted(bytes, fault) : bytes;
     const call = () => deliver(arrives);
     const ms = fault?.kind === 'delay' ? fault.ms : 0;
-    if (ms === 0 && lane.length === 0) return call();
-    lane.push(call);
+    if (ms > 0 || lane.length > 0) lane.push(call);
+    else call();
     if (ms > 0) this.#holdUntil(lane, call, ms);
   }
 

@@ -153,19 +153,23 @@ class LiteWire implements Wire {
   #heard(packet: Packet): void {
     switch (packet.cmd) {
       case 'connack':
-        return this.#settle(0, packet.returnCode ? connackRefusal(packet.returnCode) : undefined);
+        this.#settle(0, packet.returnCode ? connackRefusal(packet.returnCode) : undefined);
+        break;
       case 'suback': {
         const refused = packet.granted.includes(128);
         const refusal = refused ? new Refusal('NOT_PERMITTED', 'the broker refused a subscription') : undefined;
-        return this.#settle(packet.messageId ?? -1, refusal);
+        this.#settle(packet.messageId ?? -1, refusal);
+        break;
       }
       case 'puback':
-        return this.#settle(packet.messageId ?? -1);
+        this.#settle(packet.messageId ?? -1);
+        break;
       case 'pingresp':
         this.#pinged = false;
-        return;
+        break;
       case 'publish':
-        return this.#message(packet.topic, packet.payload as Buffer, packet.qos === 1 ? packet.messageId : undefined);
+        this.#message(packet.topic, packet.payload as Buffer, packet.qos === 1 ? packet.messageId : undefined);
+        break;
       default:
         this.#socket.destroy(lost(`the broker sent ${packet.cmd}`));
     }
@@ -221,11 +225,15 @@ class LiteWire implements Wire {
 
   #schedulePing(): void {
     this.#cancelPing = this.#timer.after(this.#keepalive * 500, () => {
-      if (this.#pinged) return void this.#socket.destroy();
-      this.#pinged = true;
-      this.#write({ cmd: 'pingreq' });
-      this.#schedulePing();
+      if (this.#pinged) this.#socket.destroy();
+      else this.#ping();
     });
+  }
+
+  #ping(): void {
+    this.#pinged = true;
+    this.#write({ cmd: 'pingreq' });
+    this.#schedulePing();
   }
 
   #ended(): void {

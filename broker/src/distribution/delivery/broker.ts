@@ -65,8 +65,6 @@ export async function createDelivery(options: DeliveryOptions): Promise<Delivery
   };
 }
 
-/** Messages aedes works on at once. None of them ever waits for a socket, so this bounds nothing but its own queue. */
-const CONCURRENCY = 100;
 /** Packets that aedes keeps between CONNECT and CONNACK. Our own clients send none. */
 const EARLY_PACKETS_MAX = 16;
 /** Topics have five levels; the matcher would throw at a hundred. */
@@ -183,8 +181,9 @@ class Broker {
   #aedesOptions(id: string): AedesOptions {
     return {
       id,
-      mq: flatEmitter(CONCURRENCY),
-      concurrency: CONCURRENCY,
+      // No message waits for a socket, so messages at work are bounded by what was read, 64 KB for each sender.
+      mq: flatEmitter(),
+      concurrency: 0,
       drainTimeout: this.#limits.drainMs,
       connectTimeout: this.#limits.loginMs,
       queueLimit: EARLY_PACKETS_MAX,

@@ -15,7 +15,7 @@ type Internals = mqemitter.MQEmitter & { _do(message: Message, done: Done): unkn
  * mqemitter as a loop instead of a recursion: a message that arrives while another is being started waits in a queue
  * of first come, first served. The stack stays flat and the order is kept.
  */
-export function flatEmitter(concurrency: number): mqemitter.MQEmitter {
+export function flatEmitter(concurrency = 0): mqemitter.MQEmitter {
   const emitter = mqemitter({ concurrency, matchEmptyLevels: true }) as Internals;
   if (typeof emitter._do !== 'function') throw new TypeError('this mqemitter has no _do to guard');
   const start = emitter._do.bind(emitter);
