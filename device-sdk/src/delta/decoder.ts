@@ -1,0 +1,316 @@
+import { demand } from '../errors.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { OLD_BUFFER_BYTES, STATE_BYTES } from './classes.ts';
+import { Commands, type Spending } from './commands.ts';
+import { CODER_STORED, type DeltaHeader, HEADER_BYTES_MAX, readHeader } from './header.ts';
+import { type Coder, Heatshrink, stored } from './heatshrink.ts';
+import { type OldImage, type PageSink, Pages } from './pages.ts';
+
+/** What the signed manifest and the device say about this update, before the first byte of the container is read. */
+export interface DeltaLimits {
+  /** Size of the old image; not compared for a container of kind full. */
+  oldBytes: number;
+  /** Size of the new image. */
+  newBytes: number;
+  /** Size of the slot the pages go to. */
+  slotBytes: number;
+}
+
+export interface DeltaPorts {
+  /** All memory the decoder uses for image bytes, tables and saved state. At most 1 MiB of it is used. */
+  workspace: Uint8Array;
+  /** The running image. Never read for a container of kind full. */
+  old: OldImage;
+  sink: PageSink;
+  limits: DeltaLimits;
+}
+
+/** Where the numbers of a dumped state begin: after the raw header and its length. */
+const NUMBERS_AT = 64;
+const DUMP_MARK = 0x44555031; // a workspace that was never dumped does not load by accident
+
+/**
+ * Decodes one delta container, fed in pieces of any size, into pages of the new image.
+ *
+ * ```ts
+ * const decoder = new DeltaDecoder({ workspace, old, sink: (offset, bytes) => slot.write(offset, bytes), limits });
+ * for await (const piece of pieces) decoder.push(piece);
+ * decoder.finalize(); // then compare the slot's SHA-256 with the signed one: the decoder checks sizes, not digests
+ * ```
+ *
+ * After a refusal, or an error thrown by `old` or `sink`, every further call throws the same error.
+ */
+export class DeltaDecoder {
+  readonly #ports: DeltaPorts;
+  /** Container bytes used so far. */
+  #used = 0;
+  #headerBytes = 0;
+  #header: DeltaHeader | undefined;
+  #body: Body | undefined;
+  #failure: { error: unknown } | undefined;
+  #checkpoint: Checkpoint | undefined;
+
+  /** Begins at the first byte of a container. The workspace may hold anything; it is overwritten. */
+  constructor(ports: DeltaPorts) {
+    this.#ports = ports;
+    demand(ports.workspace.length >= STATE_BYTES, 'NO_MEMORY', `workspace of ${ports.workspace.length} bytes`);
+  }
+
+  /**
+   * Begins again at a checkpoint: feed the container from {@link wants} on. Whatever the slot holds at and above
+   * `checkpoint.outputOffset` will be written again, so it must be erased first.
+   * @throws Refusal BAD_STATE when the checkpoint contradicts itself; else as for a header in {@link push}
+   */
+  static restore(ports: DeltaPorts, checkpoint: Checkpoint): DeltaDecoder {
+    const decoder = new DeltaDecoder(ports);
+    decoder.#guard(() => decoder.#restore(checkpoint));
+    return decoder;
+  }
+
+  /**
+   * Goes on from a workspace that {@link dump} left, byte for byte where it stopped.
+   * @throws Refusal BAD_STATE when the workspace holds no dumped state
+   */
+  static load(ports: DeltaPorts): DeltaDecoder {
+    const decoder = new DeltaDecoder(ports);
+    decoder.#guard(() => decoder.#load());
+    return decoder;
+  }
+
+  /** The container's header, once enough bytes have come. */
+  get header(): DeltaHeader | undefined {
+    return this.#header;
+  }
+
+  /** Container offset of the next byte to feed. Rises by the length of each piece; after restore it is its offset. */
+  get wants(): number {
+    return this.#used;
+  }
+
+  /** Bytes of the new image produced. Those of the page being filled have not reached the sink yet. */
+  get outputBytes(): number {
+    return this.#body?.pages.offset ?? 0;
+  }
+
+  /** True when the whole new image has reached the sink. Any further byte is refused. */
+  get done(): boolean {
+    return this.#header !== undefined && this.outputBytes === this.#header.newBytes;
+  }
+
+  /** What the next plain byte will be spent on; `header` before the stream. */
+  get spending(): Spending | 'header' {
+    return this.#body?.commands.spending ?? 'header';
+  }
+
+  /** The newest checkpoint passed, or the one restored from. Undefined before the first. */
+  checkpoint(): Checkpoint | undefined {
+    return this.#checkpoint;
+  }
+
+  /**
+   * Feeds the next piece of the container, of any length. Pages go to the sink during the call.
+   * @throws Refusal BAD_DELTA, UNSUPPORTED, NO_MEMORY (workspace too small), NO_SPACE (new image over the slot)
+   */
+  push(piece: Uint8Array): void {
+    this.#guard(() => {
+      for (let i = 0; i < piece.length; i++) this.#feed(piece[i]!);
+    });
+  }
+
+  /** Says that no byte will follow. @throws Refusal BAD_DELTA when the container is cut short */
+  finalize(): void {
+    this.#guard(() => {
+      demand(this.done, 'BAD_DELTA', `container ends at byte ${this.#used}, after ${this.outputBytes} output bytes`);
+    });
+  }
+
+  /**
+   * Writes the cursors into the workspace and returns the part of it that is in use. Stored anywhere and put back at
+   * the start of a workspace, it is loaded by {@link load}. Possible between any two pieces.
+   */
+  dump(): Uint8Array {
+    return this.#guard(() => {
+      const { workspace } = this.#ports;
+      const view = viewOf(workspace);
+      const numbers = [DUMP_MARK, this.#used, this.#headerBytes, ...this.#checkpointNumbers(), ...this.#bodyNumbers()];
+      for (let i = 0; i < numbers.length; i++) view.setUint32(NUMBERS_AT + 4 * i, numbers[i]!, true);
+      return workspace.subarray(0, this.#header?.workspaceBytes ?? STATE_BYTES);
+    });
+  }
+
+  #guard<T>(work: () => T): T {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    try {
+      return work();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
+  #feed(byte: number): void {
+    demand(!this.done, 'BAD_DELTA', 'bytes after the end of the container');
+    this.#used++;
+    if (this.#body === undefined) this.#feedHeader(byte);
+    else if (this.#body.feed(byte)) this.#endBlock(this.#body);
+  }
+
+  #feedHeader(byte: number): void {
+    const { workspace, limits } = this.#ports;
+    demand(this.#headerBytes < HEADER_BYTES_MAX, 'BAD_DELTA', 'header over its limit');
+    workspace[this.#headerBytes++] = byte;
+    const header = readHeader(workspace.subarray(0, this.#headerBytes));
+    if (header === undefined) return;
+    checkLimits(header, limits, workspace.length);
+    this.#start(header);
+  }
+
+  #start(header: DeltaHeader): Body {
+    this.#header = header;
+    this.#body = new Body(header, this.#ports);
+    return this.#body;
+  }
+
+  #endBlock(body: Body): void {
+    if (this.done) return;
+    this.#checkpoint = {
+      streamOffset: this.#used,
+      oldOffset: body.commands.oldOffset,
+      outputOffset: body.pages.offset,
+      header: this.#ports.workspace.slice(0, this.#headerBytes),
+    };
+    body.openBlock();
+  }
+
+  #restore(c: Checkpoint): void {
+    const { workspace, limits } = this.#ports;
+    demand(c.header.length <= HEADER_BYTES_MAX, 'BAD_STATE', 'checkpoint header over its limit');
+    const header = readHeader(c.header);
+    demand(header !== undefined && header.headerBytes === c.header.length, 'BAD_STATE', 'checkpoint header is cut');
+    checkLimits(header, limits, workspace.length);
+    const interval = 2 ** header.checkpointBits;
+    const between = c.outputOffset > 0 && c.outputOffset < header.newBytes && c.outputOffset % interval === 0;
+    demand(header.checkpointBits > 0 && between, 'BAD_STATE', `checkpoint at output ${c.outputOffset}`);
+    demand(c.oldOffset >= 0 && c.oldOffset <= header.oldBytes, 'BAD_STATE', 'checkpoint outside the old image');
+    demand(c.streamOffset > header.headerBytes, 'BAD_STATE', 'checkpoint inside the header');
+    workspace.set(c.header);
+    this.#headerBytes = c.header.length;
+    this.#used = c.streamOffset;
+    this.#checkpoint = c;
+    const body = this.#start(header);
+    body.pages.offset = c.outputOffset;
+    body.commands.oldOffset = c.oldOffset;
+    body.openBlock();
+  }
+
+  #load(): void {
+    const { workspace, limits } = this.#ports;
+    const view = viewOf(workspace);
+    const number = (i: number): number => view.getUint32(NUMBERS_AT + 4 * i, true);
+    demand(number(0) === DUMP_MARK && number(2) <= HEADER_BYTES_MAX, 'BAD_STATE', 'no dumped decoder here');
+    this.#used = number(1);
+    this.#headerBytes = number(2);
+    const raw = workspace.slice(0, this.#headerBytes);
+    const header = readHeader(raw);
+    if (header === undefined) return;
+    checkLimits(header, limits, workspace.length);
+    if (number(3) > 0) {
+      this.#checkpoint = { streamOffset: number(3), oldOffset: number(4), outputOffset: number(5), header: raw };
+    }
+    this.#header = header;
+    this.#body = new Body(
+      header,
+      this.#ports,
+      Array.from({ length: BODY_NUMBERS }, (_, i) => number(6 + i)),
+    );
+  }
+
+  #checkpointNumbers(): number[] {
+    const c = this.#checkpoint;
+    return c === undefined ? [0, 0, 0] : [c.streamOffset, c.oldOffset, c.outputOffset];
+  }
+
+  #bodyNumbers(): number[] {
+    return this.#body?.save() ?? [];
+  }
+}
+
+/** Output offset, eight numbers of the commands, three of the coder. */
+const BODY_NUMBERS = 12;
+
+/** Everything behind the header: the coder feeds the commands, the commands feed the pages. */
+class Body {
+  readonly pages: Pages;
+  readonly commands: Commands;
+  readonly #coder: Coder;
+  readonly #newBytes: number;
+  readonly #interval: number;
+  readonly #plain: (byte: number) => boolean;
+
+  constructor(header: DeltaHeader, ports: DeltaPorts, saved?: readonly number[]) {
+    const areas = layOut(header, ports.workspace);
+    this.#newBytes = header.newBytes;
+    this.#interval = header.checkpointBits === 0 ? header.newBytes : 2 ** header.checkpointBits;
+    this.pages = new Pages(areas.page, header.newBytes, ports.sink);
+    this.commands = new Commands(ports.old, areas.old, this.pages, header);
+    const { windowBits, lookaheadBits } = header;
+    this.#coder = header.coder === CODER_STORED ? stored : new Heatshrink(areas.window, windowBits, lookaheadBits);
+    this.#plain = (byte) => this.commands.step(byte);
+    if (saved === undefined) {
+      areas.window.fill(0);
+      this.openBlock();
+    } else this.#load(saved);
+  }
+
+  feed(byte: number): boolean {
+    return this.#coder.feed(byte, this.#plain);
+  }
+
+  openBlock(): void {
+    this.commands.blockEnd = Math.min(this.#newBytes, this.pages.offset + this.#interval);
+  }
+
+  save(): number[] {
+    return [this.pages.offset, ...this.commands.save(), ...this.#coder.save()];
+  }
+
+  #load(saved: readonly number[]): void {
+    const offset = saved[0]!;
+    demand(offset <= this.#newBytes && saved[2]! <= this.#newBytes, 'BAD_STATE', 'dumped output offset');
+    this.pages.offset = offset;
+    this.commands.load(saved.slice(1, 9));
+    this.#coder.load(saved.slice(9));
+  }
+}
+
+/** The signed sizes come first: nothing of the container is believed against them. */
+function checkLimits(header: DeltaHeader, limits: DeltaLimits, workspaceLength: number): void {
+  demand(header.newBytes <= limits.slotBytes, 'NO_SPACE', `image of ${header.newBytes}, slot of ${limits.slotBytes}`);
+  demand(
+    header.newBytes === limits.newBytes,
+    'BAD_DELTA',
+    `new image of ${header.newBytes}, expected ${limits.newBytes}`,
+  );
+  const old = header.kind === 'full' ? 0 : limits.oldBytes;
+  demand(header.oldBytes === old, 'BAD_DELTA', `old image of ${header.oldBytes}, expected ${old}`);
+  demand(
+    header.workspaceBytes <= workspaceLength,
+    'NO_MEMORY',
+    `workspace of ${header.workspaceBytes} needed, ${workspaceLength} given`,
+  );
+}
+
+/** State, coder window, old buffer, page: in this order from the start of the workspace. */
+function layOut(header: DeltaHeader, workspace: Uint8Array): { window: Uint8Array; old: Uint8Array; page: Uint8Array } {
+  const windowEnd = STATE_BYTES + (header.windowBits === 0 ? 0 : 2 ** header.windowBits);
+  const oldEnd = windowEnd + OLD_BUFFER_BYTES;
+  return {
+    window: workspace.subarray(STATE_BYTES, windowEnd),
+    old: workspace.subarray(windowEnd, oldEnd),
+    page: workspace.subarray(oldEnd, oldEnd + 2 ** header.pageBits),
+  };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}

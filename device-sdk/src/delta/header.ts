@@ -1,0 +1,164 @@
+import { demand, Refusal } from '../errors.ts';
+import { CLASS_BYTES, CLASSES, IMAGE_BYTES_MAX, type MemoryClass, workspaceBytes } from './classes.ts';
+
+/** "CSD": the first three bytes of every delta container. */
+export const MAGIC: readonly number[] = [0x43, 0x53, 0x44];
+export const VERSION = 1;
+
+/** Longest header the rules below allow; a checkpoint record carries it whole. */
+export const HEADER_BYTES_MAX = 58;
+
+/** First bytes of a SHA-256 that the container carries against mix-ups. The signed manifest has the whole digests. */
+export const TAG_BYTES = 8;
+
+export const PREDICTOR_NONE = 0;
+export const CODER_STORED = 0;
+export const CODER_HEATSHRINK = 1;
+
+/** Limits of the small fields; each is a shape that fits a decoder of this version. */
+export const PAGE_BITS_MIN = 8; // below 256 bytes a page is smaller than common flash write units
+export const PAGE_BITS_MAX = 16;
+export const CHECKPOINT_BITS_MIN = 12; // 4 KiB, the usual erase unit: a finer checkpoint could not be used
+export const CHECKPOINT_BITS_MAX = 28;
+export const WINDOW_BITS_MIN = 4;
+export const WINDOW_BITS_MAX = 15;
+export const LOOKAHEAD_BITS_MIN = 3;
+export const LOOKAHEAD_BITS_MAX = 8; // with 15 window bits a token has 24 bits: 23 kept bits and one byte fit 32
+
+const FLAG_FULL = 1;
+const FLAG_BACKWARD = 2;
+const FLAG_IN_PLACE = 4;
+
+/** What a container says about itself before its first command. Sizes in bytes. */
+export interface DeltaHeader {
+  kind: 'delta' | 'full';
+  class: MemoryClass;
+  predictor: number;
+  coder: number;
+  /** Heatshrink: window and lookahead bits. Stored: both 0. */
+  windowBits: number;
+  lookaheadBits: number;
+  /** Output comes in pages of 2^pageBits bytes. */
+  pageBits: number;
+  /** The coder is reset after every 2^checkpointBits bytes of output; 0 means never. */
+  checkpointBits: number;
+  workspaceBytes: number;
+  /** Bytes of the model section (predictor parameters and map) between header and stream. */
+  modelBytes: number;
+  mapRuns: number;
+  learnedEntries: number;
+  newBytes: number;
+  /** 0 for kind full. */
+  oldBytes: number;
+  /** First 8 bytes of the old image's SHA-256; empty for kind full. */
+  oldTag: Uint8Array;
+  newTag: Uint8Array;
+  /** Length of this header in bytes. */
+  headerBytes: number;
+}
+
+/**
+ * Reads the header at the start of `bytes` and checks every field against every other.
+ * @returns undefined while `bytes` is still too short to hold a whole header
+ * @throws Refusal BAD_DELTA for broken rules, UNSUPPORTED for an unknown version, predictor, coder or direction
+ */
+export function readHeader(bytes: Uint8Array): DeltaHeader | undefined {
+  for (let i = 0; i < Math.min(MAGIC.length, bytes.length); i++) {
+    demand(bytes[i] === MAGIC[i], 'BAD_DELTA', 'not a delta container: wrong magic');
+  }
+  if (bytes.length > 3) demand(bytes[3] === VERSION, 'UNSUPPORTED', `delta container version ${bytes[3]}, expected 1`);
+  const header = readFields(bytes);
+  if (header !== undefined) checkHeader(header);
+  return header;
+}
+
+/** One whole header, or a refusal: for callers that hold the complete container. */
+export function readWholeHeader(bytes: Uint8Array): DeltaHeader {
+  const header = readHeader(bytes);
+  demand(header !== undefined, 'BAD_DELTA', 'delta container ends inside its header');
+  return header;
+}
+
+function readFields(bytes: Uint8Array): DeltaHeader | undefined {
+  if (bytes.length < 12) return undefined;
+  const flags = bytes[4]!;
+  demand((flags & ~7) === 0, 'BAD_DELTA', `delta flags ${flags} have unknown bits`);
+  demand((flags & (FLAG_BACKWARD | FLAG_IN_PLACE)) === 0, 'UNSUPPORTED', 'backward and in-place deltas');
+  const full = (flags & FLAG_FULL) !== 0;
+  const name = CLASSES[bytes[5]!];
+  demand(name !== undefined, 'BAD_DELTA', `memory class ${bytes[5]} does not exist`);
+  const cursor = { at: 12 };
+  const numbers: number[] = [];
+  for (let i = 0; i < (full ? 5 : 6); i++) {
+    const value = readVarint(bytes, cursor);
+    if (value === undefined) return undefined;
+    numbers.push(value);
+  }
+  const tags = (full ? 1 : 2) * TAG_BYTES;
+  if (bytes.length < cursor.at + tags) return undefined;
+  const newTagAt = cursor.at + tags - TAG_BYTES;
+  return {
+    kind: full ? 'full' : 'delta',
+    class: name,
+    predictor: bytes[6]!,
+    coder: bytes[7]!,
+    windowBits: bytes[8]!,
+    lookaheadBits: bytes[9]!,
+    pageBits: bytes[10]!,
+    checkpointBits: bytes[11]!,
+    workspaceBytes: numbers[0]!,
+    modelBytes: numbers[1]!,
+    mapRuns: numbers[2]!,
+    learnedEntries: numbers[3]!,
+    newBytes: numbers[4]!,
+    oldBytes: numbers[5] ?? 0,
+    oldTag: bytes.slice(cursor.at, newTagAt),
+    newTag: bytes.slice(newTagAt, newTagAt + TAG_BYTES),
+    headerBytes: newTagAt + TAG_BYTES,
+  };
+}
+
+function checkHeader(h: DeltaHeader): void {
+  demand(h.predictor === PREDICTOR_NONE, 'UNSUPPORTED', `predictor ${h.predictor}`);
+  demand(h.modelBytes + h.mapRuns + h.learnedEntries === 0, 'BAD_DELTA', 'a model section without a predictor');
+  checkCoder(h);
+  demand(h.pageBits >= PAGE_BITS_MIN && h.pageBits <= PAGE_BITS_MAX, 'BAD_DELTA', `page bits ${h.pageBits}`);
+  const interval = h.checkpointBits;
+  const least = Math.max(CHECKPOINT_BITS_MIN, h.pageBits);
+  demand(
+    interval === 0 || (interval >= least && interval <= CHECKPOINT_BITS_MAX),
+    'BAD_DELTA',
+    `checkpoint bits ${interval}`,
+  );
+  demand(h.newBytes <= IMAGE_BYTES_MAX && h.oldBytes <= IMAGE_BYTES_MAX, 'BAD_DELTA', 'image size over the limit');
+  const need = workspaceBytes(h);
+  demand(h.workspaceBytes === need, 'BAD_DELTA', `workspace ${h.workspaceBytes}, expected ${need}`);
+  demand(need <= CLASS_BYTES[h.class], 'BAD_DELTA', `workspace ${need} is over class ${h.class}`);
+}
+
+function checkCoder(h: DeltaHeader): void {
+  if (h.coder === CODER_STORED) {
+    demand(h.windowBits === 0 && h.lookaheadBits === 0, 'BAD_DELTA', 'coder parameters without a coder');
+    return;
+  }
+  demand(h.coder === CODER_HEATSHRINK, 'UNSUPPORTED', `coder ${h.coder}`);
+  demand(h.windowBits >= WINDOW_BITS_MIN && h.windowBits <= WINDOW_BITS_MAX, 'BAD_DELTA', `window ${h.windowBits}`);
+  const lookahead = h.lookaheadBits;
+  const most = Math.min(LOOKAHEAD_BITS_MAX, h.windowBits - 1);
+  demand(lookahead >= LOOKAHEAD_BITS_MIN && lookahead <= most, 'BAD_DELTA', `lookahead ${lookahead}`);
+}
+
+/** Canonical LEB128 below 2^30. Undefined when the bytes end first. */
+function readVarint(bytes: Uint8Array, cursor: { at: number }): number | undefined {
+  let value = 0;
+  for (let shift = 0; shift < 35; shift += 7) {
+    const byte = bytes[cursor.at];
+    if (byte === undefined) return undefined;
+    cursor.at++;
+    demand(shift < 28 || byte < 4, 'BAD_DELTA', 'number over 30 bits');
+    demand(byte !== 0 || shift === 0, 'BAD_DELTA', 'number not in its shortest form');
+    value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return value;
+  }
+  throw new Refusal('BAD_DELTA', 'number over 30 bits');
+}
