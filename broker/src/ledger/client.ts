@@ -64,8 +64,6 @@ export interface LedgerClient {
   consistency(from: number, to: number): Promise<Uint8Array[]>;
   /** At most 1,000 leaves from `from`; fewer at the end of the log, or where they would be more than 4 MB. */
   entries(from: number, count: number): Promise<Uint8Array[]>;
-  /** The same with where each stands. */
-  events(from: number, count: number): Promise<LedgerEvent[]>;
   /** One leaf by its hash. @throws Refusal NOT_FOUND */
   entry(leafHash: Uint8Array): Promise<Uint8Array>;
   /** Signed trust roots from version `from`, oldest first. */
@@ -81,6 +79,14 @@ export interface LedgerClient {
     failed?: (error: unknown) => void,
   ): { stop(): void };
   close(): Promise<void>;
+}
+
+/** A ledger in this process, which can be served to others. */
+export interface LedgerSource extends LedgerClient {
+  /** Leaves as {@link LedgerClient.entries} gives them, with where each stands. */
+  events(from: number, count: number): Promise<LedgerEvent[]>;
+  /** Resolves when the log has more than `size` leaves, after `ms` milliseconds, or when the ledger closes. */
+  beyond(size: number, ms: number): Promise<void>;
 }
 
 export type { QueryName };

@@ -6,7 +6,7 @@ import { demand, type Verifier } from '@countersign/device-sdk';
 import { kidOf, publicKeyOf, type Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { keyFor } from '@countersign/device-sdk/verify';
-import type { Committed, LedgerClient, QueryName } from '../client.ts';
+import type { Committed, LedgerSource, QueryName } from '../client.ts';
 import { followWith } from './follow.ts';
 import { HeadFile } from './head-file.ts';
 import { lock } from './lock.ts';
@@ -28,7 +28,7 @@ export interface LedgerOptions {
   now?: () => number;
 }
 
-export interface EmbeddedLedger extends LedgerClient {
+export interface EmbeddedLedger extends LedgerSource {
   /** Signs the head again with a later time. The engine does it by itself; tests and operators may. */
   refreshHead(): Promise<void>;
   /** What opening did beyond reading. */
@@ -72,7 +72,7 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
     const timer = refreshing(writer, point.root!.headAgeMax);
     const close = async () => {
       timer.stop();
-      growth.tell();
+      growth.end();
       await writer.close();
       await segments.close();
       await index.close();
@@ -94,6 +94,9 @@ function client(
   close: () => Promise<void>,
 ): EmbeddedLedger {
   let closing: Promise<void> | undefined;
+  const followers = new Set<{ stop(): void }>();
+  const sizeNow = () => writer.head.head.size;
+  const more = (seen: number) => growth.beyond(seen, sizeNow);
   return {
     mended,
     origin: writer.point.root!.origin,
@@ -105,16 +108,21 @@ function client(
     consistency: async (from, to) => reader.consistency(from, to),
     entries: (from, count) => reader.entries(from, count),
     events: (from, count) => reader.events(from, count),
+    beyond: (size, ms) => growth.beyond(size, sizeNow, ms),
     entry: (leafHash) => reader.entry(leafHash),
     roots: (from) => reader.roots(from),
-    follow: (from, call, failed) => followWith(from, (at, count) => reader.events(at, count), more, call, failed),
+    follow(from, call, failed) {
+      const follower = followWith(from, (at, count) => reader.events(at, count), more, call, failed);
+      followers.add(follower);
+      return follower;
+    },
     refreshHead: () => writer.refreshHead(),
-    close: () => (closing ??= close()),
+    close() {
+      for (const follower of followers) follower.stop();
+      closing ??= close();
+      return closing;
+    },
   };
-
-  function more(stopped: Promise<void>, seen: number): Promise<void> {
-    return writer.head.head.size > seen ? Promise.resolve() : Promise.race([growth.next(), stopped]);
-  }
 }
 
 function checkSigners(verifier: Verifier, { point }: Recovered, { ordererSigner, logSigner }: LedgerOptions): void {
@@ -137,13 +145,30 @@ function refreshing(writer: Writer, headAgeMax: number): { stop(): void } {
 
 /** Wakes whoever waits for the next block. */
 class Growth {
-  #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
+  #ended = false;
 
-  next(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /** @param ms wait at most so long; without it as long as the ledger is open */
+  async beyond(size: number, sizeNow: () => number, ms?: number): Promise<void> {
+    if (sizeNow() > size || this.#ended) return;
+    let timer: NodeJS.Timeout | undefined;
+    let wake = () => {};
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      this.#waiting.add(resolve);
+      if (ms !== undefined) timer = setTimeout(resolve, ms);
+    });
+    clearTimeout(timer);
+    this.#waiting.delete(wake);
   }
 
   tell(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.tell();
   }
 }

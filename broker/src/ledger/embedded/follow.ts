@@ -9,20 +9,16 @@ export type Fetch = (from: number, count: number) => Promise<LedgerEvent[]>;
 /**
  * Calls back for every leaf in order, each once, waiting for each call. A callback that throws ends the following: the
  * error goes to `failed`, or ends the process where nobody listens.
- * @param more resolves when there may be more, or when `stop` was called
+ * @param more resolves when there may be more leaves than those seen
  */
 export function followWith(
   from: number,
   fetch: Fetch,
-  more: (stopped: Promise<void>, seen: number) => Promise<void>,
+  more: (seen: number) => Promise<void>,
   call: (event: LedgerEvent) => Promise<void> | void,
   failed: (error: unknown) => void = rethrow,
 ): { stop(): void } {
   let running = true;
-  let halt = () => {};
-  const stopped = new Promise<void>((resolve) => {
-    halt = resolve;
-  });
   const run = async () => {
     for (let next = from; running; ) {
       const events = await fetch(next, FOLLOW_BATCH);
@@ -31,7 +27,7 @@ export function followWith(
         await call(event);
         next = event.leafIndex + 1;
       }
-      if (events.length === 0 && running) await more(stopped, next);
+      if (events.length === 0 && running) await more(next);
     }
   };
   run().catch((error) => {
@@ -40,7 +36,6 @@ export function followWith(
   return {
     stop() {
       running = false;
-      halt();
     },
   };
 }
