@@ -175,10 +175,17 @@ function once(client: MqttClient, event: 'connect'): Promise<void> {
 
 async function subscribe(client: MqttClient, filters: ReadonlyMap<string, 0 | 1>): Promise<void> {
   const wanted = Object.fromEntries([...filters].map(([filter, qos]) => [filter, { qos }]));
-  const granted = await client.subscribeAsync(wanted);
-  const refused = granted.find((item) => item.qos === 128);
-  if (refused) throw new Refusal('NOT_PERMITTED', `the broker refused a subscription to ${refused.topic}`);
+  try {
+    await client.subscribeAsync(wanted);
+  } catch (cause) {
+    const { packet } = cause as { packet?: { granted?: unknown } };
+    if (!Array.isArray(packet?.granted) || !packet.granted.includes(SUBACK_FAILURE)) throw cause;
+    throw new Refusal('NOT_PERMITTED', 'the broker refused a subscription', { cause });
+  }
 }
+
+/** MQTT 3.1.1 section 3.9.3. */
+const SUBACK_FAILURE = 0x80;
 
 /** The first of a work and the end of the connection, or a refusal when neither comes. */
 async function within(ms: number, [work, ended]: [Promise<void>, Promise<void>], why: () => unknown): Promise<void> {
@@ -198,7 +205,7 @@ async function within(ms: number, [work, ended]: [Promise<void>, Promise<void>],
 
 /** CONNACK 4 and 5 are refusals of the login; everything else is a lost link (MQTT 3.1.1 section 3.2.2.3). */
 function refusalOf(error: unknown): Refusal {
-  if (error instanceof Refusal) return error;
+  if (error instanceof Refusal && (error.code === 'LINK_LOST' || error.code === 'NOT_PERMITTED')) return error;
   const cause = error as { code?: unknown; message?: string };
   if (cause.code === 4 || cause.code === 5)
     return new Refusal('UNAUTHORIZED', 'the broker refused the login', { cause });
