@@ -1,0 +1,67 @@
+/** The readers that vectors name, each giving plain JSON: byte strings in hex, signatures and raw structures left out. */
+import {
+  decode,
+  hex,
+  type Kind,
+  readAck,
+  readAnnouncement,
+  readAnswer,
+  readBlock1,
+  readBlock2,
+  readCommand,
+  readEnvelope,
+  readFresh,
+  readHead,
+  readIndexEntry,
+  readLogin,
+  readManifest,
+  readProvision,
+  readReceipt,
+  readReport,
+  readRequest,
+  readRollout,
+  readSignedRoot,
+  readStatement,
+  readTransaction,
+  toPlain,
+} from '@countersign/device-sdk/format';
+import { sha256 } from '../support/world.ts';
+
+export const READERS: Record<string, (bytes: Uint8Array) => unknown> = {
+  cbor: (bytes) => toPlain(decode(bytes)),
+  manifest: (bytes) => plain(readManifest(bytes)),
+  block1: (bytes) => plain(readBlock1(bytes)),
+  block2: (bytes) => plain(readBlock2(bytes)),
+  envelope: (bytes) => plain(readEnvelope(sha256, bytes)),
+  head: (bytes) => plain(readHead(bytes)),
+  receipt: (bytes) => plain(readReceipt(bytes)),
+  indexEntry: (bytes) => plain(readIndexEntry(bytes)),
+  announcement: (bytes) => plain(readAnnouncement(bytes)),
+  rollout: statement('rollout', readRollout),
+  report: statement('report', readReport),
+  tx: statement('tx', readTransaction),
+  login: statement('login', readLogin),
+  ack: statement('ack', readAck),
+  fresh: statement('fresh', readFresh),
+  cmd: statement('cmd', readCommand),
+  root: (bytes) => plain(readSignedRoot(sha256, bytes)),
+  request: (bytes) => plain(readRequest(bytes)),
+  answer: (bytes) => plain(readAnswer(bytes)),
+  provision: (bytes) => plain(readProvision(bytes)),
+};
+
+function statement(kind: Kind, read: (payload: Uint8Array) => unknown): (bytes: Uint8Array) => unknown {
+  return (bytes) => {
+    const { alg, kid, payload } = readStatement(bytes, kind);
+    return plain({ alg, kid, ...(read(payload) as object) });
+  };
+}
+
+/** JSON of what a reader returned; members that are undefined or hold the raw COSE structure are left out. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return hex(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([key, item]) => key !== 'sign1' && item !== undefined);
+  return Object.fromEntries(entries.map(([key, item]) => [key, plain(item)]));
+}
