@@ -49,11 +49,16 @@ export async function followEntries(
   let next = await recall(path);
   let stored = next;
 
-  const following = ledger.follow(next, async (event) => {
-    await hear(event);
-    next = event.leafIndex + 1;
-    if (next - stored >= STORE_EVERY_LEAVES) await store();
-  });
+  const following = ledger.follow(
+    next,
+    async (event) => {
+      await hear(event);
+      next = event.leafIndex + 1;
+      if (next - stored >= STORE_EVERY_LEAVES) await store();
+    },
+    // Only the disk can end it: this server then answers devices still, but must be looked at.
+    (error) => log.error({ code: codeOf(error), text: String(error) }, 'the ledger is no longer followed'),
+  );
   return {
     get next() {
       return next;

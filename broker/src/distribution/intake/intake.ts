@@ -89,7 +89,8 @@ export function intake(parts: {
     }
     const digest = hex(sha256(bytes));
     const line = lines.get(id) ?? { waiting: 0, last: Promise.resolve(), digests: new Set<string>() };
-    if (line.digests.has(digest)) return; // the same bytes are on their way: one acknowledgement answers both
+    // The same bytes are on their way: one acknowledgement answers both.
+    if (line.digests.has(digest) && !acks.get(digest)) return;
     if (waiting >= REPORTS_WAITING_MAX || line.waiting >= REPORTS_WAITING_PER_DEVICE_MAX) {
       counts.dropped++;
       return;
