@@ -50,7 +50,8 @@ export class RateLimit {
       this.#cancel = undefined;
       this.#left = ANNOUNCEMENTS_PER_MINUTE;
     });
-    if (this.#left === 0) throw new Refusal('RATE_LIMITED', `more than ${ANNOUNCEMENTS_PER_MINUTE} announcements in a minute`);
+    if (this.#left === 0)
+      throw new Refusal('RATE_LIMITED', `more than ${ANNOUNCEMENTS_PER_MINUTE} announcements in a minute`);
     this.#left--;
   }
 

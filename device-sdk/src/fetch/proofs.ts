@@ -13,7 +13,12 @@ import type { Asker } from './asker.ts';
 const ROOT_ROUNDS_MAX = 16;
 
 /** @throws Refusal LINK_LOST; the server's refusal */
-export async function fetchProofs(asker: Asker, entropy: Entropy, needs: Needs, cohorts: readonly Cohort[]): Promise<Proofs> {
+export async function fetchProofs(
+  asker: Asker,
+  entropy: Entropy,
+  needs: Needs,
+  cohorts: readonly Cohort[],
+): Promise<Proofs> {
   const proofs: Proofs = {};
   if (needs.consistency) {
     proofs.consistency = expect(await asker.ask({ kind: CONSISTENCY, ...needs.consistency }), CONSISTENCY).path;

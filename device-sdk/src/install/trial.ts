@@ -54,7 +54,13 @@ export async function settleBoot(p: TrialPorts): Promise<Settled> {
 
 /** The journal says trial before the loader does: a cut between them is seen as a trial that ended without a word. */
 export async function beginTrial(p: TrialPorts, pending: Pending, stages: Finding['stages']): Promise<void> {
-  const next: Pending = { ...pending, phase: 'trial', attempt: pending.attempt + 1, progress: undefined, failure: undefined };
+  const next: Pending = {
+    ...pending,
+    phase: 'trial',
+    attempt: pending.attempt + 1,
+    progress: undefined,
+    failure: undefined,
+  };
   const report = await makeReport(p.store, p.keys, finding(p, next, 'trial', 'OK', stages));
   p.store.commit({ pending: next, ...report });
   p.boot.setTrial(next.slot);
@@ -91,7 +97,14 @@ async function testImage(p: TrialPorts, pending: Pending): Promise<StageCode> {
 
 async function confirm(p: TrialPorts, pending: Pending): Promise<void> {
   const { sequence, manifestDigest, releaseLeaf, image, version, slot } = pending;
-  const report = await makeReport(p.store, p.keys, finding(p, pending, 'updated', 'OK', [['trial', 'OK'], ['confirm', 'OK']]));
+  const report = await makeReport(
+    p.store,
+    p.keys,
+    finding(p, pending, 'updated', 'OK', [
+      ['trial', 'OK'],
+      ['confirm', 'OK'],
+    ]),
+  );
   p.store.commit({
     running: { sequence, manifestDigest, releaseLeaf, image, version, slot },
     floor: Math.max(p.store.state.floor, sequence),
@@ -111,14 +124,27 @@ async function afterRevert(p: TrialPorts, pending: Pending): Promise<Settled> {
     p.store.commit({ pending: { ...pending, phase: 'staged' } });
     return 'running';
   }
-  const report = await makeReport(p.store, p.keys, finding(p, pending, 'reverted', code, [['trial', code], ['revert', 'OK']]));
+  const report = await makeReport(
+    p.store,
+    p.keys,
+    finding(p, pending, 'reverted', code, [
+      ['trial', code],
+      ['revert', 'OK'],
+    ]),
+  );
   const failed = addFailure(p.store.state.failed, pending.manifestDigest, 2);
   p.store.commit({ pending: undefined, failed, ...report });
   p.boot.markUnbootable(pending.slot);
   return 'running';
 }
 
-function finding(p: TrialPorts, pending: Pending, kind: Finding['kind'], code: StageCode, stages: Finding['stages']): Finding {
+function finding(
+  p: TrialPorts,
+  pending: Pending,
+  kind: Finding['kind'],
+  code: StageCode,
+  stages: Finding['stages'],
+): Finding {
   const { rolloutId, attempt, manifestDigest } = pending;
   return { kind, code, rolloutId, attempt, manifestDigest, slotDigest: runningDigest(p, pending), stages };
 }
@@ -145,4 +171,3 @@ export function hasFailed(state: Readonly<State>, digest: Uint8Array): boolean {
 export function other(slot: SlotNumber): SlotNumber {
   return slot === 0 ? 1 : 0;
 }
-

@@ -1,0 +1,2 @@
+export * from './encode.ts';
+export { makeDeltaInWorker, makeFullInWorker } from './in-worker.ts';

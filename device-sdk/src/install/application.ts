@@ -1,0 +1,105 @@
+/** Decoder and slot writer joined: frames in, image in the slot, a point to go on from at every checkpoint. */
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../delta/checkpoint.ts';
+import { DeltaDecoder, type DeltaPorts } from '../delta/decoder.ts';
+import { readWholeHeader, TAG_BYTES } from '../delta/header.ts';
+import { demand } from '../errors.ts';
+import type { Position } from '../fetch/window.ts';
+import type { ImageId } from '../format/suit.ts';
+import type { Flash } from '../ports.ts';
+import type { Release } from '../verify/types.ts';
+import type { Progress } from './pending.ts';
+import { SlotWriter } from './slots.ts';
+
+export interface ApplicationOptions {
+  release: Release;
+  workspace: Uint8Array;
+  /** The running image, read in small pieces. */
+  old: Flash;
+  oldImage: ImageId;
+  slot: Flash;
+  resume: Progress | undefined;
+  save(progress: Progress): void;
+}
+
+export class Application {
+  readonly #options: ApplicationOptions;
+  readonly #decoder: DeltaDecoder;
+  readonly #writer: SlotWriter;
+  /** Container bytes at the front of the next frame that the decoder has had already. */
+  #skip: number;
+  /** Output offset of the last checkpoint that was saved. */
+  #kept: number;
+
+  /** @throws Refusal NO_SPACE, NO_MEMORY; BAD_STATE for a damaged checkpoint */
+  constructor(options: ApplicationOptions) {
+    const { release, resume, slot } = options;
+    this.#options = options;
+    this.#skip = resume?.skip ?? 0;
+    this.#writer = new SlotWriter(slot, release.manifest.image.bytes, resume?.written ?? 0);
+    const ports = decoderPorts(options, this.#writer);
+    this.#decoder = resume ? DeltaDecoder.restore(ports, decodeCheckpoint(resume.checkpoint)) : new DeltaDecoder(ports);
+    this.#kept = resume?.written ?? 0;
+  }
+
+  /** Where the frames must begin; undefined for the first frame. */
+  get start(): Position | undefined {
+    const { resume } = this.#options;
+    return resume && { index: resume.frameIndex, expected: resume.expected };
+  }
+
+  /** Takes the proven payload of the frame at `position`. @throws Refusal BAD_DELTA, WRONG_BASE, FLASH_FAULT … */
+  take(bytes: Uint8Array, position: Position): void {
+    if (position.index === 0) this.#checkTags(bytes);
+    this.#decoder.push(bytes.subarray(this.#skip));
+    this.#skip = 0;
+    const checkpoint = this.#decoder.checkpoint();
+    if (checkpoint && checkpoint.outputOffset > this.#kept) this.#keep(checkpoint, position);
+  }
+
+  /** The container is complete and the slot holds as many bytes as announced. @throws Refusal BAD_DELTA, RESULT_MISMATCH */
+  finish(): void {
+    this.#decoder.finalize();
+    this.#writer.finish();
+  }
+
+  /**
+   * The header lies whole in the first frame. Its tags bind the container to both images before a byte of the slot is
+   * touched: a delta for another base would only be noticed when all of it has been applied.
+   */
+  #checkTags(frame: Uint8Array): void {
+    const header = readWholeHeader(frame);
+    const { release, oldImage } = this.#options;
+    const right = sameTag(header.newTag, release.manifest.image.digest);
+    demand(right, 'BAD_DELTA', 'the container is for another image than the manifest');
+    const base = header.kind === 'full' || sameTag(header.oldTag, oldImage.digest);
+    demand(base, 'WRONG_BASE', 'the delta is for another image than the one that runs');
+  }
+
+  /** A checkpoint counts only where the slot can be resumed too: cells behind the last whole block cannot be trusted. */
+  #keep(checkpoint: Checkpoint, position: Position): void {
+    const { frameBytes } = this.#options.release.branch.payload;
+    const skip = checkpoint.streamOffset - position.index * frameBytes;
+    const { outputOffset } = checkpoint;
+    const resumable = outputOffset <= this.#writer.durable && skip >= 0 && skip < frameBytes;
+    if (!resumable || outputOffset % this.#options.slot.eraseBytes !== 0) return;
+    this.#kept = outputOffset;
+    const { index, expected } = position;
+    this.#options.save({
+      frameIndex: index,
+      expected,
+      skip,
+      written: outputOffset,
+      checkpoint: encodeCheckpoint(checkpoint),
+    });
+  }
+}
+
+function decoderPorts({ release, workspace, old, oldImage, slot }: ApplicationOptions, writer: SlotWriter): DeltaPorts {
+  const limits = { oldBytes: oldImage.bytes, newBytes: release.manifest.image.bytes, slotBytes: slot.bytes };
+  return { workspace, old, sink: (_offset, bytes) => writer.write(bytes), limits };
+}
+
+function sameTag(tag: Uint8Array, digest: Uint8Array): boolean {
+  for (let i = 0; i < TAG_BYTES; i++) if (tag[i] !== digest[i]) return false;
+  return true;
+}

@@ -1,0 +1,110 @@
+/** Code blocks in documents are run or checked, and what documents link to exists. */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { repository } from '../support/repository.ts';
+
+const run = promisify(execFile);
+
+interface Block {
+  document: string;
+  language: string;
+  attributes: string;
+  text: string;
+}
+
+function documents(): string[] {
+  const docs = readdirSync(join(repository, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name));
+  return ['README.md', 'CONTRIBUTING.md', ...docs];
+}
+
+function blocksOf(document: string): Block[] {
+  const text = readFileSync(join(repository, document), 'utf8');
+  return [...text.matchAll(/^```(\w+)([^\n]*)\n([\s\S]*?)^```$/gm)].map((match) => ({
+    document,
+    language: match[1]!,
+    attributes: match[2]!.trim(),
+    text: match[3]!,
+  }));
+}
+
+test('links between documents lead somewhere', (t) => {
+  for (const document of documents()) {
+    const text = readFileSync(join(repository, document), 'utf8');
+    for (const [, link] of text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)) {
+      const path = join(dirname(document), link!);
+      t.true(existsSync(join(repository, path)), `${document} links to ${relative('.', path)}`);
+    }
+  }
+});
+
+test('programs in documents compile against the built packages, and run where they say what they print', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-documents-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  const programs = documents()
+    .flatMap(blocksOf)
+    .filter(({ language }) => language === 'ts' || language === 'js');
+  t.true(programs.length > 0);
+  for (const [i, { text, document, attributes }] of programs.entries()) {
+    const expected = /prints="([^"]*)"/.exec(attributes)?.[1];
+    const file = join(folder, `block-${i}.ts`);
+    writeFileSync(file, text);
+    const tsc = join(repository, 'node_modules/typescript/bin/tsc');
+    const options = [
+      '--module',
+      'nodenext',
+      '--target',
+      'es2023',
+      '--strict',
+      '--skipLibCheck',
+      '--types',
+      'node',
+      '--typeRoots',
+      join(repository, 'node_modules/@types'),
+    ];
+    try {
+      await run(process.execPath, [tsc, ...options, '--outDir', folder, file], { cwd: folder });
+    } catch (error) {
+      t.fail(`${document}: ${(error as { stdout: string }).stdout}`);
+      continue;
+    }
+    if (expected === undefined) continue;
+    const { stdout } = await run(process.execPath, [file.replace(/\.ts$/, '.js')], { cwd: folder });
+    t.is(stdout.trim(), expected, document);
+  }
+});
+
+test('every verb and option that a document shows exists', async (t) => {
+  const shown = new Map<string, Set<string>>();
+  for (const block of documents().flatMap(blocksOf)) {
+    if (block.language !== 'sh') continue;
+    for (const line of block.text.replaceAll('\\\n', ' ').split('\n')) {
+      const words = line.trim().split(/\s+/);
+      const at = words.indexOf('countersign');
+      if (at < 0) continue;
+      const verb = words.slice(at + 1).filter((word, i) => i < 2 && /^[a-z]+$/.test(word));
+      const options = words.filter((word) => word.startsWith('--')).map((word) => word.split('=')[0]!);
+      const key = GROUPS.has(verb[0]!) ? verb.join(' ') : verb[0]!;
+      shown.set(key, new Set([...(shown.get(key) ?? []), ...options]));
+    }
+  }
+  t.true(shown.size > 5);
+  for (const [verb, options] of shown) {
+    const { stdout } = await run(process.execPath, [
+      join(repository, 'simulator/bin/countersign.js'),
+      ...verb.split(' '),
+      '--help',
+    ]);
+    for (const option of options) t.true(stdout.includes(option), `countersign ${verb} has no ${option}`);
+  }
+});
+
+/** Verbs whose second word is a verb of its own. */
+const GROUPS = new Set(['rollout', 'delta', 'keys', 'devices']);

@@ -1,0 +1,386 @@
+/**
+ * A publisher in a pocket: keys, log, index, rollouts and answers in memory, all bytes real. Devices under test talk to
+ * it over {@link pocketLink}, with time that only moves when {@link PocketTime} is run. It checks nothing: whatever it is
+ * told to say it signs, which is what a stolen key does too.
+ */
+
+import { makeDelta, makeFull } from '@countersign/broker/delta/index';
+import type { Link, LinkEvents, Timer } from '@countersign/device-sdk';
+import { readWholeHeader } from '@countersign/device-sdk/delta';
+import {
+  ABORTED,
+  ANNOUNCE,
+  type Announcement,
+  type Answer,
+  ackValue,
+  type Branch,
+  CONSISTENCY,
+  ENTRIES,
+  EVERYONE,
+  encodeAnnouncement,
+  encodeAnswer,
+  encodeEnvelope,
+  encodeManifest,
+  encodeProvision,
+  encodeReceipt,
+  encodeRoot,
+  encodeSignedRoot,
+  FRAME_BYTES,
+  FRAMES,
+  FRESHNESS,
+  freshValue,
+  type Head,
+  headDigest,
+  type IndexEntry,
+  indexLeaf,
+  leafHash,
+  type Manifest,
+  type MemoryClass,
+  makeFrames,
+  manifestDigest,
+  NO_LEAF,
+  OPEN,
+  type Payload,
+  publicKeyOf,
+  REFUSED,
+  type Report,
+  ROLES,
+  ROOTS,
+  type Role,
+  type Rollout,
+  readBlock1,
+  readHead,
+  readReport,
+  readRequest,
+  readStatement,
+  rolloutValue,
+  type Signer,
+  signBlock1,
+  signBlock2,
+  signDetached,
+  signHead,
+  signStatement,
+  type TrustRoot,
+} from '@countersign/device-sdk/format';
+import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { consistencyPath, inclusionPath, leavesOf, rootOf } from './tree.ts';
+
+export const verifier = nodeVerifier();
+const { sha256 } = verifier;
+const text = (name: string) => Uint8Array.from(name, (character) => character.charCodeAt(0));
+const bytesOf = (name: string, length = 32) => sha256(text(`pocket ${name}`)).slice(0, length);
+
+export const TIME = 1_761_955_200;
+
+/** Time that moves only when it is told to; timers fire in order. */
+export class PocketTime implements Timer {
+  now = 0;
+  #timers: { at: number; call: () => void }[] = [];
+
+  after(ms: number, call: () => void): () => void {
+    const timer = { at: this.now + ms, call };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((item) => item !== timer);
+    };
+  }
+
+  /** Fires the next timer if one is due within `ms`; false when there is none. */
+  step(ms = Number.POSITIVE_INFINITY): boolean {
+    const next = this.#timers.reduce<{ at: number; call: () => void } | undefined>(
+      (first, item) => (first && first.at <= item.at ? first : item),
+      undefined,
+    );
+    if (!next || next.at > this.now + ms) return false;
+    this.#timers = this.#timers.filter((item) => item !== next);
+    this.now = Math.max(this.now, next.at);
+    next.call();
+    return true;
+  }
+}
+
+export interface PocketRelease {
+  manifest: Manifest;
+  manifestBytes: Uint8Array;
+  leaf: Uint8Array;
+  releaseLeaf: Uint8Array;
+  leafIndex: number;
+  block2: Uint8Array;
+  image: Uint8Array;
+}
+
+export interface PublishOptions {
+  version?: string;
+  policy?: number;
+  /** Images of earlier releases to make deltas from. */
+  bases?: PocketRelease[];
+  change?: Partial<Manifest>;
+  state?: number;
+  rollout?: Partial<Rollout>;
+}
+
+export class PocketServer {
+  readonly signers: Record<Role, Signer>;
+  readonly vendorId = bytesOf('vendor', 16);
+  readonly classId = bytesOf('class', 16);
+  readonly origin = 'pocket.example/log';
+  readonly root: TrustRoot;
+  rootBytes: Uint8Array = new Uint8Array();
+  readonly entries: Uint8Array[] = [bytesOf('entry 0'), bytesOf('entry 1'), bytesOf('entry 2')];
+  readonly releases: PocketRelease[] = [];
+  readonly reports: Report[] = [];
+  /** Whether reports are acknowledged. */
+  acknowledges = true;
+  readonly #payloads = new Map<string, Uint8Array[]>();
+  readonly memoryClass: MemoryClass;
+  time = TIME;
+  rollout: Uint8Array = new Uint8Array();
+  index: IndexEntry | undefined;
+  #rolloutSequence = 0;
+
+  constructor(memoryClass: MemoryClass = 'M', change: Partial<TrustRoot> = {}) {
+    this.memoryClass = memoryClass;
+    this.signers = Object.fromEntries(ROLES.map((role) => [role, nodeKeyStore(-19, bytesOf(`key ${role}`))])) as Record<
+      Role,
+      Signer
+    >;
+    this.root = {
+      version: 1,
+      origin: this.origin,
+      roles: Object.fromEntries(
+        ROLES.map((role) => {
+          const keys = role === 'peer' ? [] : [publicKeyOf(this.signers[role])];
+          return [role, { threshold: keys.length, keys, implicit: [] }];
+        }),
+      ) as unknown as TrustRoot['roles'],
+      algorithms: [-19, -9],
+      headAgeMax: 86_400,
+      floors: [],
+      revocations: [],
+      ...change,
+    };
+  }
+
+  static async create(memoryClass: MemoryClass = 'M', change: Partial<TrustRoot> = {}): Promise<PocketServer> {
+    const server = new PocketServer(memoryClass, change);
+    const payload = encodeRoot(server.root);
+    server.rootBytes = encodeSignedRoot(payload, [await signDetached(sha256, 'root', payload, server.signers.root)]);
+    return server;
+  }
+
+  /** Publishes an image: manifest, both signatures, leaf, rollout, index. */
+  async publish(image: Uint8Array, options: PublishOptions = {}): Promise<PocketRelease> {
+    const branches: Branch[] = [];
+    for (const base of options.bases ?? []) {
+      const { delta } = makeDelta(base.image, image, { class: this.memoryClass });
+      branches.push(this.branch(delta, { digest: sha256(base.image), bytes: base.image.length }));
+    }
+    branches.push(this.branch(makeFull(image, { class: this.memoryClass }).delta));
+    const previous = this.releases.at(-1);
+    const manifest: Manifest = {
+      sequence: (previous?.manifest.sequence ?? 0) + 1,
+      vendorId: this.vendorId,
+      classId: this.classId,
+      image: { digest: sha256(image), bytes: image.length },
+      version: options.version ?? `1.0.${this.releases.length}`,
+      policy: options.policy ?? 7,
+      branches,
+      ...options.change,
+    };
+    const manifestBytes = encodeManifest(manifest);
+    const leaf = await signBlock1(sha256, manifestBytes, previous?.releaseLeaf ?? NO_LEAF, this.signers.collection);
+    this.entries.push(leaf);
+    const releaseLeaf = leafHash(sha256, leaf);
+    const confirmed = { releaseLeaf, size: this.entries.length, root: this.#treeRoot() };
+    const block2 = await signBlock2(sha256, manifestBytes, confirmed, this.signers.distribution);
+    const release = { manifest, manifestBytes, leaf, releaseLeaf, leafIndex: this.entries.length - 1, block2, image };
+    this.releases.push(release);
+    await this.roll(release, options.state ?? OPEN, options.rollout);
+    return release;
+  }
+
+  /** Registers a payload and describes it as a branch. */
+  branch(container: Uint8Array, base?: Branch['base']): Branch {
+    const { frames, payload } = makeFrames(sha256, container, FRAME_BYTES[this.memoryClass]);
+    this.#payloads.set(key(payload.chainHead), frames);
+    return { base, payload, memoryClass: this.memoryClass, workspaceBytes: workspaceOf(container) };
+  }
+
+  frames(payload: Payload): Uint8Array[] {
+    return this.#payloads.get(key(payload.chainHead))!;
+  }
+
+  /** A rollout statement for a release, logged, and the class index that names it. */
+  async roll(release: PocketRelease, state = OPEN, change: Partial<Rollout> = {}): Promise<void> {
+    const rollout: Rollout = {
+      rolloutId: bytesOf(`rollout ${release.manifest.sequence}`, 16),
+      rolloutSequence: ++this.#rolloutSequence,
+      releaseLeaf: release.releaseLeaf,
+      classId: this.classId,
+      state,
+      block2Digest: sha256(release.block2),
+      cohorts: [{ threshold: EVERYONE }],
+      jitterSeconds: 0,
+      attemptsMax: 3,
+      ...change,
+    };
+    this.rollout = await signStatement(sha256, 'rollout', rolloutValue(rollout), this.signers.command);
+    this.entries.push(this.rollout);
+    this.index = {
+      classId: this.classId,
+      releaseLeaf: release.releaseLeaf,
+      sequence: release.manifest.sequence,
+      rolloutDigest: sha256(this.rollout),
+      rolloutSequence: rollout.rolloutSequence,
+      state: state > ABORTED ? OPEN : state,
+      floor: 0,
+    };
+  }
+
+  head(): Head {
+    const indexRoot = this.index ? indexLeaf(sha256, this.index) : sha256(new Uint8Array());
+    return {
+      origin: this.origin,
+      size: this.entries.length,
+      root: this.#treeRoot(),
+      indexRoot,
+      time: this.time,
+      rootVersion: this.root.version,
+    };
+  }
+
+  async parts(release = this.releases.at(-1)!): Promise<Announcement> {
+    const head = await signHead(sha256, this.head(), this.signers.log);
+    const path = inclusionPath(sha256, leavesOf(sha256, this.entries), release.leafIndex);
+    return {
+      envelope: encodeEnvelope(sha256, release.manifestBytes, release.leaf, release.block2),
+      receipt: encodeReceipt(readHead(head), release.leafIndex, path),
+      cosignatures: [],
+      indexProof: { floor: 0, index: 0, size: 1, path: [] },
+      rollout: this.rollout,
+    };
+  }
+
+  async announcement(release = this.releases.at(-1)!): Promise<Uint8Array> {
+    return encodeAnnouncement(await this.parts(release));
+  }
+
+  provision(release: PocketRelease, deviceId: Uint8Array): Uint8Array {
+    const { manifest } = release;
+    return encodeProvision({
+      trustRoot: this.rootBytes,
+      head: this.head(),
+      vendorId: this.vendorId,
+      classId: this.classId,
+      manifestDigest: manifestDigest(sha256, release.manifestBytes),
+      releaseLeaf: release.releaseLeaf,
+      sequence: manifest.sequence,
+      image: manifest.image,
+      version: manifest.version,
+      brokerId: 'pocket',
+      deviceId,
+    });
+  }
+
+  /** Answers a request as the distribution server does. */
+  async answers(bytes: Uint8Array): Promise<Answer[]> {
+    const request = readRequest(bytes);
+    const { id } = request;
+    switch (request.kind) {
+      case FRAMES: {
+        const frames = this.#payloads.get(key(request.chainHead));
+        if (!frames) return [{ id, kind: REFUSED, code: 'NOT_FOUND', retrySeconds: 0 }];
+        const wanted = frames.slice(request.first, request.first + request.count);
+        return wanted.map((frame, i) => ({ id, kind: FRAMES, index: request.first + i, frame }));
+      }
+      case CONSISTENCY:
+        return [
+          {
+            id,
+            kind: CONSISTENCY,
+            path: consistencyPath(sha256, leavesOf(sha256, this.entries.slice(0, request.to)), request.from),
+          },
+        ];
+      case ENTRIES:
+        return [{ id, kind: ENTRIES, entries: this.#chainFrom(request.leafHash, request.count) }];
+      case ROOTS:
+        return [{ id, kind: ROOTS, roots: [] }];
+      case FRESHNESS: {
+        const signed = readHead(await signHead(sha256, this.head(), this.signers.log));
+        const value = freshValue({ nonce: request.nonce, headDigest: headDigest(sha256, signed, this.#treeRoot()) });
+        return [{ id, kind: FRESHNESS, statement: await signStatement(sha256, 'fresh', value, this.signers.command) }];
+      }
+      case ANNOUNCE:
+        return [{ id, kind: ANNOUNCE, announcement: await this.announcement(), membership: null }];
+    }
+  }
+
+  /** Takes a report and gives its acknowledgement. */
+  async report(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+    const report = readReport(readStatement(bytes, 'report').payload);
+    if (!this.reports.some((item) => item.counter === report.counter && key(item.deviceId) === key(report.deviceId)))
+      this.reports.push(report);
+    if (!this.acknowledges) return undefined;
+    const value = ackValue({ deviceId: report.deviceId, counter: report.counter, leafHash: leafHash(sha256, bytes) });
+    return signStatement(sha256, 'ack', value, this.signers.command);
+  }
+
+  #chainFrom(leaf: Uint8Array, count: number): Uint8Array[] {
+    const entries: Uint8Array[] = [];
+    let wanted = leaf;
+    while (entries.length < count) {
+      const release = this.releases.find((item) => key(item.releaseLeaf) === key(wanted));
+      if (!release) break;
+      entries.push(release.leaf);
+      wanted = readBlock1(release.leaf).previousLeaf;
+    }
+    return entries;
+  }
+
+  #treeRoot(): Uint8Array {
+    return rootOf(sha256, leavesOf(sha256, this.entries));
+  }
+}
+
+/** A link straight into the pocket; everything arrives in a later microtask, as from a network. */
+export function pocketLink(
+  server: PocketServer,
+  options: { announce?: boolean } = {},
+): Link & { events: LinkEvents | undefined } {
+  const link = {
+    events: undefined as LinkEvents | undefined,
+    open(events: LinkEvents, login: () => Promise<Uint8Array>): void {
+      link.events = events;
+      void login().then(
+        async () => {
+          link.events?.up();
+          if (options.announce) link.events?.announcement(await server.announcement());
+        },
+        () => {},
+      );
+    },
+    async request(bytes: Uint8Array): Promise<void> {
+      for (const answer of await server.answers(bytes)) {
+        await null;
+        link.events?.answer(encodeAnswer(answer));
+      }
+    },
+    async report(bytes: Uint8Array): Promise<void> {
+      const ack = await server.report(bytes);
+      if (ack) link.events?.command(ack);
+    },
+    async close(): Promise<void> {
+      link.events = undefined;
+    },
+  };
+  return link;
+}
+
+/** Workspace that a container's header asks for. */
+function workspaceOf(container: Uint8Array): number {
+  return readWholeHeader(container).workspaceBytes;
+}
+
+function key(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
