@@ -24,7 +24,7 @@ for (const bases of [0, 1, 2, 4, 7]) {
 }
 
 async function sizes(bases: number): Promise<[string, number][]> {
-  const { announcementFields, manifest } = await makeWorld(bases);
+  const { announcementFields, manifest } = await makeWorld(bases, ENTRIES);
   const announcement = await atScale(announcementFields);
   const whole = encodeAnnouncement(announcement).length;
   const without = (change: Partial<Announcement>) => whole - encodeAnnouncement({ ...announcement, ...change }).length;

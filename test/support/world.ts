@@ -137,19 +137,22 @@ export interface World {
   provision: Uint8Array;
 }
 
-/** The world around a manifest with `bases` delta branches, in a log of four entries of which the release is the third. */
-export async function makeWorld(bases = 2): Promise<World> {
-  const release = await makeRelease(bases);
+/**
+ * The world around a manifest with `bases` delta branches, in a log of four entries of which the release is the third.
+ * @param confirmedSize the tree size that block 2 names
+ */
+export async function makeWorld(bases = 2, confirmedSize = 3): Promise<World> {
+  const release = await makeRelease(bases, confirmedSize);
   const rolled = await makeRollout(release);
   return { ...release, ...rolled, ...(await makeMessages(release.manifest, release.releaseLeaf, rolled.headFields)) };
 }
 
-async function makeRelease(bases: number) {
+async function makeRelease(bases: number, size: number) {
   const manifest = encodeManifest(manifestOf(bases));
   const leaf = await signBlock1(sha256, manifest, bytesOf('leaf of release 6'), signers.collection);
   const releaseLeaf = leafHash(sha256, leaf);
   const left = nodeHash(sha256, bytesOf('entry 0'), bytesOf('entry 1'));
-  const confirmed = { releaseLeaf, size: 3, root: nodeHash(sha256, left, releaseLeaf) };
+  const confirmed = { releaseLeaf, size, root: nodeHash(sha256, left, releaseLeaf) };
   const block2 = await signBlock2(sha256, manifest, confirmed, signers.distribution);
   const envelope = encodeEnvelope(sha256, manifest, leaf, block2);
   return { manifest, leaf, releaseLeaf, block2, envelope };
