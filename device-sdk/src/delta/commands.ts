@@ -35,6 +35,8 @@ export class Commands {
   #patches = 0;
   #number = 0;
   #digits = 0;
+  /** Commands begun, by kind: for measuring only, not part of the dumped state. */
+  readonly #begun = [0, 0, 0, 0];
   readonly #old: OldImage;
   readonly #oldByte: OldBytes;
   readonly #pages: Pages;
@@ -53,6 +55,11 @@ export class Commands {
   get spending(): Spending {
     if (this.#at === AT_COMMAND || this.#at === AT_SEEK) return 'commands';
     return this.#at === AT_INSERT || this.#at === AT_FILL ? 'inserts' : 'patches';
+  }
+
+  counts(): { copies: number; inserts: number; fills: number } {
+    const [from, on, inserts, fills] = this.#begun as [number, number, number, number];
+    return { copies: from + on, inserts, fills };
   }
 
   /** @returns true when this byte completed the block */
@@ -87,6 +94,7 @@ export class Commands {
   #command(number: number): void {
     this.#kind = number % 4;
     this.#left = Math.floor(number / 4);
+    this.#begun[this.#kind]!++;
     demand(this.#left > 0, 'BAD_DELTA', 'a command of no bytes');
     demand(this.#left <= this.blockEnd - this.#pages.offset, 'BAD_DELTA', 'a command crosses the end of its block');
     demand(!this.#full || this.#kind >= INSERT, 'BAD_DELTA', 'a copy in a full image');

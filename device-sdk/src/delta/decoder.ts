@@ -1,10 +1,9 @@
 import { demand } from '../errors.ts';
+import { BODY_NUMBERS, Body } from './body.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { OLD_BUFFER_BYTES, STATE_BYTES } from './classes.ts';
-import { Commands, type Spending } from './commands.ts';
-import { CODER_STORED, type DeltaHeader, HEADER_BYTES_MAX, readHeader } from './header.ts';
-import { type Coder, Heatshrink, stored } from './heatshrink.ts';
-import { type OldImage, type PageSink, Pages } from './pages.ts';
+import { STATE_BYTES } from './classes.ts';
+import { type DeltaHeader, HEADER_BYTES_MAX, readHeader } from './header.ts';
+import type { OldImage, PageSink } from './pages.ts';
 
 /** What the signed manifest and the device say about this update, before the first byte of the container is read. */
 export interface DeltaLimits {
@@ -95,11 +94,6 @@ export class DeltaDecoder {
   /** True when the whole new image has reached the sink. Any further byte is refused. */
   get done(): boolean {
     return this.#header !== undefined && this.outputBytes === this.#header.newBytes;
-  }
-
-  /** What the next plain byte will be spent on; `header` before the stream. */
-  get spending(): Spending | 'header' {
-    return this.#body?.commands.spending ?? 'header';
   }
 
   /** The newest checkpoint passed, or the one restored from. Undefined before the first. */
@@ -235,54 +229,6 @@ export class DeltaDecoder {
   }
 }
 
-/** Output offset, eight numbers of the commands, three of the coder. */
-const BODY_NUMBERS = 12;
-
-/** Everything behind the header: the coder feeds the commands, the commands feed the pages. */
-class Body {
-  readonly pages: Pages;
-  readonly commands: Commands;
-  readonly #coder: Coder;
-  readonly #newBytes: number;
-  readonly #interval: number;
-  readonly #plain: (byte: number) => boolean;
-
-  constructor(header: DeltaHeader, ports: DeltaPorts, saved?: readonly number[]) {
-    const areas = layOut(header, ports.workspace);
-    this.#newBytes = header.newBytes;
-    this.#interval = header.checkpointBits === 0 ? header.newBytes : 2 ** header.checkpointBits;
-    this.pages = new Pages(areas.page, header.newBytes, ports.sink);
-    this.commands = new Commands(ports.old, areas.old, this.pages, header);
-    const { windowBits, lookaheadBits } = header;
-    this.#coder = header.coder === CODER_STORED ? stored : new Heatshrink(areas.window, windowBits, lookaheadBits);
-    this.#plain = (byte) => this.commands.step(byte);
-    if (saved === undefined) {
-      areas.window.fill(0);
-      this.openBlock();
-    } else this.#load(saved);
-  }
-
-  feed(byte: number): boolean {
-    return this.#coder.feed(byte, this.#plain);
-  }
-
-  openBlock(): void {
-    this.commands.blockEnd = Math.min(this.#newBytes, this.pages.offset + this.#interval);
-  }
-
-  save(): number[] {
-    return [this.pages.offset, ...this.commands.save(), ...this.#coder.save()];
-  }
-
-  #load(saved: readonly number[]): void {
-    const offset = saved[0]!;
-    demand(offset <= this.#newBytes && saved[2]! <= this.#newBytes, 'BAD_STATE', 'dumped output offset');
-    this.pages.offset = offset;
-    this.commands.load(saved.slice(1, 9));
-    this.#coder.load(saved.slice(9));
-  }
-}
-
 /** The signed sizes come first: nothing of the container is believed against them. */
 function checkLimits(header: DeltaHeader, limits: DeltaLimits, workspaceLength: number): void {
   demand(header.newBytes <= limits.slotBytes, 'NO_SPACE', `image of ${header.newBytes}, slot of ${limits.slotBytes}`);
@@ -298,17 +244,6 @@ function checkLimits(header: DeltaHeader, limits: DeltaLimits, workspaceLength: 
     'NO_MEMORY',
     `workspace of ${header.workspaceBytes} needed, ${workspaceLength} given`,
   );
-}
-
-/** State, coder window, old buffer, page: in this order from the start of the workspace. */
-function layOut(header: DeltaHeader, workspace: Uint8Array): { window: Uint8Array; old: Uint8Array; page: Uint8Array } {
-  const windowEnd = STATE_BYTES + (header.windowBits === 0 ? 0 : 2 ** header.windowBits);
-  const oldEnd = windowEnd + OLD_BUFFER_BYTES;
-  return {
-    window: workspace.subarray(STATE_BYTES, windowEnd),
-    old: workspace.subarray(windowEnd, oldEnd),
-    page: workspace.subarray(oldEnd, oldEnd + 2 ** header.pageBits),
-  };
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -36,4 +36,5 @@ export {
   WINDOW_BITS_MAX,
   WINDOW_BITS_MIN,
 } from './header.ts';
+export { type DeltaSpending, inspectDelta } from './inspect.ts';
 export type { OldImage, PageSink } from './pages.ts';
