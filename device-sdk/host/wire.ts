@@ -83,8 +83,9 @@ export class Reconnecting {
   async #connect(): Promise<void> {
     if (this.#closed) return;
     let ended = false;
+    let wire: Wire | undefined;
     try {
-      const wire = await this.#options.dial({
+      wire = await this.#options.dial({
         message: (topic, bytes) => {
           if (!this.#closed) this.#options.message(topic, bytes);
         },
@@ -110,8 +111,8 @@ export class Reconnecting {
     this.#options.up(wire);
   }
 
-  #lost(wire: Wire): void {
-    if (this.#wire !== wire) return;
+  #lost(wire: Wire | undefined): void {
+    if (wire === undefined || this.#wire !== wire) return;
     this.#wire = undefined;
     this.#cancelStable?.();
     this.#options.down();

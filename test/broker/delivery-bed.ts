@@ -108,6 +108,7 @@ export class RawClient {
     });
     this.socket.on('data', (chunk) => codec.parse(chunk));
     this.socket.on('error', () => undefined);
+    this.socket.once('connect', () => this.#wake());
     this.socket.once('close', () => {
       this.closed = true;
       this.#wake();

@@ -1,0 +1,107 @@
+/** The distribution server's client and a device's link against Mosquitto, with the rights file we write for it. */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MOSQUITTO_BOUNDS, mosquittoAcl } from '@countersign/broker/distribution/delivery/acl';
+import { connectDelivery } from '@countersign/broker/distribution/delivery/client';
+import { hex } from '@countersign/device-sdk/format';
+import { mqttLink } from '@countersign/device-sdk/host/mqtt';
+import test, { type ExecutionContext } from 'ava';
+import { CLASS_ID, eventually, makeDevice, RawClient } from './delivery-bed.ts';
+
+test('the same server and link work over Mosquitto, and its rights are ours', async (t) => {
+  const port = await startMosquitto(t);
+  if (port === undefined) {
+    t.log('mosquitto is not installed: left out');
+    t.pass();
+    return;
+  }
+  const url = `mqtt://127.0.0.1:${port}`;
+  const server = await connectDelivery(url, { password: 'not asked for here' });
+  t.teardown(() => server.close());
+  const heard: string[] = [];
+  server.onRequest((id, bytes) => server.send(id, 'frm', bytes));
+  server.onReport((id) => void heard.push(hex(id)));
+  t.true(await server.publishAnnouncement(CLASS_ID, new Uint8Array(1_500)));
+
+  const device = makeDevice();
+  const told: string[] = [];
+  const link = mqttLink({ url, deviceId: device.id, classId: CLASS_ID });
+  t.teardown(() => link.close());
+  const tell = (what: string) => () => void told.push(what);
+  link.open(
+    {
+      up: tell('up'),
+      down: tell('down'),
+      announcement: tell('announcement'),
+      answer: tell('answer'),
+      command: tell('command'),
+    },
+    () => device.login(),
+  );
+  await eventually(() => told.includes('announcement'));
+  await link.request(new Uint8Array(20));
+  await link.report(new Uint8Array(500));
+  await server.send(device.id, 'cmd', new Uint8Array(100));
+  await eventually(() => told.length === 4 && heard.length === 1);
+  t.deepEqual(told.toSorted(), ['announcement', 'answer', 'command', 'up']);
+  t.deepEqual(heard, [device.name]);
+
+  // Mosquitto grants any subscription and delivers nothing of it; a publish it swallows.
+  const thief = new RawClient(port);
+  t.is(await thief.connect({ clientId: 'thief', username: makeDevice().name, password: Buffer.from('x') }), 0);
+  for (const filter of ['#', '$SYS/#', `ota/v1/d/${device.name}/frm`, 'ota/v1/d/+/req'])
+    await thief.subscribe(filter, 1);
+  thief.publish(`ota/v1/d/${device.name}/status`, 'forged', { qos: 1 });
+  thief.publish(`ota/v1/d/${device.name}/cmd`, 'forged', { qos: 1 });
+  await link.request(new Uint8Array(20));
+  await eventually(() => told.filter((what) => what === 'answer').length === 2);
+  await link.report(new Uint8Array(500));
+  await eventually(() => heard.length === 2);
+  thief.send({ cmd: 'pingreq' });
+  await thief.next((packet) => packet.cmd === 'pingresp');
+  // Announcements are for every device of this broker.
+  t.deepEqual(
+    thief.messages().map(({ topic }) => topic),
+    [`ota/v1/c/${hex(CLASS_ID)}/announce`],
+  );
+  t.is(told.filter((what) => what === 'command').length, 1);
+});
+
+async function startMosquitto(t: ExecutionContext): Promise<number | undefined> {
+  try {
+    execFileSync('mosquitto', ['-h'], { stdio: 'ignore' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'mosquitto-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const port = await freePort();
+  const acl = join(folder, 'acl');
+  await writeFile(acl, mosquittoAcl(), { mode: 0o700 });
+  const user = process.getuid?.() === 0 ? 'user root\n' : '';
+  const config = `${user}listener ${port} 127.0.0.1\nallow_anonymous true\nacl_file ${acl}\n${MOSQUITTO_BOUNDS}`;
+  await writeFile(join(folder, 'conf'), config);
+  const child = spawn('mosquitto', ['-c', join(folder, 'conf')], { stdio: 'ignore' });
+  t.teardown(() => child.kill());
+  for (let up = false; !up; ) {
+    const probe = new RawClient(port);
+    await probe.until(() => probe.closed || !probe.socket.connecting);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    up = !probe.closed;
+    probe.close();
+    if (child.exitCode !== null) throw new Error(`mosquitto ended with ${child.exitCode}`);
+  }
+  return port;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
