@@ -7,7 +7,7 @@ import { kidOf, publicKeyOf, type Signer } from '@countersign/device-sdk/format'
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { keyFor } from '@countersign/device-sdk/verify';
 import type { Committed, LedgerSource, QueryName } from '../client.ts';
-import { followWith } from './follow.ts';
+import { followWith } from '../follow.ts';
 import { HeadFile } from './head-file.ts';
 import { lock } from './lock.ts';
 import { Reader } from './reader.ts';

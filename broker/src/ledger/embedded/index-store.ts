@@ -92,12 +92,11 @@ export class IndexStore implements KeyValues, TileStore {
   }
 
   /**
-   * Ends the changes of one block and writes them together. It resolves when the block *before* is written: the next
-   * block is executed meanwhile, over what is still in memory.
+   * Ends the changes of one block: from here on they are seen, and written to the database meanwhile. Call it after
+   * {@link settled}, so that at most one block is on its way.
    */
-  async finishBlock(to: IndexedTo): Promise<void> {
+  finishBlock(to: IndexedTo): void {
     this.#next.set(META, Buffer.from(JSON.stringify(to)));
-    await this.#writing;
     this.#pending = this.#next;
     this.#next = new Map();
     for (const key of this.#pending.keys()) this.#kept.delete(key);
@@ -105,7 +104,7 @@ export class IndexStore implements KeyValues, TileStore {
       value === null ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const),
     );
     this.#writing = this.#database.batch(operations).then(() => this.#written());
-    // Not handled here: the next finishBlock or close meets it.
+    // Not handled here: whoever waits for `settled` meets it.
     this.#writing.catch(() => undefined);
   }
 
@@ -114,7 +113,7 @@ export class IndexStore implements KeyValues, TileStore {
     this.#pending = new Map();
   }
 
-  /** Waits until everything given is in the database. */
+  /** Waits until everything given is in the database. @throws whatever LevelDB threw at writing it */
   async settled(): Promise<void> {
     await this.#writing;
   }

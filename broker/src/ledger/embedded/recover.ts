@@ -104,7 +104,8 @@ async function replayRest(
       if ('torn' in frame) throw new Refusal('TORN', `block ${point.number} is incomplete: ${frame.torn}`);
       const block = readBlock(frame.bytes);
       const { sealed, next } = await replay(point, index, block, verifier);
-      await record(index, start.tiles, sealed, next, frame.place);
+      await index.settled();
+      record(index, start.tiles, sealed, next, frame.place);
       point = next;
       replayedBlocks++;
     } catch (error) {

@@ -202,7 +202,9 @@ export class Writer {
       signed,
     };
     await this.#parts.headFile.store(head);
-    await record(index, tiles, sealed, next, place);
+    await index.settled();
+    // Tree, index, point and head move in one step: a reader never sees two of different blocks.
+    record(index, tiles, sealed, next, place);
     this.#point = next;
     this.#head = head;
     this.#grown();

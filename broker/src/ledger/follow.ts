@@ -1,4 +1,4 @@
-import type { LedgerEvent } from '../client.ts';
+import type { LedgerEvent } from './client.ts';
 
 /** Leaves read at a time by a follower. */
 export const FOLLOW_BATCH = 256;

@@ -1,0 +1,169 @@
+/**
+ * The audit: reads block files and head file, nothing else, and does everything again: bytes, links, signatures,
+ * contract, tree, index, state. It trusts no index and takes no lock, so it runs on a copy as well as beside a writer.
+ */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Code, codeOf, Refusal, type Verifier } from '@countersign/device-sdk';
+import { equal, hex } from '@countersign/device-sdk/format';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { ChainCheck } from './audit-chain.ts';
+import type { AuditResult, Problem } from './audit-result.ts';
+import { blockProblem, whereOf } from './audit-where.ts';
+import { checkStoredHead, HEAD_FILE, readStoredHead, type StoredHead } from './embedded/head-file.ts';
+import { type Frame, readFrames } from './embedded/segments.ts';
+import { type ChainPoint, startOf } from './execution.ts';
+import { MemoryValues } from './key-values.ts';
+import { readBlock } from './log/block.ts';
+import { OutsideHead } from './outside-head.ts';
+import { replay } from './replay.ts';
+
+export interface AuditOptions {
+  /** The signed trust root 1 as a factory has it. */
+  trust?: Uint8Array;
+  /** A signed head, or a head file, that was kept elsewhere. */
+  head?: Uint8Array;
+  verifier?: Verifier;
+}
+
+/**
+ * @param dir the data folder, or its `ledger` folder itself
+ * @throws Refusal NOT_FOUND where there is no ledger at all; everything else is a problem in the result
+ */
+export async function auditFolder(dir: string, options: AuditOptions = {}): Promise<AuditResult> {
+  const folder = [join(dir, 'ledger'), dir].find((path) => existsSync(join(path, HEAD_FILE)) || hasBlocks(path));
+  if (!folder) throw new Refusal('NOT_FOUND', `there is no ledger in ${dir}`);
+  const audit = new Audit(options.verifier ?? nodeVerifier(), options);
+  // The head first: what a running writer appends meanwhile lies beyond it and is no problem.
+  await audit.readHead(folder);
+  for await (const frame of readFrames(folder)) if (!(await audit.take(frame))) break;
+  return audit.result();
+}
+
+function hasBlocks(path: string): boolean {
+  return existsSync(join(path, '0000000000.blocks'));
+}
+
+class Audit {
+  readonly #verifier: Verifier;
+  readonly #trust: Uint8Array | undefined;
+  readonly #outside: OutsideHead | undefined;
+  readonly #problems: Problem[] = [];
+  readonly #notes: string[] = [];
+  readonly #values = new MemoryValues();
+  readonly #chain: ChainCheck;
+  #head: StoredHead | undefined;
+  #point: ChainPoint;
+  #trusted = false;
+
+  constructor(verifier: Verifier, { trust, head }: AuditOptions) {
+    this.#verifier = verifier;
+    this.#point = startOf(verifier);
+    this.#chain = new ChainCheck(verifier.sha256);
+    this.#trust = trust;
+    this.#outside = this.#try('the head from outside', () => head && new OutsideHead(head));
+  }
+
+  async readHead(folder: string): Promise<void> {
+    const bytes = await readFile(join(folder, HEAD_FILE)).catch(() => undefined);
+    if (!bytes) this.#problem('BAD_HEAD', 'head file', 'the head file is missing');
+    else this.#head = this.#try('head file', () => readStoredHead(new Uint8Array(bytes)));
+  }
+
+  /** @returns false where nothing after this frame can be verified */
+  async take(frame: Frame): Promise<boolean> {
+    const { number } = this.#point;
+    if ('torn' in frame) return this.#torn(frame.whole, frame.torn);
+    let block: ReturnType<typeof readBlock>;
+    try {
+      block = readBlock(frame.bytes);
+    } catch (error) {
+      this.#problem(codeOf(error), whereOf(frame.place, number), `not a block: ${(error as Error).message}`);
+      return false;
+    }
+    try {
+      const { sealed, next } = await replay(this.#point, this.#values, block, this.#verifier);
+      if (number === 0) this.#checkTrust(block.transactions[0]!);
+      this.#values.apply(sealed.writes);
+      for (const problem of this.#chain.take(sealed, this.#values))
+        this.#problem('BAD_CHAIN', problem.where, problem.text);
+      this.#point = next;
+    } catch (error) {
+      this.#problems.push(await blockProblem(error, this.#point, this.#values, block, frame.place, this.#verifier));
+      return false;
+    }
+    this.#compareHeads();
+    return true;
+  }
+
+  #torn(whole: { segment: number; offset: number; length: number }, text: string): boolean {
+    const { number } = this.#point;
+    const promised = !this.#head || number <= this.#head.blockNumber;
+    if (promised) this.#problem('TORN', whereOf(whole, number), `block ${number} is incomplete: ${text}`);
+    else this.#notes.push(`Beyond the signed head there is an unfinished block: ${text}. Nobody was promised it.`);
+    return false;
+  }
+
+  #compareHeads(): void {
+    const head = this.#head;
+    if (head && this.#point.number === head.blockNumber + 1) {
+      this.#try('head file', () => checkStoredHead(this.#point, head, this.#verifier));
+    }
+    this.#try('the head from outside', () => this.#outside?.compare(this.#point, this.#verifier));
+  }
+
+  #checkTrust(entry0: Uint8Array): void {
+    if (!this.#trust) return;
+    this.#trusted = equal(entry0, this.#trust);
+    const text = 'entry 0 is another trust root than the one from outside';
+    if (!this.#trusted) this.#problem('BAD_ROOT', 'entry 0', text);
+  }
+
+  result(): AuditResult {
+    const { number, frontier } = this.#point;
+    const promised = (this.#head?.blockNumber ?? -1) + 1;
+    if (this.#problems.length === 0 && number < promised) {
+      this.#problem('TORN', 'block files', `they end with block ${number - 1}, the signed head is of ${promised - 1}`);
+    }
+    if (this.#problems.length === 0 && this.#outside && !this.#outside.found) {
+      this.#problem(
+        'BAD_HEAD',
+        'the head from outside',
+        `it is of ${this.#outside.size} entries, here are ${frontier.size}`,
+      );
+    }
+    const ok = this.#problems.length === 0;
+    const anchored = ok && this.#trusted && this.#outside?.found === true;
+    this.#notes.unshift(anchored ? ANCHORED : NOT_ANCHORED);
+    return {
+      ok,
+      anchored,
+      entries: frontier.size,
+      blocks: number,
+      root: hex(frontier.root()),
+      cosignatures: 0,
+      problems: this.#problems,
+      note: this.#notes.join(' '),
+    };
+  }
+
+  #problem(code: Code, where: string, text: string): void {
+    this.#problems.push({ code, where, text });
+  }
+
+  #try<T>(where: string, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#problem(error.code, where, error.message);
+      return undefined;
+    }
+  }
+}
+
+const ANCHORED =
+  'Anchored: this is the ledger of the given trust root, and it contains the given head. Without cosignatures it does not show that others were shown the same.';
+const NOT_ANCHORED =
+  'Not anchored: nothing from outside was compared. Whoever holds all keys of this ledger could have written another history, or cut off its end, and this would look the same.';
