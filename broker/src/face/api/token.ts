@@ -4,7 +4,7 @@
  * signed by a person's own key besides.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { access, rm } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { demand, Refusal } from '@countersign/device-sdk';
 import { unhex, utf8 } from '@countersign/device-sdk/format';
@@ -28,14 +28,26 @@ export interface TokenGate {
  * @param path of the file with the hash
  * @throws Refusal BAD_STORE
  */
-export async function openToken(path: string, options: { renew?: boolean } = {}): Promise<TokenGate> {
-  if (options.renew) await rm(path, { force: true });
-  if (await exists(path)) return gate(await readHash(path), undefined);
-  const token = randomBytes(TOKEN_BYTES).toString('base64url');
+export async function openToken(path: string, options: TokenOptions = {}): Promise<TokenGate> {
+  if (!options.renew && (await exists(path))) return gate(await readHash(path), undefined);
+  const token = newToken();
+  await options.keep?.(token);
   await makeFolder(dirname(path), 0o700);
   const file = { format: FORMAT, sha256: hashOf(token).toString('hex') };
-  await writeDurable(path, utf8(`${JSON.stringify(file)}\n`), { mode: 0o600, exclusive: true });
+  await writeDurable(path, utf8(`${JSON.stringify(file)}\n`), { mode: 0o600 });
   return gate(hashOf(token), token);
+}
+
+export interface TokenOptions {
+  /** Another token; the former is worth nothing from then on. */
+  renew?: boolean;
+  /** Given a token that was just made, before its hash is stored: a token that nobody has would lock everybody out. */
+  keep?: (token: string) => Promise<void>;
+}
+
+/** 256 random bits. */
+export function newToken(): string {
+  return randomBytes(TOKEN_BYTES).toString('base64url');
 }
 
 /** A gate for a token that the caller holds: for servers that live as long as a test or a demonstration. */

@@ -1,16 +1,16 @@
 /** Whom a client verb addresses and who signs: `--server`, `--token`, `--data`, `--as`. */
 import { readFile } from 'node:fs/promises';
-import { codeOf, Refusal } from '@countersign/device-sdk';
+import { Refusal } from '@countersign/device-sdk';
 import type { Command } from 'commander';
 import type { LoadedKey } from '../../keys/key-file.ts';
 import { loadSigner } from '../../keys/key-file.ts';
 import { findPassphrase } from '../../keys/passphrase.ts';
 import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
-import { readSecretFile } from '../../keys/permissions.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
 import { apiClient } from '../client/api-client.ts';
 import { openSession, type Session } from '../client/session.ts';
+import { readClientToken } from '../up/client-token.ts';
 import { readEndpointFile } from '../up/endpoint-file.ts';
 import { clientTokenPath, peopleFolder } from '../up/folders.ts';
 import { note, WrongUse } from './program.ts';
@@ -47,7 +47,7 @@ export async function connect(options: ServerOptions): Promise<Session> {
   const url = options.server ?? process.env.COUNTERSIGN_SERVER ?? (data && (await readEndpointFile(data)).url);
   if (!url) throw new WrongUse('say which server: --data DIR of a running `countersign up`, or --server URL --token TOKEN');
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw new WrongUse(`${url} is no http address`);
-  return openSession(apiClient(url, options.token ?? process.env.COUNTERSIGN_TOKEN ?? (await tokenIn(data))));
+  return openSession(apiClient(url, options.token ?? process.env.COUNTERSIGN_TOKEN ?? (data && (await readClientToken(clientTokenPath(data))))));
 }
 
 /** The session and the person who signs in it, with one of these roles. */
@@ -67,23 +67,6 @@ export async function connectAs(
 
 function dataFolder(options: ServerOptions): string | undefined {
   return options.data ?? process.env.COUNTERSIGN_DATA;
-}
-
-async function tokenIn(data: string | undefined): Promise<string | undefined> {
-  if (data === undefined) return undefined;
-  try {
-    return new TextDecoder().decode(await readSecretFile(clientTokenPath(data))).trim();
-  } catch (error) {
-    if (codeOf(error) !== 'BAD_STORE' || (await exists(clientTokenPath(data)))) throw error;
-    return undefined;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return readFile(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Nobody has to say who he is where only one key of the folder may do it; whoever that is, is said aloud. */

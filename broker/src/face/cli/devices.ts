@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { ALG_ED25519, hex, type PublicKey, unhex } from '@countersign/device-sdk/format';
-import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
 import type { DeviceView } from '../../ledger/contract/views.ts';
 import type { DeviceNotes } from '../api/query-routes.ts';
 import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
 import { randomDeviceId } from '../client/rollouts.ts';
 import { inPath } from '../client/session.ts';
 import { connect, connectAs, type PersonOptions, personOptions, readInput, type ServerOptions, serverOptions } from './connect.ts';
+import { readPublic } from './people.ts';
 import { verb, WrongUse } from './program.ts';
 import { table, timeText } from './table.ts';
 import { collectLabels, readDeviceId } from './values.ts';
@@ -80,7 +80,7 @@ function enrolVerb(devices: Command): void {
 
 async function oneDevice(o: EnrolOptions): Promise<NewDevice> {
   if (o.key === undefined) throw new WrongUse('give --key PUBLIC, or --batch FILE for many');
-  const key = hexKey(o.key) ?? readPublicKeyFile(await readInput(o.key));
+  const key = await readPublic(o.key);
   return { id: o.id ?? randomDeviceId(), key, labels: o.label ?? {}, ...(o.name !== undefined && { name: o.name }) };
 }
 

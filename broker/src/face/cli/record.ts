@@ -1,6 +1,6 @@
-/** What the ledger says: `history`, `head`, `people`. */
+/** What the ledger says: `history`, `head`. */
 import type { Command } from 'commander';
-import type { HistoryItem, PersonView } from '../../ledger/contract/views.ts';
+import type { HistoryItem } from '../../ledger/contract/views.ts';
 import type { HeadView } from '../api/views.ts';
 import { inPath } from '../client/session.ts';
 import { connect, type ServerOptions, serverOptions } from './connect.ts';
@@ -10,7 +10,6 @@ import { short, table, timeText } from './table.ts';
 export function recordVerbs(program: Command): void {
   historyVerb(program);
   headVerb(program);
-  peopleVerb(program);
 }
 
 function historyVerb(program: Command): void {
@@ -37,15 +36,5 @@ function headVerb(program: Command): void {
       `trust root version ${head.rootVersion}, ${head.cosignatures} cosignatures`,
     ].join('\n');
     return { json: head, text };
-  });
-}
-
-function peopleVerb(program: Command): void {
-  const command = serverOptions(program.command('people').description('who may sign what'));
-  verb(command, async (options: ServerOptions) => {
-    const { api } = await connect(options);
-    const people = (await api.get('/api/v1/people')) as PersonView[];
-    const rows = people.map((p) => [p.name, p.roles.join(', '), p.state, short(p.thumbprint)]);
-    return { json: people, text: table(['name', 'roles', 'state', 'key'], rows) };
   });
 }

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 export const SERVERS = ['ledger', 'collection', 'distribution'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
-/** What belongs to one server and to no other, keys above all. */
+/** What belongs to one server and to no other. `ledger` holds blocks and nothing secret: auditors may have a copy. */
 export function serverFolder(data: string, server: ServerName): string {
   return join(data, server);
 }
 
+/** Keys of one server; those of the ledger lie beside its blocks, not among them. */
 export function keysFolder(data: string, server: ServerName | 'root'): string {
-  return join(data, server, 'keys');
+  return join(data, server === 'ledger' ? 'ledger-server' : server, 'keys');
 }
 
 /** Keys of people who work at this machine. */

@@ -1,0 +1,109 @@
+import { demand } from '@countersign/device-sdk';
+import { hex, unhex } from '@countersign/device-sdk/format';
+import type { FastifyInstance } from 'fastify';
+import type { RegistryEntry } from '../../distribution/registry.ts';
+import type { PlanRequest, WaveRequest } from '../../distribution/rollouts/waves.ts';
+import type { Distribution } from '../../distribution/server.ts';
+import type { LedgerClient } from '../../ledger/client.ts';
+import { ENROL_DEVICES_MAX } from '../../ledger/contract/args.ts';
+import { type Fields, fieldsOf, numberOf, textOf } from './ask.ts';
+import { findRelease, findRollout } from './names.ts';
+import { planJson } from './plan-json.ts';
+
+/** 500 devices with the most and longest labels that the registry takes have 1.1 MB. */
+const LABELS_BODY_BYTES_MAX = 1_200_000;
+const SECONDS_MAX = 2 ** 40;
+
+/** Plans, labels, progress, and `GET /provision/:product/:version`: what only the distribution server knows. */
+export function distributionRoutes(
+  distribution: Distribution,
+  ledger: LedgerClient,
+): (app: FastifyInstance) => Promise<void> {
+  return async (app) => {
+    app.post('/api/v1/rollouts/plan', async ({ body }) => {
+      const fields = fieldsOf(body, 'the plan', ['release', 'waves', 'window', 'jitterSeconds', 'attemptsMax']);
+      const { releaseLeaf } = await findRelease(ledger, textOf(fields, 'release'));
+      return planJson(await distribution.planWaves(planOf(unhex(releaseLeaf)!, fields)));
+    });
+    app.get<{ Params: { name: string } }>('/api/v1/rollouts/:name/progress', async ({ params }) => {
+      const { rolloutId } = await findRollout(ledger, params.name);
+      return distribution.progress(unhex(rolloutId)!);
+    });
+    app.post('/api/v1/devices/labels', { bodyLimit: LABELS_BODY_BYTES_MAX }, async ({ body }) => {
+      const entries = entriesOf(fieldsOf(body, 'the labels', ['devices']).devices);
+      await distribution.registry.put(entries);
+      return { devices: entries.length };
+    });
+    app.get('/api/v1/distribution', async () => {
+      const { head, ...status } = distribution.status();
+      return { ...status, size: head?.size ?? null };
+    });
+    app.get<{ Params: { product: string; version: string } }>(
+      '/provision/:product/:version',
+      async ({ params }, reply) => {
+        const { record, image, classId, sequence } = await distribution.provision(params.product, params.version);
+        reply.headers({
+          'x-image-sha256': hex(image.digest),
+          'x-image-bytes': String(image.bytes),
+          'x-class-id': classId,
+          'x-sequence': String(sequence),
+        });
+        return reply.type('application/cbor').send(Buffer.from(record));
+      },
+    );
+  };
+}
+
+function planOf(releaseLeaf: Uint8Array, fields: Fields): PlanRequest {
+  const { waves } = fields;
+  demand(Array.isArray(waves), 'BAD_REQUEST', 'waves is a list');
+  const jitterSeconds = wholeOf(fields, 'jitterSeconds', 86_400);
+  const attemptsMax = wholeOf(fields, 'attemptsMax', 255);
+  const { window } = fields;
+  return {
+    releaseLeaf,
+    waves: waves.map(waveOf),
+    ...(window !== undefined && { window: windowOf(window) }),
+    ...(jitterSeconds !== undefined && { jitterSeconds }),
+    ...(attemptsMax !== undefined && { attemptsMax }),
+  };
+}
+
+function waveOf(value: unknown): WaveRequest {
+  const fields = fieldsOf(value, 'a wave', ['percent', 'group', 'failurePercentMax', 'reportedPercentMin']);
+  const failurePercentMax = wholeOf(fields, 'failurePercentMax', 100);
+  const reportedPercentMin = wholeOf(fields, 'reportedPercentMin', 100);
+  const judged = {
+    ...(failurePercentMax !== undefined && { failurePercentMax }),
+    ...(reportedPercentMin !== undefined && { reportedPercentMin }),
+  };
+  const percent = numberOf(fields, 'percent', 0, 100);
+  demand((percent === undefined) !== (fields.group === undefined), 'BAD_REQUEST', 'a wave has a percent or a group');
+  return percent === undefined ? { group: textOf(fields, 'group'), ...judged } : { percent, ...judged };
+}
+
+function windowOf(value: unknown): { start: number; end: number | null } {
+  const fields = fieldsOf(value, 'the window', ['start', 'end']);
+  const start = wholeOf(fields, 'start', SECONDS_MAX);
+  demand(start !== undefined, 'BAD_REQUEST', 'a window has a start');
+  return { start, end: fields.end === null ? null : (wholeOf(fields, 'end', SECONDS_MAX) ?? null) };
+}
+
+function wholeOf(fields: Fields, name: string, max: number): number | undefined {
+  const value = numberOf(fields, name, 0, max);
+  demand(value === undefined || Number.isInteger(value), 'BAD_REQUEST', `${name} is a whole number`);
+  return value;
+}
+
+/** What is inside each entry, the registry checks itself. */
+function entriesOf(value: unknown): RegistryEntry[] {
+  const good = Array.isArray(value) && value.length >= 1 && value.length <= ENROL_DEVICES_MAX;
+  demand(good, 'BAD_REQUEST', `devices is a list of 1 to ${ENROL_DEVICES_MAX}`);
+  return value.map((item) => {
+    const { deviceId, labels, name } = fieldsOf(item, 'a device', ['deviceId', 'labels', 'name']);
+    demand(typeof deviceId === 'string', 'BAD_REQUEST', 'deviceId is a text');
+    const known = fieldsOf(labels ?? {}, 'labels', Object.keys(Object(labels ?? {}))) as Record<string, string>;
+    return { deviceId, labels: known, ...(name !== undefined && { name: textOf({ name }, 'name') }) };
+  });
+}
+

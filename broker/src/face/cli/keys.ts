@@ -1,0 +1,122 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { codeOf } from '@countersign/device-sdk';
+import { hex, publicKeyOf, thumbprint } from '@countersign/device-sdk/format';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { type Command, Option } from 'commander';
+import { findPassphrase } from '../../keys/passphrase.ts';
+import { createPerson, listPeopleKeys, loadPerson } from '../../keys/people.ts';
+import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
+import { peopleFolder, SERVERS, type ServerName } from '../up/folders.ts';
+import { openServerKeys, serverKeys, signEnrolment } from '../up/identities.ts';
+import { note, verb, WrongUse } from './program.ts';
+import { short, table } from './table.ts';
+
+interface KeyOptions {
+  data?: string;
+  passphraseFile?: string;
+}
+
+/** `keys list|new|enrolment|server`. */
+export function keyVerbs(program: Command): void {
+  const keys = program.command('keys').description('key files of people and servers');
+  listVerb(keys);
+  newVerb(keys);
+  enrolmentVerb(keys);
+  serverVerb(keys);
+}
+
+function keyOptions(command: Command): Command {
+  return command
+    .option('--data <dir>', 'folder in which people/ lies [COUNTERSIGN_DATA]')
+    .option('--passphrase-file <file>', 'file with the passphrase that seals the key [COUNTERSIGN_PASSPHRASE_FILE]');
+}
+
+function dataOf(options: KeyOptions): string {
+  const data = options.data ?? process.env.COUNTERSIGN_DATA;
+  if (!data) throw new WrongUse('say in which folder: --data DIR');
+  return data;
+}
+
+function listVerb(keys: Command): void {
+  const command = keyOptions(keys.command('list').description('keys of people in a folder'));
+  verb(command, async (options: KeyOptions) => {
+    const folder = peopleFolder(dataOf(options));
+    const passphrase = await findPassphrase({ file: options.passphraseFile });
+    const names = await listPeopleKeys(folder);
+    const list = await Promise.all(names.map((name) => describe(folder, name, passphrase)));
+    const rows = list.map(({ name, publicKey, thumbprint, sealed }) => [name, publicKey, short(thumbprint), sealed ? 'sealed' : '']);
+    return { json: list, text: table(['name', 'public key', 'thumbprint', ''], rows) };
+  });
+}
+
+interface KeyRow {
+  name: string;
+  file: string;
+  /** null where the key is sealed and no passphrase was given. */
+  publicKey: string | null;
+  thumbprint: string | null;
+  sealed: boolean;
+}
+
+async function describe(folder: string, name: string, passphrase: string | undefined): Promise<KeyRow> {
+  const file = join(folder, `${name}.key`);
+  try {
+    const key = publicKeyOf(await loadPerson(folder, name, passphrase));
+    const print = hex(thumbprint(nodeVerifier().sha256, key));
+    return { name, file, publicKey: hex(key.bytes), thumbprint: print, sealed: false };
+  } catch (error) {
+    if (codeOf(error) !== 'BAD_STORE' || passphrase !== undefined) throw error;
+    return { name, file, publicKey: null, thumbprint: null, sealed: true };
+  }
+}
+
+function newVerb(keys: Command): void {
+  const command = keyOptions(keys.command('new <name>').description('make a key for a person; nothing is on the record yet'));
+  verb(command, async (name: string, options: KeyOptions) => {
+    const folder = peopleFolder(dataOf(options));
+    const passphrase = await findPassphrase({ file: options.passphraseFile });
+    const key = await createPerson(folder, name, passphrase);
+    const publicKey = hex(key.publicKey);
+    if (passphrase === undefined) note('The key lies open in its file, with mode 0600 alone. --passphrase-file seals one.');
+    const json = { name, file: join(folder, `${name}.key`), publicKey, sealed: passphrase !== undefined };
+    return { json, text: `${json.file}\npublic key ${publicKey}\nnext: an operator runs  countersign people add ${name} --role … --key ${publicKey}` };
+  });
+}
+
+interface EnrolmentOptions extends KeyOptions {
+  role: PersonRole[];
+  origin: string;
+  out: string;
+}
+
+function enrolmentVerb(keys: Command): void {
+  const command = keyOptions(
+    keys.command('enrolment <name>').description("sign a person's own enrolment, for the first block of a new ledger"),
+  )
+    .addOption(new Option('--role <roles...>', 'what the person may sign').choices(PERSON_ROLES).makeOptionMandatory())
+    .requiredOption('--origin <name>', 'origin of the ledger that is to be')
+    .requiredOption('-o, --out <file>', 'file for `up --person-file`');
+  verb(command, async (name: string, options: EnrolmentOptions) => {
+    const passphrase = await findPassphrase({ file: options.passphraseFile });
+    const key = await loadPerson(peopleFolder(dataOf(options)), name, passphrase);
+    const statement = await signEnrolment(nodeVerifier(), options.origin, { name, roles: options.role }, key);
+    await mkdir(dirname(options.out), { recursive: true });
+    await writeFile(options.out, statement);
+    return { json: { name, roles: options.role, origin: options.origin, file: options.out }, text: options.out };
+  });
+}
+
+function serverVerb(keys: Command): void {
+  const command = keyOptions(
+    keys.command('server').description('make the keys of one server if there are none, and print the public ones'),
+  ).argument('<server>', SERVERS.join(', '));
+  verb(command, async (name: string, options: KeyOptions) => {
+    const server = SERVERS.find((item) => item === name);
+    if (!server) throw new WrongUse(`${name} is no server: ${SERVERS.join(', ')}`);
+    const passphrase = await findPassphrase({ file: options.passphraseFile });
+    const ring = await openServerKeys(dataOf(options), server as ServerName, { create: true, passphrase });
+    const shown = serverKeys(server, ring);
+    return { json: shown, text: JSON.stringify(shown, null, 2) };
+  });
+}

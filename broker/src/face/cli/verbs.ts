@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { deviceVerbs } from './devices.ts';
+import { inspectVerb } from './inspect.ts';
+import { keyVerbs } from './keys.ts';
+import { peopleVerbs } from './people.ts';
+import { releaseVerbs } from './publish.ts';
+import { recordVerbs } from './record.ts';
+import { rolloutVerbs } from './rollout.ts';
+import { upVerb } from './up.ts';
+
+/** Registers the verbs of the publisher's side. */
+export function brokerVerbs(program: Command): void {
+  upVerb(program);
+  releaseVerbs(program);
+  rolloutVerbs(program);
+  deviceVerbs(program);
+  recordVerbs(program);
+  peopleVerbs(program);
+  keyVerbs(program);
+  inspectVerb(program);
+}

@@ -1,0 +1,107 @@
+/** Which keys each server has, and who the first people are. */
+import { readFile } from 'node:fs/promises';
+import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import {
+
+  hex,
+  NO_LEAF,
+  type PublicKey,
+  publicKeyOf,
+  type Role,
+  type Signer,
+  unhex,
+  utf8,
+} from '@countersign/device-sdk/format';
+import { type KeyRing, openKeyRing } from '../../keys/ring.ts';
+import { signTransaction } from '../../keys/tx.ts';
+import { enrolPersonArgs, objectDigest, PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
+import { keysFolder, type ServerName } from './folders.ts';
+
+/** One key, one role; no role of one server is another's. */
+export const SERVER_ROLES: Record<ServerName, readonly Role[]> = {
+  ledger: ['log', 'orderer'],
+  collection: ['collection', 'service'],
+  distribution: ['distribution', 'command'],
+};
+
+/** What a server shows of itself before the first trust root is made. */
+export interface ServerKeys {
+  server: ServerName;
+  keys: { role: Role; alg: number; publicKey: string }[];
+}
+
+/** @throws Refusal BAD_STORE where keys are missing and `create` is not set */
+export function openServerKeys(
+  data: string,
+  server: ServerName,
+  options: { create: boolean; passphrase?: string | undefined },
+): Promise<KeyRing> {
+  return openKeyRing(keysFolder(data, server), SERVER_ROLES[server], options);
+}
+
+export function serverKeys(server: ServerName, ring: KeyRing): ServerKeys {
+  const keys = ring.roles.map((role) => {
+    const { alg, bytes } = ring.publicKey(role);
+    return { role, alg, publicKey: hex(bytes) };
+  });
+  return { server, keys };
+}
+
+/** @throws Refusal BAD_REQUEST, NOT_FOUND */
+export async function readServerKeysFile(path: string): Promise<ServerKeys> {
+  const text = await readFile(path, 'utf8').catch((cause) => {
+    throw new Refusal('NOT_FOUND', `${path} cannot be read`, { cause });
+  });
+  try {
+    const { server, keys } = JSON.parse(text) as ServerKeys;
+    const roles = SERVER_ROLES[server];
+    const good = Array.isArray(keys) && keys.every((key) => roles.includes(key.role) && unhex(key.publicKey));
+    demand(good, 'BAD_REQUEST', `${path} does not hold the public keys of a server`);
+    return { server, keys };
+  } catch (cause) {
+    throw new Refusal('BAD_REQUEST', `${path} does not hold the public keys of a server`, { cause });
+  }
+}
+
+export function publicKeysByRole(all: readonly ServerKeys[]): Partial<Record<Role, PublicKey[]>> {
+  const byRole: Partial<Record<Role, PublicKey[]>> = {};
+  for (const { keys } of all) {
+    for (const { role, alg, publicKey } of keys) {
+      byRole[role] = [...(byRole[role] ?? []), { alg, bytes: unhex(publicKey)! }];
+    }
+  }
+  return byRole;
+}
+
+export interface FirstPerson {
+  name: string;
+  roles: PersonRole[];
+}
+
+/** One person could approve his own upload with one key in two hands; three show where the hands change. */
+export const DEFAULT_PEOPLE: readonly FirstPerson[] = [
+  { name: 'engineer', roles: ['engineer'] },
+  { name: 'approver', roles: ['approver'] },
+  { name: 'operator', roles: ['operator'] },
+];
+
+/** `name=role,role` @throws Refusal BAD_REQUEST */
+export function readFirstPerson(text: string): FirstPerson {
+  const [name = '', list = '', ...more] = text.split('=');
+  const roles = list.split(',').map((item) => PERSON_ROLES.find((role) => role === item));
+  const good = name !== '' && more.length === 0 && roles.every((role) => role !== undefined);
+  demand(good, 'BAD_REQUEST', `${text.slice(0, 80)}: write name=role,role with roles of ${PERSON_ROLES.join(', ')}`);
+  return { name, roles: roles as PersonRole[] };
+}
+
+/** The statement by which a person is in the ledger from its first block: signed by himself. */
+export function signEnrolment(verifier: Verifier, origin: string, person: FirstPerson, key: Signer): Promise<Uint8Array> {
+  return signTransaction(verifier.sha256, key, {
+    channel: origin,
+    action: 'enrol',
+    object: objectDigest(verifier.sha256, 'person', utf8(person.name)),
+    previous: NO_LEAF,
+    args: enrolPersonArgs({ ...person, key: publicKeyOf(key) }),
+  });
+}
+

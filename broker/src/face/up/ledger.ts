@@ -1,0 +1,133 @@
+/** The ledger's part of a process: made at the first start, continued at every other. */
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import { readSignedRoot, type Signer } from '@countersign/device-sdk/format';
+import { openKeyRing } from '../../keys/ring.ts';
+import { createPerson, loadPerson } from '../../keys/people.ts';
+import { authorRoot } from '../../keys/root.ts';
+import { createLedger } from '../../ledger/embedded/create.ts';
+import { type EmbeddedLedger, openLedger } from '../../ledger/embedded/engine.ts';
+import { writeDurable } from '../../store/durable.ts';
+import { keysFolder, peopleFolder, serverFolder, trustRootPath } from './folders.ts';
+import {
+  DEFAULT_PEOPLE,
+  type FirstPerson,
+  openServerKeys,
+  publicKeysByRole,
+  type ServerKeys,
+  serverKeys,
+  signEnrolment,
+} from './identities.ts';
+import type { Closers } from './parts.ts';
+
+export interface FirstStart {
+  /** Name of the ledger, in every head and transaction; random where not given. */
+  origin?: string | undefined;
+  /** People whose keys are made here; three by default. */
+  people?: readonly FirstPerson[] | undefined;
+  /** Signed enrolments of people whose keys are elsewhere; with any of these nobody is made by default. */
+  enrolments?: readonly Uint8Array[] | undefined;
+  /** Seconds; a day by default. */
+  headAgeMax?: number | undefined;
+  passphrase?: string | undefined;
+}
+
+export interface LedgerPart {
+  ledger: EmbeddedLedger;
+  /** The signed trust root 1. */
+  trustRoot: Uint8Array;
+  /** The people whose keys this start made, or none. */
+  made: readonly FirstPerson[];
+}
+
+/**
+ * @param others public keys of the collection and the distribution server, for a ledger that is yet to be made
+ * @throws Refusal BAD_REQUEST where the first start lacks them; LOCKED, BAD_STORE, BAD_HEAD, BAD_BLOCK, TORN
+ */
+export async function openLedgerPart(
+  data: string,
+  verifier: Verifier,
+  others: readonly ServerKeys[],
+  first: FirstStart,
+  closers: Closers,
+): Promise<LedgerPart> {
+  const isNew = !existsSync(serverFolder(data, 'ledger'));
+  const ring = await openServerKeys(data, 'ledger', { create: isNew, passphrase: first.passphrase });
+  const signers = { ordererSigner: ring.signer('orderer'), logSigner: ring.signer('log'), verifier };
+  const made = isNew ? await makeLedger(data, [serverKeys('ledger', ring), ...others], first, signers) : [];
+  const ledger = await openLedger(data, signers);
+  closers.add(() => ledger.close());
+  return { ledger, trustRoot: await pinnedRoot(data, ledger), made };
+}
+
+/**
+ * Every step may have happened in a start that died: keys that are there are used, the root is written anew, and the
+ * ledger appears last and whole.
+ */
+async function makeLedger(
+  data: string,
+  servers: readonly ServerKeys[],
+  first: FirstStart,
+  signers: { ordererSigner: Signer; logSigner: Signer; verifier: Verifier },
+): Promise<readonly FirstPerson[]> {
+  const { verifier } = signers;
+  const { passphrase, enrolments = [] } = first;
+  checkServers(servers);
+  const origin = first.origin ?? `localhost/countersign-${randomBytes(4).toString('hex')}`;
+  const root = await openKeyRing(keysFolder(data, 'root'), ['root'], { create: true, passphrase });
+  const keys = { ...publicKeysByRole(servers), root: [root.publicKey('root')] };
+  const plan = { origin, keys, ...(first.headAgeMax !== undefined && { headAgeMax: first.headAgeMax }) };
+  const rootBytes = await authorRoot(verifier.sha256, plan, [root.signer('root')]);
+  const people = first.people ?? (enrolments.length > 0 ? [] : DEFAULT_PEOPLE);
+  const signed = [...enrolments];
+  for (const person of people) {
+    const key = await personKey(data, person.name, passphrase);
+    signed.push(await signEnrolment(verifier, origin, person, key));
+  }
+  await writeDurable(trustRootPath(data), rootBytes);
+  await createLedger(data, { origin, rootBytes, people: signed, ...signers });
+  return people;
+}
+
+function checkServers(servers: readonly ServerKeys[]): void {
+  const roles = servers.flatMap(({ keys }) => keys.map(({ role }) => role));
+  for (const role of ['collection', 'service', 'distribution', 'command'] as const) {
+    const text = `the first trust root needs the ${role} key: give --server-keys FILE, made by \`countersign keys server\``;
+    demand(roles.includes(role), 'BAD_REQUEST', text);
+  }
+}
+
+async function personKey(data: string, name: string, passphrase: string | undefined): Promise<Signer> {
+  const folder = peopleFolder(data);
+  try {
+    return await createPerson(folder, name, passphrase);
+  } catch (error) {
+    if (codeOf(error) !== 'EXISTS') throw error;
+    return loadPerson(folder, name, passphrase);
+  }
+}
+
+/** In the process that holds the ledger its own first entry is as good as the file beside it. */
+async function pinnedRoot(data: string, ledger: EmbeddedLedger): Promise<Uint8Array> {
+  const path = trustRootPath(data);
+  const [own] = await ledger.roots(1);
+  if (!existsSync(path)) await writeDurable(path, own!);
+  return readTrustRoot(path);
+}
+
+/** A trust root from outside. What it says is checked by whoever uses it. @throws Refusal BAD_STORE */
+export async function readTrustRoot(path: string): Promise<Uint8Array> {
+  try {
+    const bytes = await readFile(path);
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  } catch (cause) {
+    throw new Refusal('BAD_STORE', `the trust root ${path} cannot be read`, { cause });
+  }
+}
+
+/** @throws Refusal BAD_ROOT, MALFORMED */
+export function originOf(verifier: Verifier, trustRoot: Uint8Array): string {
+  return readSignedRoot(verifier.sha256, trustRoot).root.origin;
+}

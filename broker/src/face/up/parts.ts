@@ -1,0 +1,152 @@
+/** What the three servers have in common when they start: options, a lock, an address. */
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { codeOf, Refusal, type Verifier } from '@countersign/device-sdk';
+import type { FastifyInstance } from 'fastify';
+import { type Log, silentLog } from '../../distribution/ports.ts';
+import { lock } from '../../ledger/embedded/lock.ts';
+import { makeFolder } from '../../store/durable.ts';
+import { type ApiOptions, closeApi, createApi } from '../api/app.ts';
+import { openToken, type TokenGate, tokenGate } from '../api/token.ts';
+import type { Endpoints } from '../client/session.ts';
+import { type EndpointFile, readEndpointFile, writeEndpointFile } from './endpoint-file.ts';
+import { clientTokenPath, tokenHashPath } from './folders.ts';
+import { readClientToken, writeClientToken } from './client-token.ts';
+
+export interface StartOptions {
+  /** The folder in which everything of this process lies. */
+  data: string;
+  /** Default 127.0.0.1. */
+  host?: string | undefined;
+  /** 0 for any free one; where not given, the one that this folder had last, else any. */
+  port?: number | undefined;
+  /** For API and MQTT, in PEM. Beyond loopback it is demanded. */
+  tls?: { cert: string; key: string } | undefined;
+  /** Said aloud: something in front of this process does TLS. */
+  allowPlain?: boolean | undefined;
+  /** A token of the caller's, for servers that live as long as a test; otherwise the folder's own. */
+  token?: string | undefined;
+  /** Make a new token; the old one is worth nothing from then on. */
+  newToken?: boolean | undefined;
+  /** Of the servers' key files. */
+  passphrase?: string | undefined;
+  verifier?: Verifier | undefined;
+  log?: Log | undefined;
+}
+
+/** A server that answers. */
+export interface Running {
+  /** Address of its API. */
+  readonly url: string;
+  /** The token, where this start made it or DIR/client-token still has it. */
+  readonly token: string | undefined;
+  /** True where this start made the token: now is the time to show it. */
+  readonly tokenIsNew: boolean;
+  readonly endpoints: Endpoints;
+  /** Stops everything and gives the folder free, within 5 seconds. */
+  close(): Promise<void>;
+}
+
+/** Things that end in the reverse order in which they began, whatever of them had begun. */
+export class Closers {
+  readonly #closers: (() => Promise<unknown> | unknown)[] = [];
+
+  add(close: () => Promise<unknown> | unknown): void {
+    this.#closers.push(close);
+  }
+
+  async close(): Promise<void> {
+    let first: unknown;
+    for (const close of this.#closers.splice(0).reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        first ??= error;
+      }
+    }
+    if (first !== undefined) throw first;
+  }
+}
+
+/** Runs a start; where it fails, what had begun is ended before the reason is told. */
+export async function started<T>(start: (closers: Closers) => Promise<T>): Promise<T> {
+  const closers = new Closers();
+  try {
+    return await start(closers);
+  } catch (error) {
+    await closers.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** One process per folder; the operating system lets go of it when the process dies. @throws Refusal LOCKED, BAD_STORE */
+export async function lockFolder(data: string, closers: Closers): Promise<void> {
+  await makeFolder(data, 0o700);
+  try {
+    closers.add(await lock(join(data, 'lock')));
+  } catch (cause) {
+    if (codeOf(cause) !== 'LOCKED') throw cause;
+    throw new Refusal('LOCKED', `another process runs on ${data}`, { cause });
+  }
+}
+
+/** The part of an API that differs between servers. */
+export interface ApiPart {
+  server: string;
+  routes: ((app: FastifyInstance) => Promise<void>)[];
+  /** Called when the address is known. */
+  endpoints(url: string): Endpoints;
+}
+
+/** Opens the API of a folder: token, routes, port, endpoint file. @throws Refusal BAD_REQUEST, BAD_STORE */
+export async function serve(options: StartOptions, part: ApiPart, closers: Closers): Promise<Running> {
+  const { data, host = '127.0.0.1', tls, log = silentLog } = options;
+  checkHost(host, options);
+  const gate = await openGate(options);
+  const app = createApi({ server: part.server, gate, log, tls } satisfies ApiOptions);
+  closers.add(() => closeApi(app));
+  let endpoints: Endpoints | undefined;
+  app.get('/api/v1/endpoints', async () => endpoints);
+  for (const routes of part.routes) await app.register(routes);
+  const port = options.port ?? (await lastPort(data, 'url')) ?? 0;
+  const url = await listen(app, host, port, tls !== undefined);
+  endpoints = part.endpoints(url);
+  const file: EndpointFile = { url, pid: process.pid, ...endpoints };
+  await writeEndpointFile(data, file);
+  const token = options.token ?? gate.fresh ?? (await readClientToken(clientTokenPath(data)));
+  return { url, token, tokenIsNew: options.token === undefined && gate.fresh !== undefined, endpoints, close: () => closers.close() };
+}
+
+async function openGate(options: StartOptions): Promise<TokenGate> {
+  if (options.token !== undefined) return tokenGate(options.token);
+  const { data, newToken = false } = options;
+  return openToken(tokenHashPath(data), { renew: newToken, keep: (token) => writeClientToken(clientTokenPath(data), token) });
+}
+
+function checkHost(host: string, { tls, allowPlain }: StartOptions): void {
+  const loopback = host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+  if (loopback || tls || allowPlain) return;
+  throw new Refusal('BAD_REQUEST', `on ${host} the token would travel in clear: give --tls-cert and --tls-key`);
+}
+
+async function listen(app: FastifyInstance, host: string, port: number, tls: boolean): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw new Refusal('BAD_REQUEST', `cannot listen on ${host} port ${port} (${reason}); --port 0 takes a free one`, { cause });
+  }
+  const { port: bound } = app.server.address() as AddressInfo;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return `${tls ? 'https' : 'http'}://${name}:${bound}`;
+}
+
+/** Devices and people know the former address, so a restart uses it again. */
+export async function lastPort(data: string, which: 'url' | 'mqtt'): Promise<number | undefined> {
+  try {
+    const address = (await readEndpointFile(data))[which];
+    return address ? Number(new URL(address).port) || undefined : undefined;
+  } catch {
+    return undefined; // the first start, or a file that is about to be written anew
+  }
+}
