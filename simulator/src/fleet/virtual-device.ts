@@ -1,0 +1,276 @@
+/**
+ * One device of the fleet: the true SDK on a board of the rig. This file only switches it on and off, as power, boot
+ * loader and owner would; it decides nothing about updates.
+ */
+import { type Clock, type Code, Device, type DeviceEvent, type Entropy, type Link, type Timer, type Verifier } from '@countersign/device-sdk';
+import { equal, type MemoryClass } from '@countersign/device-sdk/format';
+import { type Board, Bricked, passesSelfTest, PowerCut, restart } from '@countersign/device-sdk/rig';
+import { type FaultRates, linkFaults, NO_FAULTS, nextCut, restMs } from './faults.ts';
+import type { Profile } from './profile.ts';
+import { type Liar, type Meter, newMeter, Tap } from './tap.ts';
+import type { LinkFaults } from '../world/link-faults.ts';
+
+export interface DeviceWorld {
+  readonly seed: string;
+  readonly verifier: Verifier;
+  readonly timer: Timer;
+  readonly clock: Clock;
+  readonly memoryClass: MemoryClass;
+  readonly workspaceBytes: number;
+  /** Seconds between two questions for the announcement. */
+  readonly askSeconds: number;
+  rates(): FaultRates;
+  /** A fresh link to the distribution server. */
+  link(profile: Profile, faults: LinkFaults | undefined, trouble: (error: unknown) => void): Link;
+  entropy(profile: Profile, boot: number): Entropy;
+  changed(device: VirtualDevice, change: Change): void;
+  heard(announcement: Uint8Array): void;
+}
+
+/** What an onlooker sees of a device. */
+export type Change =
+  | { kind: 'up' | 'down' | 'on' | 'off' }
+  | { kind: 'cut'; operation: number }
+  | { kind: 'stage'; stage: string; code: string; version: string }
+  | { kind: 'updated'; from: string; to: string }
+  | { kind: 'reverted'; code: string; version: string; kept: string }
+  | { kind: 'refused'; code: Code; text: string }
+  | { kind: 'stuck'; text: string };
+
+/** How the last attempt at a release ended. */
+export interface Attempt {
+  outcome: 'updated' | 'reverted';
+  sequence: number;
+  code: string;
+}
+
+export interface Refused {
+  code: Code;
+  text: string;
+  /** Milliseconds, as performance.now. */
+  at: number;
+}
+
+/** Why a life between power-on and power-off ended. */
+type End = 'restart' | 'owner' | 'cut' | 'off' | 'stuck';
+
+export class VirtualDevice {
+  readonly profile: Profile;
+  readonly board: Board;
+  readonly meter: Meter = newMeter();
+  readonly #world: DeviceWorld;
+  #device: Device | undefined;
+  #tap: Tap | undefined;
+  #liar: Liar | undefined;
+  #end: ((end: End) => void) | undefined;
+  #life: Promise<void> | undefined;
+  #wanted = false;
+  #boots = 0;
+  #weighedFrames = 0;
+  #connected = false;
+  #attempt: Attempt | undefined;
+  #refusal: Refused | undefined;
+  #stuck: string | undefined;
+
+  /** @param board as it left the factory, with its provisioning record in the store */
+  constructor(profile: Profile, board: Board, world: DeviceWorld) {
+    this.profile = profile;
+    this.board = board;
+    this.#world = world;
+  }
+
+  switchOn(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#life = this.#live();
+  }
+
+  async switchOff(): Promise<void> {
+    this.#wanted = false;
+    this.#end?.('off');
+    await this.#life;
+  }
+
+  /** Power off and on again: what an owner does with a device that he does not understand. */
+  powerCycle(): void {
+    this.#end?.('restart');
+  }
+
+  /** What the device stores, as its SDK says; undefined before the first boot. */
+  get state(): Device['state'] | undefined {
+    return this.#device?.state;
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  get boots(): number {
+    return this.#boots;
+  }
+
+  get attempt(): Attempt | undefined {
+    return this.#attempt;
+  }
+
+  /** The last thing it would not take, since it was last connected. */
+  get refusal(): Refused | undefined {
+    return this.#refusal;
+  }
+
+  get stuck(): string | undefined {
+    return this.#stuck;
+  }
+
+  /** Connected, nothing under way, nothing that waits for an acknowledgement. */
+  get idle(): boolean {
+    const { state } = this;
+    return this.#connected && state !== undefined && !state.pending && state.outbox.length === 0;
+  }
+
+  /** Puts a man in the middle, or takes him away. */
+  set liar(liar: Liar | undefined) {
+    this.#liar = liar;
+  }
+
+  /** Lets the device hear an announcement that nobody published. */
+  inject(announcement: Uint8Array): void {
+    this.#tap?.inject(announcement);
+  }
+
+  async #live(): Promise<void> {
+    while (this.#wanted) {
+      const end = await this.#boot();
+      this.#connected = false;
+      this.#world.changed(this, { kind: 'off' });
+      if (end === 'stuck' || end === 'off') return;
+      const ms = restMs(this.#world.seed, this.profile.number, this.#boots, end);
+      await new Promise<void>((resolve) => void this.#world.timer.after(ms, resolve));
+    }
+  }
+
+  async #boot(): Promise<End> {
+    this.#boots++;
+    let device: Device | undefined;
+    const ended = new Promise<End>((resolve) => {
+      this.#end = resolve;
+    });
+    try {
+      this.#armCut();
+      restart(this.board);
+      device = this.#compose();
+      const before = device.state;
+      this.#device = device;
+      this.#world.changed(this, { kind: 'on' });
+      const settled = await device.start();
+      this.#compare(before, device.state);
+      return settled === 'restart' ? 'restart' : await ended;
+    } catch (error) {
+      return this.#ended(error);
+    } finally {
+      // A power cut inside a callback that swallows it: whatever else happened, without power nothing goes on.
+      await device?.stop().catch(() => {});
+    }
+  }
+
+  #armCut(): void {
+    const { power } = this.board;
+    const rates = this.#world.rates();
+    if (rates.powerCut < 1) power.disarm();
+    if (power.armed) return;
+    const cut = nextCut(this.#world.seed, this.profile.number, power.cuts, rates);
+    if (cut) power.cutAt(power.operations + cut.after, cut.phase);
+  }
+
+  #compose(): Device {
+    const { board, profile } = this;
+    const { seed, verifier, timer, clock, memoryClass, workspaceBytes, askSeconds, rates, link, entropy, heard } = this.#world;
+    const faults = linkFaults(seed, profile.number, this.#boots, rates());
+    const weather: LinkFaults | undefined = faults && ((event) => (rates() === NO_FAULTS ? undefined : faults(event)));
+    this.#tap = new Tap({
+      inner: link(profile, weather, () => board.power.off && this.#end?.('cut')),
+      meter: this.meter,
+      liar: () => this.#liar,
+      heard,
+    });
+    return new Device({
+      verifier,
+      keys: profile.keys,
+      slots: board.slots,
+      store: board.store,
+      boot: board.boot,
+      link: this.#tap,
+      timer,
+      entropy: entropy(profile, this.#boots),
+      clock: profile.clock ? clock : { now: () => undefined },
+      health: {
+        selfTest: async () => passesSelfTest(board.boot.booted?.descriptor, profile.revision),
+        deadlineMs: SELF_TEST_MS_MAX,
+      },
+      workspace: new Uint8Array(workspaceBytes),
+      memoryClass,
+      askSeconds,
+      on: (event) => this.#on(event),
+    });
+  }
+
+  #on(event: DeviceEvent): void {
+    switch (event.kind) {
+      case 'link':
+        this.#connected = event.up;
+        this.#refusal = undefined;
+        return this.#world.changed(this, { kind: event.up ? 'up' : 'down' });
+      case 'stage':
+        this.#refusal = undefined;
+        if (event.stage === 'apply' && event.code === 'OK') this.#weigh();
+        return this.#world.changed(this, event);
+      case 'refused':
+        // An older announcement says nothing new about what this device may have.
+        if (event.code !== 'STALE') this.#refusal = { code: event.code, text: event.text, at: performance.now() };
+        return this.#world.changed(this, event);
+      case 'restart':
+        // A release may leave the moment to the device's owner; then it is he who restarts it, a little later.
+        return this.#end?.(this.board.boot.restartRequested ? 'restart' : 'owner');
+      case 'fault':
+        return this.#end?.(this.#ended(event.error));
+      case 'progress':
+        return;
+    }
+  }
+
+  /** An image is whole in its slot. One that was staged before a power cut has been counted already. */
+  #weigh(): void {
+    const { frames } = this.meter;
+    if (frames > this.#weighedFrames) this.meter.images += this.state?.pending?.image.bytes ?? 0;
+    this.#weighedFrames = frames;
+  }
+
+  /** What start() has settled: a trial that was judged, one way or the other. */
+  #compare(before: Device['state'], after: Device['state']): void {
+    const { pending, running } = before;
+    if (after.running.sequence > running.sequence) {
+      this.#attempt = { outcome: 'updated', sequence: after.running.sequence, code: 'OK' };
+      this.#world.changed(this, { kind: 'updated', from: running.version, to: after.running.version });
+    } else if (pending?.phase === 'trial' && after.pending === undefined) {
+      const known = after.failed.some(({ digest }) => equal(digest, pending.manifestDigest));
+      if (!known) return;
+      const code = pending.failure ?? 'BOOT_FAILED';
+      this.#attempt = { outcome: 'reverted', sequence: pending.sequence, code };
+      this.#world.changed(this, { kind: 'reverted', code, version: pending.version, kept: running.version });
+    }
+  }
+
+  #ended(error: unknown): End {
+    const { power } = this.board;
+    if (!(error instanceof Bricked) && (error instanceof PowerCut || power.off)) {
+      this.#world.changed(this, { kind: 'cut', operation: power.operations });
+      return 'cut';
+    }
+    this.#stuck = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    this.#world.changed(this, { kind: 'stuck', text: this.#stuck });
+    return 'stuck';
+  }
+}
+
+/** The samples' self-tests are decided at once; the limit is that of a real board. */
+const SELF_TEST_MS_MAX = 30_000;

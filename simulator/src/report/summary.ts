@@ -1,0 +1,33 @@
+/** The end of a run, for people. */
+import { table } from '@countersign/broker/face/cli/table';
+import type { Verdict } from '../oracle/judge.ts';
+import type { FleetOutcome } from './outcome.ts';
+
+export function simulatedText(outcome: FleetOutcome, verdict: Verdict, reached: boolean): string {
+  return [figures(outcome), verdictLine(verdict), ...(reached ? [] : ['not everybody arrived in time'])].join('\n');
+}
+
+export function figures({ updated, reverted, refused, stuck, devices, seconds, bytes, ledger }: FleetOutcome): string {
+  const saved = bytes.image === 0 ? '' : ` (${(100 * (1 - bytes.delta / bytes.image)).toFixed(1)} % saved)`;
+  return table(
+    ['', ''],
+    [
+      ['devices', `${devices}: updated ${updated}, reverted ${reverted}, refused ${refused}, stuck ${stuck}`],
+      ['bytes', `${sized(bytes.delta)} in frames instead of ${sized(bytes.image)}${saved}; ${sized(bytes.perDevice)} in all per device`],
+      ['seconds', seconds.toFixed(1)],
+      ['ledger', `${ledger.entries} entries in ${ledger.blocks} blocks, ${ledger.verified ? 'verified' : 'NOT VERIFIED'}`],
+      ['root', ledger.root],
+    ],
+  ).trimStart();
+}
+
+export function verdictLine({ ok, slots, reports, problems }: Verdict): string {
+  if (ok) return `judge    ok: ${slots} slots read, ${reports} reports checked, all true`;
+  return ['judge    FAILED', ...problems.slice(0, PROBLEMS_SHOWN).map((text) => `  ${text}`)].join('\n');
+}
+
+const PROBLEMS_SHOWN = 10;
+
+function sized(bytes: number): string {
+  return bytes < 10_000 ? `${bytes} B` : bytes < 10_000_000 ? `${Math.round(bytes / 1000)} KB` : `${Math.round(bytes / 1_000_000)} MB`;
+}

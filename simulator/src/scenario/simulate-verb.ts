@@ -1,0 +1,124 @@
+import { connectAs, type PersonOptions, personOptions } from '@countersign/broker/face/cli/connect';
+import { note, verb } from '@countersign/broker/face/cli/program';
+import { collectLabels, readWhole } from '@countersign/broker/face/cli/values';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type FaultRates, NO_FAULTS } from '../fleet/faults.ts';
+import { formatRevisions, type Revisions, readRevisions } from '../fleet/profile.ts';
+import { simulatedText } from '../report/summary.ts';
+import { freshSeed, simulate } from './simulate.ts';
+
+interface Options extends PersonOptions {
+  product: string;
+  from: string;
+  devices: number;
+  seed?: string;
+  loss: number;
+  powerCut: number;
+  revisions: Revisions;
+  label?: Record<string, string>;
+  until: 'updated' | 'settled';
+  timeout: number;
+  verbose?: boolean;
+  keepRunning?: boolean;
+}
+
+/** A fleet beyond this wants more ports than one address has, and more memory than a laptop. */
+export const DEVICES_MAX = 20_000;
+export const DEFAULT_REVISIONS: Revisions = [
+  ['A', 6],
+  ['B', 3],
+  ['C', 1],
+];
+
+/** `simulate`: a fleet that joins a running server. */
+export function simulateVerb(program: Command): void {
+  const command = personOptions(
+    program.command('simulate').description('virtual devices join a running server and update over TCP'),
+  )
+    .requiredOption('--product <name>', 'product name or class id')
+    .requiredOption('--from <version>', 'the release that the devices leave the factory with')
+    .option('--devices <n>', 'how many', readDevices, 20)
+    .option('--label <key=value>', 'label every device, beside hw=REVISION; repeat for more', collectLabels)
+    .addOption(new Option('--until <state>', 'updated: through with a newer release; settled: nothing to do')
+      .choices(['updated', 'settled']).default('updated'))
+    .option('--timeout <seconds>', 'give up after so long', readWhole, 600)
+    .option('--keep-running', 'stay connected when all is done')
+    .option('--verbose', 'a line for every change of a device');
+  faultOptions(command);
+  verb(command, async (options: Options) => {
+    const { session, signer } = await connectAs(options, ['operator']);
+    const seed = options.seed ?? freshSeed();
+    const { product, from, devices, revisions, until, data = process.env.COUNTERSIGN_DATA } = options;
+    const { outcome, verdict, reached } = await simulate(session, signer, {
+      ...{ product, from, devices, revisions, until, seed, data },
+      faults: faultsOf(options),
+      timeoutSeconds: options.timeout,
+      verbose: options.verbose ?? false,
+      labels: options.label ?? {},
+      ...(options.keepRunning && { keepRunning: interrupted() }),
+      say: note,
+    });
+    const ok = reached && verdict.ok && outcome.stuck === 0;
+    note(replayLine('simulate', ['--product', product, '--from', from], { ...options, seed }));
+    return { json: { ...outcome, oracle: verdict }, text: simulatedText(outcome, verdict, reached), ok };
+  });
+}
+
+export function faultOptions(command: Command): Command {
+  return command
+    .option('--seed <text>', 'of everything that is left to chance; random where not given', readSeed)
+    .option('--loss <percent>', 'of network events that fail', readLoss, 0)
+    .option('--power-cut <1/n>', 'power cuts per operation on flash, on average; 0 for none', readPowerCut, 0)
+    .option('--revisions <list>', 'hardware revisions and their shares', parseRevisions, DEFAULT_REVISIONS);
+}
+
+export function faultsOf({ loss, powerCut }: { loss: number; powerCut: number }): FaultRates {
+  return loss === 0 && powerCut === 0 ? NO_FAULTS : { loss: loss / 100, powerCut };
+}
+
+/** The command that does the same again. */
+export function replayLine(
+  verbName: string,
+  own: readonly string[],
+  o: { seed: string; devices: number; loss: number; powerCut: number; revisions: Revisions },
+): string {
+  const chance = ['--seed', o.seed, '--devices', String(o.devices), '--revisions', formatRevisions(o.revisions)];
+  const faults = [...(o.loss > 0 ? ['--loss', String(o.loss)] : []), ...(o.powerCut > 0 ? ['--power-cut', `1/${o.powerCut}`] : [])];
+  return `replay: countersign ${[verbName, ...own, ...chance, ...faults].join(' ')}`;
+}
+
+export function readDevices(text: string): number {
+  const count = readWhole(text);
+  if (count < 1 || count > DEVICES_MAX) throw new InvalidArgumentError(`1 to ${DEVICES_MAX} devices.`);
+  return count;
+}
+
+function readSeed(text: string): string {
+  if (!/^[\w.-]{1,64}$/.test(text)) throw new InvalidArgumentError('a seed is 1 to 64 letters, digits, dots, dashes.');
+  return text;
+}
+
+function readLoss(text: string): number {
+  const loss = Number(text.replace(/%$/, ''));
+  if (!(loss >= 0 && loss <= 50)) throw new InvalidArgumentError('a loss is 0 to 50 percent.');
+  return loss;
+}
+
+/** `1/400`, `400` or `0`. */
+function readPowerCut(text: string): number {
+  return readWhole(text.replace(/^1\//, ''));
+}
+
+function parseRevisions(text: string): Revisions {
+  const revisions = readRevisions(text);
+  if (!revisions) throw new InvalidArgumentError('revisions are written A:6,B:3,C:1.');
+  return revisions;
+}
+
+/** Resolves with the first Ctrl-C or SIGTERM. */
+export function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  }).then(() => undefined);
+}

@@ -1,0 +1,115 @@
+/** A fleet that joins a running server: enrolled, provisioned, connected over TCP, watched until it has arrived. */
+import { randomBytes } from 'node:crypto';
+import type { Session } from '@countersign/broker/face/client/session';
+import { readProvision, type Signer } from '@countersign/device-sdk/format';
+import type { FaultRates } from '../fleet/faults.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import { formatRevisions, type Revisions } from '../fleet/profile.ts';
+import { hasArrived, isSettled, standing, tally } from '../fleet/tally.ts';
+import { judge, type Verdict } from '../oracle/judge.ts';
+import { readRecord } from '../oracle/record.ts';
+import { changeLine } from '../report/lines.ts';
+import type { FleetOutcome } from '../report/outcome.ts';
+import { progress } from '../report/progress.ts';
+import { stopwatch } from '../report/time.ts';
+import { carriedBytes } from '../report/bytes.ts';
+import { ledgerFigures, pinHead } from './ledger-figures.ts';
+import { enrolProfiles, fetchFactory } from './factory.ts';
+import { watchGoal } from './goal.ts';
+
+export interface SimulateOptions {
+  product: string;
+  /** Version of the factory image. */
+  from: string;
+  devices: number;
+  seed: string;
+  revisions: Revisions;
+  faults: FaultRates;
+  /** `updated`: every device is through with a release newer than the factory's. `settled`: nobody has anything to do. */
+  until: 'updated' | 'settled';
+  timeoutSeconds: number;
+  verbose: boolean;
+  /** The server's folder, where it can be read: its block files are audited at the end. */
+  data?: string | undefined;
+  /** Labels beside hw=REVISION. */
+  labels: Record<string, string>;
+  /** Stay connected when all is done, until told to end. */
+  keepRunning?: Promise<void>;
+  say(line: string): void;
+}
+
+export interface Simulated {
+  outcome: FleetOutcome;
+  verdict: Verdict;
+  /** Whether the fleet got where it was to get, in time. */
+  reached: boolean;
+}
+
+/** Random, short enough to type again. */
+export function freshSeed(): string {
+  return randomBytes(4).toString('hex');
+}
+
+export async function simulate(session: Session, operator: Signer, options: SimulateOptions): Promise<Simulated> {
+  const { product, from, say, until, timeoutSeconds } = options;
+  const clock = stopwatch();
+  say(headline(options));
+  const fleet = new Fleet(options);
+  const factory = await fetchFactory(session, product, from);
+  await enrolProfiles(session, operator, product, fleet.profiles, () => options.labels);
+  fleet.build(factory);
+  say(`${clock.stamp()}  ${options.devices} devices enrolled, each with ${product} ${from} in slot 0`);
+  const { sequence: first, trustRoot } = readProvision(factory.record);
+  const anchor = await pinHead(session, trustRoot);
+  const watch = await watchGoal(session, product, first);
+  const bar = progress(`${product} on ${options.devices} devices`, options.devices);
+  const unwatch = fleet.watch((device, change) => {
+    const line = options.verbose ? changeLine(clock.stamp(), device, change) : undefined;
+    if (line) say(line);
+  });
+  try {
+    await fleet.switchOn();
+    const reached = await fleet.until(() => {
+      const { goal } = watch;
+      bar.update(fleet.devices.filter((device) => standing(device, goal) !== undefined).length, noteOf(fleet));
+      if (until === 'settled') return isSettled(fleet, goal);
+      return goal.sequence > first && hasArrived(fleet, goal);
+    }, timeoutSeconds * 1000);
+    bar.stop();
+    const seconds = clock.seconds();
+    const verdict = judge(fleet, await readRecord(session, product));
+    const outcome: FleetOutcome = {
+      seed: options.seed,
+      devices: options.devices,
+      ...tally(fleet, watch.goal),
+      seconds: rounded(seconds),
+      bytes: carriedBytes(fleet),
+      attacks: [],
+      ledger: await ledgerFigures(session, anchor, options.data),
+    };
+    if (options.keepRunning) {
+      say(`${clock.stamp()}  the fleet stays connected; Ctrl-C ends it`);
+      await options.keepRunning;
+    }
+    return { outcome, verdict, reached };
+  } finally {
+    bar.stop();
+    unwatch();
+    watch.stop();
+    await fleet.switchOff();
+  }
+}
+
+function noteOf({ counts }: Fleet): string {
+  return `power cuts ${counts.cuts}, links lost ${counts.lost}`;
+}
+
+function rounded(seconds: number): number {
+  return Math.round(seconds * 100) / 100;
+}
+
+/** Everything that is needed to do it again, before anything is done. */
+export function headline({ seed, devices, revisions, faults }: Pick<SimulateOptions, 'seed' | 'devices' | 'revisions' | 'faults'>): string {
+  const cut = faults.powerCut > 0 ? `1/${faults.powerCut} operations` : 'never';
+  return `seed ${seed}  devices ${devices}  hardware ${formatRevisions(revisions)}  loss ${100 * faults.loss}%  power-cut ${cut}`;
+}
