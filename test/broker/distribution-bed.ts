@@ -1,20 +1,22 @@
-/** One publisher with a distribution server over a ledger in memory, a clock of its own and a delivery without network. */
+/** One publisher with a distribution server over a real ledger on disk, a clock of its own and a delivery without network. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AllowanceOptions } from '@countersign/broker/distribution/allowance';
+import type { DeliveryPort } from '@countersign/broker/distribution/delivery/port';
 import type { Log, ServerClock } from '@countersign/broker/distribution/ports';
 import type { WaveRequest } from '@countersign/broker/distribution/rollouts/waves';
 import { createDistribution, type Distribution } from '@countersign/broker/distribution/server';
-import type { LedgerClient } from '@countersign/broker/ledger/client';
+import type { LedgerClient, LedgerEvent } from '@countersign/broker/ledger/client';
 import type { RolloutView } from '@countersign/broker/ledger/contract/views';
+import { createLedger } from '@countersign/broker/ledger/embedded/create';
+import { type EmbeddedLedger, openLedger } from '@countersign/broker/ledger/embedded/engine';
 import { type FileBlobStore, fileBlobStore } from '@countersign/broker/store/file-blobs';
 import { hex, type Rollout, readAnnouncement, readRollout, readStatement } from '@countersign/device-sdk/format';
 import type { ExecutionContext } from 'ava';
-import { type ContractLedger, contractLedger } from '../support/contract-ledger.ts';
 import { FakeDelivery } from '../support/fake-delivery.ts';
 import { classId, genesisOf, makeRoot, nextReport, Publisher, type TestDevice } from '../support/publisher.ts';
-import { BROKER, sha256, signers, TIME, verifier } from '../support/world.ts';
+import { BROKER, ORIGIN, sha256, signers, TIME, verifier } from '../support/world.ts';
 
 /** Time stands still until a test moves it; short waits run in real time so that nothing sleeps long. */
 export class TestClock implements ServerClock {
@@ -50,6 +52,8 @@ export class TestClock implements ServerClock {
 export interface BedOptions {
   headAgeMax?: number;
   allowance?: AllowanceOptions;
+  /** A true delivery instead of the one without network. */
+  delivery?: DeliveryPort;
   /** What the server sees instead of the true ledger. */
   through?: (ledger: LedgerClient) => LedgerClient;
 }
@@ -57,7 +61,7 @@ export interface BedOptions {
 export class Bed {
   readonly clock = new TestClock();
   readonly logged: { level: string; fields: Record<string, unknown>; text: string }[] = [];
-  ledger!: ContractLedger;
+  ledger!: EmbeddedLedger;
   blobs!: FileBlobStore;
   publisher!: Publisher;
   delivery!: FakeDelivery;
@@ -70,7 +74,7 @@ export class Bed {
     this.server = await createDistribution({
       ledger: (options.through ?? ((ledger) => ledger))(this.ledger),
       blobs: this.blobs,
-      delivery: this.delivery,
+      delivery: options.delivery ?? this.delivery,
       signers,
       verifier,
       trustRoot: this.trustRoot,
@@ -128,6 +132,10 @@ export class Bed {
     return (await this.ledger.evaluate('getRollout', hex(rolloutId))) as RolloutView;
   }
 
+  leaves(): Promise<LedgerEvent[]> {
+    return this.ledger.events(0, 1000);
+  }
+
   /** Resolves when a line with this text was logged. */
   async spoke(text: string): Promise<void> {
     while (!this.logged.some((line) => line.text.includes(text))) await new Promise((resolve) => setImmediate(resolve));
@@ -138,12 +146,16 @@ export async function makeBed(t: ExecutionContext, options: BedOptions = {}): Pr
   const bed = new Bed();
   bed.dir = await mkdtemp(join(tmpdir(), 'countersign-distribution-'));
   bed.trustRoot = await makeRoot(options.headAgeMax ? { headAgeMax: options.headAgeMax } : {});
-  bed.ledger = await contractLedger(verifier, await genesisOf(bed.trustRoot), signers.log, bed.clock.now);
+  const signing = { ordererSigner: signers.orderer, logSigner: signers.log, verifier, now: bed.clock.now };
+  const [rootBytes, ...people] = await genesisOf(bed.trustRoot);
+  await createLedger(bed.dir, { origin: ORIGIN, rootBytes: rootBytes!, people, ...signing });
+  bed.ledger = await openLedger(bed.dir, signing);
   bed.blobs = fileBlobStore(join(bed.dir, 'collection'), sha256);
   bed.publisher = new Publisher(bed.ledger, bed.blobs);
   await bed.publisher.addProduct();
   t.teardown(async () => {
     await bed.server?.close();
+    await bed.ledger.close();
     await rm(bed.dir, { recursive: true, force: true });
   });
   await bed.start(options);

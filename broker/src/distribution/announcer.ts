@@ -42,6 +42,8 @@ export interface Announcer {
   publishHead(): Promise<void>;
   current(classId: Uint8Array): Current | undefined;
   readonly classes: Current[];
+  /** Forgets what waits for a window. */
+  stop(): void;
 }
 
 export function announcer(parts: {
@@ -55,6 +57,7 @@ export function announcer(parts: {
 }): Announcer {
   const { verifier, ledger, witness, releases, delivery, clock, log } = parts;
   const currents = new Map<string, Current>();
+  const waiting = new Map<string, () => void>();
   // In order, so that an older announcement can never replace a newer one.
   const inOrder = serial();
   let headPublished: Uint8Array | undefined;
@@ -78,6 +81,10 @@ export function announcer(parts: {
     current: (classId) => currents.get(hex(classId)),
     get classes() {
       return [...currents.values()];
+    },
+    stop() {
+      for (const cancel of waiting.values()) cancel();
+      waiting.clear();
     },
   };
 
@@ -130,7 +137,14 @@ export function announcer(parts: {
   /** Waits no longer than an hour at a time: clocks are set, and timers end at 24 days. */
   function waitForWindow(classId: Uint8Array, rollout: Rollout): void {
     const seconds = Math.min(secondsToWindow(rollout, clock.now()), 3600);
-    clock.after(seconds * 1000, () => void inOrder(() => refreshOrLog(classId)));
+    waiting.get(hex(classId))?.();
+    waiting.set(
+      hex(classId),
+      clock.after(seconds * 1000, () => {
+        waiting.delete(hex(classId));
+        void inOrder(() => refreshOrLog(classId));
+      }),
+    );
   }
 }
 

@@ -187,6 +187,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
       delivery.onRequest(() => undefined);
       delivery.onReport(() => undefined);
       for (const cancel of cancels) cancel();
+      announce.stop();
       await follower.stop();
       await rollouts.settled();
       await announcements.settled();
