@@ -28,12 +28,28 @@ export const IMPORTED_KEYS_MAX = 16_384;
  */
 export function nodeVerifier(options: { readonly importedKeysMax?: number } = {}): Verifier {
   const keys = importedKeys(options.importedKeysMax ?? IMPORTED_KEYS_MAX);
-  return guardedVerifier({
+  const guarded = guardedVerifier({
     ed25519: (publicKey, message, signature) => verify(null, message, keys(publicKey), signature),
     esp256: (publicKey, message, signature) => verify('sha256', message, rawEcdsa(keys(publicKey)), signature),
     sha256: (bytes) => plain(hash('sha256', bytes, 'buffer')),
     hash: nodeHash,
   });
+  return { ...guarded, checkKey: once(guarded.checkKey) };
+}
+
+/** Good keys that are remembered. Servers and simulated fleets meet the same trust root again and again. */
+const CHECKED_KEYS_MAX = 1024;
+
+/** A key check costs a millisecond (the torsion check) and always gives the same answer; refusals are not kept. */
+function once(check: Verifier['checkKey']): Verifier['checkKey'] {
+  const good = new Set<string>();
+  return (alg, publicKey) => {
+    const name = `${alg} ${Buffer.from(publicKey).toString('latin1')}`;
+    if (good.has(name)) return;
+    check(alg, publicKey);
+    if (good.size >= CHECKED_KEYS_MAX) good.clear();
+    good.add(name);
+  };
 }
 
 /** The secret half is raw: a seed of 32 bytes for Ed25519, a scalar of 32 bytes, big endian, for ESP256. */

@@ -173,7 +173,7 @@ export class Device {
         answer: (bytes) => this.#guard(() => this.#asker.deliver(bytes)),
         command: (bytes) => this.#guard(() => this.#command(bytes)),
       },
-      () => this.#login(),
+      () => this.#faultless(() => this.#login()),
     );
     return settled;
   }
@@ -211,6 +211,16 @@ export class Device {
     this.#commit({ counters: { ...counters, login } });
     const value = loginValue({ deviceId: identity.deviceId, brokerId: identity.brokerId, counter: login });
     return signStatement(this.#p.verifier.sha256, 'login', value, this.#p.keys);
+  }
+
+  /** The link must not swallow a fault of the device (a flash that fails, a power cut): it stops the device first. */
+  async #faultless<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Refusal)) this.#fault(error);
+      throw error;
+    }
   }
 
   /** Hostile bytes end here: a refusal is told, a fault stops the device, nothing reaches the link's own code. */

@@ -233,7 +233,7 @@ const rows: Row[] = [
   ],
   [
     'a release that is not in the log',
-    'BAD_SIGNATURE',
+    'NO_RECEIPT',
     async () => {
       const s = await scene();
       const hidden = s.server.entries.splice(s.second.leafIndex, 1);

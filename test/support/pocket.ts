@@ -115,6 +115,7 @@ export interface PublishOptions {
   /** Images of earlier releases to make deltas from. */
   bases?: PocketRelease[];
   change?: Partial<Manifest>;
+  checkpointBytes?: number;
   state?: number;
   rollout?: Partial<Rollout>;
 }
@@ -172,10 +173,10 @@ export class PocketServer {
   async publish(image: Uint8Array, options: PublishOptions = {}): Promise<PocketRelease> {
     const branches: Branch[] = [];
     for (const base of options.bases ?? []) {
-      const { delta } = makeDelta(base.image, image, { class: this.memoryClass });
+      const { delta } = makeDelta(base.image, image, { class: this.memoryClass, checkpointBytes: options.checkpointBytes });
       branches.push(this.branch(delta, { digest: sha256(base.image), bytes: base.image.length }));
     }
-    branches.push(this.branch(makeFull(image, { class: this.memoryClass }).delta));
+    branches.push(this.branch(makeFull(image, { class: this.memoryClass, checkpointBytes: options.checkpointBytes }).delta));
     const previous = this.releases.at(-1);
     const manifest: Manifest = {
       sequence: (previous?.manifest.sequence ?? 0) + 1,

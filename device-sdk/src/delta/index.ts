@@ -19,6 +19,7 @@ export {
   encodeCheckpoint,
 } from './checkpoint.ts';
 export { CLASS_BYTES, CLASSES, IMAGE_BYTES_MAX, type MemoryClass, memoryClass, workspaceBytes } from './classes.ts';
+export { COPY_FROM, COPY_ON, FILL, GAP_ESCAPE, INSERT, type Spending } from './commands.ts';
 export { DeltaDecoder, type DeltaLimits, type DeltaPorts } from './decoder.ts';
 export {
   CODER_HEATSHRINK,

@@ -1,5 +1,5 @@
 /** Heads and receipts: the log's signature, the peers' quorum, and the rule by which a stored head may move. */
-import { demand } from '../errors.ts';
+import { type Code, demand } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
 import { encode } from '../format/cbor.ts';
 import { kidOf, toBeSigned } from '../format/cose.ts';
@@ -12,7 +12,7 @@ import {
   type SignedHead,
 } from '../format/head.ts';
 import { checkConsistency, rootFromInclusion } from '../format/merkle.ts';
-import type { TrustRoot } from '../format/root.ts';
+import { revokedFrom, type TrustRoot } from '../format/root.ts';
 import type { Verifier } from '../ports.ts';
 import { keyFor } from './root.ts';
 import { checkSign1 } from './signed.ts';
@@ -21,20 +21,28 @@ const NO_AAD = new Uint8Array();
 
 /**
  * Recomputes the root from the leaf, then checks the log's signature over it. One result: the head, or a Refusal.
- * @throws Refusal NO_RECEIPT, UNKNOWN_KEY, WRONG_ROLE, REVOKED, BAD_SIGNATURE
+ * @throws Refusal NO_RECEIPT, UNKNOWN_KEY, WRONG_ROLE, REVOKED
  */
 export function verifyReceipt(verifier: Verifier, root: TrustRoot, receipt: Receipt, leaf: Uint8Array): Head {
   const { signed, leafIndex, path } = receipt;
   const treeRoot = rootFromInclusion(verifier.sha256, leafIndex, signed.fields.size, leaf, path);
-  return verifyHead(verifier, root, signed, treeRoot);
+  // The root is detached: a leaf that is not in the tree and a forged signature look the same, and mean the same.
+  return verifyHead(verifier, root, signed, treeRoot, 'NO_RECEIPT');
 }
 
 /** @throws Refusal BAD_HEAD for another log's head; as {@link verifyReceipt} */
-export function verifyHead(verifier: Verifier, root: TrustRoot, signed: SignedHead, treeRoot: Uint8Array): Head {
-  const { origin, size } = signed.fields;
+export function verifyHead(
+  verifier: Verifier,
+  root: TrustRoot,
+  signed: SignedHead,
+  treeRoot: Uint8Array,
+  code: Code = 'BAD_SIGNATURE',
+): Head {
+  const { origin } = signed.fields;
   demand(origin === root.origin, 'BAD_HEAD', `a head of ${origin}, expected ${root.origin}`);
-  const key = keyFor(verifier.sha256, root, 'log', signed.kid, size);
-  checkSign1(verifier, signed.sign1, signed.alg, key, treeRoot, 'head');
+  // A head says its own size, so a thief of a revoked key could sign small ones for ever: any revocation voids them all.
+  const key = keyFor(verifier.sha256, root, 'log', signed.kid);
+  checkSign1(verifier, signed.sign1, signed.alg, key, treeRoot, 'head', code);
   return { ...signed.fields, root: treeRoot };
 }
 
@@ -50,6 +58,7 @@ export function checkQuorum(
 ): void {
   const { threshold, keys } = root.roles.peer;
   const signers = keys.filter((key) => {
+    if (revokedFrom(verifier.sha256, root, key) !== undefined || !root.algorithms.includes(key.alg)) return false;
     const kid = kidOf(verifier.sha256, key);
     const own = cosignatures.filter((item) => item.alg === key.alg && equal(item.kid, kid));
     return own.some((item) => verifier.verify(key.alg, key.bytes, cosignedBytes(head, item), item.signature));

@@ -1,5 +1,5 @@
 /** The one routine that checks a statement in a slot: expected kind and expected role are always named. */
-import { demand } from '../errors.ts';
+import { type Code, demand } from '../errors.ts';
 import { type PublicKey, type Sign1, toBeSigned } from '../format/cose.ts';
 import type { Role, TrustRoot } from '../format/root.ts';
 import { checkStatement, type Kind, readStatement, type Statement } from '../format/statement.ts';
@@ -24,7 +24,11 @@ export function verifyStatement(
   return statement;
 }
 
-/** Checks a block or a head: the same COSE_Sign1 with empty external_aad. @throws Refusal BAD_SIGNATURE */
+/**
+ * Checks a block or a head: the same COSE_Sign1 with empty external_aad.
+ * @param code what a signature that does not verify means in this slot
+ * @throws Refusal with that code
+ */
 export function checkSign1(
   verifier: Verifier,
   sign1: Sign1,
@@ -32,12 +36,9 @@ export function checkSign1(
   key: PublicKey,
   payload: Uint8Array,
   what: string,
+  code: Code = 'BAD_SIGNATURE',
 ): void {
-  demand(alg === key.alg, 'BAD_SIGNATURE', `${what}: algorithm ${alg} is not the key's`);
+  demand(alg === key.alg, code, `${what}: algorithm ${alg} is not the key's`);
   const message = toBeSigned(sign1.protectedBytes, NO_AAD, payload);
-  demand(
-    verifier.verify(alg, key.bytes, message, sign1.signature),
-    'BAD_SIGNATURE',
-    `${what}: the signature does not verify`,
-  );
+  demand(verifier.verify(alg, key.bytes, message, sign1.signature), code, `${what}: the signature does not verify`);
 }

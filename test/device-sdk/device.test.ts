@@ -1,0 +1,172 @@
+/** The life of a device against a publisher in the pocket: real bytes, real signatures, strict flash, no network. */
+import { outcomeOf } from '@countersign/device-sdk/format';
+import test from 'ava';
+import { PocketServer, verifier } from '../support/pocket.ts';
+import { PocketDevice } from '../support/pocket-device.ts';
+
+const { sha256 } = verifier;
+const image = (seed: number, bytes = 9000) =>
+  Uint8Array.from({ length: bytes }, (_, i) => (i * seed + (i >> 5) * 3) & 0xff);
+const changed = (base: Uint8Array, at: number) => base.map((byte, i) => (i % 997 === at ? byte ^ 0x5a : byte));
+
+async function world() {
+  const server = await PocketServer.create('M');
+  const first = await server.publish(image(3));
+  return { server, first };
+}
+
+test('a device takes the next release by delta, tries it, confirms it and reports it', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const second = await server.publish(changed(first.image, 5), { bases: [first] });
+  await device.start();
+  const { running, floor, outbox, pending } = device.device!.state;
+  t.is(running.sequence, 2);
+  t.is(floor, 2);
+  t.is(pending, undefined);
+  t.deepEqual(device.runningImage(second.image.length), second.image);
+  t.deepEqual(server.reports.map(outcomeOf), ['trial', 'updated']);
+  t.deepEqual(server.reports[1]!.slotDigest, sha256(second.image));
+  t.deepEqual(
+    server.reports.map((report) => report.counter),
+    [1, 2],
+  );
+  t.is(outbox.length, 0, 'every report was acknowledged');
+  t.true(device.board.boot.record.unbootable[0], 'the old slot is below the floor and may not boot again');
+});
+
+test('a release that fails its self-test is reverted, reported and never tried again', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first, { passes: (version) => version === '1.0.0' });
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  await device.start();
+  t.is(device.device!.state.running.sequence, 1);
+  t.deepEqual(device.runningImage(first.image.length), first.image);
+  t.deepEqual(server.reports.map(outcomeOf), ['trial', 'reverted']);
+  t.is(server.reports[1]!.code, 'SELF_TEST_FAILED');
+  t.deepEqual(server.reports[1]!.slotDigest, sha256(first.image));
+  const boots = device.boots;
+  device.link!.events!.announcement(await server.announcement());
+  await device.settle();
+  t.is(device.boots, boots);
+  t.is(server.reports.length, 2, 'an announcement of the failed release causes no report');
+  t.true(device.codes().includes('FAILED_BEFORE'));
+});
+
+test('a device without a clock asks for freshness and takes the release', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first, { clock: false });
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  await device.start();
+  t.is(device.device!.state.running.sequence, 2);
+});
+
+test('a device two releases behind comes up by a direct delta', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const second = await server.publish(changed(first.image, 5), { bases: [first] });
+  await server.publish(changed(second.image, 6), { bases: [second, first] });
+  await device.start();
+  t.is(device.device!.state.running.sequence, 3);
+});
+
+test('without a delta for its base a device takes the full image', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await server.publish(image(11));
+  await device.start();
+  t.is(device.device!.state.running.sequence, 2);
+});
+
+test('reports wait until they are acknowledged, and keep their chain', async (t) => {
+  const { server, first } = await world();
+  server.acknowledges = false;
+  const device = new PocketDevice(server, first);
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  await device.start();
+  t.is(device.device!.state.outbox.length, 2);
+  server.acknowledges = true;
+  await device.start();
+  t.is(device.device!.state.outbox.length, 0);
+  t.deepEqual(
+    server.reports.map((report) => report.counter),
+    [1, 2],
+  );
+});
+
+test('a branch that fails twice counts as absent, and the full image is reached', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const target = changed(first.image, 5);
+  // The collection server made a mistake: the branch for this base carries a delta from another one.
+  await server.publish(target, { bases: [{ ...first, image: changed(first.image, 9) }] });
+  const release = server.releases.at(-1)!;
+  release.manifest.branches[0]!.base = first.manifest.image;
+  server.releases.pop();
+  await server.publish(target, { change: { branches: release.manifest.branches } });
+  await device.start();
+  const applied = device.events.flatMap((event) =>
+    event.kind === 'stage' && event.stage === 'apply' ? [event.code] : [],
+  );
+  t.deepEqual(applied, ['WRONG_BASE', 'WRONG_BASE', 'OK']);
+  t.is(device.device!.state.running.sequence, 2);
+});
+
+test('a tampered frame is charged to the link and never reaches the slot', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const second = await server.publish(changed(first.image, 5), { bases: [first] });
+  for (const branch of second.manifest.branches) for (const frame of server.frames(branch.payload)) frame[3]! ^= 1;
+  await device.start();
+  t.true(device.codes().includes('BAD_FRAME'));
+  t.is(device.device!.state.running.sequence, 1);
+  t.deepEqual(server.reports, []);
+  for (const branch of second.manifest.branches) for (const frame of server.frames(branch.payload)) frame[3]! ^= 1;
+  await device.start();
+  t.is(device.device!.state.running.sequence, 2, 'the same release is taken when the link is honest again');
+});
+
+test('the reboot policy decides whether the SDK restarts the device', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await server.publish(changed(first.image, 5), { bases: [first], policy: 3 });
+  await device.start();
+  t.is(device.device!.state.pending?.phase, 'trial');
+  t.is(device.boots, 1);
+  t.true(device.events.some((event) => event.kind === 'restart'));
+  await device.start();
+  t.is(device.device!.state.running.sequence, 2);
+});
+
+test('a veto stops an install and is asked again', async (t) => {
+  const { server, first } = await world();
+  let allowed = false;
+  const device = new PocketDevice(server, first, { ports: { veto: { allow: async () => allowed } } });
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  await device.start();
+  t.deepEqual(device.codes(), ['VETO']);
+  t.is(device.device!.state.running.sequence, 1);
+  allowed = true;
+  await device.start();
+  t.is(device.device!.state.running.sequence, 2);
+});
+
+test('hostile messages on every topic end in a refusal and change nothing', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await device.start();
+  const before = JSON.stringify(device.device!.state.counters);
+  for (const bytes of [
+    new Uint8Array(),
+    Uint8Array.of(0x81),
+    new Uint8Array(70_000).fill(0x9f),
+    await server.announcement(),
+  ]) {
+    device.link!.events!.command(bytes);
+    device.link!.events!.answer(bytes);
+    device.link!.events!.announcement(bytes);
+    await device.settle();
+  }
+  t.false(device.events.some((event) => event.kind === 'fault'));
+  t.is(JSON.stringify(device.device!.state.counters), before);
+});

@@ -1,0 +1,132 @@
+/** A virtual device on a virtual board that talks to the publisher in the pocket. Time and power are the test's. */
+import { Device, type DeviceEvent, type DevicePorts, type Health } from '@countersign/device-sdk';
+import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
+import { type Board, type BoardOptions, createBoard, PowerCut, Prng } from '@countersign/device-sdk/rig';
+import { type PocketRelease, type PocketServer, PocketTime, pocketLink, TIME, verifier } from './pocket.ts';
+
+export interface PocketDeviceOptions {
+  /** Whether the self-test of this version passes. Default: always. */
+  passes?: (version: string) => boolean;
+  board?: Partial<BoardOptions>;
+  /** undefined clock: a device without one. */
+  clock?: boolean;
+  ports?: Partial<DevicePorts>;
+}
+
+export const WORKSPACE_BYTES = 8192;
+
+export class PocketDevice {
+  readonly server: PocketServer;
+  readonly board: Board;
+  readonly time = new PocketTime();
+  readonly events: DeviceEvent[] = [];
+  readonly deviceId = new Uint8Array(16).fill(7);
+  readonly #options: PocketDeviceOptions;
+  device: Device | undefined;
+  link: ReturnType<typeof pocketLink> | undefined;
+  boots = 0;
+
+  constructor(server: PocketServer, factory: PocketRelease, options: PocketDeviceOptions = {}) {
+    this.server = server;
+    this.#options = options;
+    this.board = createBoard(
+      {
+        writeBytes: 8,
+        eraseBytes: 1024,
+        slotBytes: 16_384,
+        storeBytes: 16_384,
+        image: factory.image,
+        ...options.board,
+      },
+      'pocket',
+    );
+    Device.provision(this.board.store, verifier, server.provision(factory, this.deviceId));
+  }
+
+  /** Boots, and boots again for as long as the device asks for it. Power cuts come out as PowerCut. */
+  async start(): Promise<void> {
+    for (;;) {
+      await this.device?.stop();
+      this.boots++;
+      this.board.boot.boot();
+      this.link = pocketLink(this.server);
+      let fault: unknown;
+      const health: Health = {
+        deadlineMs: 1000,
+        selfTest: async () => this.#options.passes?.(this.bootedVersion()) ?? true,
+      };
+      const random = new Prng('entropy', this.boots);
+      this.device = new Device({
+        verifier,
+        keys: nodeKeyStore(-19, new Uint8Array(32).fill(42)),
+        slots: this.board.slots,
+        store: this.board.store,
+        boot: this.board.boot,
+        link: this.link,
+        timer: this.time,
+        entropy: { random: (bytes) => random.bytes(bytes) },
+        clock: {
+          now: () => (this.#options.clock === false ? undefined : TIME + 60 + Math.floor(this.time.now / 1000)),
+        },
+        health,
+        workspace: new Uint8Array(WORKSPACE_BYTES),
+        memoryClass: 'M',
+        ...this.#options.ports,
+        on: (event) => {
+          this.events.push(event);
+          if (event.kind === 'fault') fault = event.error;
+          this.#options.ports?.on?.(event);
+        },
+      });
+      const started = await this.device.start();
+      if (started === 'restart') continue;
+      await this.settle(() => fault !== undefined || this.board.boot.restartRequested);
+      if (fault !== undefined) throw fault;
+      if (!this.board.boot.restartRequested) return;
+    }
+  }
+
+  /** Lets microtasks and timers run until nothing is due within a minute, or `until` holds. */
+  async settle(until: () => boolean = () => false): Promise<void> {
+    const end = this.time.now + 60_000;
+    let idle = 0;
+    while (!until() && idle < 3) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (until()) return;
+      idle = this.time.now < end && this.time.step(end - this.time.now) ? 0 : idle + 1;
+    }
+  }
+
+  /** Runs through any number of power cuts: after each one power comes back and the device boots again. */
+  async startThroughCuts(): Promise<number> {
+    let cuts = 0;
+    for (;;) {
+      try {
+        await this.start();
+        return cuts;
+      } catch (error) {
+        if (!(error instanceof PowerCut)) throw error;
+        cuts++;
+        await this.device?.stop();
+        this.device = undefined;
+        this.board.power.restorePower();
+      }
+    }
+  }
+
+  /** The version in the running slot, by the journal of the running device. */
+  bootedVersion(): string {
+    const running = this.board.boot.running();
+    const { pending, running: confirmed } = this.device!.state;
+    return pending && pending.slot === running ? pending.version : confirmed.version;
+  }
+
+  /** What the running slot holds, read from outside. */
+  runningImage(bytes: number): Uint8Array {
+    return this.board.slots[this.board.boot.record.good]!.dump(0, bytes);
+  }
+
+  codes(): string[] {
+    return this.events.flatMap((event) => (event.kind === 'refused' ? [event.code] : []));
+  }
+}
