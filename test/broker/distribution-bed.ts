@@ -12,7 +12,14 @@ import type { RolloutView } from '@countersign/broker/ledger/contract/views';
 import { createLedger } from '@countersign/broker/ledger/embedded/create';
 import { type EmbeddedLedger, openLedger } from '@countersign/broker/ledger/embedded/engine';
 import { type FileBlobStore, fileBlobStore } from '@countersign/broker/store/file-blobs';
-import { hex, type Rollout, readAnnouncement, readRollout, readStatement } from '@countersign/device-sdk/format';
+import {
+  hex,
+  type Rollout,
+  readAnnouncement,
+  readRollout,
+  readStatement,
+  type Signer,
+} from '@countersign/device-sdk/format';
 import type { ExecutionContext } from 'ava';
 import { FakeDelivery } from '../support/fake-delivery.ts';
 import { classId, genesisOf, makeRoot, nextReport, Publisher, type TestDevice } from '../support/publisher.ts';
@@ -51,6 +58,8 @@ export class TestClock implements ServerClock {
 
 export interface BedOptions {
   headAgeMax?: number;
+  /** Another key than the trust root's first. */
+  signers?: { distribution: Signer; command: Signer };
   allowance?: AllowanceOptions;
   /** A true delivery instead of the one without network. */
   delivery?: DeliveryPort;
@@ -75,7 +84,7 @@ export class Bed {
       ledger: (options.through ?? ((ledger) => ledger))(this.ledger),
       blobs: this.blobs,
       delivery: options.delivery ?? this.delivery,
-      signers,
+      signers: options.signers ?? signers,
       verifier,
       trustRoot: this.trustRoot,
       dir: join(this.dir, 'distribution'),

@@ -1,6 +1,6 @@
 /** A publisher for tests of the broker's side: keys of every role, two people, a product, releases, devices. */
 
-import { authorRoot } from '@countersign/broker/keys/root';
+import { authorRoot, type RootPlan } from '@countersign/broker/keys/root';
 import { signTransaction } from '@countersign/broker/keys/tx';
 import type { LedgerClient } from '@countersign/broker/ledger/client';
 import {
@@ -64,10 +64,10 @@ export interface TestDevice {
 }
 
 /** A trust root with one key for each role and nobody to cosign. */
-export function makeRoot(change: { headAgeMax?: number } = {}): Promise<Uint8Array> {
+export function makeRoot(change: Partial<RootPlan> = {}, by: Signer = signers.root): Promise<Uint8Array> {
   const roles: Role[] = ['collection', 'distribution', 'command', 'log', 'orderer', 'service', 'root'];
   const keys = Object.fromEntries(roles.map((role) => [role, [publicKeyOf(signers[role])]]));
-  return authorRoot(sha256, { origin: ORIGIN, keys, ...change }, [signers.root]);
+  return authorRoot(sha256, { origin: ORIGIN, ...change, keys: { ...keys, ...change.keys } }, [by]);
 }
 
 /** Entries 0, 1 and 2: the trust root; Alice, who uploads and opens rollouts; Bob, who approves. */

@@ -1,6 +1,17 @@
 import { join } from 'node:path';
 import { codeOf, demand, type Verifier } from '@countersign/device-sdk';
-import { type Head, hex, type Payload, type Signer, type Transaction, unhex } from '@countersign/device-sdk/format';
+import {
+  type Head,
+  hex,
+  kidOf,
+  type Payload,
+  publicKeyOf,
+  type Signer,
+  type Transaction,
+  type TrustRoot,
+  unhex,
+} from '@countersign/device-sdk/format';
+import { keyFor } from '@countersign/device-sdk/verify';
 import type { LedgerClient } from '../ledger/client.ts';
 import { type Plan, readEnrol, readRevoke } from '../ledger/contract/args.ts';
 import type { RolloutView, TotalsView } from '../ledger/contract/views.ts';
@@ -116,7 +127,8 @@ export const HEAD_EVERY_MS = 1_000;
  *
  * @example
  * const distribution = await createDistribution({ ledger, blobs, delivery, signers, verifier, trustRoot, dir, brokerId });
- * @throws Refusal BAD_ROOT, BAD_STORE; for a ledger that contradicts what this folder remembers SPLIT_VIEW, STALE
+ * @throws Refusal BAD_ROOT, BAD_STORE; UNKNOWN_KEY, WRONG_ROLE, REVOKED for signers that the trust root does not name;
+ * for a ledger that contradicts what this folder remembers SPLIT_VIEW, STALE
  */
 export async function createDistribution(options: DistributionOptions): Promise<Distribution> {
   const { ledger, delivery, verifier, dir, signers } = options;
@@ -127,6 +139,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
 
   const witness = await openWitness(verifier, ledger, options.trustRoot, dir);
   await witness.newestHead();
+  checkSigners(verifier, witness.root, signers);
   const releases = await openReleases({ verifier, ledger, witness, signer: signers.distribution, dir, log });
   const registry = await openRegistry(dir);
   const groups = await openGroups(sha256, await folderSecret(dir), dir);
@@ -339,5 +352,12 @@ export async function createDistribution(options: DistributionOptions): Promise<
       intake: reports.counts(),
       requests: requests.counts(),
     };
+  }
+}
+
+/** A server with keys that no device accepts must not start: all its work would be refused in the field. */
+function checkSigners({ sha256 }: Verifier, root: TrustRoot, signers: DistributionOptions['signers']): void {
+  for (const role of ['distribution', 'command'] as const) {
+    keyFor(sha256, root, role, kidOf(sha256, publicKeyOf(signers[role])));
   }
 }
