@@ -84,23 +84,25 @@ export class Reconnecting {
     if (this.#closed) return;
     let ended = false;
     let wire: Wire | undefined;
+    const events: WireEvents = {
+      message: (topic, bytes) => {
+        if (!this.#closed) this.#options.message(topic, bytes);
+      },
+      closed: () => {
+        ended = true;
+        this.#lost(wire);
+      },
+    };
     try {
-      wire = await this.#options.dial({
-        message: (topic, bytes) => {
-          if (!this.#closed) this.#options.message(topic, bytes);
-        },
-        closed: () => {
-          ended = true;
-          this.#lost(wire);
-        },
-      });
-      if (ended) this.#again();
-      else if (this.#closed) wire.close();
-      else this.#up(wire);
+      wire = await this.#options.dial(events);
     } catch (error) {
       this.#options.trouble?.(error);
       this.#again();
+      return;
     }
+    if (ended) this.#again();
+    else if (this.#closed) wire.close();
+    else this.#up(wire);
   }
 
   #up(wire: Wire): void {

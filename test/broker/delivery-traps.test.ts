@@ -1,5 +1,4 @@
 /** What stops or kills a plain aedes, done to ours. */
-import { randomBytes } from 'node:crypto';
 import { createDelivery } from '@countersign/broker/distribution/delivery/broker';
 import { flatEmitter } from '@countersign/broker/distribution/delivery/emitter';
 import { codeOf } from '@countersign/device-sdk';
@@ -7,6 +6,8 @@ import { announceTopic } from '@countersign/device-sdk/format';
 import test from 'ava';
 import mqemitter from 'mqemitter';
 import { BROKER_ID, CLASS_ID, eventually, makeBed, RawClient } from './delivery-bed.ts';
+import { CERT, KEY } from './delivery-certificate.ts';
+import { fuzzBroker } from './delivery-fuzz.ts';
 
 const ANNOUNCE = announceTopic(CLASS_ID);
 
@@ -142,6 +143,17 @@ test('a stranger who says nothing, or only a part of it, is sent away in time', 
   await eventually(() => bed.delivery.metrics().open === 0);
 });
 
+test('with TLS too: silence, garbage and a handshake that stops end in time and leave nothing open', async (t) => {
+  const bed = await makeBed(t, { limits: { loginMs: 200 }, tls: { key: KEY, cert: CERT } });
+  const clients = [0, 1, 2].map(() => new RawClient(bed.delivery.port)) as [RawClient, RawClient, RawClient];
+  clients[1].socket.write(Buffer.alloc(2_000, 0xff));
+  clients[2].socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]));
+  await Promise.all(clients.map((client) => client.ended()));
+  await eventually(() => bed.delivery.metrics().open === 0);
+  t.like(bed.delivery.metrics(), { accepted: 3, bytesIn: 0, logins: 0 });
+  t.deepEqual(bed.errors, []);
+});
+
 test('strangers fill only their own places at the door, and a login gives its place back', async (t) => {
   const bed = await makeBed(t, { limits: { strangersPerAddress: 2, connections: 4 } });
   const open = () => new RawClient(bed.delivery.port);
@@ -190,24 +202,7 @@ test('a device that floods is disconnected; one that is only fast is slowed down
   t.false(fast.closed);
 });
 
-test('any bytes end in a closed connection, before and after the login', async (t) => {
-  const bed = await makeBed(t, { limits: { loginMs: 300 } });
-  const ends: Promise<void>[] = [];
-  for (let i = 0; i < 60; i++) {
-    const client = new RawClient(bed.delivery.port);
-    if (i % 2 === 0) await client.loginAs(bed.device());
-    const bytes = randomBytes(200 + i * 50);
-    // Half of them begin as a packet of each kind.
-    if (i % 4 < 2) bytes.set([(i >> 2) * 16, 40]);
-    client.socket.end(bytes);
-    ends.push(client.ended());
-  }
-  await Promise.all(ends);
-  t.deepEqual(bed.errors, []);
-  const honest = new RawClient(bed.delivery.port);
-  await honest.loginAs(bed.device());
-  t.false(honest.closed);
-});
+test('changed and random packets, before and after the login, do no harm', (t) => fuzzBroker(t, 100, 1));
 
 test('close stops listening and ends everybody, strangers and frozen readers too, within its time', async (t) => {
   const bed = await makeBed(t);

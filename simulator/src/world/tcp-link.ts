@@ -179,7 +179,11 @@ class LiteWire implements Wire {
     if (messageId !== undefined) this.#write({ cmd: 'puback', messageId });
     const cut = () => this.#socket.destroy();
     this.#weather.receive(topic, new Uint8Array(payload), cut, (bytes) => {
-      if (bytes !== undefined && !this.#socket.destroyed) this.#events.message(topic, bytes);
+      if (bytes === undefined) return;
+      // Outside of the parser, which would take a fault of the device for one of the packet.
+      queueMicrotask(() => {
+        if (!this.#socket.destroyed) this.#events.message(topic, bytes);
+      });
     });
   }
 
