@@ -1,22 +1,12 @@
-/** From an alignment to the commands of a container, cut into sections at every checkpoint. */
+/** From an alignment to the commands of a container, cut into blocks at every checkpoint. */
+import { COPY_FROM, COPY_ON, FILL, GAP_ESCAPE, INSERT } from '@countersign/device-sdk/delta';
 import type { Copy } from './align.ts';
+import { varint } from './header.ts';
 
-/** The commands as docs/FORMAT.md numbers them. */
-const COPY_FROM = 0;
-const COPY_ON = 1;
-const INSERT = 2;
-const FILL = 3;
-const GAP_ESCAPE = 63;
+/** What two bits of a token can say. Longer runs take a token each: measured smaller than any other split of the byte. */
 const PATCHES_MAX = 4;
 /** A fill costs about four bytes and interrupts the literal around it; a coded run of this length costs more. */
 const FILL_BYTES_MIN = 48;
-
-export interface CommandOptions {
-  /** Sections of this many bytes of output; 0 for one section. */
-  sectionBytes: number;
-  /** Differences that stand closer than this share one run of patches: another token costs a byte. */
-  joinBytes: number;
-}
 
 /** What the commands are spent on, in bytes before coding. */
 export interface Spent {
@@ -27,14 +17,17 @@ export interface Spent {
   insertBytes: number;
 }
 
-/** @returns the raw bytes of each section */
+/**
+ * @param blockBytes blocks of this many bytes of output; 0 for one block
+ * @returns the plain bytes of each block
+ */
 export function writeCommands(
   old: Uint8Array,
   fresh: Uint8Array,
   copies: readonly Copy[],
-  options: CommandOptions,
-): { sections: Uint8Array[]; spent: Spent } {
-  const writer = new CommandWriter(old, fresh, options);
+  blockBytes: number,
+): { blocks: Uint8Array[]; spent: Spent } {
+  const writer = new CommandWriter(old, fresh, blockBytes);
   let at = 0;
   for (const copy of copies) {
     writer.insert(at, copy.newStart);
@@ -42,23 +35,23 @@ export function writeCommands(
     at = copy.newStart + copy.length;
   }
   writer.insert(at, fresh.length);
-  return { sections: writer.finish(), spent: writer.spent };
+  return { blocks: writer.finish(), spent: writer.spent };
 }
 
 class CommandWriter {
   readonly spent: Spent = { copies: 0, inserts: 0, commandBytes: 0, patchBytes: 0, insertBytes: 0 };
   readonly #old: Uint8Array;
   readonly #fresh: Uint8Array;
-  readonly #options: CommandOptions;
-  readonly #sections: Uint8Array[] = [];
+  readonly #blockBytes: number;
+  readonly #blocks: Uint8Array[] = [];
   #bytes: number[] = [];
   #output = 0;
   #oldAt = 0;
 
-  constructor(old: Uint8Array, fresh: Uint8Array, options: CommandOptions) {
+  constructor(old: Uint8Array, fresh: Uint8Array, blockBytes: number) {
     this.#old = old;
     this.#fresh = fresh;
-    this.#options = options;
+    this.#blockBytes = blockBytes;
   }
 
   insert(from: number, to: number): void {
@@ -134,43 +127,37 @@ class CommandWriter {
     if (gap >= GAP_ESCAPE) this.#number(gap - GAP_ESCAPE);
   }
 
-  /** A run of up to 4 patches goes on over short stretches that agree, and ends with a difference. */
+  /** Up to 4 differences without a byte that agrees between them. */
   #patchRun(differs: (i: number) => boolean, from: number, length: number): number {
-    let end = from + 1;
     const most = Math.min(length, from + PATCHES_MAX);
-    for (let i = end; i < most && i - end < this.#options.joinBytes; i++) if (differs(i)) end = i + 1;
+    let end = from + 1;
+    while (end < most && differs(end)) end++;
     return end - from;
   }
 
   #room(): number {
-    const { sectionBytes } = this.#options;
-    return sectionBytes === 0 ? this.#fresh.length - this.#output : sectionBytes - (this.#output % sectionBytes);
+    const rest = this.#fresh.length - this.#output;
+    return this.#blockBytes === 0 ? rest : Math.min(rest, this.#blockBytes - (this.#output % this.#blockBytes));
   }
 
   #advance(length: number): void {
     this.#output += length;
-    const { sectionBytes } = this.#options;
-    if (sectionBytes > 0 && this.#output % sectionBytes === 0) this.#endSection();
+    if (this.#blockBytes > 0 && this.#output % this.#blockBytes === 0) this.#endBlock();
   }
 
-  #endSection(): void {
-    this.#sections.push(Uint8Array.from(this.#bytes));
+  #endBlock(): void {
+    this.#blocks.push(Uint8Array.from(this.#bytes));
     this.#bytes = [];
   }
 
   #number(value: number): void {
-    let rest = value;
-    while (rest >= 0x80) {
-      this.#bytes.push((rest % 0x80) | 0x80);
-      rest = Math.floor(rest / 0x80);
-      this.spent.commandBytes++;
-    }
-    this.#bytes.push(rest);
-    this.spent.commandBytes++;
+    const bytes = varint(value);
+    this.#bytes.push(...bytes);
+    this.spent.commandBytes += bytes.length;
   }
 
   finish(): Uint8Array[] {
-    if (this.#bytes.length > 0) this.#endSection();
-    return this.#sections;
+    if (this.#bytes.length > 0) this.#endBlock();
+    return this.#blocks;
   }
 }

@@ -1,57 +1,70 @@
-/** The heatshrink encoder: the cheapest parse of a section into literals and matches of one fixed cost. */
+/** The heatshrink encoder: the cheapest parse of a block into literals and matches of one fixed cost. */
 
 const LITERAL_BITS = 9;
 /** Candidates looked at for each position; beyond this a longer match is rare and time is not bounded. */
 const CHAIN_MAX = 256;
-const HASH_BITS = 15;
+/** In wider windows a match of two bytes costs as much as its literals. */
+const WIDE_ABOVE_BITS = 11;
 
-/** Encodes one section; the last byte is padded with zero bits. Decoder: device-sdk/src/delta/heatshrink.ts. */
-export function heatshrink(bytes: Uint8Array, windowBits: number, lookaheadBits: number): Uint8Array {
-  const { lengths, distances } = longestMatches(bytes, 1 << windowBits, 1 << lookaheadBits);
+/** For each position the longest earlier match inside a window; lengths and distances in bytes, 0 for none. */
+export interface Matches {
+  windowBits: number;
+  lengths: Uint16Array;
+  distances: Uint16Array;
+}
+
+/** Encodes one block; the last byte is padded with zero bits. Decoder: device-sdk/src/delta/heatshrink.ts. */
+export function heatshrink(bytes: Uint8Array, matches: Matches, lookaheadBits: number): Uint8Array {
+  const { windowBits, lengths, distances } = matches;
   const matchBits = 1 + windowBits + lookaheadBits;
-  const steps = cheapestSteps(lengths, matchBits);
+  const steps = cheapestSteps(lengths, matchBits, 1 << lookaheadBits);
   const out = new BitWriter();
   for (let at = 0; at < bytes.length; at += steps[at]!) {
     const length = steps[at]!;
-    if (length === 1) {
-      out.put(1, 1);
-      out.put(bytes[at]!, 8);
-    } else {
-      out.put(0, 1);
-      out.put(distances[at]! - 1, windowBits);
-      out.put(length - 1, lookaheadBits);
-    }
+    if (length === 1) out.put(0x100 | bytes[at]!, LITERAL_BITS);
+    else out.put(((distances[at]! - 1) << lookaheadBits) | (length - 1), matchBits);
   }
   return out.finish();
 }
 
-/** For each position the longest earlier match inside the window, found along chains of equal three-byte hashes. */
-function longestMatches(
-  bytes: Uint8Array,
-  window: number,
-  most: number,
-): { lengths: Uint16Array; distances: Uint16Array } {
+/**
+ * Matches along chains of equal byte pairs, because a match of two bytes is already cheaper than two literals in small
+ * windows; of equal triples in large ones, whose chains of pairs would be too long. `most` is the longest length worth
+ * knowing.
+ */
+export function findMatches(bytes: Uint8Array, windowBits: number, most: number): Matches {
   const n = bytes.length;
   const lengths = new Uint16Array(n);
   const distances = new Uint16Array(n);
-  const last = new Int32Array(1 << HASH_BITS).fill(-1);
+  const last = new Int32Array(1 << 16).fill(-1);
   const before = new Int32Array(n);
-  for (let at = 0; at + 2 < n; at++) {
-    const hash = ((bytes[at]! << 10) ^ (bytes[at + 1]! << 5) ^ bytes[at + 2]!) & ((1 << HASH_BITS) - 1);
-    let candidate = last[hash]!;
+  const window = 1 << windowBits;
+  const wide = windowBits > WIDE_ABOVE_BITS;
+  for (let at = 0; at + 1 < n; at++) {
+    const key = keyAt(bytes, at, wide);
+    let candidate = last[key]!;
+    let best = 1;
     for (let tries = 0; candidate >= 0 && at - candidate <= window && tries < CHAIN_MAX; tries++) {
-      const length = commonLength(bytes, candidate, at, most);
-      if (length > lengths[at]!) {
-        lengths[at] = length;
-        distances[at] = at - candidate;
-        if (length === most) break;
+      if (bytes[candidate + best] === bytes[at + best]) {
+        const length = commonLength(bytes, candidate, at, most);
+        if (length > best) {
+          best = length;
+          distances[at] = at - candidate;
+          if (length === most) break;
+        }
       }
       candidate = before[candidate]!;
     }
-    before[at] = last[hash]!;
-    last[hash] = at;
+    if (best > 1) lengths[at] = best;
+    before[at] = last[key]!;
+    last[key] = at;
   }
-  return { lengths, distances };
+  return { windowBits, lengths, distances };
+}
+
+function keyAt(bytes: Uint8Array, at: number, wide: boolean): number {
+  const pair = (bytes[at]! << 8) | bytes[at + 1]!;
+  return wide ? (pair ^ ((bytes[at + 2] ?? 0) * 0x9e5)) & 0xffff : pair;
 }
 
 function commonLength(bytes: Uint8Array, a: number, b: number, most: number): number {
@@ -61,42 +74,52 @@ function commonLength(bytes: Uint8Array, a: number, b: number, most: number): nu
   return length;
 }
 
-/** All matches cost the same, so the cheapest parse is found from the end: any prefix of a match may be taken. */
-function cheapestSteps(lengths: Uint16Array, matchBits: number): Uint16Array {
+/**
+ * All matches cost the same, so the cheapest parse is found from the end. The longest match is always the best one: a
+ * parse of what follows never gets dearer when it may begin later.
+ */
+function cheapestSteps(lengths: Uint16Array, matchBits: number, most: number): Uint16Array {
   const n = lengths.length;
   const cost = new Float64Array(n + 1);
   const steps = new Uint16Array(n);
   for (let at = n - 1; at >= 0; at--) {
-    cost[at] = LITERAL_BITS + cost[at + 1]!;
-    steps[at] = 1;
-    for (let length = lengths[at]!; length >= 2; length--) {
-      const through = matchBits + cost[at + length]!;
-      if (through < cost[at]!) {
-        cost[at] = through;
-        steps[at] = length;
-      }
-    }
+    const length = Math.min(lengths[at]!, most);
+    const literal = LITERAL_BITS + cost[at + 1]!;
+    const match = length > 1 ? matchBits + cost[at + length]! : Number.POSITIVE_INFINITY;
+    cost[at] = Math.min(literal, match);
+    steps[at] = match < literal ? length : 1;
   }
   return steps;
 }
 
 class BitWriter {
-  #bytes: number[] = [];
+  #bytes = new Uint8Array(1024);
+  #length = 0;
   #bits = 0;
   #count = 0;
 
+  /** At most 24 bits at a time. */
   put(value: number, count: number): void {
     this.#bits = ((this.#bits << count) | value) >>> 0;
     this.#count += count;
     while (this.#count >= 8) {
       this.#count -= 8;
-      this.#bytes.push((this.#bits >>> this.#count) & 0xff);
+      this.#push((this.#bits >>> this.#count) & 0xff);
       this.#bits &= (1 << this.#count) - 1;
     }
   }
 
   finish(): Uint8Array {
-    if (this.#count > 0) this.#bytes.push((this.#bits << (8 - this.#count)) & 0xff);
-    return Uint8Array.from(this.#bytes);
+    if (this.#count > 0) this.#push((this.#bits << (8 - this.#count)) & 0xff);
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #push(byte: number): void {
+    if (this.#length === this.#bytes.length) {
+      const larger = new Uint8Array(2 * this.#length);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes[this.#length++] = byte;
   }
 }

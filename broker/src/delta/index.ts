@@ -1,2 +1,4 @@
-export * from './encode.ts';
+/** The encoder of delta containers, and the same work in a thread of its own. */
+export { applyDelta } from './apply.ts';
+export { type Made, type MadeInfo, type MakeOptions, makeDelta, makeFull } from './encode.ts';
 export { makeDeltaInWorker, makeFullInWorker } from './in-worker.ts';
