@@ -1,0 +1,15 @@
+import { makeDelta, makeFull } from '../delta/index.ts';
+import type { Made, MakeJob } from './branch.ts';
+import { secondsSince } from './seconds.ts';
+
+/**
+ * Encodes one branch: a delta where there is a base, else the full image in a container of its own kind. Where no delta
+ * is smaller than that, the encoder answers with the full image even where there is a base.
+ */
+export function makeBranch({ base, image, memoryClass }: MakeJob): Made {
+  const start = performance.now();
+  const options = { class: memoryClass };
+  const { delta, info } = base ? makeDelta(base, image, options) : makeFull(image, options);
+  const { workspaceBytes, predictor, coder } = info;
+  return { container: delta, workspaceBytes, predictor, coder, seconds: secondsSince(start) };
+}

@@ -1,0 +1,187 @@
+/**
+ * The trial of one branch before anyone signs: a virtual board with the base image runs the true device code, which
+ * verifies, fetches, applies, boots, tests itself and confirms; then again with the power cut at seeded moments. An
+ * outside judge looks into the flash afterwards.
+ */
+import { Device, type DeviceEvent, demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import { CLASS_BYTES } from '@countersign/device-sdk/delta';
+import { equal, hex, readManifest } from '@countersign/device-sdk/format';
+import { generateKeyPair, nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import {
+  type Board,
+  boardFactory,
+  CUT_PHASES,
+  findDescriptor,
+  GEOMETRIES,
+  otherSlot,
+  PowerCut,
+  Prng,
+  passesSelfTest,
+  restart,
+} from '@countersign/device-sdk/rig';
+import type { TrialJob } from '../branch.ts';
+import type { TrialSummary } from '../prepared.ts';
+import { secondsSince } from '../seconds.ts';
+import { BENCH_TIME, trialRelease } from './authority.ts';
+import { BenchTimer, benchLink } from './bench.ts';
+
+/** Restarts of one device: trial, confirmation, one power cut and the boots around it. More means it never settles. */
+const BOOTS_MAX = 8;
+/** The journal of a device: twice what its state takes. */
+const STORE_BYTES = 32_768;
+
+/** @throws Refusal TRIAL_RIG with what went wrong, where nothing may be signed */
+export async function tryBranch(job: TrialJob): Promise<TrialSummary> {
+  const start = performance.now();
+  try {
+    checkDescriptor(job);
+    const run = await bench(job);
+    const hardware = [...job.bench.hardware];
+    const operations = await run(hardware[0]!, 0);
+    for (const other of hardware.slice(1)) await run(other, 0);
+    const random = new Prng('trial', hex(job.payload.chainHead));
+    for (let cut = 0; cut < job.bench.cuts; cut++) {
+      const phase = CUT_PHASES[cut % CUT_PHASES.length]!;
+      await run(hardware[cut % hardware.length]!, cut + 1, { operation: random.below(operations), phase });
+    }
+    return { operations, cuts: job.bench.cuts, hardware, seconds: secondsSince(start) };
+  } catch (cause) {
+    if (cause instanceof Refusal && cause.code === 'TRIAL_RIG') throw cause;
+    const said = cause instanceof Error ? cause.message : String(cause);
+    throw new Refusal('TRIAL_RIG', `the trial of the branch from ${job.baseName} failed: ${said}`, { cause });
+  }
+}
+
+/** An image with a descriptor must be what it is published as. One without a descriptor is taken at its word. */
+function checkDescriptor({ image, product, version }: TrialJob): void {
+  const found = findDescriptor(image);
+  if (!found) return;
+  const named = found.product === product;
+  demand(named, 'TRIAL_RIG', `the image says it is ${found.product}, it is published as ${product}`);
+  const labelled = version === undefined || found.version === version;
+  demand(labelled, 'TRIAL_RIG', `the image says it is version ${found.version}, it is published as ${version}`);
+}
+
+type Cut = Parameters<Board['power']['cutAt']>;
+type Run = (hardware: string, seed: number, cut?: { operation: Cut[0]; phase: Cut[1] }) => Promise<number>;
+
+/** Everything the runs share. A run returns how many operations on flash and boot record it took. */
+async function bench(job: TrialJob): Promise<Run> {
+  const verifier = remembering(nodeVerifier());
+  const identity = nodeKeyStore(-19, generateKeyPair(-19).secret);
+  const deviceId = verifier.sha256(identity.publicKey).slice(0, 16);
+  const factory = { digest: verifier.sha256(job.running), bytes: job.running.length };
+  const { announcement, provision } = await trialRelease(verifier, job.manifest, factory, deviceId);
+  const { memoryClass, payload, frames } = job;
+  const { sequence } = readManifest(job.manifest);
+  const board = boardFactory({
+    ...GEOMETRIES[job.bench.geometry],
+    slotBytes: job.slotBytes,
+    storeBytes: STORE_BYTES,
+    image: job.running,
+  });
+
+  return async (hardware, seed, cut) => {
+    const one = board('trial', hex(payload.chainHead), seed);
+    Device.provision(one.store, verifier, provision);
+    const before = one.power.operations;
+    if (cut) one.power.cutAt(before + cut.operation, cut.phase);
+    await live(one, hardware);
+    demand(!one.power.armed, 'TRIAL_RIG', 'the power was never cut');
+    judge(one, job, hardware);
+    return one.power.operations - before;
+  };
+
+  /** Boots until the new release is confirmed. */
+  async function live(one: Board, hardware: string): Promise<void> {
+    for (let boots = 0; boots < BOOTS_MAX; boots++) {
+      const ended = await boot(one, hardware);
+      if (ended === 'confirmed') return;
+    }
+    throw new Refusal('TRIAL_RIG', `not settled after ${BOOTS_MAX} boots`);
+  }
+
+  /** One life of the device, from power to restart or power cut. */
+  async function boot(one: Board, hardware: string): Promise<'confirmed' | 'restart'> {
+    const timer = new BenchTimer();
+    let ended: 'restart' | undefined;
+    let failed: unknown;
+    const on = (event: DeviceEvent): void => {
+      if (event.kind === 'restart') ended = 'restart';
+      if (event.kind === 'refused')
+        failed ??= new Refusal('TRIAL_RIG', `the device refused: ${event.code} ${event.text}`);
+      if (event.kind === 'fault') failed ??= event.error;
+      if (event.kind === 'stage' && event.code !== 'OK')
+        failed ??= new Refusal('TRIAL_RIG', `${event.stage}: ${event.code}`);
+    };
+    const selfTest = async (): Promise<boolean> => {
+      const passes = passesSelfTest(one.boot.booted?.descriptor, hardware);
+      if (!passes) failed ??= new Refusal('TRIAL_RIG', `the self-test fails on hardware revision ${hardware}`);
+      return passes;
+    };
+    let device: Device | undefined;
+    try {
+      restart(one);
+      device = new Device({
+        verifier,
+        keys: identity,
+        slots: one.slots,
+        store: one.store,
+        boot: one.boot,
+        link: benchLink(timer, announcement, { payload, frames }),
+        timer,
+        entropy: { random: (bytes) => new Uint8Array(bytes) },
+        clock: { now: () => BENCH_TIME },
+        health: { selfTest, deadlineMs: 60_000 },
+        workspace: new Uint8Array(CLASS_BYTES[memoryClass]),
+        memoryClass,
+        on,
+      });
+      const started = await settle(timer, device.start());
+      if (failed !== undefined) throw failed;
+      if (started === 'restart') return 'restart';
+      if (device.state.running.sequence === sequence) return 'confirmed';
+      await timer.runUntil(() => ended !== undefined || failed !== undefined || one.power.off);
+      if (failed !== undefined) throw failed;
+      return 'restart';
+    } catch (error) {
+      if (error instanceof PowerCut || one.power.off) return 'restart';
+      throw error;
+    } finally {
+      await device?.stop().catch(() => {});
+    }
+  }
+}
+
+/** Boards boot dozens of times with one trust root: each of its keys is checked once. Half of a trial's time else. */
+function remembering(verifier: Verifier): Verifier {
+  const checked = new Set<string>();
+  const checkKey = (alg: number, publicKey: Uint8Array): void => {
+    const name = `${alg} ${hex(publicKey)}`;
+    if (!checked.has(name)) verifier.checkKey(alg, publicKey);
+    checked.add(name);
+  };
+  return { ...verifier, checkKey };
+}
+
+/** Start may wait for timers of its own (the self-test's deadline). */
+async function settle<T>(timer: BenchTimer, work: Promise<T>): Promise<T> {
+  let settled = false;
+  const end = () => {
+    settled = true;
+  };
+  work.then(end, end);
+  await timer.runUntil(() => settled);
+  return work;
+}
+
+/** What lies in the flash, read past the device's own code. */
+function judge(one: Board, { image, running }: TrialJob, hardware: string): void {
+  const { slot, trial, descriptor } = restart(one);
+  const held = one.slots[slot].dump(0, image.length);
+  demand(equal(held, image), 'TRIAL_RIG', 'the slot that boots does not hold the new image');
+  demand(!trial, 'TRIAL_RIG', 'the new image is still on trial after it was confirmed');
+  demand(passesSelfTest(descriptor, hardware), 'TRIAL_RIG', `the self-test fails on hardware ${hardware}`);
+  const old = one.slots[otherSlot(slot)].dump(0, running.length);
+  demand(equal(old, running), 'TRIAL_RIG', 'the old slot was written to');
+}
