@@ -104,7 +104,8 @@ function refuse(error: FastifyError, request: FastifyRequest, reply: FastifyRepl
 /** The framework's own complaints about a request, in our words. */
 function refusalFrom(error: FastifyError): unknown {
   if (error instanceof Refusal || error.statusCode === undefined) return error;
-  if (error.statusCode === 413) return new Refusal('TOO_LARGE', `the body is over ${BODY_BYTES_MAX} bytes, or the route's own limit`);
+  if (error.statusCode === 413)
+    return new Refusal('TOO_LARGE', `the body is over ${BODY_BYTES_MAX} bytes, or the route's own limit`);
   if (error.statusCode >= 400 && error.statusCode < 500) return new Refusal('BAD_REQUEST', error.message);
   return error;
 }

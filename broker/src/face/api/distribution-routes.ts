@@ -106,4 +106,3 @@ function entriesOf(value: unknown): RegistryEntry[] {
     return { deviceId, labels: known, ...(name !== undefined && { name: textOf({ name }, 'name') }) };
   });
 }
-

@@ -35,7 +35,9 @@ export function queryRoutes({ ledger, notes }: QueryRoutesOptions): (app: Fastif
     app.get<Named>('/api/v1/releases/:name', async ({ params }) => findRelease(ledger, params.name));
     app.get('/api/v1/people', async () => ledger.evaluate('listPeople'));
     app.get<Named>('/api/v1/people/:name', async ({ params }) => ledger.evaluate('getPerson', params.name));
-    app.get('/api/v1/devices', async ({ query }) => ((await list('listDevices', query)) as DeviceView[]).map(withNotes));
+    app.get('/api/v1/devices', async ({ query }) =>
+      ((await list('listDevices', query)) as DeviceView[]).map(withNotes),
+    );
     app.get<Named>('/api/v1/devices/:name', async ({ params }) =>
       withNotes((await ledger.evaluate('getDevice', params.name)) as DeviceView),
     );

@@ -45,9 +45,15 @@ export function personOptions(command: Command): Command {
 export async function connect(options: ServerOptions): Promise<Session> {
   const data = dataFolder(options);
   const url = options.server ?? process.env.COUNTERSIGN_SERVER ?? (data && (await readEndpointFile(data)).url);
-  if (!url) throw new WrongUse('say which server: --data DIR of a running `countersign up`, or --server URL --token TOKEN');
+  if (!url)
+    throw new WrongUse('say which server: --data DIR of a running `countersign up`, or --server URL --token TOKEN');
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw new WrongUse(`${url} is no http address`);
-  return openSession(apiClient(url, options.token ?? process.env.COUNTERSIGN_TOKEN ?? (data && (await readClientToken(clientTokenPath(data))))));
+  return openSession(
+    apiClient(
+      url,
+      options.token ?? process.env.COUNTERSIGN_TOKEN ?? (data && (await readClientToken(clientTokenPath(data)))),
+    ),
+  );
 }
 
 /** The session and the person who signs in it, with one of these roles. */
@@ -65,7 +71,8 @@ export async function connectAs(
   return { session, signer: await loadPerson(folder, name, passphrase) };
 }
 
-function dataFolder(options: ServerOptions): string | undefined {
+/** Where the user's `up` keeps its things, if he says so. */
+export function dataFolder(options: ServerOptions): string | undefined {
   return options.data ?? process.env.COUNTERSIGN_DATA;
 }
 
@@ -73,7 +80,9 @@ function dataFolder(options: ServerOptions): string | undefined {
 async function onlyOneWith({ api }: Session, folder: string, roles: readonly PersonRole[]): Promise<string> {
   const names = await listPeopleKeys(folder);
   const people = (await api.get('/api/v1/people')) as PersonView[];
-  const able = people.filter((p) => names.includes(p.name) && p.state === 'active' && p.roles.some((r) => roles.includes(r)));
+  const able = people.filter(
+    (p) => names.includes(p.name) && p.state === 'active' && p.roles.some((r) => roles.includes(r)),
+  );
   const [only, ...others] = able.map(({ name }) => name);
   if (only === undefined) {
     throw new Refusal('NOT_PERMITTED', `no key in ${folder} belongs to a person with the role ${roles.join(' or ')}`);
@@ -92,4 +101,3 @@ export async function readInput(path: string): Promise<Uint8Array> {
     throw new Refusal('NOT_FOUND', `${path} cannot be read`, { cause });
   }
 }
-

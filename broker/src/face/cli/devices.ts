@@ -1,11 +1,19 @@
-import type { Command } from 'commander';
 import { ALG_ED25519, hex, type PublicKey, unhex } from '@countersign/device-sdk/format';
+import type { Command } from 'commander';
 import type { DeviceView } from '../../ledger/contract/views.ts';
 import type { DeviceNotes } from '../api/query-routes.ts';
 import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
 import { randomDeviceId } from '../client/rollouts.ts';
 import { inPath } from '../client/session.ts';
-import { connect, connectAs, type PersonOptions, personOptions, readInput, type ServerOptions, serverOptions } from './connect.ts';
+import {
+  connect,
+  connectAs,
+  type PersonOptions,
+  personOptions,
+  readInput,
+  type ServerOptions,
+  serverOptions,
+} from './connect.ts';
 import { readPublic } from './people.ts';
 import { verb, WrongUse } from './program.ts';
 import { table, timeText } from './table.ts';
@@ -39,7 +47,15 @@ function listVerb(devices: Command): void {
       return { json: device, text: deviceText(device) };
     }
     const all = (await api.get('/api/v1/devices', { product: options.product })) as Device[];
-    const rows = all.map((d) => [d.deviceId, d.name ?? '', labelText(d), d.state, d.outcome, d.code, timeText(d.reportedAt)]);
+    const rows = all.map((d) => [
+      d.deviceId,
+      d.name ?? '',
+      labelText(d),
+      d.state,
+      d.outcome,
+      d.code,
+      timeText(d.reportedAt),
+    ]);
     return { json: all, text: table(['device', 'name', 'labels', 'state', 'outcome', 'code', 'reported'], rows) };
   });
 }
@@ -67,7 +83,8 @@ function enrolVerb(devices: Command): void {
     .option('--label <key=value>', 'group it, for rollouts; never in the ledger; repeat for more', collectLabels)
     .option('--batch <file>', 'a line each: public key in hex, then ID or -, then labels key=value');
   verb(command, async (options: EnrolOptions) => {
-    const list = options.batch === undefined ? [await oneDevice(options)] : readBatch(await readInput(options.batch), options);
+    const list =
+      options.batch === undefined ? [await oneDevice(options)] : readBatch(await readInput(options.batch), options);
     const { session, signer } = await connectAs(options, ['operator']);
     const committed = await enrolDevices(session, signer, options.product, list);
     const json = {

@@ -1,4 +1,4 @@
-import { inspectEnvelope, type Inspection } from '@countersign/device-sdk/format';
+import { type Inspection, inspectEnvelope } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
 import type { Command } from 'commander';
@@ -21,18 +21,29 @@ export function inspectVerb(program: Command): void {
 }
 
 function inspectionText(i: Inspection): string {
-  const signatures = i.signatures.map((s) => [String(s.alg), s.kid, s.role, s.valid === null ? 'not checked' : s.valid ? 'valid' : 'INVALID']);
+  const signatures = i.signatures.map((s) => [
+    String(s.alg),
+    s.kid,
+    s.role,
+    s.valid === null ? 'not checked' : s.valid ? 'valid' : 'INVALID',
+  ]);
   return [
     `sequence ${i.sequence ?? '-'}, digests ${i.digestOk ? 'match' : 'DO NOT MATCH'}`,
     `components ${i.components.map((parts) => parts.join('/')).join(', ')}`,
     ...Object.entries(i.commands).flatMap(([section, commands]) => [
       '',
       section,
-      ...commands.map(({ label, name, args }) => `  ${String(label).padStart(5)}  ${name}  ${printable(JSON.stringify(args))}`),
+      ...commands.map(
+        ({ label, name, args }) => `  ${String(label).padStart(5)}  ${name}  ${printable(JSON.stringify(args))}`,
+      ),
     ]),
     '',
     table(['algorithm', 'key id', 'role', 'signature'], signatures),
-    i.refusal === null ? 'a recipient of the base specification reads it' : `refused: ${i.refusal} (${printable(i.refusalText ?? '')})`,
-    i.profileRefusal === null ? 'a Countersign device reads its shape' : `a Countersign device refuses its shape: ${i.profileRefusal}`,
+    i.refusal === null
+      ? 'a recipient of the base specification reads it'
+      : `refused: ${i.refusal} (${printable(i.refusalText ?? '')})`,
+    i.profileRefusal === null
+      ? 'a Countersign device reads its shape'
+      : `a Countersign device refuses its shape: ${i.profileRefusal}`,
   ].join('\n');
 }

@@ -45,7 +45,12 @@ function listVerb(keys: Command): void {
     const passphrase = await findPassphrase({ file: options.passphraseFile });
     const names = await listPeopleKeys(folder);
     const list = await Promise.all(names.map((name) => describe(folder, name, passphrase)));
-    const rows = list.map(({ name, publicKey, thumbprint, sealed }) => [name, publicKey, short(thumbprint), sealed ? 'sealed' : '']);
+    const rows = list.map(({ name, publicKey, thumbprint, sealed }) => [
+      name,
+      publicKey,
+      short(thumbprint),
+      sealed ? 'sealed' : '',
+    ]);
     return { json: list, text: table(['name', 'public key', 'thumbprint', ''], rows) };
   });
 }
@@ -72,15 +77,21 @@ async function describe(folder: string, name: string, passphrase: string | undef
 }
 
 function newVerb(keys: Command): void {
-  const command = keyOptions(keys.command('new <name>').description('make a key for a person; nothing is on the record yet'));
+  const command = keyOptions(
+    keys.command('new <name>').description('make a key for a person; nothing is on the record yet'),
+  );
   verb(command, async (name: string, options: KeyOptions) => {
     const folder = peopleFolder(dataOf(options));
     const passphrase = await findPassphrase({ file: options.passphraseFile });
     const key = await createPerson(folder, name, passphrase);
     const publicKey = hex(key.publicKey);
-    if (passphrase === undefined) note('The key lies open in its file, with mode 0600 alone. --passphrase-file seals one.');
+    if (passphrase === undefined)
+      note('The key lies open in its file, with mode 0600 alone. --passphrase-file seals one.');
     const json = { name, file: join(folder, `${name}.key`), publicKey, sealed: passphrase !== undefined };
-    return { json, text: `${json.file}\npublic key ${publicKey}\nnext: an operator runs  countersign people add ${name} --role … --key ${publicKey}` };
+    return {
+      json,
+      text: `${json.file}\npublic key ${publicKey}\nnext: an operator runs  countersign people add ${name} --role … --key ${publicKey}`,
+    };
   });
 }
 

@@ -4,7 +4,15 @@ import { type Command, Option } from 'commander';
 import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
 import { approvePerson, proposePerson, revokePerson } from '../client/people.ts';
-import { connect, connectAs, type PersonOptions, personOptions, readInput, type ServerOptions, serverOptions } from './connect.ts';
+import {
+  connect,
+  connectAs,
+  type PersonOptions,
+  personOptions,
+  readInput,
+  type ServerOptions,
+  serverOptions,
+} from './connect.ts';
 import { verb } from './program.ts';
 import { short, table } from './table.ts';
 
@@ -13,20 +21,24 @@ export function peopleVerbs(program: Command): void {
   const people = program.command('people').description('who may sign what');
   listVerb(people);
   addVerb(people);
-  const approve = personOptions(people.command('approve <name>').description('approve what somebody else proposed about a person'));
+  const approve = personOptions(
+    people.command('approve <name>').description('approve what somebody else proposed about a person'),
+  );
   verb(approve, async (name: string, options: PersonOptions) => {
     const { session, signer } = await connectAs(options, ['approver']);
     const committed = await approvePerson(session, signer, name);
     return { json: { name, ...committed }, text: `approved ${name}, entry ${committed.leafIndex}` };
   });
-  const revoke = personOptions(people.command('revoke <name>').description('propose that a person may sign no more')).requiredOption(
-    '--reason <text>',
-    'why; it stays on the record',
-  );
+  const revoke = personOptions(
+    people.command('revoke <name>').description('propose that a person may sign no more'),
+  ).requiredOption('--reason <text>', 'why; it stays on the record');
   verb(revoke, async (name: string, options: PersonOptions & { reason: string }) => {
     const { session, signer } = await connectAs(options, ['operator', 'approver']);
     const committed = await revokePerson(session, signer, name, options.reason);
-    return { json: { name, ...committed }, text: `proposed to revoke ${name}: another approver runs  countersign people approve ${name}` };
+    return {
+      json: { name, ...committed },
+      text: `proposed to revoke ${name}: another approver runs  countersign people approve ${name}`,
+    };
   });
 }
 
@@ -45,14 +57,19 @@ interface AddOptions extends PersonOptions {
 }
 
 function addVerb(people: Command): void {
-  const command = personOptions(people.command('add <name>').description('propose a person; another approver makes it true'))
+  const command = personOptions(
+    people.command('add <name>').description('propose a person; another approver makes it true'),
+  )
     .addOption(new Option('--role <roles...>', 'what the person may sign').choices(PERSON_ROLES).makeOptionMandatory())
     .requiredOption('--key <public>', "the person's public key: 64 hex digits, a PEM file or a COSE_Key file");
   verb(command, async (name: string, options: AddOptions) => {
     const { session, signer } = await connectAs(options, ['operator', 'approver']);
     const person = { name, roles: options.role, key: await readPublic(options.key) };
     const committed = await proposePerson(session, signer, person);
-    return { json: { name, ...committed }, text: `proposed ${name}: another approver runs  countersign people approve ${name}` };
+    return {
+      json: { name, ...committed },
+      text: `proposed ${name}: another approver runs  countersign people approve ${name}`,
+    };
   });
 }
 

@@ -23,14 +23,16 @@ export interface Outcome {
 
 /** A program without verbs. Register them, then give it to {@link runProgram}. */
 export function createProgram(version: string): Command {
-  return new Command('countersign')
-    .description('Firmware updates that two parties sign, a ledger confirms, and every device checks for itself')
-    .version(version)
-    // Otherwise `publish --version 1.0.1` would ask for the command's own version.
-    .enablePositionalOptions()
-    .exitOverride()
-    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
-    .showHelpAfterError('(--help shows what there is)');
+  return (
+    new Command('countersign')
+      .description('Firmware updates that two parties sign, a ledger confirms, and every device checks for itself')
+      .version(version)
+      // Otherwise `publish --version 1.0.1` would ask for the command's own version.
+      .enablePositionalOptions()
+      .exitOverride()
+      .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+      .showHelpAfterError('(--help shows what there is)')
+  );
 }
 
 /**

@@ -3,9 +3,26 @@ import { codeOf, Refusal } from '@countersign/device-sdk';
 import { FRAME_BYTES, MEMORY_CLASSES, type MemoryClass } from '@countersign/device-sdk/format';
 import { type Command, Option } from 'commander';
 import type { ReleaseOrder } from '../../collection/order.ts';
-import { approve, getRelease, isImageOf, type Published, publish, registerProduct, reject, waitForRelease } from '../client/releases.ts';
 import type { CommittedView } from '../api/views.ts';
-import { connect, connectAs, type PersonOptions, personOptions, readInput, type ServerOptions, serverOptions } from './connect.ts';
+import {
+  approve,
+  getRelease,
+  isImageOf,
+  type Published,
+  publish,
+  registerProduct,
+  reject,
+  waitForRelease,
+} from '../client/releases.ts';
+import {
+  connect,
+  connectAs,
+  type PersonOptions,
+  personOptions,
+  readInput,
+  type ServerOptions,
+  serverOptions,
+} from './connect.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
 import { readWhole } from './values.ts';
@@ -59,7 +76,11 @@ function publishVerb(program: Command): void {
     .option('--vendor <domain>', 'vendor domain of a new product, such as example.com')
     .addOption(new Option('--memory-class <class>', 'memory class of a new product').choices(MEMORY_CLASSES))
     .option('--slot-bytes <n>', 'slot size of a new product', readWhole)
-    .option('--frame-bytes <n>', 'payload bytes of a frame of a new product, 256 to 4096; by default as its class', readWhole)
+    .option(
+      '--frame-bytes <n>',
+      'payload bytes of a frame of a new product, 256 to 4096; by default as its class',
+      readWhole,
+    )
     .option('--image-base <n>', "address of a new product's images in memory (0x… allowed)", readWhole);
   verb(command, async (path: string, options: PublishOptions) => {
     const image = await readInput(path);
@@ -141,7 +162,9 @@ function publishedText(done: Published, imageBytes: number): string {
 
 function approveVerb(program: Command): void {
   const command = personOptions(
-    program.command('approve <release>').description('approve a release: its leaf hash, 8 or more digits, or PRODUCT@VERSION'),
+    program
+      .command('approve <release>')
+      .description('approve a release: its leaf hash, 8 or more digits, or PRODUCT@VERSION'),
   )
     .option('--image <file>', 'approve only if the release names exactly this file')
     .option('--wait', 'wait until it is confirmed');
@@ -149,7 +172,10 @@ function approveVerb(program: Command): void {
     const { session, signer } = await connectAs(options, ['approver']);
     const before = await getRelease(session, name);
     if (options.image !== undefined && !isImageOf(session, await readInput(options.image), before)) {
-      throw new Refusal('BAD_STATEMENT', `not signed: ${options.image} is not the image of ${before.product} ${before.version}`);
+      throw new Refusal(
+        'BAD_STATEMENT',
+        `not signed: ${options.image} is not the image of ${before.product} ${before.version}`,
+      );
     }
     const committed = await approve(session, signer, before.releaseLeaf);
     return decided(session, before.releaseLeaf, committed, options.wait ?? false);
@@ -173,7 +199,9 @@ async function decided(
   committed: CommittedView,
   wait: boolean,
 ) {
-  const release = wait ? await waitForRelease(session, leaf, 'confirmed', CONFIRM_MS_MAX) : await getRelease(session, leaf);
+  const release = wait
+    ? await waitForRelease(session, leaf, 'confirmed', CONFIRM_MS_MAX)
+    : await getRelease(session, leaf);
   const { releaseLeaf, product, version, sequence, state, approvals, rejectedBy } = release;
   const json = { releaseLeaf, product, version, sequence, state, approvals, rejectedBy, ...committed };
   const who = rejectedBy ? `rejected by ${rejectedBy}` : `approved by ${approvals.join(', ')}`;
@@ -190,11 +218,18 @@ function releasesVerb(program: Command): void {
     const releases = (await api.get('/api/v1/releases', { product: options.product })) as Awaited<
       ReturnType<typeof getRelease>
     >[];
-    const rows = releases.map((r) => [r.product, r.version, r.sequence, r.state, short(r.releaseLeaf), r.imageBytes, r.deployer]);
+    const rows = releases.map((r) => [
+      r.product,
+      r.version,
+      r.sequence,
+      r.state,
+      short(r.releaseLeaf),
+      r.imageBytes,
+      r.deployer,
+    ]);
     return {
       json: releases,
       text: table(['product', 'version', 'sequence', 'state', 'release', 'bytes', 'uploaded by'], rows),
     };
   });
 }
-

@@ -1,4 +1,6 @@
 /** What the ledger says: `history`, `head`. */
+import { writeFile } from 'node:fs/promises';
+import { unhex } from '@countersign/device-sdk/format';
 import type { Command } from 'commander';
 import type { HistoryItem } from '../../ledger/contract/views.ts';
 import type { HeadView } from '../api/views.ts';
@@ -14,21 +16,33 @@ export function recordVerbs(program: Command): void {
 
 function historyVerb(program: Command): void {
   const command = serverOptions(
-    program.command('history <key>').description('everything that ever changed a release, product, device, rollout or person'),
+    program
+      .command('history <key>')
+      .description('everything that ever changed a release, product, device, rollout or person'),
   );
   verb(command, async (key: string, options: ServerOptions) => {
     const { api } = await connect(options);
     const items = (await api.get(`/api/v1/history/${inPath(key)}`)) as HistoryItem[];
-    const rows = items.map((item) => [item.leafIndex, timeText(item.time), item.action, item.signer, short(item.leafHash)]);
+    const rows = items.map((item) => [
+      item.leafIndex,
+      timeText(item.time),
+      item.action,
+      item.signer,
+      short(item.leafHash),
+    ]);
     return { json: items, text: table(['entry', 'time', 'action', 'signed by', 'leaf'], rows) };
   });
 }
 
 function headVerb(program: Command): void {
-  const command = serverOptions(program.command('head').description("the ledger's newest signed head"));
-  verb(command, async (options: ServerOptions) => {
+  const command = serverOptions(program.command('head').description("the ledger's newest signed head")).option(
+    '--save <file>',
+    'keep it: `audit --head FILE` later shows that nothing before it was rewritten',
+  );
+  verb(command, async (options: ServerOptions & { save?: string }) => {
     const { api } = await connect(options);
     const head = (await api.get('/api/v1/head')) as HeadView;
+    if (options.save !== undefined) await writeFile(options.save, unhex(head.signed) ?? new Uint8Array());
     const text = [
       `${head.origin}: ${head.size} entries at ${timeText(head.time)}`,
       `root       ${head.root}`,

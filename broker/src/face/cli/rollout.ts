@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
 import { EVERYONE } from '@countersign/device-sdk/format';
+import type { Command } from 'commander';
 import type { WaveRequest } from '../../distribution/rollouts/waves.ts';
 import type { RolloutView } from '../../ledger/contract/views.ts';
 import type { PlanJson } from '../api/plan-json.ts';
@@ -112,11 +112,20 @@ function showVerb(rollout: Command): void {
 }
 
 function listVerb(rollout: Command): void {
-  const command = serverOptions(rollout.command('list').description('all rollouts')).option('--product <name>', 'of one product');
+  const command = serverOptions(rollout.command('list').description('all rollouts')).option(
+    '--product <name>',
+    'of one product',
+  );
   verb(command, async (options: ServerOptions & { product?: string }) => {
     const { api } = await connect(options);
     const all = (await api.get('/api/v1/rollouts', { product: options.product })) as RolloutView[];
-    const rows = all.map((r) => [r.rolloutId, stateText(r), `${r.wave + 1} of ${r.waves.length}`, short(r.releaseLeaf), r.openedBy]);
+    const rows = all.map((r) => [
+      r.rolloutId,
+      stateText(r),
+      `${r.wave + 1} of ${r.waves.length}`,
+      short(r.releaseLeaf),
+      r.openedBy,
+    ]);
     return { json: all, text: table(['rollout', 'state', 'wave', 'release', 'opened by'], rows) };
   });
 }
@@ -138,5 +147,7 @@ function planTable(waves: PlanJson['waves'], current?: number): string {
 
 function cohortText(cohort: PlanJson['waves'][number]['cohorts'][number]): string {
   if ('root' in cohort) return printable(`group ${short(cohort.root)}`);
-  return cohort.threshold >= EVERYONE ? 'everyone' : `${((100 * cohort.threshold) / EVERYONE).toFixed(1)} % of the fleet`;
+  return cohort.threshold >= EVERYONE
+    ? 'everyone'
+    : `${((100 * cohort.threshold) / EVERYONE).toFixed(1)} % of the fleet`;
 }

@@ -4,7 +4,10 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   const widths = head.map((_, i) => Math.max(...cells.map((row) => row[i]!.length)));
   const right = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'));
   const line = (row: readonly string[]) =>
-    row.map((cell, i) => (right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  ').trimEnd();
+    row
+      .map((cell, i) => (right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join('  ')
+      .trimEnd();
   return cells.map(line).join('\n');
 }
 

@@ -59,7 +59,10 @@ export function upVerb(program: Command): void {
     .command('up')
     .description('run ledger, collection and distribution server and the MQTT broker, until it is stopped')
     .addOption(new Option('--only <server>', 'run one of them').choices(SERVERS))
-    .option('--data <dir>', 'keep everything here; without it a temporary folder, removed at the end [COUNTERSIGN_DATA]')
+    .option(
+      '--data <dir>',
+      'keep everything here; without it a temporary folder, removed at the end [COUNTERSIGN_DATA]',
+    )
     .option('--host <address>', 'listen on this address [127.0.0.1]')
     .option('--port <n>', 'port of the API; 0 for any; as last time where not given', readPort)
     .option('--mqtt-port <n>', 'port of the MQTT broker; 0 for any; as last time where not given', readPort)
@@ -185,14 +188,24 @@ async function mqttLogin(o: UpOptions): Promise<{ username: string; password: st
 
 /** Tokens come from files: arguments can be read by every user of a machine. */
 async function other(name: string, url: string | undefined, tokenFile: string | undefined): Promise<Other> {
-  if (url === undefined || tokenFile === undefined) throw new WrongUse(`--${name} URL and --${name}-token-file FILE are needed`);
+  if (url === undefined || tokenFile === undefined)
+    throw new WrongUse(`--${name} URL and --${name}-token-file FILE are needed`);
   return { url, token: new TextDecoder().decode(await readInput(tokenFile)).trim() };
 }
 
 /** For scripts: one line when everything answers. */
 function readyJson(running: Running & Partial<RunningAll>, data: string) {
   const { url, token, tokenIsNew, endpoints, made = [], samples = [] } = running;
-  return { ready: true, url, data, pid: process.pid, token: tokenIsNew ? token : null, ...endpoints, people: made, samples };
+  return {
+    ready: true,
+    url,
+    data,
+    pid: process.pid,
+    token: tokenIsNew ? token : null,
+    ...endpoints,
+    people: made,
+    samples,
+  };
 }
 
 function readyText(running: Running & Partial<RunningAll>, data: string, temporary: boolean): string {
@@ -207,7 +220,11 @@ function readyText(running: Running & Partial<RunningAll>, data: string, tempora
     `  folder   ${data}${temporary ? '  (temporary: removed at the end)' : ''}`,
     `  trust    ${trustRootPath(data)}`,
     ...(tokenIsNew && token
-      ? ['', `  token    ${token}`, `           shown this once; commands with ${here} read it from ${clientTokenPath(data)}`]
+      ? [
+          '',
+          `  token    ${token}`,
+          `           shown this once; commands with ${here} read it from ${clientTokenPath(data)}`,
+        ]
       : []),
     ...peopleText(made, data),
     ...(endpoints.servers.includes('ledger') ? ['', ...QUORUM] : []),

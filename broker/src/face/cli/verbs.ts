@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { auditVerb } from './audit.ts';
 import { deviceVerbs } from './devices.ts';
 import { inspectVerb } from './inspect.ts';
 import { keyVerbs } from './keys.ts';
@@ -15,6 +16,7 @@ export function brokerVerbs(program: Command): void {
   rolloutVerbs(program);
   deviceVerbs(program);
   recordVerbs(program);
+  auditVerb(program);
   peopleVerbs(program);
   keyVerbs(program);
   inspectVerb(program);

@@ -11,7 +11,11 @@ export interface NewPerson {
 }
 
 export function proposePerson(session: Session, signer: Signer, person: NewPerson): Promise<CommittedView> {
-  return perform(session, signer, { action: 'enrol', object: objectOf(session, person.name), args: enrolPersonArgs(person) });
+  return perform(session, signer, {
+    action: 'enrol',
+    object: objectOf(session, person.name),
+    args: enrolPersonArgs(person),
+  });
 }
 
 /** Makes a proposal, or a proposed revocation, true. */

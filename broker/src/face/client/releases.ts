@@ -94,7 +94,10 @@ export async function waitForRelease(
     if (release.state === state) return release;
     demand(release.state !== 'rejected', 'NOT_APPROVED', `release ${release.version} is rejected`);
     if (Date.now() > deadline) {
-      throw new Refusal('NOT_APPROVED', `release ${release.version} is still ${release.state} after ${timeoutMs / 1000} s`);
+      throw new Refusal(
+        'NOT_APPROVED',
+        `release ${release.version} is still ${release.state} after ${timeoutMs / 1000} s`,
+      );
     }
     await sleep(POLL_MS);
   }

@@ -27,8 +27,7 @@ export interface DistributionPart {
   delivery: Delivery | undefined;
 }
 
-export interface DistributionPartOptions
-  extends Pick<StartOptions, 'data' | 'host' | 'tls' | 'allowPlain'> {
+export interface DistributionPartOptions extends Pick<StartOptions, 'data' | 'host' | 'tls' | 'allowPlain'> {
   mqttPort?: number | undefined;
   /** Another broker of MQTT 3.1.1 instead of the embedded one. */
   mqttUrl?: string | undefined;

@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises';
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import {
-
   hex,
   NO_LEAF,
   type PublicKey,
@@ -95,7 +94,12 @@ export function readFirstPerson(text: string): FirstPerson {
 }
 
 /** The statement by which a person is in the ledger from its first block: signed by himself. */
-export function signEnrolment(verifier: Verifier, origin: string, person: FirstPerson, key: Signer): Promise<Uint8Array> {
+export function signEnrolment(
+  verifier: Verifier,
+  origin: string,
+  person: FirstPerson,
+  key: Signer,
+): Promise<Uint8Array> {
   return signTransaction(verifier.sha256, key, {
     channel: origin,
     action: 'enrol',
@@ -104,4 +108,3 @@ export function signEnrolment(verifier: Verifier, origin: string, person: FirstP
     args: enrolPersonArgs({ ...person, key: publicKeyOf(key) }),
   });
 }
-

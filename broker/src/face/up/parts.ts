@@ -9,9 +9,9 @@ import { makeFolder } from '../../store/durable.ts';
 import { type ApiOptions, closeApi, createApi } from '../api/app.ts';
 import { openToken, type TokenGate, tokenGate } from '../api/token.ts';
 import type { Endpoints } from '../client/session.ts';
+import { readClientToken, writeClientToken } from './client-token.ts';
 import { type EndpointFile, readEndpointFile, writeEndpointFile } from './endpoint-file.ts';
 import { clientTokenPath, tokenHashPath } from './folders.ts';
-import { readClientToken, writeClientToken } from './client-token.ts';
 
 export interface StartOptions {
   /** The folder in which everything of this process lies. */
@@ -114,13 +114,22 @@ export async function serve(options: StartOptions, part: ApiPart, closers: Close
   const file: EndpointFile = { url, pid: process.pid, ...endpoints };
   await writeEndpointFile(data, file);
   const token = options.token ?? gate.fresh ?? (await readClientToken(clientTokenPath(data)));
-  return { url, token, tokenIsNew: options.token === undefined && gate.fresh !== undefined, endpoints, close: () => closers.close() };
+  return {
+    url,
+    token,
+    tokenIsNew: options.token === undefined && gate.fresh !== undefined,
+    endpoints,
+    close: () => closers.close(),
+  };
 }
 
 async function openGate(options: StartOptions): Promise<TokenGate> {
   if (options.token !== undefined) return tokenGate(options.token);
   const { data, newToken = false } = options;
-  return openToken(tokenHashPath(data), { renew: newToken, keep: (token) => writeClientToken(clientTokenPath(data), token) });
+  return openToken(tokenHashPath(data), {
+    renew: newToken,
+    keep: (token) => writeClientToken(clientTokenPath(data), token),
+  });
 }
 
 function checkHost(host: string, { tls, allowPlain }: StartOptions): void {
@@ -134,7 +143,9 @@ async function listen(app: FastifyInstance, host: string, port: number, tls: boo
     await app.listen({ host, port });
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new Refusal('BAD_REQUEST', `cannot listen on ${host} port ${port} (${reason}); --port 0 takes a free one`, { cause });
+    throw new Refusal('BAD_REQUEST', `cannot listen on ${host} port ${port} (${reason}); --port 0 takes a free one`, {
+      cause,
+    });
   }
   const { port: bound } = app.server.address() as AddressInfo;
   const name = host.includes(':') ? `[${host}]` : host;

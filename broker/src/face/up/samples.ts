@@ -40,7 +40,11 @@ async function ensureProduct(
   product: { name: string; memoryClass: MemoryClass; slotBytes: number; imageBase: number },
 ): Promise<void> {
   try {
-    await registerProduct(session, engineer, { ...product, vendorDomain, frameBytes: FRAME_BYTES[product.memoryClass] });
+    await registerProduct(session, engineer, {
+      ...product,
+      vendorDomain,
+      frameBytes: FRAME_BYTES[product.memoryClass],
+    });
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'EXISTS' && code !== 'CONFLICT') throw error;

@@ -7,15 +7,16 @@ import { demand, type Verifier } from '@countersign/device-sdk';
 import { findKey, kidOf, readSignedRoot, type Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { silentLog } from '../../distribution/ports.ts';
-import type { KeyRing } from '../../keys/ring.ts';
 import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
+import type { KeyRing } from '../../keys/ring.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
 import { httpLedger } from '../../ledger/http-client.ts';
-import { httpBlobs } from '../../store/http-blobs.ts';
 import { writeDurable } from '../../store/durable.ts';
+import { httpBlobs } from '../../store/http-blobs.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
+import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
@@ -81,6 +82,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
         server: 'ledger, collection and distribution',
         routes: [
           ledgerRoutes(ledger),
+          blockFileRoutes(serverFolder(data, 'ledger')),
           queryRoutes({ ledger, notes }),
           blobRoutes(blobs),
           collectionRoutes(collection),
@@ -163,7 +165,8 @@ export async function startLedgerServer(
     const { ledger, made } = await openLedgerPart(data, verifier, options.serverKeys ?? [], options, closers);
     const { origin } = ledger;
     const endpoints = (url: string): Endpoints => ({ ...NOWHERE, servers: ['ledger'], origin, ledger: url });
-    const routes = [ledgerRoutes(ledger), queryRoutes({ ledger })];
+    const files = blockFileRoutes(serverFolder(data, 'ledger'));
+    const routes = [ledgerRoutes(ledger), files, queryRoutes({ ledger })];
     return { ...(await serve(options, { server: 'ledger', routes, endpoints }, closers)), made };
   });
 }
@@ -219,10 +222,17 @@ export async function startDistributionServer(options: StartDistributionOptions)
     checkListed(verifier, trustRoot, ring);
     const ledger = openHttpLedger(options.ledger, closers);
     const blobs = httpBlobs(options.collection.url, options.collection.token, verifier.sha256);
-    const part = await openDistributionPart({ ...options, ring, ledger, blobs, trustRoot, origin, verifier, log }, closers);
+    const part = await openDistributionPart(
+      { ...options, ring, ledger, blobs, trustRoot, origin, verifier, log },
+      closers,
+    );
     const { distribution } = part;
     const held = { blob: distribution.blob, payload: distribution.payload };
-    const routes = [queryRoutes({ ledger, notes: notesOf(part) }), blobRoutes(held), distributionRoutes(distribution, ledger)];
+    const routes = [
+      queryRoutes({ ledger, notes: notesOf(part) }),
+      blobRoutes(held),
+      distributionRoutes(distribution, ledger),
+    ];
     const endpoints = (url: string): Endpoints => ({
       servers: ['distribution'],
       origin,
