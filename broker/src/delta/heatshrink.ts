@@ -3,6 +3,8 @@
 const LITERAL_BITS = 9;
 /** Candidates looked at for each position; beyond this a longer match is rare and time is not bounded. */
 const CHAIN_MAX = 256;
+/** A match of this length is kept without looking for a longer one. */
+const GOOD_BYTES = 64;
 /** In wider windows a match of two bytes costs as much as its literals. */
 const WIDE_ABOVE_BITS = 11;
 
@@ -41,9 +43,15 @@ export function findMatches(bytes: Uint8Array, windowBits: number, most: number)
   const window = 1 << windowBits;
   const wide = windowBits > WIDE_ABOVE_BITS;
   for (let at = 0; at + 1 < n; at++) {
+    // What the byte before matched goes on here: long repeats are followed, not searched for again.
+    const inherited = at > 0 && lengths[at - 1]! > 2;
+    let best = inherited ? lengths[at - 1]! - 1 : 1;
+    if (inherited) {
+      const distance = (distances[at] = distances[at - 1]!);
+      while (best < most && at + best < n && bytes[at + best - distance] === bytes[at + best]) best++;
+    }
     const key = keyAt(bytes, at, wide);
-    let candidate = last[key]!;
-    let best = 1;
+    let candidate = best < GOOD_BYTES ? last[key]! : -1;
     for (let tries = 0; candidate >= 0 && at - candidate <= window && tries < CHAIN_MAX; tries++) {
       if (bytes[candidate + best] === bytes[at + best]) {
         const length = commonLength(bytes, candidate, at, most);
