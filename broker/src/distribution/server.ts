@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { codeOf, demand, type Verifier } from '@countersign/device-sdk';
+import { demand, type Verifier } from '@countersign/device-sdk';
 import {
   type Head,
   hex,
@@ -7,13 +7,11 @@ import {
   type Payload,
   publicKeyOf,
   type Signer,
-  type Transaction,
   type TrustRoot,
-  unhex,
 } from '@countersign/device-sdk/format';
 import { keyFor } from '@countersign/device-sdk/verify';
 import type { LedgerClient } from '../ledger/client.ts';
-import { type Plan, readEnrol, readRevoke } from '../ledger/contract/args.ts';
+import type { Plan } from '../ledger/contract/args.ts';
 import type { RolloutView, TotalsView } from '../ledger/contract/views.ts';
 import type { BlobSource } from '../store/blobs.ts';
 import { fileBlobStore } from '../store/file-blobs.ts';
@@ -22,7 +20,7 @@ import { announcer, type Current } from './announcer.ts';
 import { openCommands } from './commands.ts';
 import type { DeliveryCounts, DeliveryPort } from './delivery/port.ts';
 import { deviceCache } from './devices.ts';
-import { followEntries, type LedgerEars } from './follower.ts';
+import { followEntries } from './follower.ts';
 import { type IntakeCounts, intake } from './intake/intake.ts';
 import { cachedPayloads } from './payloads.ts';
 import { type Log, type ServerClock, silentLog, systemClock } from './ports.ts';
@@ -36,8 +34,8 @@ import { followFleet } from './rollouts/fleet.ts';
 import { openGroups } from './rollouts/groups.ts';
 import { openPauseNotes, type PauseNote } from './rollouts/notes.ts';
 import { type PlanRequest, planWaves } from './rollouts/waves.ts';
-import { coalesced } from './serial.ts';
 import { openWitness } from './witness.ts';
+import { serverWork } from './work.ts';
 
 export interface DistributionOptions {
   ledger: LedgerClient;
@@ -113,15 +111,6 @@ export interface Distribution {
   close(): Promise<void>;
 }
 
-/** Reports come by the thousand: rollouts are judged at most so often, which delays a pause by no more. */
-export const JUDGE_EVERY_MS = 100;
-/** Something failed (a server away, a receipt that does not verify): try again after this. */
-export const RETRY_MS = 5_000;
-/** Timers of this platform end at 24.8 days. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
-/** The newest head is published for gateways and auditors at most so often. */
-export const HEAD_EVERY_MS = 1_000;
-
 /**
  * Opens the folder, checks the ledger against the trust root, takes up what is pending, and serves.
  *
@@ -155,21 +144,13 @@ export async function createDistribution(options: DistributionOptions): Promise<
   const sendCommand = await openCommands(verifier, command, delivery, dir);
   const provision = provisioning({ ledger, witness, releases, brokerId: options.brokerId });
 
-  let closed = false;
-  const cancels = new Set<() => void>();
-  const changedClasses = new Set<string>();
-  const rollouts = coalesced(carryOut);
-  const announcements = coalesced(announceChanged);
-  const judgeSoon = throttled(JUDGE_EVERY_MS, rollouts.ask);
-  const headSoon = throttled(HEAD_EVERY_MS, () => void publishHead());
+  const work = serverWork({ ...shared, fleet, driver, announcer: announce });
 
   await announce.refreshAll();
-  const follower = await followEntries(ledger, dir, ears(), log);
+  const follower = await followEntries(ledger, dir, work.ears, log);
   delivery.onRequest((deviceId, bytes) => requests.handle(deviceId, bytes));
   delivery.onReport((deviceId, bytes) => reports.take(deviceId, bytes));
-  rollouts.ask();
-  headSoon();
-  renewHeads();
+  work.begin();
 
   return {
     registry,
@@ -190,135 +171,19 @@ export async function createDistribution(options: DistributionOptions): Promise<
     },
     releases,
     status,
-    async settled() {
-      await rollouts.settled();
-      await announcements.settled();
-      await reports.settled();
-    },
+    settled,
     async close() {
-      closed = true;
       delivery.onRequest(() => undefined);
       delivery.onReport(() => undefined);
-      for (const cancel of cancels) cancel();
-      announce.stop();
+      work.end();
       await follower.stop();
-      await rollouts.settled();
-      await announcements.settled();
-      await reports.settled();
+      await settled();
     },
   };
-  /** What the entries of the ledger set in motion. */
-  function ears(): LedgerEars {
-    return {
-      async release(leafHash) {
-        headSoon();
-        const { release } = await releases.ensure(leafHash);
-        // Fetched ahead of the rollout; where this fails, opening it tries again and says why.
-        for (const { payload } of release.manifest.branches) payloads.frames(payload).catch(() => undefined);
-      },
-      rollout(rollout) {
-        headSoon();
-        changedClasses.add(hex(rollout.classId));
-        announcements.ask();
-        rollouts.ask();
-      },
-      report(report) {
-        headSoon();
-        fleet.reported(report);
-        if (report.rolloutId) judgeSoon();
-      },
-      transaction(tx) {
-        headSoon();
-        if (tx.action === 'rollout') rollouts.ask();
-        if (tx.action === 'enrol' || tx.action === 'revoke') membersChanged(tx);
-      },
-      root() {
-        headSoon();
-        void announce.refreshAll().catch(complain('announcements under the new trust root'));
-      },
-    };
-  }
 
-  function membersChanged({ action, args }: Transaction): void {
-    if (action === 'revoke') {
-      const { kind, id } = readRevoke(args);
-      if (kind !== 'device') return;
-      devices.forget(id);
-    } else {
-      const enrolled = readEnrol(args);
-      if (enrolled.kind !== 'devices') return;
-      for (const { id } of enrolled.devices) devices.forget(id);
-    }
-    fleet.changed();
-    judgeSoon();
-  }
-
-  async function carryOut(): Promise<void> {
-    if (closed) return;
-    try {
-      if (await driver.carryOut()) later(RETRY_MS, rollouts.ask);
-    } catch (error) {
-      complain('rollouts')(error);
-      later(RETRY_MS, rollouts.ask);
-    }
-  }
-
-  async function announceChanged(): Promise<void> {
-    for (const classId of [...changedClasses]) {
-      if (closed) return;
-      changedClasses.delete(classId);
-      try {
-        await announce.refresh(unhex(classId)!);
-      } catch (error) {
-        complain('an announcement')(error);
-        later(RETRY_MS, () => {
-          changedClasses.add(classId);
-          announcements.ask();
-        });
-      }
-    }
-  }
-
-  async function publishHead(): Promise<void> {
-    await announce.publishHead().catch(complain('the newest head'));
-  }
-
-  /** A head may be a quarter of its maximum age old when a device hears of it, so three quarters are left for trouble. */
-  function renewHeads(): void {
-    later(Math.max(1000, (witness.root.headAgeMax * 1000) / 4), async () => {
-      await announce.refreshAll().catch(complain('renewed announcements'));
-      await publishHead();
-      renewHeads();
-    });
-  }
-
-  function complain(what: string): (error: unknown) => void {
-    return (error) => {
-      const text = error instanceof Error ? error.message : String(error);
-      log.error({ code: codeOf(error), text }, `${what}: failed, it will be tried again`);
-    };
-  }
-
-  function later(ms: number, call: () => unknown): void {
-    if (closed) return;
-    const cancel = clock.after(Math.min(ms, TIMER_MS_MAX), () => {
-      cancels.delete(cancel);
-      void call();
-    });
-    cancels.add(cancel);
-  }
-
-  /** Calls once some time after it was asked, however often it is asked meanwhile. */
-  function throttled(ms: number, call: () => void): () => void {
-    let waiting = false;
-    return () => {
-      if (waiting) return;
-      waiting = true;
-      later(ms, () => {
-        waiting = false;
-        call();
-      });
-    };
+  async function settled(): Promise<void> {
+    await work.settled();
+    await reports.settled();
   }
 
   async function progress(rolloutId: Uint8Array): Promise<RolloutProgress> {

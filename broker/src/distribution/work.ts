@@ -1,0 +1,159 @@
+/** What is done when: the ledger's entries, time and failures set the parts of the server in motion. */
+import { codeOf } from '@countersign/device-sdk';
+import { hex, type Transaction, unhex } from '@countersign/device-sdk/format';
+import { readEnrol, readRevoke } from '../ledger/contract/args.ts';
+import type { Announcer } from './announcer.ts';
+import type { Devices } from './devices.ts';
+import type { LedgerEars } from './follower.ts';
+import type { Payloads } from './payloads.ts';
+import type { Log, ServerClock } from './ports.ts';
+import type { Releases } from './releases.ts';
+import type { RolloutDriver } from './rollouts/driver.ts';
+import type { Fleet } from './rollouts/fleet.ts';
+import { coalesced } from './serial.ts';
+import { Waits } from './waits.ts';
+import type { Witness } from './witness.ts';
+
+/** Reports come by the thousand: rollouts are judged at most so often, which delays a pause by no more. */
+export const JUDGE_EVERY_MS = 100;
+/** Something failed (a server away, a receipt that does not verify): try again after this. */
+export const RETRY_MS = 5_000;
+/** The newest head is published for gateways and auditors at most so often. */
+export const HEAD_EVERY_MS = 1_000;
+
+export interface Work {
+  readonly ears: LedgerEars;
+  /** Takes up what is pending, and keeps heads fresh from now on. */
+  begin(): void;
+  /** Resolves when nothing that was asked for is left to do. */
+  settled(): Promise<void>;
+  end(): void;
+}
+
+export function serverWork(parts: {
+  witness: Witness;
+  releases: Releases;
+  payloads: Payloads;
+  devices: Devices;
+  fleet: Fleet;
+  driver: RolloutDriver;
+  announcer: Announcer;
+  clock: ServerClock;
+  log: Log;
+}): Work {
+  const { witness, releases, payloads, devices, fleet, driver, announcer, log } = parts;
+  const waits = new Waits(parts.clock);
+  const changedClasses = new Set<string>();
+  const rollouts = coalesced(carryOut);
+  const announcements = coalesced(announceChanged);
+  const judgeSoon = waits.throttled(JUDGE_EVERY_MS, rollouts.ask);
+  const headSoon = waits.throttled(HEAD_EVERY_MS, publishHead);
+
+  return {
+    ears: {
+      async release(leafHash) {
+        headSoon();
+        const { release } = await releases.ensure(leafHash);
+        // Fetched ahead of the rollout; where this fails, opening it tries again and says why.
+        for (const { payload } of release.manifest.branches) payloads.frames(payload).catch(() => undefined);
+      },
+      rollout(rollout) {
+        headSoon();
+        changedClasses.add(hex(rollout.classId));
+        announcements.ask();
+        rollouts.ask();
+      },
+      report(report) {
+        headSoon();
+        fleet.reported(report);
+        if (report.rolloutId) judgeSoon();
+      },
+      transaction(tx) {
+        headSoon();
+        if (tx.action === 'rollout') rollouts.ask();
+        if (tx.action === 'enrol' || tx.action === 'revoke') membersChanged(tx);
+      },
+      root() {
+        headSoon();
+        void announcer.refreshAll().catch(complain('announcements under the new trust root'));
+      },
+    },
+    begin() {
+      rollouts.ask();
+      headSoon();
+      renewHeads();
+    },
+    async settled() {
+      await rollouts.settled();
+      await announcements.settled();
+    },
+    end() {
+      waits.end();
+      announcer.stop();
+    },
+  };
+
+  function membersChanged(tx: Transaction): void {
+    const ids = deviceIdsIn(tx);
+    for (const id of ids) devices.forget(id);
+    if (ids.length === 0) return;
+    fleet.changed();
+    judgeSoon();
+  }
+
+  async function carryOut(): Promise<void> {
+    if (waits.ended) return;
+    try {
+      if (await driver.carryOut()) waits.later(RETRY_MS, rollouts.ask);
+    } catch (error) {
+      complain('rollouts')(error);
+      waits.later(RETRY_MS, rollouts.ask);
+    }
+  }
+
+  async function announceChanged(): Promise<void> {
+    for (const classId of [...changedClasses]) {
+      if (waits.ended) return;
+      changedClasses.delete(classId);
+      try {
+        await announcer.refresh(unhex(classId)!);
+      } catch (error) {
+        complain('an announcement')(error);
+        waits.later(RETRY_MS, () => {
+          changedClasses.add(classId);
+          announcements.ask();
+        });
+      }
+    }
+  }
+
+  async function publishHead(): Promise<void> {
+    await announcer.publishHead().catch(complain('the newest head'));
+  }
+
+  /** A head may be a quarter of its maximum age old when a device hears of it, so three quarters are left for trouble. */
+  function renewHeads(): void {
+    waits.later(Math.max(1000, (witness.root.headAgeMax * 1000) / 4), async () => {
+      await announcer.refreshAll().catch(complain('renewed announcements'));
+      await publishHead();
+      renewHeads();
+    });
+  }
+
+  function complain(what: string): (error: unknown) => void {
+    return (error) => {
+      const text = error instanceof Error ? error.message : String(error);
+      log.error({ code: codeOf(error), text }, `${what}: failed, it will be tried again`);
+    };
+  }
+}
+
+/** Devices that a transaction enrols or revokes. */
+function deviceIdsIn({ action, args }: Transaction): Uint8Array[] {
+  if (action === 'revoke') {
+    const { kind, id } = readRevoke(args);
+    return kind === 'device' ? [id] : [];
+  }
+  const enrolled = readEnrol(args);
+  return enrolled.kind === 'devices' ? enrolled.devices.map(({ id }) => id) : [];
+}
