@@ -68,7 +68,7 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
     const writer = new Writer(parts, point, head, () => growth.tell());
     // A whole block beyond the stored head was replayed: its head is signed and promised now.
     if (head.blockNumber + 1 < point.number) await writer.promise();
-    const reader = new Reader(writer, index, tiles, segments);
+    const reader = new Reader(verifier.sha256, writer, index, tiles, segments);
     const timer = refreshing(writer, point.root!.headAgeMax);
     const close = async () => {
       timer.stop();

@@ -1,6 +1,6 @@
 /** What the embedded ledger answers: proofs, entries and queries, each from one moment of the chain. */
 import { demand, Refusal } from '@countersign/device-sdk';
-import { encodeReceipt, readHead } from '@countersign/device-sdk/format';
+import { encodeReceipt, equal, leafHash, readHead, type Sha256 } from '@countersign/device-sdk/format';
 import type { LedgerClient, LedgerEvent, LedgerHead } from '../client.ts';
 import { evaluate } from '../contract/queries.ts';
 import { fromHex, parse, toHex } from '../contract/state.ts';
@@ -24,7 +24,10 @@ export class Reader {
   readonly #tiles: Tiles;
   readonly #segments: Segments;
 
-  constructor(writer: Writer, index: IndexStore, tiles: Tiles, segments: Segments) {
+  readonly #sha256: Sha256;
+
+  constructor(sha256: Sha256, writer: Writer, index: IndexStore, tiles: Tiles, segments: Segments) {
+    this.#sha256 = sha256;
     this.#writer = writer;
     this.#index = index;
     this.#tiles = tiles;
@@ -110,9 +113,16 @@ export class Reader {
   }
 
   async #bytesOf(leaf: LeafRecord): Promise<Uint8Array> {
-    if (leaf.length > 0) return this.#segments.read(leaf);
+    if (leaf.length > 0) return this.#checked(leaf, await this.#segments.read(leaf));
     const parts = this.#index.get(compositeKey('manifest', [toHex(leaf.hash)]));
     if (!parts) throw new Refusal('BAD_STORE', `release leaf ${toHex(leaf.hash)} is missing from the index`);
-    return fromHex(parse<'manifest'>(parts).block1);
+    return this.#checked(leaf, fromHex(parse<'manifest'>(parts).block1));
+  }
+
+  /** Old blocks are not read again at every start: damage in them must not leave as if it were the entry. */
+  #checked({ hash, block }: LeafRecord, bytes: Uint8Array): Uint8Array {
+    const same = equal(leafHash(this.#sha256, bytes), hash);
+    demand(same, 'BAD_STORE', `block ${block} is damaged: an entry has other bytes than its leaf hash`);
+    return bytes;
   }
 }
