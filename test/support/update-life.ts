@@ -1,0 +1,74 @@
+/**
+ * One update or revert with a power cut before, during and after every operation of an A/B update and of a revert: the old or the new image, never
+ * neither, and it finishes afterwards.
+ */
+import { outcomeOf } from '@countersign/device-sdk/format';
+import { type BoardOptions, CUT_PHASES, type CutPhase } from '@countersign/device-sdk/rig';
+import type { ExecutionContext } from 'ava';
+import { type PocketRelease, PocketServer, verifier } from './pocket.ts';
+import { PocketDevice, type PocketDeviceOptions } from './pocket-device.ts';
+
+const { sha256 } = verifier;
+const BYTES = 9000;
+const image = (seed: number) => Uint8Array.from({ length: BYTES }, (_, i) => (i * seed + (i >> 5) * 3) & 0xff);
+const changed = (base: Uint8Array, at: number) => base.map((byte, i) => (i % 997 === at ? byte ^ 0x5a : byte));
+
+interface Scene {
+  server: PocketServer;
+  first: PocketRelease;
+  second: PocketRelease;
+  options: PocketDeviceOptions;
+}
+
+async function scene(board: Partial<BoardOptions>, passes: boolean): Promise<Scene> {
+  const server = await PocketServer.create('M');
+  const first = await server.publish(image(3));
+  // A checkpoint every 4 KB, so that resuming is on the path.
+  const second = await server.publish(changed(first.image, 5), { bases: [first], checkpointBytes: 4096 });
+  return { server, first, second, options: { board, passes: (version) => passes || version === '1.0.0' } };
+}
+
+/** Operations of the undisturbed run after provisioning. */
+async function dryRun(s: Scene): Promise<{ from: number; to: number }> {
+  const device = new PocketDevice(s.server, s.first, s.options);
+  const from = device.board.power.operations;
+  await device.start();
+  s.server.reports.length = 0;
+  return { from, to: device.board.power.operations };
+}
+
+async function cutAt(
+  t: ExecutionContext,
+  s: Scene,
+  operation: number,
+  phase: CutPhase,
+  passes: boolean,
+): Promise<void> {
+  const device = new PocketDevice(s.server, s.first, s.options);
+  s.server.reports.length = 0;
+  device.board.power.cutAt(operation, phase);
+  const cuts = await device.startThroughCuts();
+  const where = `operation ${operation}, ${phase}`;
+  t.is(cuts, 1, where);
+  const running = device.runningImage(BYTES);
+  t.deepEqual(sha256(running), sha256(passes ? s.second.image : s.first.image), where);
+  t.is(device.device!.state.running.sequence, passes ? 2 : 1, where);
+  const last = s.server.reports.at(-1);
+  t.is(last && outcomeOf(last), passes ? 'updated' : 'reverted', where);
+  t.is(device.device!.state.outbox.length, 0, where);
+}
+
+/** Cuts the power at every operation, in each phase, one life each. @returns the number of cuts */
+export async function cutEverywhere(
+  t: ExecutionContext,
+  board: Partial<BoardOptions>,
+  passes: boolean,
+): Promise<number> {
+  const s = await scene(board, passes);
+  const { from, to } = await dryRun(s);
+  t.true(to - from > 15);
+  for (let operation = from; operation < to; operation++) {
+    for (const phase of CUT_PHASES) await cutAt(t, s, operation, phase, passes);
+  }
+  return 3 * (to - from);
+}
