@@ -31,5 +31,6 @@ function run(job: Job): Promise<Made> {
       end(() => ('made' in outcome ? resolve(outcome.made) : reject(new Refusal(outcome.code, outcome.text)))),
     );
     worker.once('error', (error) => end(() => reject(error)));
+    worker.once('exit', (code) => end(() => reject(new Refusal('INTERNAL', `the delta worker ended with ${code}`))));
   });
 }

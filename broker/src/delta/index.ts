@@ -2,3 +2,12 @@
 export { applyDelta } from './apply.ts';
 export { type Made, type MadeInfo, type MakeOptions, makeDelta, makeFull } from './encode.ts';
 export { makeDeltaInWorker, makeFullInWorker } from './in-worker.ts';
+export {
+  type DeltaApplied,
+  type DeltaInfo,
+  type DeltaMade,
+  deltaApply,
+  deltaInfo,
+  deltaMake,
+  explainDelta,
+} from './verbs.ts';
