@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import type { DeviceView } from '../../ledger/contract/views.ts';
 import type { DeviceNotes } from '../api/query-routes.ts';
 import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
+import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
 import { randomDeviceId } from '../client/rollouts.ts';
+import type { Session } from '../client/session.ts';
 import { inPath } from '../client/session.ts';
 import {
   connect,
@@ -28,6 +30,8 @@ interface EnrolOptions extends PersonOptions {
   name?: string;
   label?: Record<string, string>;
   batch?: string;
+  provision?: string;
+  out?: string;
 }
 
 /** `devices [ID]`, `devices enrol`, `devices revoke`. */
@@ -81,18 +85,30 @@ function enrolVerb(devices: Command): void {
     .option('--id <id>', 'device id, 32 hex digits; random where not given', readDeviceId)
     .option('--name <name>', 'what operators call it; never in the ledger')
     .option('--label <key=value>', 'group it, for rollouts; never in the ledger; repeat for more', collectLabels)
-    .option('--batch <file>', 'a line each: public key in hex, then ID or -, then labels key=value');
+    .option('--batch <file>', 'a line each: public key in hex, then ID or -, then labels key=value')
+    .option('--provision <version>', "write the factory's files for the one device: this release and its record")
+    .option('--out <folder>', 'where they go', '.');
   verb(command, async (options: EnrolOptions) => {
+    if (options.provision !== undefined && options.batch !== undefined) {
+      throw new WrongUse('--provision is for one device, not for a batch');
+    }
     const list =
       options.batch === undefined ? [await oneDevice(options)] : readBatch(await readInput(options.batch), options);
     const { session, signer } = await connectAs(options, ['operator']);
     const committed = await enrolDevices(session, signer, options.product, list);
+    const files = await factoryFiles(session, options, list);
     const json = {
+      ...files,
       devices: list.map(({ id, key }) => ({ deviceId: hex(id), publicKey: hex(key.bytes) })),
       entries: committed.map(({ leafIndex }) => leafIndex),
     };
     return { json, text: list.map(({ id }) => hex(id)).join('\n') };
   });
+}
+
+async function factoryFiles(session: Session, o: EnrolOptions, list: NewDevice[]): Promise<Partial<FactoryFiles>> {
+  if (o.provision === undefined) return {};
+  return writeFactoryFiles(session, o.product, o.provision, list[0]!.id, o.out ?? '.');
 }
 
 async function oneDevice(o: EnrolOptions): Promise<NewDevice> {

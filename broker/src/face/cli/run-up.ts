@@ -1,0 +1,213 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Refusal } from '@countersign/device-sdk';
+import { pino } from 'pino';
+import { findPassphrase } from '../../keys/passphrase.ts';
+import { clientTokenPath, peopleFolder, type ServerName, trustRootPath } from '../up/folders.ts';
+import { type FirstPerson, readFirstPerson, readServerKeysFile } from '../up/identities.ts';
+import { readTrustRoot } from '../up/ledger.ts';
+import type { Running, StartOptions } from '../up/parts.ts';
+import {
+  type Other,
+  type RunningAll,
+  startAll,
+  startCollectionServer,
+  startDistributionServer,
+  startLedgerServer,
+} from '../up/start.ts';
+import { readInput } from './connect.ts';
+import { note, WrongUse } from './program.ts';
+
+/** A service manager waits for ten seconds and more; whatever has not ended by itself in five, hangs. */
+export const STOP_MS_MAX = 5_000;
+
+export interface UpOptions {
+  only?: ServerName;
+  data?: string;
+  host?: string;
+  port?: number;
+  mqttPort?: number;
+  mqttUrl?: string;
+  mqttUser?: string;
+  mqttPasswordFile?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  plain?: boolean;
+  newToken?: boolean;
+  passphraseFile?: string;
+  origin?: string;
+  people?: string[];
+  personFile?: string[];
+  serverKeys?: string[];
+  headAge?: number;
+  samples: boolean;
+  trust?: string;
+  ledger?: string;
+  ledgerTokenFile?: string;
+  collection?: string;
+  collectionTokenFile?: string;
+  logLevel: string;
+  json?: boolean;
+}
+
+/** Starts, says where everything is, waits for a signal, stops. */
+export async function runUp(options: UpOptions): Promise<void> {
+  const named = options.data ?? process.env.COUNTERSIGN_DATA;
+  const data = named ?? (await mkdtemp(join(tmpdir(), 'countersign-')));
+  const stopped = stopSignal();
+  try {
+    const running = await start(options, data);
+    if (options.json) process.stdout.write(`${JSON.stringify(readyJson(running, data))}\n`);
+    else process.stdout.write(`${readyText(running, data, named === undefined)}\n`);
+    note(`stopping on ${await stopped}`);
+    const watchdog = setTimeout(() => {
+      note('INTERNAL: did not stop in time');
+      process.exit(1);
+    }, STOP_MS_MAX);
+    await running.close();
+    clearTimeout(watchdog);
+  } finally {
+    if (named === undefined) await rm(data, { recursive: true, force: true });
+  }
+}
+
+/** The first signal asks to stop; a second one does not wait. */
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        resolve(signal);
+        process.once(signal, () => process.exit(1));
+      });
+    }
+  });
+}
+
+async function start(options: UpOptions, data: string): Promise<Running & Partial<RunningAll>> {
+  const { only } = options;
+  const common = await startOptions(options, data);
+  const mqtt = { mqttPort: options.mqttPort, mqttUrl: options.mqttUrl, mqttLogin: await mqttLogin(options) };
+  if (only === undefined) {
+    return startAll({ ...common, ...mqtt, ...(await firstStart(options)), samples: options.samples, tell: note });
+  }
+  if (only === 'ledger') {
+    const serverKeys = await Promise.all((options.serverKeys ?? []).map(readServerKeysFile));
+    return startLedgerServer({ ...common, ...(await firstStart(options)), serverKeys });
+  }
+  const trustRoot = options.trust === undefined ? undefined : await readTrustRoot(options.trust);
+  const ledger = await other('ledger', options.ledger, options.ledgerTokenFile);
+  if (only === 'collection') return startCollectionServer({ ...common, ledger, trustRoot });
+  const collection = await other('collection', options.collection, options.collectionTokenFile);
+  return startDistributionServer({ ...common, ...mqtt, ledger, collection, trustRoot });
+}
+
+async function startOptions(o: UpOptions, data: string): Promise<StartOptions> {
+  return {
+    data,
+    host: o.host,
+    port: o.port,
+    tls: await tlsOf(o),
+    allowPlain: o.plain,
+    newToken: o.newToken,
+    passphrase: await findPassphrase({ file: o.passphraseFile }),
+    log: logTo(o.logLevel),
+  };
+}
+
+function logTo(level: string): StartOptions['log'] {
+  if (!['error', 'warn', 'info'].includes(level)) throw new WrongUse('--log-level is error, warn or info');
+  return pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+}
+
+async function tlsOf({ tlsCert, tlsKey }: UpOptions): Promise<StartOptions['tls']> {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) throw new WrongUse('--tls-cert and --tls-key go together');
+  const text = async (path: string) => new TextDecoder().decode(await readInput(path));
+  return { cert: await text(tlsCert), key: await text(tlsKey) };
+}
+
+async function firstStart(o: UpOptions) {
+  const enrolments = await Promise.all((o.personFile ?? []).map(readInput));
+  return { origin: o.origin, people: peopleOf(o), enrolments, headAgeMax: o.headAge };
+}
+
+function peopleOf({ people }: UpOptions): FirstPerson[] | undefined {
+  try {
+    return people?.map(readFirstPerson);
+  } catch (error) {
+    throw error instanceof Refusal ? new WrongUse(error.message) : error;
+  }
+}
+
+async function mqttLogin(o: UpOptions): Promise<{ username: string; password: string } | undefined> {
+  if (o.mqttUser === undefined) return undefined;
+  if (o.mqttPasswordFile === undefined) throw new WrongUse('--mqtt-user needs --mqtt-password-file');
+  return { username: o.mqttUser, password: (await readFile(o.mqttPasswordFile, 'utf8')).trim() };
+}
+
+/** Tokens come from files: arguments can be read by every user of a machine. */
+async function other(name: string, url: string | undefined, tokenFile: string | undefined): Promise<Other> {
+  if (url === undefined || tokenFile === undefined)
+    throw new WrongUse(`--${name} URL and --${name}-token-file FILE are needed`);
+  return { url, token: new TextDecoder().decode(await readInput(tokenFile)).trim() };
+}
+
+/** For scripts: one line when everything answers. */
+function readyJson(running: Running & Partial<RunningAll>, data: string) {
+  const { url, token, tokenIsNew, endpoints, made = [], samples = [] } = running;
+  return {
+    ready: true,
+    url,
+    data,
+    pid: process.pid,
+    token: tokenIsNew ? token : null,
+    ...endpoints,
+    people: made,
+    samples,
+  };
+}
+
+function readyText(running: Running & Partial<RunningAll>, data: string, temporary: boolean): string {
+  const { url, token, tokenIsNew, endpoints, made = [], samples = [] } = running;
+  const here = `--data ${data}`;
+  return [
+    `countersign is up: ${endpoints.servers.join(', ')}`,
+    '',
+    `  API      ${url}`,
+    ...(endpoints.mqtt && endpoints.servers.includes('distribution') ? [`  MQTT     ${endpoints.mqtt}`] : []),
+    `  ledger   ${endpoints.origin}`,
+    `  folder   ${data}${temporary ? '  (temporary: removed at the end)' : ''}`,
+    `  trust    ${trustRootPath(data)}`,
+    ...(tokenIsNew && token
+      ? [
+          '',
+          `  token    ${token}`,
+          `           shown this once; commands with ${here} read it from ${clientTokenPath(data)}`,
+        ]
+      : []),
+    ...peopleText(made, data),
+    ...(endpoints.servers.includes('ledger') ? ['', ...QUORUM] : []),
+    ...(samples.length > 0 ? ['', `samples: ${samples.join(', ')}`] : []),
+    '',
+    `try  countersign releases ${here}`,
+  ].join('\n');
+}
+
+function peopleText(made: readonly FirstPerson[], data: string): string[] {
+  if (made.length === 0) return [];
+  const roles = made.map(({ name, roles }) => `  ${name}: ${roles.join(', ')}`);
+  return [
+    '',
+    `people, with keys made in ${peopleFolder(data)}:`,
+    ...roles,
+    '  Their keys lie side by side on this machine, so whoever has this folder can publish and approve alone.',
+    '  For two parties in earnest give each a machine: countersign keys new, people add, people revoke.',
+  ];
+}
+
+/** What one machine cannot promise is said where it is started, not only in a document. */
+const QUORUM = [
+  'quorum 0: no peer cosigns the heads. This one machine could show two people two histories;',
+  'auditors who keep a head of their own would notice. docs/THREATS.md says more.',
+];

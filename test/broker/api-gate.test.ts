@@ -1,0 +1,278 @@
+/** Who gets in, and what hostile requests get back. One server in this process, real sockets. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BODY_BYTES_MAX } from '@countersign/broker/face/api/app';
+import { openToken, tokenGate } from '@countersign/broker/face/api/token';
+import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
+import { CODES, codeOf } from '@countersign/device-sdk';
+import anyTest, { type TestFn } from 'ava';
+
+const test = anyTest as TestFn<{ data: string; all: RunningAll }>;
+const TOKEN = randomBytes(32).toString('base64url');
+
+test.before(async (t) => {
+  const data = await mkdtemp(join(tmpdir(), 'countersign-test-'));
+  t.context = { data, all: await startAll({ data, token: TOKEN, samples: false }) };
+});
+
+test.after.always(async (t) => {
+  await t.context.all?.close();
+  await rm(t.context.data, { recursive: true, force: true });
+});
+
+const NAME = 'a'.repeat(64);
+const ID = 'b'.repeat(32);
+/** Every route but /healthz. A new one belongs here. */
+const ROUTES: [method: string, path: string][] = [
+  ['GET', '/api/v1/endpoints'],
+  ['POST', '/api/v1/transactions'],
+  ['GET', '/api/v1/head'],
+  ['GET', '/api/v1/products'],
+  ['GET', '/api/v1/products/thermostat'],
+  ['GET', '/api/v1/releases'],
+  ['GET', `/api/v1/releases/${NAME}`],
+  ['POST', '/api/v1/releases/prepare'],
+  ['POST', '/api/v1/releases'],
+  ['GET', '/api/v1/people'],
+  ['GET', '/api/v1/people/engineer'],
+  ['GET', '/api/v1/devices'],
+  ['GET', `/api/v1/devices/${ID}`],
+  ['POST', '/api/v1/devices/labels'],
+  ['GET', '/api/v1/rollouts'],
+  ['GET', `/api/v1/rollouts/${ID}`],
+  ['GET', `/api/v1/rollouts/${ID}/progress`],
+  ['POST', '/api/v1/rollouts/plan'],
+  ['GET', '/api/v1/history/engineer'],
+  ['GET', `/api/v1/previous/${NAME}`],
+  ['GET', `/api/v1/blobs/${NAME}`],
+  ['GET', `/api/v1/payloads/${NAME}`],
+  ['GET', '/api/v1/distribution'],
+  ['GET', '/provision/thermostat/1.0.0'],
+  ['POST', '/api/v1/ledger/transactions'],
+  ['GET', '/api/v1/ledger/queries/listPeople'],
+  ['GET', '/api/v1/ledger/head'],
+  ['GET', `/api/v1/ledger/receipts/${NAME}`],
+  ['GET', `/api/v1/ledger/announcements/${ID}`],
+  ['GET', '/api/v1/ledger/consistency?from=1&to=2'],
+  ['GET', '/api/v1/ledger/entries?from=0&count=1'],
+  ['GET', `/api/v1/ledger/entries/${NAME}`],
+  ['GET', '/api/v1/ledger/roots?from=1'],
+  ['GET', '/api/v1/ledger/follow?from=0'],
+  ['GET', '/api/v1/ledger/files'],
+  ['GET', '/api/v1/ledger/files/0000000000.blocks'],
+];
+
+for (const [method, path] of ROUTES) {
+  test(`${method} ${path.replace(NAME, 'DIGEST').replace(ID, 'ID')} without the token is UNAUTHORIZED`, async (t) => {
+    const { url } = t.context.all;
+    for (const authorization of [undefined, 'Bearer ', `Bearer ${TOKEN}x`, `Basic ${TOKEN}`, TOKEN, 'Bearer a b']) {
+      const headers = { ...(authorization !== undefined && { authorization }) };
+      const answer = await fetch(new URL(path, url), { method, headers });
+      t.is(answer.status, 401, authorization);
+      const body = (await answer.json()) as Record<string, unknown>;
+      t.deepEqual(Object.keys(body), ['code', 'text', 'doc']);
+      t.is(body.code, 'UNAUTHORIZED');
+    }
+  });
+  test(`${method} ${path.replace(NAME, 'DIGEST').replace(ID, 'ID')} is a route`, async (t) => {
+    const { status, body } = await ask(t.context.all.url, method, path);
+    t.not(status, 401);
+    t.false(/has no (GET|POST)/.test(String(body.text)), 'this path has no route: correct the table');
+    t.true(status < 500, JSON.stringify(body));
+  });
+}
+
+test('a path that does not exist is UNAUTHORIZED without the token, and NOT_FOUND with it', async (t) => {
+  const { url } = t.context.all;
+  t.is((await fetch(new URL('/api/v1/secret', url))).status, 401);
+  const { status, body } = await ask(url, 'GET', '/api/v1/secret');
+  t.deepEqual([status, body.code], [404, 'NOT_FOUND']);
+});
+
+test('/healthz answers anybody, and says nothing but that it is well', async (t) => {
+  const answer = await fetch(new URL('/healthz', t.context.all.url));
+  t.deepEqual(Object.keys((await answer.json()) as object), ['ok', 'server']);
+});
+
+test('answers allow no other origin, no caching, no framing and no guessing', async (t) => {
+  const answer = await fetch(new URL('/api/v1/people', t.context.all.url), {
+    headers: { authorization: `Bearer ${TOKEN}`, origin: 'https://evil.example' },
+  });
+  t.is(answer.headers.get('access-control-allow-origin'), null);
+  t.is(answer.headers.get('cache-control'), 'no-store');
+  t.is(answer.headers.get('x-content-type-options'), 'nosniff');
+  t.regex(answer.headers.get('content-security-policy')!, /default-src 'none'/);
+});
+
+const JSON_TYPE = 'application/json';
+const BYTES_TYPE = 'application/octet-stream';
+const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+/** What is sent, and the code that comes back. Whatever it is, it is never a fault of the server. */
+const HOSTILE: [name: string, path: string, type: string, body: string | Uint8Array, code: string][] = [
+  ['half a JSON', '/api/v1/rollouts/plan', JSON_TYPE, '{"release":', 'BAD_REQUEST'],
+  ['deep JSON', '/api/v1/rollouts/plan', JSON_TYPE, deep, 'BAD_REQUEST'],
+  ['__proto__', '/api/v1/rollouts/plan', JSON_TYPE, '{"__proto__":{"release":"x"}}', 'BAD_REQUEST'],
+  ['constructor', '/api/v1/rollouts/plan', JSON_TYPE, '{"constructor":{"prototype":{"a":1}}}', 'BAD_REQUEST'],
+  ['null', '/api/v1/rollouts/plan', JSON_TYPE, 'null', 'BAD_REQUEST'],
+  ['a number', '/api/v1/rollouts/plan', JSON_TYPE, '1e999', 'BAD_REQUEST'],
+  ['an unknown field', '/api/v1/rollouts/plan', JSON_TYPE, '{"release":"x","admin":true}', 'BAD_REQUEST'],
+  ['a release that is a list', '/api/v1/rollouts/plan', JSON_TYPE, '{"release":["x"]}', 'BAD_REQUEST'],
+  ['a release by 4 digits', '/api/v1/rollouts/plan', JSON_TYPE, '{"release":"abcd"}', 'BAD_REQUEST'],
+  ['labels of a device that is a text', '/api/v1/devices/labels', JSON_TYPE, '{"devices":["x"]}', 'BAD_REQUEST'],
+  [
+    'labels that are a list',
+    '/api/v1/devices/labels',
+    JSON_TYPE,
+    '{"devices":[{"deviceId":"x","labels":[]}]}',
+    'BAD_REQUEST',
+  ],
+  [
+    'a label that is an object',
+    '/api/v1/devices/labels',
+    JSON_TYPE,
+    `{"devices":[{"deviceId":"${ID}","labels":{"a":{}}}]}`,
+    'BAD_REQUEST',
+  ],
+  ['no devices', '/api/v1/devices/labels', JSON_TYPE, '{"devices":[]}', 'BAD_REQUEST'],
+  ['an XML document', '/api/v1/rollouts/plan', 'application/xml', '<a/>', 'BAD_REQUEST'],
+  ['a form', '/api/v1/transactions', 'application/x-www-form-urlencoded', 'a=b', 'BAD_REQUEST'],
+  ['JSON for a statement', '/api/v1/transactions', JSON_TYPE, '{}', 'BAD_REQUEST'],
+  ['nothing for a statement', '/api/v1/transactions', BYTES_TYPE, '', 'MALFORMED'],
+  ['noise for a statement', '/api/v1/transactions', BYTES_TYPE, randomBytes(300), 'MALFORMED'],
+  ['noise for an upload', '/api/v1/releases', BYTES_TYPE, randomBytes(300), 'MALFORMED'],
+  ['an image for nobody', '/api/v1/releases/prepare', BYTES_TYPE, randomBytes(300), 'BAD_REQUEST'],
+  [
+    'an image for a product that is not there',
+    '/api/v1/releases/prepare?product=x&version=1&fileName=f',
+    BYTES_TYPE,
+    randomBytes(9),
+    'NOT_FOUND',
+  ],
+  [
+    'a version twice',
+    '/api/v1/releases/prepare?product=x&version=1&version=2&fileName=f',
+    BYTES_TYPE,
+    randomBytes(9),
+    'BAD_REQUEST',
+  ],
+  [
+    'a large plan',
+    '/api/v1/rollouts/plan',
+    JSON_TYPE,
+    JSON.stringify({ release: 'x'.repeat(BODY_BYTES_MAX) }),
+    'TOO_LARGE',
+  ],
+  ['a large statement', '/api/v1/transactions', BYTES_TYPE, new Uint8Array(BODY_BYTES_MAX + 1), 'TOO_LARGE'],
+];
+
+for (const [name, path, type, body, code] of HOSTILE) {
+  test(`hostile body: ${name} to ${path.split('?')[0]} is ${code}`, async (t) => {
+    const answer = await ask(t.context.all.url, 'POST', path, type, body);
+    t.is(answer.body.code, code, JSON.stringify(answer.body));
+    t.true(answer.status >= 400 && answer.status < 500);
+  });
+}
+
+const HOSTILE_PATHS = [
+  '/api/v1/releases/..%2f..%2fetc%2fpasswd',
+  '/api/v1/releases/%00%00%00%00%00%00%00%00',
+  `/api/v1/releases/${'a'.repeat(240)}`,
+  `/api/v1/releases/${'a'.repeat(5000)}`,
+  '/api/v1/releases/%ff%fe',
+  '/api/v1/releases/@',
+  '/api/v1/history/%7f',
+  '/api/v1/history/__proto__',
+  '/api/v1/devices/constructor',
+  '/api/v1/ledger/files/..%2fhead',
+  '/api/v1/ledger/files/head',
+  '/api/v1/ledger/files/0000000000.blocks?bytes=-1',
+  '/api/v1/ledger/files/0000000000.blocks?bytes=1e9',
+  '/api/v1/ledger/queries/__proto__',
+  '/provision/..%2f/..%2f',
+  '/api/v1/blobs/abc',
+  '/api/v1/releases?product=a&product=b',
+  '/api/v1/releases?__proto__=x',
+];
+
+for (const path of HOSTILE_PATHS) {
+  test(`hostile path of ${path.length} characters: ${path.slice(0, 60)} is refused with a code`, async (t) => {
+    const { status, body } = await ask(t.context.all.url, 'GET', path);
+    t.true(status >= 400 && status < 500, `${status}`);
+    t.true(CODES.includes(body.code as never), JSON.stringify(body));
+  });
+}
+
+test.serial('a body without end is cut off at the limit', async (t) => {
+  const { hostname, port } = new URL(t.context.all.url);
+  const socket = connect(Number(port), hostname);
+  const head = ['POST /api/v1/transactions HTTP/1.1', `host: ${hostname}`, `authorization: Bearer ${TOKEN}`];
+  socket.write(`${[...head, `content-type: ${BYTES_TYPE}`, 'transfer-encoding: chunked'].join('\r\n')}\r\n\r\n`);
+  const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
+  let sent = 0;
+  const timer = setInterval(() => {
+    sent += 0x10000;
+    socket.write(chunk);
+  }, 5);
+  const answer = await new Promise<string>((resolve) => {
+    let text = '';
+    socket.on('data', (part) => {
+      text += part;
+      if (text.includes('}')) resolve(text);
+    });
+    socket.on('error', () => resolve(text));
+    socket.on('close', () => resolve(text));
+  });
+  clearInterval(timer);
+  socket.destroy();
+  // Whoever goes on writing may have his connection reset before he reads the answer.
+  t.true(answer === '' || answer.startsWith('HTTP/1.1 413 '), answer);
+  t.true(sent < 40 * 0x10000, `${sent} bytes were taken`);
+});
+
+test('a token is accepted in its own header alone, and compared as a whole', (t) => {
+  const gate = tokenGate(TOKEN);
+  t.true(gate.accepts(`Bearer ${TOKEN}`));
+  t.true(gate.accepts(`bearer ${TOKEN}`));
+  for (const header of [
+    undefined,
+    '',
+    TOKEN,
+    `Bearer ${TOKEN.slice(1)}`,
+    `Bearer ${TOKEN} `,
+    `Bearer ${'a'.repeat(10_000)}`,
+  ]) {
+    t.false(gate.accepts(header), header);
+  }
+});
+
+test('a token is made once, kept as a hash, and another one ends it', async (t) => {
+  const path = join(t.context.data, 'another', 'token.json');
+  const kept: string[] = [];
+  const keep = async (token: string) => void kept.push(token);
+  const first = await openToken(path, { keep });
+  t.deepEqual(kept, [first.fresh]);
+  const again = await openToken(path);
+  t.is(again.fresh, undefined);
+  t.true(again.accepts(`Bearer ${first.fresh}`));
+  const renewed = await openToken(path, { renew: true });
+  t.false(renewed.accepts(`Bearer ${first.fresh}`));
+  t.true(renewed.accepts(`Bearer ${renewed.fresh}`));
+});
+
+test('beyond this machine a server without TLS does not start', async (t) => {
+  const data = join(t.context.data, 'open');
+  const error = await t.throwsAsync(startAll({ data, host: '0.0.0.0', samples: false }));
+  t.is(codeOf(error), 'BAD_REQUEST');
+});
+
+async function ask(url: string, method: string, path: string, type?: string, body?: string | Uint8Array) {
+  const headers = { authorization: `Bearer ${TOKEN}`, ...(type !== undefined && { 'content-type': type }) };
+  const sent = body instanceof Uint8Array ? Buffer.from(body) : body;
+  const answer = await fetch(new URL(path, url), { method, headers, ...(sent !== undefined && { body: sent }) });
+  const text = await answer.text();
+  const parsed = answer.headers.get('content-type')?.startsWith(JSON_TYPE) ? JSON.parse(text) : {};
+  return { status: answer.status, body: parsed as Record<string, unknown> };
+}

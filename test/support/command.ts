@@ -1,0 +1,91 @@
+/** The command as a process: what a user types, what he gets. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Without the simulator's part of the command the broker's verbs are run alone. */
+const whole = new URL('../../../simulator/dist/main.js', import.meta.url);
+const entry = existsSync(whole)
+  ? new URL('../../../simulator/bin/countersign.js', import.meta.url)
+  : new URL('./broker-command.js', import.meta.url);
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Variables of whoever runs the tests must not name his own servers to them. */
+function cleanEnv(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COUNTERSIGN_')));
+}
+
+function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, [fileURLToPath(entry), ...args], {
+    env: cleanEnv(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout!.setEncoding('utf8').on('data', (text) => (stdout += text));
+  child.stderr!.setEncoding('utf8').on('data', (text) => (stderr += text));
+  const ended = once(child, 'close').then(([code]) => ({ code, stdout, stderr }));
+  return { child, ended };
+}
+
+export function run(...args: string[]): Promise<Ended> {
+  return start(args).ended;
+}
+
+/** Runs a verb with `--json` and reads its one value. */
+// biome-ignore lint/suspicious/noExplicitAny: each test says itself what it expects of the value
+export async function runJson(...args: string[]): Promise<{ code: number | null; json: any; stderr: string }> {
+  const { code, stdout, stderr } = await run(...args, '--json');
+  return { code, json: JSON.parse(stdout), stderr };
+}
+
+export interface Up {
+  ready: {
+    url: string;
+    token: string | null;
+    mqtt: string;
+    data: string;
+    origin: string;
+    samples: string[];
+    pid: number;
+  };
+  /** Sends a signal and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<Ended & { ms: number }>;
+}
+
+/** Starts `up --json` and waits until it says that everything answers. */
+export async function up(...args: string[]): Promise<Up> {
+  const { child, ended } = start(['up', '--json', ...args]);
+  const ready = await new Promise<Up['ready']>((resolve, reject) => {
+    let text = '';
+    child.stdout!.on('data', (part) => {
+      text += part;
+      if (text.includes('\n')) resolve(JSON.parse(text));
+    });
+    void ended.then(({ code, stderr }) => reject(new Error(`up ended with ${code}: ${stderr}`)));
+  });
+  return {
+    ready,
+    async stop(signal = 'SIGTERM') {
+      const before = Date.now();
+      child.kill(signal);
+      return { ...(await ended), ms: Date.now() - before };
+    },
+  };
+}
+
+/** A folder that is gone afterwards. */
+export async function temporary(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-test-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
