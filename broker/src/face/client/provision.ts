@@ -1,0 +1,33 @@
+/** The factory's two files for one device: the image, and the provisioning record with the device's id in it. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { demand } from '@countersign/device-sdk';
+import { encodeProvision, equal, hex, readProvision } from '@countersign/device-sdk/format';
+import type { Session } from './session.ts';
+
+export interface FactoryFiles {
+  provision: string;
+  image: string;
+}
+
+/**
+ * Writes `provision.cbor` and `factory.bin` for a device that is enrolled under this id.
+ * @throws Refusal NOT_FOUND for an unknown release, BAD_STORE for an image with another digest
+ */
+export async function writeFactoryFiles(
+  { api, verifier }: Session,
+  product: string,
+  version: string,
+  deviceId: Uint8Array,
+  folder: string,
+): Promise<FactoryFiles> {
+  const path = [product, version].map(encodeURIComponent).join('/');
+  const record = readProvision(await api.bytes(`/provision/${path}`));
+  const image = await api.bytes(`/api/v1/blobs/${hex(record.image.digest)}`);
+  demand(equal(verifier.sha256(image), record.image.digest), 'BAD_STORE', 'the image is not the one of the release');
+  await mkdir(folder, { recursive: true });
+  const files = { provision: join(folder, 'provision.cbor'), image: join(folder, 'factory.bin') };
+  await writeFile(files.image, image);
+  await writeFile(files.provision, encodeProvision({ ...record, deviceId }));
+  return files;
+}
