@@ -173,10 +173,15 @@ export class PocketServer {
   async publish(image: Uint8Array, options: PublishOptions = {}): Promise<PocketRelease> {
     const branches: Branch[] = [];
     for (const base of options.bases ?? []) {
-      const { delta } = makeDelta(base.image, image, { class: this.memoryClass, checkpointBytes: options.checkpointBytes });
+      const { delta } = makeDelta(base.image, image, {
+        class: this.memoryClass,
+        checkpointBytes: options.checkpointBytes,
+      });
       branches.push(this.branch(delta, { digest: sha256(base.image), bytes: base.image.length }));
     }
-    branches.push(this.branch(makeFull(image, { class: this.memoryClass, checkpointBytes: options.checkpointBytes }).delta));
+    branches.push(
+      this.branch(makeFull(image, { class: this.memoryClass, checkpointBytes: options.checkpointBytes }).delta),
+    );
     const previous = this.releases.at(-1);
     const manifest: Manifest = {
       sequence: (previous?.manifest.sequence ?? 0) + 1,
