@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { auditVerb } from './audit.ts';
+import { deltaVerbs } from './delta.ts';
 import { deviceVerbs } from './devices.ts';
 import { inspectVerb } from './inspect.ts';
 import { keyVerbs } from './keys.ts';
@@ -20,4 +21,5 @@ export function brokerVerbs(program: Command): void {
   peopleVerbs(program);
   keyVerbs(program);
   inspectVerb(program);
+  deltaVerbs(program);
 }
