@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { QueryName } from '@countersign/broker/ledger/client';
+import { createLedger, type Genesis } from '@countersign/broker/ledger/embedded/create';
 import { openLedger } from '@countersign/broker/ledger/embedded/engine';
 import { QUEUE_ENTRIES_MAX } from '@countersign/broker/ledger/embedded/writer';
 import { Frontier } from '@countersign/broker/ledger/log/frontier';
@@ -23,10 +25,12 @@ import {
   CLASS,
   command,
   enrolDevices,
+  enrolment,
   newDevice,
   newSigner,
   newWorld,
   nextReport,
+  ORIGIN,
   person,
   planOf,
   publish,
@@ -168,6 +172,57 @@ test('inside the signed head nothing is mended: the engine refuses, and leaves t
   t.is(codeOf(await t.throwsAsync(world.reopen())), 'BAD_HEAD');
   await put(world, blocks, head);
   await world.reopen();
+});
+
+test('blocks go on in a new file, and a missing file is noticed', async (t) => {
+  const { world } = await busyWorld(t, { segmentBytesMax: 4_000 });
+  const before = await snapshot(world);
+  const names = (await readdir(join(world.dir, 'ledger'))).filter((name) => name.endsWith('.blocks')).sort();
+  t.true(names.length >= 3, names.join());
+  await world.reopen();
+  t.deepEqual(await snapshot(world), before);
+  await world.ledger.close();
+  await rm(join(world.dir, 'ledger/index'), { recursive: true });
+  await world.reopen();
+  t.deepEqual(await snapshot(world), before);
+  t.true((await auditFolder(world.dir)).ok);
+
+  await world.ledger.close();
+  await rm(join(world.dir, 'ledger/index'), { recursive: true });
+  await rm(join(world.dir, 'ledger', names[1]!));
+  t.is(codeOf(await t.throwsAsync(world.reopen())), 'BAD_BLOCK');
+  t.is((await auditFolder(world.dir)).problems[0]!.code, 'BAD_BLOCK');
+});
+
+test('a ledger is born whole: a second one, other keys or nobody who approves end before anything stands', async (t) => {
+  const { world } = await busyWorld(t);
+  const { dir, rootBytes, keys, people } = world;
+  const genesis = { origin: ORIGIN, rootBytes, ordererSigner: keys.orderer, logSigner: keys.log };
+  const alice = await enrolment('alice', ['engineer'], people.alice!);
+  const bob = await enrolment('bob', ['approver'], people.bob!);
+  const rows: [string, string, Genesis][] = [
+    ['dir', 'EXISTS', { ...genesis, people: [alice, bob] }],
+    ['one person', 'BAD_BLOCK', { ...genesis, people: [bob] }],
+    ['one twice', 'EXISTS', { ...genesis, people: [bob, bob] }],
+    [
+      'no approver',
+      'BAD_STATEMENT',
+      { ...genesis, people: [alice, await enrolment('carl', ['operator'], newSigner())] },
+    ],
+    [
+      'signed by another',
+      'BAD_SIGNATURE',
+      { ...genesis, people: [bob, await enrolment('alice', ['engineer'], people.alice!, people.bob!)] },
+    ],
+    ['another origin', 'BAD_ROOT', { ...genesis, origin: 'ledger.test/two', people: [alice, bob] }],
+    ['swapped keys', 'WRONG_ROLE', { ...genesis, ordererSigner: keys.log, people: [alice, bob] }],
+  ];
+  for (const [why, code, plan] of rows) {
+    const folder = why === 'dir' ? dir : join(dir, 'other');
+    const error = await t.throwsAsync(createLedger(folder, plan), undefined, why);
+    t.is(codeOf(error), code as never, `${why}: ${error?.message}`);
+  }
+  t.false(existsSync(join(dir, 'other/ledger')));
 });
 
 test('a damaged entry is never given out, though the engine has opened over its index', async (t) => {
@@ -317,8 +372,8 @@ test('more than the queue holds is refused as BUSY, and what was taken is writte
 });
 
 /** A product, a release rolled out, ten devices of which half have reported. */
-async function busyWorld(t: ExecutionContext) {
-  const world = await newWorld();
+async function busyWorld(t: ExecutionContext, options = {}) {
+  const world = await newWorld(options);
   t.teardown(() => world.end());
   await addProduct(world);
   const plan = planOf(await publish(world, 1));

@@ -79,16 +79,23 @@ export const VENDOR = vendorId(PRODUCT.vendorDomain);
 export const CLASS = classId(VENDOR, PRODUCT.name);
 
 /** alice: engineer and operator; bob: approver and operator. */
-export async function newWorld(options: { headAgeMax?: number } = {}): Promise<World> {
+export async function newWorld(options: { headAgeMax?: number; segmentBytesMax?: number } = {}): Promise<World> {
+  const { segmentBytesMax, ...plan } = options;
   const dir = await mkdtemp(join(tmpdir(), 'countersign-ledger-'));
   const keys = Object.fromEntries(ROLES.map((role) => [role, newSigner()])) as Keys;
   const listed = Object.fromEntries(
     ROLES.map((role) => [role, role === 'peer' ? [] : [publicKeyOf(keys[role])]]),
   ) as Record<Role, PublicKey[]>;
-  const rootBytes = await authorRoot(sha256, { origin: ORIGIN, keys: listed, ...options }, [keys.root]);
+  const rootBytes = await authorRoot(sha256, { origin: ORIGIN, keys: listed, ...plan }, [keys.root]);
   const people = { alice: newSigner(), bob: newSigner() };
   const clock = { now: 1_800_000_000 };
-  const common = { ordererSigner: keys.orderer, logSigner: keys.log, verifier, now: () => clock.now };
+  const common = {
+    ordererSigner: keys.orderer,
+    logSigner: keys.log,
+    verifier,
+    now: () => clock.now,
+    ...(segmentBytesMax ? { segmentBytesMax } : {}),
+  };
   await createLedger(dir, {
     origin: ORIGIN,
     rootBytes,

@@ -8,8 +8,8 @@ import { Answer, readJson, refusalOf } from './http-answer.ts';
 
 /** A submit waits for fsync behind a queue of two seconds; all else is quicker. */
 export const REQUEST_TIMEOUT_MS = 30_000;
-/** A page of events: 4 MB of entries in hex, with room for their places. */
-export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+/** A list of 80,000 devices; a page of events, 4 MB of entries in hex, is far below it. */
+export const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** How long the server may hold a follower's question. */
 const FOLLOW_SECONDS = 20;
 /** After an unanswered question a follower asks again: at once would be a storm on a server that restarts. */

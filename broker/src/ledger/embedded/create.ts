@@ -6,10 +6,12 @@ import { demand, type Verifier } from '@countersign/device-sdk';
 import { type Signer, signHead } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { flush, makeFolder, writeDurable } from '../../store/durable.ts';
+import { parse } from '../contract/state.ts';
 import { Execution, startOf } from '../execution.ts';
 import { MemoryValues } from '../key-values.ts';
 import { encodeBlock, encodeHeader, headOf, readBlock, signHeader } from '../log/block.ts';
 import { replay } from '../replay.ts';
+import { splitCompositeKey } from '../transaction-stub.ts';
 import { encodeStoredHead, HEAD_FILE } from './head-file.ts';
 import { Segments } from './segments.ts';
 
@@ -56,7 +58,8 @@ async function firstBlock(genesis: Genesis) {
   const point = startOf(verifier);
   const execution = new Execution(point, new MemoryValues(), verifier, time);
   for (const bytes of [genesis.rootBytes, ...genesis.people]) await execution.add(bytes);
-  const { header, transactions } = execution.seal();
+  const { header, transactions, writes } = execution.seal();
+  checkSomebodyApproves(writes);
   const { origin } = genesis;
   demand(header.origin === origin, 'BAD_ROOT', `the trust root is of ${header.origin}, not of ${origin}`);
   const ordererSignature = await signHeader(sha256, encodeHeader(header), genesis.ordererSigner);
@@ -66,4 +69,11 @@ async function firstBlock(genesis: Genesis) {
   // Read as everybody will read it: signers that the trust root does not name end here, not at the first start.
   const { next } = await replay(point, new MemoryValues(), readBlock(block), verifier);
   return { block, blockHash: next.previousHash, head, signed };
+}
+
+/** Without an approver no release could ever be confirmed, nor anybody be enrolled who could. */
+function checkSomebodyApproves(writes: ReadonlyMap<string, Uint8Array | null>): void {
+  const people = [...writes].filter(([key, value]) => value && splitCompositeKey(key).objectType === 'person');
+  const approver = people.some(([, value]) => parse<'person'>(value!).roles.includes('approver'));
+  demand(approver, 'BAD_STATEMENT', 'none of the first people is an approver');
 }

@@ -26,6 +26,8 @@ export interface LedgerOptions {
   verifier?: Verifier;
   /** Seconds since the epoch; the system's clock by default. */
   now?: () => number;
+  /** A new block file is begun beyond this size. */
+  segmentBytesMax?: number;
 }
 
 export interface EmbeddedLedger extends LedgerSource {
@@ -58,7 +60,7 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
   const now = options.now ?? (() => Math.floor(Date.now() / 1000));
   const recovered = await recover(folder, join(folder, 'index'), verifier);
   const { index, tiles, point, head, headBytes, mended } = recovered;
-  const segments = new Segments(folder);
+  const segments = new Segments(folder, options.segmentBytesMax);
   try {
     checkSigners(verifier, recovered, options);
     const headFile = new HeadFile(folder, headBytes);

@@ -3,6 +3,7 @@
  * is nothing, the block of a crash, or everything. Inside the signed head anything wrong is refused and left as it is;
  * beyond it an unfinished last block is cut off, and that is all this ever mends.
  */
+import { existsSync } from 'node:fs';
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { fromHex, toHex } from '../contract/state.ts';
 import { type ChainPoint, indexEntry, startOf } from '../execution.ts';
@@ -13,7 +14,7 @@ import { replay } from '../replay.ts';
 import { compositeKey } from '../transaction-stub.ts';
 import { currentRoot } from './current-root.ts';
 import { checkStoredHead, loadHeadFile, type StoredHead } from './head-file.ts';
-import { IndexStore } from './index-store.ts';
+import { type IndexedTo, IndexStore } from './index-store.ts';
 import { record } from './record.ts';
 import { cutAt, type Frame, type Place, readFrames, Segments } from './segments.ts';
 
@@ -31,10 +32,9 @@ export interface Recovered {
 /** @throws Refusal BAD_HEAD, BAD_BLOCK, TORN, BAD_STORE and the codes of a block's signatures */
 export async function recover(folder: string, indexFolder: string, verifier: Verifier): Promise<Recovered> {
   const { bytes: headBytes, stored: head } = await loadHeadFile(folder);
-  const { index, rebuilt } = await openIndex(folder, indexFolder, head, verifier);
+  const { index, start, rebuilt } = await openIndex(folder, indexFolder, head, verifier);
   try {
     const from = index.indexedTo();
-    const start = await startFrom(index, verifier);
     const { point, cutBytes, replayedBlocks } = await replayRest(folder, index, start, head, verifier, from?.place);
     return { point, tiles: start.tiles, index, head, headBytes, mended: { cutBytes, replayedBlocks, rebuilt } };
   } catch (error) {
@@ -43,34 +43,36 @@ export async function recover(folder: string, indexFolder: string, verifier: Ver
   }
 }
 
-/** The index if it fits the blocks, otherwise an empty one. It never goes before the head file, so ahead is unfit. */
+interface Start {
+  point: ChainPoint;
+  tiles: Tiles;
+}
+
+/** The index if it fits the blocks, otherwise an empty one. Whatever is wrong with it, the blocks have all it had. */
 async function openIndex(folder: string, indexFolder: string, head: StoredHead, verifier: Verifier) {
+  const existed = existsSync(indexFolder);
   const index = await IndexStore.open(indexFolder).catch(() => undefined);
-  if (index && (await fits(folder, index, head, verifier))) return { index, rebuilt: false };
-  const existed = index?.indexedTo() !== undefined;
+  const start = index && (await startFrom(folder, index, head, verifier).catch(() => undefined));
+  if (start) return { index, start, rebuilt: false };
   await index?.close();
-  return { index: await IndexStore.open(indexFolder, true), rebuilt: index === undefined || existed };
+  const fresh = await IndexStore.open(indexFolder, true);
+  return {
+    index: fresh,
+    start: { point: startOf(verifier), tiles: Tiles.empty(verifier.sha256, fresh) },
+    rebuilt: existed,
+  };
 }
 
-async function fits(folder: string, index: IndexStore, head: StoredHead, verifier: Verifier): Promise<boolean> {
-  const segments = new Segments(folder);
-  try {
-    const to = index.indexedTo();
-    if (!to || to.number > head.blockNumber) return false;
-    const bytes = await segments.read(to.place);
-    return toHex(verifier.sha256(bytes)) === to.hash;
-  } catch {
-    // Whatever is wrong with the index or the block it names, replaying from block 0 finds out which of the two it is.
-    return false;
-  } finally {
-    await segments.close();
-  }
-}
-
-async function startFrom(index: IndexStore, verifier: Verifier): Promise<{ point: ChainPoint; tiles: Tiles }> {
+/** Where the index has come to; undefined where it is empty, of other blocks, or ahead of the head file. */
+async function startFrom(
+  folder: string,
+  index: IndexStore,
+  head: StoredHead,
+  verifier: Verifier,
+): Promise<Start | undefined> {
   const { sha256 } = verifier;
   const to = index.indexedTo();
-  if (!to) return { point: startOf(verifier), tiles: Tiles.empty(sha256, index) };
+  if (!to || to.number > head.blockNumber || !(await stands(folder, to, verifier))) return undefined;
   const tiles = Tiles.open(sha256, index, to.size, (i) => index.leaf(i)!.hash);
   const entries = [];
   for await (const { value } of index.scan(compositeKey('index', []))) entries.push(indexEntry(value));
@@ -82,13 +84,22 @@ async function startFrom(index: IndexStore, verifier: Verifier): Promise<{ point
     index: new ClassIndex(sha256, entries),
     root: currentRoot(index, verifier),
   };
-  return { point, tiles };
+  return point.root && { point, tiles };
+}
+
+async function stands(folder: string, to: IndexedTo, verifier: Verifier): Promise<boolean> {
+  const segments = new Segments(folder);
+  try {
+    return toHex(verifier.sha256(await segments.read(to.place))) === to.hash;
+  } finally {
+    await segments.close();
+  }
 }
 
 async function replayRest(
   folder: string,
   index: IndexStore,
-  start: { point: ChainPoint; tiles: Tiles },
+  start: Start,
   head: StoredHead,
   verifier: Verifier,
   from: Place | undefined,

@@ -92,11 +92,13 @@ export async function cutAt(folder: string, place: Place): Promise<void> {
 /** Writes block files, and reads single blocks and parts of them. */
 export class Segments {
   readonly #folder: string;
+  readonly #bytesMax: number;
   readonly #readers = new Map<number, FileHandle>();
   #writer: { file: FileHandle; segment: number; size: number } | undefined;
 
-  constructor(folder: string) {
+  constructor(folder: string, bytesMax = SEGMENT_BYTES_MAX) {
     this.#folder = folder;
+    this.#bytesMax = bytesMax;
   }
 
   /** Resolves after fdatasync: what it gives back survives a power cut. */
@@ -119,7 +121,7 @@ export class Segments {
       const last = (await listSegments(this.#folder)).at(-1) ?? number;
       this.#writer = await this.#openWriter(last);
     }
-    if (this.#writer.size < SEGMENT_BYTES_MAX) return this.#writer;
+    if (this.#writer.size < this.#bytesMax) return this.#writer;
     await this.#writer.file.close();
     this.#writer = await this.#openWriter(number);
     return this.#writer;
