@@ -1,0 +1,164 @@
+import { applyDelta, makeDelta, makeDeltaInWorker, makeFull, makeFullInWorker } from '@countersign/broker/delta/index';
+import { suffixArray } from '@countersign/broker/delta/suffix-array';
+import { CLASS_BYTES, CLASSES, type MemoryClass, readWholeHeader } from '@countersign/device-sdk/delta';
+import { readSample, samples } from '@countersign/firmware-samples';
+import test from 'ava';
+import { decode, edited, image, joined } from '../support/delta.ts';
+import { firmwarePair } from '../support/firmware.ts';
+
+const none = new Uint8Array();
+const base = image(20_000, 3);
+const MB = 1 << 20;
+
+const shapes: [string, Uint8Array, Uint8Array][] = [
+  ['both empty', none, none],
+  ['an empty old image', none, image(400, 1)],
+  ['an empty new image', image(400, 1), none],
+  ['one byte', Uint8Array.of(1), Uint8Array.of(1)],
+  ['one other byte', Uint8Array.of(1), Uint8Array.of(2)],
+  ['a changed image', base, edited(base, 9)],
+  ['an image that grew at its front', base, joined([image(999, 8), base])],
+  ['an image that lost its front', base, base.slice(999)],
+  ['padding that the old image does not have', base, joined([base, new Uint8Array(100_000).fill(0xff)])],
+  ['zeros', new Uint8Array(5000), new Uint8Array(7000)],
+  ['nothing in common', image(5000, 21), image(5000, 22)],
+];
+
+for (const [why, old, fresh] of shapes) {
+  test(`round trip: ${why}`, (t) => {
+    for (const name of CLASSES) {
+      const { delta, info } = makeDelta(old, fresh, { class: name });
+      t.is(Buffer.compare(decode(delta, info.kind === 'full' ? none : old), fresh), 0);
+      const full = makeFull(fresh, { class: name });
+      t.is(Buffer.compare(decode(full.delta, none), fresh), 0);
+      t.true(delta.length <= full.delta.length);
+      t.true(info.workspaceBytes <= CLASS_BYTES[name]);
+      t.is(readWholeHeader(delta).class, name);
+    }
+  });
+}
+
+test('identical images cost under 100 bytes, of any size', (t) => {
+  const { delta } = makeDelta(base, base, { class: 'S' });
+  t.true(delta.length < 100);
+  t.deepEqual(decode(delta, base), base);
+  t.true(makeDelta(image(2 * MB), image(2 * MB), { class: 'S' }).delta.length < 100);
+});
+
+test('random bytes cost no more than a header and a command', (t) => {
+  const { delta, info } = makeDelta(
+    image(3000, 1),
+    image(3000, 2).map((byte, i) => byte ^ (i * 97)),
+    { class: 'L' },
+  );
+  t.is(info.kind, 'full');
+  t.true(delta.length <= 3000 + 40);
+});
+
+test('padding costs a few bytes', (t) => {
+  const padded = joined([base, new Uint8Array(MB).fill(0xff)]);
+  t.true(makeDelta(base, padded, { class: 'S' }).delta.length < 100);
+});
+
+test('a delta larger than the full image ships as the full image', (t) => {
+  const { info } = makeDelta(image(4000, 5), new Uint8Array(4000), { class: 'S' });
+  t.is(info.kind, 'full');
+});
+
+test('checkpoints stand where they are asked for', (t) => {
+  for (const checkpointBytes of [0, 4096, 8192]) {
+    const { delta, info } = makeDelta(base, edited(base), { class: 'S', checkpointBytes });
+    t.is(info.checkpointBytes, checkpointBytes);
+    t.is(readWholeHeader(delta).checkpointBits, checkpointBytes === 0 ? 0 : Math.log2(checkpointBytes));
+  }
+  t.is(makeDelta(base, edited(base), { class: 'S', checkpointBytes: 32_768 }).info.checkpointBytes, 0);
+});
+
+test('left to itself the encoder spends at most 3 % on checkpoints', (t) => {
+  const fresh = edited(base);
+  const free = makeDelta(base, fresh, { class: 'S', checkpointBytes: 0 }).delta.length;
+  t.true(makeDelta(base, fresh, { class: 'S' }).delta.length <= free * 1.03125);
+});
+
+test('a checkpoint interval that cannot be is the mistake of a programmer', (t) => {
+  for (const checkpointBytes of [-1, 1000, 2048, 4097, 2 ** 29, Number.NaN])
+    t.throws(() => makeDelta(base, base, { class: 'S', checkpointBytes }), { instanceOf: RangeError });
+});
+
+test.serial('a worker makes the same bytes and the loop goes on', async (t) => {
+  const fresh = edited(base, 4);
+  let ticks = 0;
+  const ticking = setInterval(() => ticks++, 1);
+  const [delta, full] = await Promise.all([
+    makeDeltaInWorker(base, fresh, { class: 'M' }),
+    makeFullInWorker(fresh, { class: 'M' }),
+  ]);
+  clearInterval(ticking);
+  t.true(ticks > 0);
+  t.deepEqual(delta, makeDelta(base, fresh, { class: 'M' }));
+  t.deepEqual(full, makeFull(fresh, { class: 'M' }));
+});
+
+test.serial('a failure in a worker arrives with its code', async (t) => {
+  const options = { class: 'S' as const, checkpointBytes: 5000 };
+  await t.throwsAsync(makeDeltaInWorker(base, base, options), { message: /checkpointBytes/ });
+});
+
+test('the suffix array sorts suffixes', (t) => {
+  const texts = [none, Uint8Array.of(1), new Uint8Array(50), Uint8Array.of(1, 0, 1, 0, 1, 0), image(500, 2)];
+  for (let seed = 1; seed < 200; seed++) texts.push(image(seed % 40, seed).map((byte) => byte % (1 + (seed % 4))));
+  for (const text of texts) {
+    const sorted = Array.from(text, (_, i) => i).sort((a, b) => Buffer.compare(text.subarray(a), text.subarray(b)));
+    t.deepEqual([...suffixArray(text)], sorted);
+  }
+});
+
+const hard: [string, (i: number) => number, (i: number) => number][] = [
+  ['zeros', () => 0, (i) => (i % 5000 === 7 ? 9 : 0)],
+  ['two sorts of sparse zeros', (i) => (i % 5000 === 9 ? 7 : 0), (i) => (i % 4700 === 7 ? 9 : 0)],
+  [
+    'one repeated page',
+    (i) => ((i % 4096) * 7) & 0xff,
+    (i) => (((i + 13) % 4096) * 7) & (0xff ^ (i % 9999 === 3 ? 1 : 0)),
+  ],
+];
+for (const [why, oldByte, newByte] of hard) {
+  test(`2 MB of ${why} take seconds, not minutes`, (t) => {
+    const old = Uint8Array.from({ length: 2 * MB }, (_, i) => oldByte(i));
+    const fresh = Uint8Array.from({ length: 2 * MB }, (_, i) => newByte(i));
+    const start = performance.now();
+    const { delta } = makeDelta(old, fresh, { class: 'S' });
+    const seconds = (performance.now() - start) / 1000;
+    t.is(Buffer.compare(applyDelta(delta, old), fresh), 0);
+    t.log(`${delta.length} bytes in ${seconds.toFixed(1)} s`);
+    t.true(seconds < 30);
+  });
+}
+
+test('the firmware samples travel as small deltas', (t) => {
+  const images = samples.filter(({ product }) => product === 'sensor-node');
+  const [first, ...rest] = images;
+  for (const next of rest) {
+    const [old, fresh] = [readSample(next.product, first!.version), readSample(next.product, next.version)];
+    const { delta } = makeDelta(old, fresh, { class: 'S' });
+    t.is(Buffer.compare(decode(delta, old), fresh), 0);
+    t.log(`${first!.version} to ${next.version}: ${fresh.length} → ${delta.length} bytes`);
+    t.true(delta.length < fresh.length / 2);
+  }
+});
+
+/** Upper bounds are what was measured, rounded up by some percent: the encoder must not fall behind itself. */
+const pairs: [string, MemoryClass, number][] = [
+  ['avr-pixelfirmata-0.10.0-0.10.5', 'S', 10_900],
+  ['a64-atf-rpi4-2.8-2.12', 'L', 14_300],
+  ['m4-pybv11-1line', 'S', 9_400],
+];
+for (const [name, memoryClass, most] of pairs) {
+  test(`real firmware: ${name}`, (t) => {
+    const pair = firmwarePair(name);
+    if (pair === undefined) return t.pass('the firmware pairs are not beside this checkout');
+    const { delta } = makeDelta(pair.old, pair.fresh, { class: memoryClass });
+    t.is(Buffer.compare(decode(delta, pair.old), pair.fresh), 0);
+    t.true(delta.length <= most, `${delta.length} bytes`);
+  });
+}

@@ -1,0 +1,119 @@
+import { makeDelta, makeFull } from '@countersign/broker/delta/index';
+import { CLASSES, DeltaDecoder, decodeCheckpoint, encodeCheckpoint } from '@countersign/device-sdk/delta';
+import test from 'ava';
+import fc from 'fast-check';
+import { bench, checkpointsOf, decode, edited, image, joined } from '../support/delta.ts';
+import { codeOfRefusal } from '../support/refused.ts';
+
+const RUNS = { numRuns: 60 };
+
+/** Two images that share parts: pieces of one pool in any order, with bytes changed. */
+const related = fc
+  .tuple(
+    fc.uint8Array({ minLength: 1, maxLength: 400 }),
+    fc.array(fc.tuple(fc.nat(399), fc.nat(400), fc.nat(255)), { maxLength: 20 }),
+    fc.uint8Array({ maxLength: 50 }),
+  )
+  .map(([old, pieces, tail]) => {
+    const parts = pieces.map(([from, length, change]) => {
+      const part = old.slice(from, from + length);
+      if (part.length > 0) part[change % part.length]! ^= change;
+      return part;
+    });
+    return { old, fresh: joined([...parts, tail]) };
+  });
+
+test('whatever is encoded decodes to the same image, in every class', (t) => {
+  fc.assert(
+    fc.property(related, fc.constantFrom(...CLASSES), ({ old, fresh }, name) => {
+      const { delta } = makeDelta(old, fresh, { class: name });
+      t.deepEqual(decode(delta, old), fresh);
+      t.true(delta.length <= makeFull(fresh, { class: name }).delta.length);
+    }),
+    RUNS,
+  );
+});
+
+test('any split of the container gives the same image', (t) => {
+  fc.assert(
+    fc.property(related, fc.array(fc.nat(40)), ({ old, fresh }, pieces) => {
+      const { delta } = makeDelta(old, fresh, { class: 'S' });
+      t.deepEqual(decode(delta, old, pieces), fresh);
+    }),
+    RUNS,
+  );
+});
+
+const old = image(12_000, 4);
+const fresh = edited(old, 8);
+const { delta } = makeDelta(old, fresh, { class: 'S', checkpointBytes: 4096 });
+
+test('one flipped bit is refused or ends in another image, and never in another error', (t) => {
+  let harmless = 0;
+  fc.assert(
+    fc.property(fc.nat(delta.length * 8 - 1), (bit) => {
+      const flipped = delta.with(bit >> 3, delta[bit >> 3]! ^ (1 << (bit & 7)));
+      let same = false;
+      const code = codeOfRefusal(() => {
+        same = Buffer.compare(decode(flipped, old), fresh) === 0;
+      });
+      t.true(['accepted', 'BAD_DELTA', 'UNSUPPORTED'].includes(code), code);
+      // Tags, class and intervals do not change the image; a back reference may name another place with equal bytes.
+      if (same) harmless++;
+    }),
+    { numRuns: 500 },
+  );
+  t.log(`${harmless} of 500 flips gave the same image`);
+});
+
+test('a device that loses power again and again ends with the same image', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(900), { minLength: 1, maxLength: 12 }), (lives) => {
+      const slot = new Uint8Array(fresh.length);
+      let record: Uint8Array | undefined;
+      for (const bytes of [...lives, delta.length]) {
+        const { ports } = bench(delta, old);
+        const device = { ...ports, sink: (offset: number, page: Uint8Array) => slot.set(page, offset) };
+        const decoder = record ? DeltaDecoder.restore(device, decodeCheckpoint(record)) : new DeltaDecoder(device);
+        decoder.push(delta.subarray(decoder.wants, decoder.wants + bytes));
+        const checkpoint = decoder.checkpoint();
+        if (checkpoint) record = encodeCheckpoint(checkpoint);
+        // What was written after the checkpoint is lost with the power.
+        if (!decoder.done) slot.fill(0xff, checkpoint?.outputOffset ?? 0);
+      }
+      t.is(Buffer.compare(slot, fresh), 0);
+    }),
+    RUNS,
+  );
+});
+
+test('state moves to another workspace at any byte', (t) => {
+  fc.assert(
+    fc.property(fc.nat(delta.length), (cut) => {
+      const first = bench(delta, old);
+      const decoder = new DeltaDecoder(first.ports);
+      decoder.push(delta.subarray(0, cut));
+      const second = bench(delta, old);
+      second.ports.workspace.set(decoder.dump());
+      const pages = second.output;
+      const moved = DeltaDecoder.load({ ...second.ports, sink: (_offset, page) => pages.push(page.slice()) });
+      moved.push(delta.subarray(cut));
+      moved.finalize();
+      t.is(Buffer.compare(joined([...first.output, ...pages]), fresh), 0);
+    }),
+    RUNS,
+  );
+});
+
+test('every checkpoint of every interval leads to the same end', (t) => {
+  for (const checkpointBytes of [4096, 8192]) {
+    const container = makeDelta(old, fresh, { class: 'L', checkpointBytes }).delta;
+    for (const checkpoint of checkpointsOf(container, old)) {
+      const { ports, output } = bench(container, old);
+      const decoder = DeltaDecoder.restore(ports, checkpoint);
+      decoder.push(container.subarray(checkpoint.streamOffset));
+      decoder.finalize();
+      t.is(Buffer.compare(joined(output), fresh.slice(checkpoint.outputOffset)), 0);
+    }
+  }
+});
