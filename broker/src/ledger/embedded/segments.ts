@@ -48,8 +48,9 @@ async function* framesOf(folder: string, segment: number, start: number): AsyncG
   const file = await open(join(folder, segmentName(segment)), 'r');
   try {
     const { size } = await file.stat();
+    const window = new Window(file, size);
     for (let at = start; at < size; ) {
-      const frame = await frameAt(file, segment, at, size);
+      const frame = await frameAt(window, segment, at, size);
       yield frame;
       at = frame.whole.offset + frame.whole.length;
     }
@@ -58,17 +59,41 @@ async function* framesOf(folder: string, segment: number, start: number): AsyncG
   }
 }
 
-async function frameAt(file: FileHandle, segment: number, at: number, size: number): Promise<Frame> {
+async function frameAt(window: Window, segment: number, at: number, size: number): Promise<Frame> {
   const offset = at + LENGTH_BYTES;
   const whole = { segment, offset: at, length: size - at };
   if (offset > size) return { whole, torn: `${size - at} bytes where a block's length should stand` };
-  const length = Buffer.from(await readAt(file, at, LENGTH_BYTES)).readUInt32BE();
+  const length = Buffer.from(await window.take(at, LENGTH_BYTES)).readUInt32BE();
   // The length may be damage: it is bounded before anything is allocated.
   if (length > STORED_BLOCK_BYTES_MAX) return { whole, torn: `a block of ${length} bytes is impossible` };
   if (offset + length > size) return { whole, torn: `${size - offset} of ${length} bytes of a block` };
   const place = { segment, offset, length };
-  const bytes = await readAt(file, offset, length);
+  const bytes = await window.take(offset, length);
   return { whole: { segment, offset: at, length: LENGTH_BYTES + length }, place, bytes };
+}
+
+/** Small blocks are read many at a time: a system call for each would cost as much as checking its signatures. */
+const WINDOW_BYTES = 64 * 1024;
+
+class Window {
+  readonly #file: FileHandle;
+  readonly #size: number;
+  #bytes: Uint8Array = new Uint8Array();
+  #start = 0;
+
+  constructor(file: FileHandle, size: number) {
+    this.#file = file;
+    this.#size = size;
+  }
+
+  async take(offset: number, length: number): Promise<Uint8Array> {
+    const inside = offset >= this.#start && offset + length <= this.#start + this.#bytes.length;
+    if (!inside) {
+      this.#bytes = await readAt(this.#file, offset, Math.min(Math.max(length, WINDOW_BYTES), this.#size - offset));
+      this.#start = offset;
+    }
+    return this.#bytes.slice(offset - this.#start, offset - this.#start + length);
+  }
 }
 
 async function readAt(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
