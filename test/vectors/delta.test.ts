@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeDelta } from '@countersign/broker/delta/index';
+import { DeltaDecoder, inspectDelta } from '@countersign/device-sdk/delta';
+import test from 'ava';
+import { bench, joined } from '../support/delta.ts';
+import { codeOfRefusal } from '../support/refused.ts';
+import { repository } from '../support/repository.ts';
+import type { DeltaVector } from './make-delta.ts';
+
+const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
+const vectors = (file: string): DeltaVector[] =>
+  JSON.parse(readFileSync(join(repository, 'test/vectors/delta', file), 'utf8'));
+
+for (const vector of [...vectors('accepted.json'), ...vectors('refused.json')]) {
+  test(`delta vector ${vector.id}: ${vector.why}`, (t) => {
+    const container = bytes(vector.container);
+    const { ports, output } = bench(container, bytes(vector.old), { newBytes: vector.newBytes });
+    const decoder = new DeltaDecoder(ports);
+    const code = codeOfRefusal(() => {
+      decoder.push(container);
+      decoder.finalize();
+    });
+    if ('code' in vector.expected) return t.is(code, vector.expected.code);
+    t.is(code, 'accepted');
+    t.deepEqual(joined(output), bytes(vector.expected.image));
+    t.is(inspectDelta(container).containerBytes, container.length);
+  });
+}
+
+test('the example of FORMAT is the vector "commands"', (t) => {
+  const page = readFileSync(join(repository, 'docs/FORMAT.md'), 'utf8');
+  const listing = /<!-- delta example -->\s+```text\n([\s\S]*?)```/.exec(page);
+  t.truthy(listing);
+  const digits = listing![1]!.split('\n').map((line) => /^[0-9a-f]{4} {2}((?:[0-9a-f]{2})+)/.exec(line)?.[1] ?? '');
+  t.is(digits.join(''), vectors('accepted.json').find(({ id }) => id === 'commands')!.container);
+});
+
+test('every image of a vector survives our own encoder', (t) => {
+  for (const { old, expected } of vectors('accepted.json')) {
+    if ('code' in expected) continue;
+    const { delta, info } = makeDelta(bytes(old), bytes(expected.image), { class: 'S' });
+    const { ports, output } = bench(delta, info.kind === 'full' ? new Uint8Array() : bytes(old));
+    const decoder = new DeltaDecoder(ports);
+    decoder.push(delta);
+    decoder.finalize();
+    t.deepEqual(joined(output), bytes(expected.image));
+  }
+});
