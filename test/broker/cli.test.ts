@@ -1,9 +1,11 @@
 /** Exit codes and output of the command: 0 done, 1 refused or failed, 2 wrong use; one JSON value on stdout. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { readStatement, readTransaction } from '@countersign/device-sdk/format';
 import test from 'ava';
 import { run, runJson, temporary } from '../support/command.ts';
+import { makeWorld } from '../support/world.ts';
 
 const WRONG_USE: [name: string, ...args: string[]][] = [
   ['no verb'],
@@ -114,3 +116,47 @@ test('inspect shows what is no envelope as refused', async (t) => {
   t.is(code, 1);
   t.is(json.error.code, 'MALFORMED');
 });
+
+test('inspect --json has the documented fields', async (t) => {
+  const world = await makeWorld();
+  const file = join(await temporary(t), 'envelope.hex');
+  await writeFile(file, Buffer.from(world.envelope).toString('hex'));
+  const { code, json, stderr } = await runJson('inspect', file);
+  t.is(code, 0, stderr);
+  t.like(json, { digestOk: true, sequence: 7, refusal: null });
+  t.true(Array.isArray(json.components) && Array.isArray(json.commands.install));
+  t.deepEqual(Object.keys(json.commands.install[0]).slice(0, 3), ['label', 'name', 'args']);
+  t.deepEqual(
+    json.signatures.map(({ alg, role, valid }: { alg: number; role: string; valid: unknown }) => [alg, role, valid]),
+    [
+      [-19, 'collection', null],
+      [-19, 'distribution', null],
+    ],
+  );
+  t.regex(json.signatures[0].kid, /^[0-9a-f]{16}$/);
+});
+
+test('delta make, apply and info: the image comes back, and the JSON has the documented fields', async (t) => {
+  const folder = await temporary(t);
+  const [delta, image] = [join(folder, 'delta'), join(folder, 'image')];
+  const from = sampleImage('valve-controller-2.0.0.bin');
+  const to = sampleImage('valve-controller-2.0.1.bin');
+  const made = await runJson('delta', 'make', from, to, '-o', delta, '--class', 'S');
+  t.is(made.code, 0, made.stderr);
+  const wanted = ['oldBytes', 'newBytes', 'deltaBytes', 'class', 'predictor', 'coder', 'workspaceBytes', 'seconds'];
+  for (const field of wanted) t.true(field in made.json, field);
+  t.is(made.json.deltaBytes, (await stat(delta)).size);
+  t.true(made.json.workspaceBytes <= 4096);
+  const applied = await runJson('delta', 'apply', from, delta, '-o', image);
+  t.is(applied.code, 0, applied.stderr);
+  t.deepEqual(Object.keys(applied.json).sort(), ['newBytes', 'seconds', 'sha256', 'workspaceBytes']);
+  t.deepEqual(await readFile(image), await readFile(to));
+  const info = await runJson('delta', 'info', delta);
+  t.like(info.json, { kind: 'delta', class: 'S', newBytes: made.json.newBytes });
+  const wrong = await runJson('delta', 'apply', to, delta, '-o', join(folder, 'wrong'));
+  t.deepEqual([wrong.code, wrong.json.error.code], [1, 'WRONG_BASE']);
+});
+
+function sampleImage(file: string): string {
+  return fileURLToPath(new URL(`../../../firmware-samples/images/${file}`, import.meta.url));
+}

@@ -42,7 +42,7 @@ test('from the first start to a rollout and back again', async (t) => {
   t.true(branches[0].bytes < imageBytes / 20, 'a one-line fix travels as a small delta');
 
   const early = await runJson('rollout', 'open', releaseLeaf, ...here);
-  t.is(early.code, 1);
+  t.deepEqual([early.code, early.json.error.code], [1, 'NOT_APPROVED']);
   const own = await runJson('approve', releaseLeaf, '--as', 'engineer', ...here);
   t.deepEqual([own.code, own.json.error.code], [1, 'NOT_PERMITTED']);
   const approved = await runJson('approve', 'sensor-node@1.0.1', '--image', IMAGE, '--wait', ...here);

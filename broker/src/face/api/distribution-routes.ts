@@ -22,7 +22,8 @@ export function distributionRoutes(
   return async (app) => {
     app.post('/api/v1/rollouts/plan', async ({ body }) => {
       const fields = fieldsOf(body, 'the plan', ['release', 'waves', 'window', 'jitterSeconds', 'attemptsMax']);
-      const { releaseLeaf } = await findRelease(ledger, textOf(fields, 'release'));
+      const { releaseLeaf, product, version, state } = await findRelease(ledger, textOf(fields, 'release'));
+      demand(state === 'confirmed', 'NOT_APPROVED', `${product} ${version} is ${state}, not confirmed`);
       return planJson(await distribution.planWaves(planOf(unhex(releaseLeaf)!, fields)));
     });
     app.get<{ Params: { name: string } }>('/api/v1/rollouts/:name/progress', async ({ params }) => {

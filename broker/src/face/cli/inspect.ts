@@ -1,4 +1,4 @@
-import { type Inspection, inspectEnvelope } from '@countersign/device-sdk/format';
+import { fromHexText, type Inspection, inspectEnvelope } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
 import type { Command } from 'commander';
@@ -15,7 +15,11 @@ export function inspectVerb(program: Command): void {
   verb(command, async (path: string, options: { key?: string }) => {
     const verifier = nodeVerifier();
     const key = options.key === undefined ? undefined : readPublicKeyFile(await readInput(options.key));
-    const found = inspectEnvelope(await readInput(path), { sha256: verifier.sha256, verifier, ...(key && { key }) });
+    const found = inspectEnvelope(fromHexText(await readInput(path)), {
+      sha256: verifier.sha256,
+      verifier,
+      ...(key && { key }),
+    });
     return { json: found, text: inspectionText(found) };
   });
 }

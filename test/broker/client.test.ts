@@ -1,0 +1,213 @@
+/** What people do, through the client's functions on a real server in this process; and what a lying server gets. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ApiClient, apiClient } from '@countersign/broker/face/client/api-client';
+import { enrolDevices, revokeDevice } from '@countersign/broker/face/client/devices';
+import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/face/client/people';
+import {
+  approve,
+  getRelease,
+  publish,
+  registerProduct,
+  reject,
+  waitForRelease,
+} from '@countersign/broker/face/client/releases';
+import { controlRollout, getRollout, openRollout, randomDeviceId } from '@countersign/broker/face/client/rollouts';
+import { openSession, type Session } from '@countersign/broker/face/client/session';
+import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
+import { createPerson, loadPerson } from '@countersign/broker/keys/people';
+import { auditFolder } from '@countersign/broker/ledger/audit';
+import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
+import { codeOf } from '@countersign/device-sdk';
+import { ALG_ED25519, hex, publicKeyOf, readProvision, type Signer } from '@countersign/device-sdk/format';
+import { generateKeyPair, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { readSample } from '@countersign/firmware-samples';
+import anyTest, { type TestFn } from 'ava';
+
+interface Context {
+  data: string;
+  all: RunningAll;
+  session: Session;
+  engineer: Signer;
+  approver: Signer;
+  operator: Signer;
+}
+
+/** The one release that the tests after the first speak of. */
+const made: { release: ReleaseView | undefined } = { release: undefined };
+
+const test = (anyTest as TestFn<Context>).serial;
+const IMAGE = readSample('valve-controller', '2.0.0');
+const POLICY = { mandatory: true, log: true, reboot: true, downgrade: false };
+const ORDER = { product: 'valve-controller', version: '2.0.0', fileName: 'valve.bin', policy: POLICY };
+
+anyTest.before(async (t) => {
+  const context = t.context as Context;
+  context.data = await mkdtemp(join(tmpdir(), 'countersign-test-'));
+  context.all = await startAll({ data: context.data, samples: false, origin: 'example.com/test' });
+  context.session = await openSession(apiClient(context.all.url, context.all.token));
+  for (const name of ['engineer', 'approver', 'operator'] as const) {
+    context[name] = await loadPerson(join(context.data, 'people'), name);
+  }
+});
+
+anyTest.after.always(async (t) => {
+  const { all, data } = t.context as Context;
+  await all?.close();
+  await rm(data, { recursive: true, force: true });
+});
+
+test('a release goes from upload to confirmed by two people', async (t) => {
+  const { session, engineer, approver } = t.context;
+  const product = { vendorDomain: 'example.com', name: 'valve-controller', memoryClass: 'S', frameBytes: 256 } as const;
+  await registerProduct(session, engineer, { ...product, slotBytes: 114_688, imageBase: 0 });
+  const { release, branches } = await publish(session, engineer, IMAGE, ORDER);
+  t.like(release, { state: 'uploaded', deployer: 'engineer', sequence: 1, imageBytes: IMAGE.length });
+  t.deepEqual(
+    branches.map(({ base }) => base),
+    [null],
+  );
+  t.is(codeOf(await t.throwsAsync(openRollout(session, t.context.operator, release.releaseLeaf))), 'NOT_APPROVED');
+  t.is(codeOf(await t.throwsAsync(approve(session, engineer, release.releaseLeaf))), 'NOT_PERMITTED');
+  await approve(session, approver, 'valve-controller@2.0.0');
+  made.release = await waitForRelease(session, release.releaseLeaf, 'confirmed', 10_000);
+  t.is(codeOf(await t.throwsAsync(reject(session, approver, release.releaseLeaf, 'too late'))), 'BAD_STATEMENT');
+  t.is(codeOf(await t.throwsAsync(publish(session, engineer, IMAGE, ORDER))), 'EXISTS');
+});
+
+test('a confirmed release can be provisioned: image and record of one and the same release', async (t) => {
+  const { session } = t.context;
+  const release = made.release!;
+  const record = readProvision(await session.api.bytes('/provision/valve-controller/2.0.0'));
+  t.is(hex(record.releaseLeaf), release.releaseLeaf);
+  t.is(record.brokerId, 'example.com/test');
+  const image = await session.api.bytes(`/api/v1/blobs/${hex(record.image.digest)}`);
+  t.deepEqual(image, IMAGE);
+  t.is(codeOf(await t.throwsAsync(session.api.bytes('/provision/valve-controller/9.9.9'))), 'NOT_FOUND');
+});
+
+test('devices are enrolled with labels that never reach the ledger, and revoked by an operator', async (t) => {
+  const { session, operator, engineer } = t.context;
+  const devices = Array.from({ length: 3 }, (_, i) => ({
+    id: randomDeviceId(),
+    key: { alg: ALG_ED25519, bytes: generateKeyPair(ALG_ED25519).publicKey },
+    labels: { hw: i === 0 ? 'A' : 'B' },
+    name: `valve ${i}`,
+  }));
+  t.is(codeOf(await t.throwsAsync(enrolDevices(session, engineer, 'valve-controller', devices))), 'NOT_PERMITTED');
+  const [committed] = await enrolDevices(session, operator, 'valve-controller', devices);
+  const { entries } = (await session.api.get(`/api/v1/ledger/entries?from=${committed!.leafIndex}&count=1`)) as {
+    entries: string[];
+  };
+  t.false(Buffer.from(entries[0]!, 'hex').includes('valve '), 'no name in the entry');
+  const shown = (await session.api.get('/api/v1/devices')) as { labels: Record<string, string>; name: string }[];
+  t.deepEqual(shown.map(({ labels }) => labels.hw).sort(), ['A', 'B', 'B']);
+  await revokeDevice(session, operator, devices[2]!.id, 'lost');
+  const device = (await session.api.get(`/api/v1/devices/${hex(devices[2]!.id)}`)) as { state: string };
+  t.is(device.state, 'revoked');
+});
+
+test('a rollout is planned by the server, signed by the operator, and obeys him', async (t) => {
+  const { session, operator } = t.context;
+  const release = made.release!;
+  const waves = [{ group: 'hw=B' }, { percent: 100, failurePercentMax: 1 }];
+  const { rolloutId, plan } = await openRollout(session, operator, release.releaseLeaf.slice(0, 8), {
+    waves,
+    jitterSeconds: 0,
+  });
+  t.deepEqual(
+    plan.waves.map(({ devices }) => devices),
+    [1, 1],
+    'one of the two of hw=B is revoked',
+  );
+  t.is(plan.waves[1]!.failurePercentMax, 1);
+  await until(async () => (await getRollout(session, rolloutId)).state === 'open');
+  await controlRollout(session, operator, 'abort', rolloutId.slice(0, 8), 'enough');
+  await until(async () => (await getRollout(session, rolloutId)).state === 'aborted');
+  t.is(codeOf(await t.throwsAsync(controlRollout(session, operator, 'resume', rolloutId, 'no'))), 'BAD_STATEMENT');
+  t.is(
+    codeOf(await t.throwsAsync(openRollout(session, operator, release.releaseLeaf, { waves: [{ group: 'hw=Z' }] }))),
+    'BAD_REQUEST',
+  );
+});
+
+test('a person is proposed by one and approved by another, signs, and is revoked in the same way', async (t) => {
+  const { session, operator, approver, data } = t.context;
+  const key = await createPerson(join(data, 'people'), 'carol');
+  const carol = { name: 'carol', roles: ['approver'], key: publicKeyOf(key) } as const;
+  await proposePerson(session, approver, { ...carol, roles: [...carol.roles] });
+  t.is(codeOf(await t.throwsAsync(approvePerson(session, approver, 'carol'))), 'SAME_PERSON');
+  t.is(codeOf(await t.throwsAsync(approvePerson(session, key, 'carol'))), 'NOT_PERMITTED', 'a proposal signs nothing');
+  await t.throwsAsync(approvePerson(session, operator, 'carol'));
+  await revokeRejected(t.context);
+  await proposePerson(session, operator, { ...carol, roles: [...carol.roles] });
+  await approvePerson(session, approver, 'carol');
+  await revokePerson(session, operator, 'approver', 'left');
+  await approvePerson(session, key, 'approver');
+  t.is(codeOf(await t.throwsAsync(approvePerson(session, approver, 'carol'))), 'REVOKED');
+});
+
+/** Takes the first proposal back, so that the name is free again. */
+async function revokeRejected({ session, approver }: Context): Promise<void> {
+  const { perform } = await import('@countersign/broker/face/client/session');
+  const { objectDigest, rejectArgs } = await import('@countersign/broker/ledger/contract/args');
+  const object = objectDigest(session.verifier.sha256, 'person', new TextEncoder().encode('carol'));
+  await perform(session, approver, { action: 'reject', object, args: rejectArgs('other proposer') });
+}
+
+test('a server that answers with something else than was asked gets no signature', async (t) => {
+  const { session, engineer, operator } = t.context;
+  const release = made.release!;
+  const lying = (change: (path: string, answer: unknown) => unknown): Session => {
+    const { api } = session;
+    const refuse = (): never => t.fail('something signed was sent') as never;
+    const liar: ApiClient = {
+      ...api,
+      get: async (path, query) => change(path, await api.get(path, query)),
+      post: async (path, body, query) =>
+        /plan|prepare/.test(path) ? change(path, await api.post(path, body, query)) : refuse(),
+    };
+    return { ...session, api: liar };
+  };
+  const otherRelease = lying((path, answer) =>
+    path.includes('/releases/') ? { ...(answer as object), releaseLeaf: 'f'.repeat(64) } : answer,
+  );
+  t.is(codeOf(await t.throwsAsync(approve(otherRelease, operator, release.releaseLeaf))), 'BAD_STATEMENT');
+  const otherVersion = lying((path, answer) =>
+    path.includes('/releases/') ? { ...(answer as object), version: '6.6.6' } : answer,
+  );
+  t.is(codeOf(await t.throwsAsync(approve(otherVersion, operator, 'valve-controller@2.0.0'))), 'BAD_STATEMENT');
+  const plan = (await session.api.post('/api/v1/rollouts/plan', {
+    release: release.releaseLeaf,
+    waves: [{ percent: 1 }],
+  })) as {
+    args: string;
+  };
+  const forged = plan.args.replace(release.releaseLeaf, 'e'.repeat(64));
+  t.not(forged, plan.args);
+  const otherPlan = lying((path, answer) =>
+    path.endsWith('/plan') ? { ...(answer as object), args: forged } : answer,
+  );
+  t.is(codeOf(await t.throwsAsync(openRollout(otherPlan, operator, release.releaseLeaf))), 'BAD_STATEMENT');
+  const otherProduct = lying((path, answer) =>
+    path.includes('/products/') ? { ...(answer as object), name: 'lock' } : answer,
+  );
+  t.is(codeOf(await t.throwsAsync(publish(otherProduct, engineer, IMAGE, ORDER))), 'BAD_STATEMENT');
+  const noRelease = lying(() => ({}));
+  t.is(codeOf(await t.throwsAsync(getRelease(noRelease, release.releaseLeaf))), 'BAD_STATEMENT');
+});
+
+test('the ledger of all that passes the audit', async (t) => {
+  const result = await auditFolder(t.context.data, { verifier: nodeVerifier() });
+  t.true(result.ok, JSON.stringify(result.problems));
+});
+
+/** Asks again until it holds; the server carries a signed wish out within a moment. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('it did not come to hold');
+}
