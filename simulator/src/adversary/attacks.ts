@@ -4,8 +4,8 @@ import {
   encodeAnswer,
   FRAMES,
   hex,
-  readAnswer,
   type Payload,
+  readAnswer,
 } from '@countersign/device-sdk/format';
 import type { Liar } from '../fleet/tap.ts';
 import { editManifest, forgeRelease, forgeRollout, stripSignatures } from './forge.ts';

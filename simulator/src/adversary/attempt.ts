@@ -1,7 +1,7 @@
 /** Tries an attack on a true device and writes down what happened. Nothing about the result is assumed. */
 import { ANNOUNCE, encodeAnswer, readAnswer } from '@countersign/device-sdk/format';
-import type { Liar } from '../fleet/tap.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Liar } from '../fleet/tap.ts';
 import type { VirtualDevice } from '../fleet/virtual-device.ts';
 import { lookAt, sameLook } from '../oracle/look.ts';
 import type { AttackRow } from '../report/outcome.ts';
@@ -16,7 +16,12 @@ const AFTERMATH_MS = 300;
  * @returns refused only if the device named a code, and its boot slot, image, floor and everything it believes are what
  * they were before
  */
-export async function attempt(fleet: Fleet, victim: VirtualDevice, attack: Attack, hostile: Hostile): Promise<AttackRow> {
+export async function attempt(
+  fleet: Fleet,
+  victim: VirtualDevice,
+  attack: Attack,
+  hostile: Hostile,
+): Promise<AttackRow> {
   const before = lookAt(victim);
   const seen = { code: undefined as string | undefined, stages: 0 };
   const unwatch = fleet.watch((device, change) => {
@@ -37,6 +42,7 @@ export async function attempt(fleet: Fleet, victim: VirtualDevice, attack: Attac
   } finally {
     unwatch();
     victim.liar = undefined;
+    victim.dismissRefusal();
   }
 }
 

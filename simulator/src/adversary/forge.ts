@@ -73,7 +73,12 @@ export async function forgeRelease(
 }
 
 /** A rollout statement by the stolen command key: newer than the last one, open to everyone. */
-export function forgeRollout(sha256: Sha256, last: Rollout, change: Partial<Rollout>, command: Signer): Promise<Uint8Array> {
+export function forgeRollout(
+  sha256: Sha256,
+  last: Rollout,
+  change: Partial<Rollout>,
+  command: Signer,
+): Promise<Uint8Array> {
   const rollout: Rollout = {
     ...last,
     rolloutSequence: last.rolloutSequence + 1,

@@ -67,7 +67,11 @@ export async function openScene({ data, url, token, heard, heardElsewhere }: Sce
  * An old release in today's clothes: receipt and index proof under the newest head, which anybody may have.
  * The index proof is the true one; it names whatever the ledger names.
  */
-export async function underNewestHead(scene: Scene, old: Overheard, rollout = old.announcement.rollout): Promise<Uint8Array> {
+export async function underNewestHead(
+  scene: Scene,
+  old: Overheard,
+  rollout = old.announcement.rollout,
+): Promise<Uint8Array> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const { receipt } = await scene.ledger.receipt(old.releaseLeaf);
     const { index, receipt: other } = await scene.ledger.announcementProof(old.manifest.classId);
@@ -83,7 +87,9 @@ const ATTEMPTS_MAX = 20;
 
 /** The newest open announcement of a version. @throws RangeError where nobody heard one */
 export function heardOf(scene: Scene, version: string): Overheard {
-  const found = scene.overheard.filter(({ manifest, rollout }) => manifest.version === version && rollout.state === 0).at(-1);
+  const found = scene.overheard
+    .filter(({ manifest, rollout }) => manifest.version === version && rollout.state === 0)
+    .at(-1);
   if (!found) throw new RangeError(`nobody heard an announcement of ${version}`);
   return found;
 }

@@ -1,5 +1,5 @@
 /** What goes wrong, and when: each decision is a function of (seed, device, event number), never of who ran first. */
-import { type CutPhase, CUT_PHASES, Prng } from '@countersign/device-sdk/rig';
+import { CUT_PHASES, type CutPhase, Prng } from '@countersign/device-sdk/rig';
 import type { LinkFault, LinkFaults } from '../world/link-faults.ts';
 
 export interface FaultRates {

@@ -1,11 +1,16 @@
 /** What a device is: drawn from (seed, number), so that device 17 of a seed is the same one in every run. */
+
+import type { KeyStore } from '@countersign/device-sdk';
 import { ALG_ED25519 } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
-import { GEOMETRIES, Prng } from '@countersign/device-sdk/rig';
-import type { KeyStore } from '@countersign/device-sdk';
+import { type GEOMETRIES, Prng } from '@countersign/device-sdk/rig';
 
 /** Flash parts of the fleet: write units of 1, 4 and 8 bytes, erase blocks of 2 and 4 KB. */
-export const FLEET_GEOMETRIES = ['nrf52', 'stm32l4', 'serialNor'] as const satisfies readonly (keyof typeof GEOMETRIES)[];
+export const FLEET_GEOMETRIES = [
+  'nrf52',
+  'stm32l4',
+  'serialNor',
+] as const satisfies readonly (keyof typeof GEOMETRIES)[];
 export type FleetGeometry = (typeof FLEET_GEOMETRIES)[number];
 
 export interface Profile {

@@ -19,6 +19,9 @@ const NOT_OFFERED: ReadonlySet<string> = new Set(['NOT_OPEN', 'NOT_IN_COHORT']);
 /** Refusals that pass by themselves: the device is at it, or will be. */
 const PASSING: ReadonlySet<string> = new Set(['LINK_LOST', 'BAD_FRAME', 'BUSY', 'RATE_LIMITED', 'VETO', 'UNREACHABLE']);
 
+/** The release is meant for this device, and the device cannot hold it. */
+const FINAL: ReadonlySet<string> = new Set(['NO_SPACE', 'NO_MEMORY', 'FAILED_BEFORE']);
+
 /** Where a device stands; undefined while it may still get further. */
 export function standing(device: VirtualDevice, goal: Goal): Standing | undefined {
   const { state, attempt, refusal } = device;
@@ -28,8 +31,10 @@ export function standing(device: VirtualDevice, goal: Goal): Standing | undefine
   if (state.running.sequence >= goal.sequence) return 'updated';
   // The device's own word about what is announced now, given since it was last connected.
   if (refusal && NOT_OFFERED.has(refusal.code)) return 'updated';
-  if (refusal && !PASSING.has(refusal.code)) return 'refused';
-  return goal.open ? undefined : 'updated';
+  if (refusal && FINAL.has(refusal.code)) return 'refused';
+  // Nothing is offered any more, so nothing newer may be had. What it refused was a damaged message, or another's.
+  if (!goal.open) return 'updated';
+  return refusal && !PASSING.has(refusal.code) ? 'refused' : undefined;
 }
 
 /** At the end, whoever has not arrived is stuck. */

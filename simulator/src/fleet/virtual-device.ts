@@ -2,13 +2,22 @@
  * One device of the fleet: the true SDK on a board of the rig. This file only switches it on and off, as power, boot
  * loader and owner would; it decides nothing about updates.
  */
-import { type Clock, type Code, Device, type DeviceEvent, type Entropy, type Link, type Timer, type Verifier } from '@countersign/device-sdk';
+import {
+  type Clock,
+  type Code,
+  Device,
+  type DeviceEvent,
+  type Entropy,
+  type Link,
+  type Timer,
+  type Verifier,
+} from '@countersign/device-sdk';
 import { equal, type MemoryClass } from '@countersign/device-sdk/format';
-import { type Board, Bricked, passesSelfTest, PowerCut, restart } from '@countersign/device-sdk/rig';
+import { type Board, Bricked, PowerCut, passesSelfTest, restart } from '@countersign/device-sdk/rig';
+import type { LinkFaults } from '../world/link-faults.ts';
 import { type FaultRates, linkFaults, NO_FAULTS, nextCut, restMs } from './faults.ts';
 import type { Profile } from './profile.ts';
 import { type Liar, type Meter, newMeter, Tap } from './tap.ts';
-import type { LinkFaults } from '../world/link-faults.ts';
 
 export interface DeviceWorld {
   readonly seed: string;
@@ -133,6 +142,11 @@ export class VirtualDevice {
     this.#liar = liar;
   }
 
+  /** What was refused of an adversary's says nothing about the device's own release. */
+  dismissRefusal(): void {
+    this.#refusal = undefined;
+  }
+
   /** Lets the device hear an announcement that nobody published. */
   inject(announcement: Uint8Array): void {
     this.#tap?.inject(announcement);
@@ -184,7 +198,8 @@ export class VirtualDevice {
 
   #compose(): Device {
     const { board, profile } = this;
-    const { seed, verifier, timer, clock, memoryClass, workspaceBytes, askSeconds, rates, link, entropy, heard } = this.#world;
+    const { seed, verifier, timer, clock, memoryClass, workspaceBytes, askSeconds, rates, link, entropy, heard } =
+      this.#world;
     const faults = linkFaults(seed, profile.number, this.#boots, rates());
     const weather: LinkFaults | undefined = faults && ((event) => (rates() === NO_FAULTS ? undefined : faults(event)));
     this.#tap = new Tap({
@@ -219,22 +234,25 @@ export class VirtualDevice {
       case 'link':
         this.#connected = event.up;
         this.#refusal = undefined;
-        return this.#world.changed(this, { kind: event.up ? 'up' : 'down' });
+        this.#world.changed(this, { kind: event.up ? 'up' : 'down' });
+        break;
       case 'stage':
         this.#refusal = undefined;
         if (event.stage === 'apply' && event.code === 'OK') this.#weigh();
-        return this.#world.changed(this, event);
+        this.#world.changed(this, event);
+        break;
       case 'refused':
         // An older announcement says nothing new about what this device may have.
         if (event.code !== 'STALE') this.#refusal = { code: event.code, text: event.text, at: performance.now() };
-        return this.#world.changed(this, event);
+        this.#world.changed(this, event);
+        break;
       case 'restart':
         // A release may leave the moment to the device's owner; then it is he who restarts it, a little later.
-        return this.#end?.(this.board.boot.restartRequested ? 'restart' : 'owner');
+        this.#end?.(this.board.boot.restartRequested ? 'restart' : 'owner');
+        break;
       case 'fault':
-        return this.#end?.(this.#ended(event.error));
-      case 'progress':
-        return;
+        this.#end?.(this.#ended(event.error));
+        break;
     }
   }
 

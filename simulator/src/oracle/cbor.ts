@@ -2,7 +2,16 @@
  * A second reader of CBOR (RFC 8949), for the judge alone: whoever shares a decoder with the accused shares its faults.
  * It reads what the ledger holds, no floats and no indefinite lengths.
  */
-export type Item = number | bigint | string | Uint8Array | boolean | null | Item[] | Map<Item, Item> | { tag: number; item: Item };
+export type Item =
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | boolean
+  | null
+  | Item[]
+  | Map<Item, Item>
+  | { tag: number; item: Item };
 
 /** @throws RangeError for anything that is not one whole item */
 export function readCbor(bytes: Uint8Array): Item {

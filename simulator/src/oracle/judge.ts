@@ -25,7 +25,9 @@ interface Released {
 export function judge(fleet: Fleet, { releases, reports }: LedgerRecord): Verdict {
   const problems: string[] = [];
   const confirmed = releases.filter(({ state }) => state === 'confirmed');
-  const images = new Map(confirmed.map((r): [string, Released] => [r.imageDigest, { bytes: r.imageBytes, version: r.version }]));
+  const images = new Map(
+    confirmed.map((r): [string, Released] => [r.imageDigest, { bytes: r.imageBytes, version: r.version }]),
+  );
   const imageOf = new Map(confirmed.map((r) => [r.manifestDigest, r.imageDigest]));
   const byDevice = new Map<string, LoggedReport[]>();
   for (const report of reports) byDevice.set(report.deviceId, [...(byDevice.get(report.deviceId) ?? []), report]);
@@ -48,7 +50,10 @@ export function judge(fleet: Fleet, { releases, reports }: LedgerRecord): Verdic
  * SHA-256 in hex of what lies in the slot that boots, where that is a released image.
  * Read past the device's power, loader and SDK.
  */
-export function runningImage(device: VirtualDevice, images: ReadonlyMap<string, { bytes: number }>): string | undefined {
+export function runningImage(
+  device: VirtualDevice,
+  images: ReadonlyMap<string, { bytes: number }>,
+): string | undefined {
   const { boot, slots } = device.board;
   const slot = slots[boot.booted?.slot ?? boot.record.good];
   const sizes = new Set([...images.values()].map(({ bytes }) => bytes));

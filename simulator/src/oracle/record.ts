@@ -1,7 +1,8 @@
 /** What the ledger says, entry by entry, read with the judge's own eyes. */
+
+import { createHash } from 'node:crypto';
 import type { Session } from '@countersign/broker/face/client/session';
 import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
-import { createHash } from 'node:crypto';
 import { type Item, readCbor } from './cbor.ts';
 
 /** One report as it lies in the ledger. Digests and ids in hex. */
@@ -99,8 +100,7 @@ function sigStructure(protectedBytes: Uint8Array, payload: Uint8Array): Uint8Arr
 
 function head(major: number, bytes: Uint8Array): Buffer {
   const length = bytes.length;
-  const start =
-    length < 24 ? [length] : length < 256 ? [24, length] : [25, length >> 8, length & 255];
+  const start = length < 24 ? [length] : length < 256 ? [24, length] : [25, length >> 8, length & 255];
   return Buffer.concat([Buffer.from([(major << 5) | start[0]!, ...start.slice(1)]), bytes]);
 }
 

@@ -13,7 +13,10 @@ export interface AttackRow {
 export interface FleetOutcome extends Tally {
   seed: string;
   devices: number;
+  /** From beginning to end. */
   seconds: number;
+  /** The slowest rollout to the whole fleet: from the operator's word to the last acknowledged report. */
+  updateSeconds?: number;
   bytes: {
     /** The images that arrived, had they travelled whole. */
     image: number;

@@ -7,15 +7,28 @@ export function simulatedText(outcome: FleetOutcome, verdict: Verdict, reached: 
   return [figures(outcome), verdictLine(verdict), ...(reached ? [] : ['not everybody arrived in time'])].join('\n');
 }
 
+export function demoText(outcome: FleetOutcome, verdict: Verdict, broken: readonly string[], replay: string): string {
+  const refused = outcome.attacks.filter((attack) => attack.refused).length;
+  const end = broken.length === 0 ? [] : ['', 'NOT as it should be:', ...broken.map((text) => `  ${text}`)];
+  const attacks = `attacks  ${refused} of ${outcome.attacks.length} refused`;
+  return ['', figures(outcome), attacks, verdictLine(verdict), ...end, replay].join('\n');
+}
+
 export function figures({ updated, reverted, refused, stuck, devices, seconds, bytes, ledger }: FleetOutcome): string {
   const saved = bytes.image === 0 ? '' : ` (${(100 * (1 - bytes.delta / bytes.image)).toFixed(1)} % saved)`;
   return table(
     ['', ''],
     [
       ['devices', `${devices}: updated ${updated}, reverted ${reverted}, refused ${refused}, stuck ${stuck}`],
-      ['bytes', `${sized(bytes.delta)} in frames instead of ${sized(bytes.image)}${saved}; ${sized(bytes.perDevice)} in all per device`],
+      [
+        'bytes',
+        `${sized(bytes.delta)} in frames instead of ${sized(bytes.image)}${saved}; ${sized(bytes.perDevice)} in all per device`,
+      ],
       ['seconds', seconds.toFixed(1)],
-      ['ledger', `${ledger.entries} entries in ${ledger.blocks} blocks, ${ledger.verified ? 'verified' : 'NOT VERIFIED'}`],
+      [
+        'ledger',
+        `${ledger.entries} entries in ${ledger.blocks} blocks, ${ledger.verified ? 'verified' : 'NOT VERIFIED'}`,
+      ],
       ['root', ledger.root],
     ],
   ).trimStart();
@@ -29,5 +42,9 @@ export function verdictLine({ ok, slots, reports, problems }: Verdict): string {
 const PROBLEMS_SHOWN = 10;
 
 function sized(bytes: number): string {
-  return bytes < 10_000 ? `${bytes} B` : bytes < 10_000_000 ? `${Math.round(bytes / 1000)} KB` : `${Math.round(bytes / 1_000_000)} MB`;
+  return bytes < 10_000
+    ? `${bytes} B`
+    : bytes < 10_000_000
+      ? `${Math.round(bytes / 1000)} KB`
+      : `${Math.round(bytes / 1_000_000)} MB`;
 }

@@ -6,7 +6,7 @@ import { ATTACKS, type Versions } from '../adversary/attacks.ts';
 import { attempt } from '../adversary/attempt.ts';
 import { openScene, type SceneOptions } from '../adversary/scene.ts';
 import { Fleet, type FleetOptions } from '../fleet/fleet.ts';
-import { tally, type Goal } from '../fleet/tally.ts';
+import { type Goal, tally } from '../fleet/tally.ts';
 import type { VirtualDevice } from '../fleet/virtual-device.ts';
 import { judge } from '../oracle/judge.ts';
 import { readRecord } from '../oracle/record.ts';
@@ -28,6 +28,7 @@ export interface Enrollable {
   alg: number;
   publicKey: Uint8Array;
   revision: string;
+  clock: boolean;
 }
 
 /** What the child tells unasked while it waits. */
@@ -82,7 +83,11 @@ const handlers = {
     } finally {
       clearInterval(timer);
     }
-    return { of: devices.length, ...ends(devices, sequence), unsettled: devices.filter((d) => !isThrough(d, sequence)).map(why) };
+    return {
+      of: devices.length,
+      ...ends(devices, sequence),
+      unsettled: devices.filter((d) => !isThrough(d, sequence)).map(why),
+    };
   },
 
   /** No more faults: what is refused from now on is refused for a reason that somebody made. */
@@ -153,8 +158,8 @@ function of(numbers: readonly number[]): VirtualDevice[] {
 }
 
 function enrollable({ profiles }: Fleet): Enrollable[] {
-  return profiles.map(({ number, id, keys, revision }) => {
-    return { number, id, alg: keys.alg, publicKey: keys.publicKey, revision };
+  return profiles.map(({ number, id, keys, revision, clock }) => {
+    return { number, id, alg: keys.alg, publicKey: keys.publicKey, revision, clock };
   });
 }
 

@@ -1,7 +1,8 @@
 /** What the ledger amounts to at the end, checked against what was pinned at the start. */
-import { auditFolder } from '@countersign/broker/ledger/audit';
+
 import type { HeadView } from '@countersign/broker/face/api/views';
 import type { Session } from '@countersign/broker/face/client/session';
+import { auditFolder } from '@countersign/broker/ledger/audit';
 import { codeOf } from '@countersign/device-sdk';
 import { type Head, readHead, unhex } from '@countersign/device-sdk/format';
 import { checkGrowth, openRoot, verifyHead } from '@countersign/device-sdk/verify';
@@ -39,8 +40,14 @@ async function fromOutside({ api, verifier }: Session, anchor: Anchor): Promise<
   const figures = { entries: view.size, blocks: (events[0]?.blockNumber ?? -1) + 1, root: view.root };
   try {
     const { root } = openRoot(verifier, anchor.trust);
-    const check = (item: HeadView): Head => verifyHead(verifier, root, readHead(unhex(item.signed)!), unhex(item.root)!);
-    checkGrowth(verifier, check(anchor.view), check(view), answer.path.map((hash) => unhex(hash)!));
+    const check = (item: HeadView): Head =>
+      verifyHead(verifier, root, readHead(unhex(item.signed)!), unhex(item.root)!);
+    checkGrowth(
+      verifier,
+      check(anchor.view),
+      check(view),
+      answer.path.map((hash) => unhex(hash)!),
+    );
     return { ...figures, verified: true };
   } catch (error) {
     if (codeOf(error) === 'INTERNAL') throw error;

@@ -6,8 +6,8 @@ import { peopleFolder } from '@countersign/broker/face/up/folders';
 import { loadPerson } from '@countersign/broker/keys/people';
 import type { ReleaseView, RolloutView } from '@countersign/broker/ledger/contract/views';
 import { Refusal } from '@countersign/device-sdk';
-import { readSample, samples } from '@countersign/firmware-samples';
 import type { Signer } from '@countersign/device-sdk/format';
+import { readSample, samples } from '@countersign/firmware-samples';
 
 export interface People {
   engineer: Signer;
@@ -26,7 +26,12 @@ export async function firstPeople(data: string): Promise<People> {
 }
 
 /** Upload by one person, approval by another, confirmation by the ledger. */
-export async function release(session: Session, people: People, product: string, version: string): Promise<ReleaseView> {
+export async function release(
+  session: Session,
+  people: People,
+  product: string,
+  version: string,
+): Promise<ReleaseView> {
   const { file } = samples.find((sample) => sample.product === product && sample.version === version)!;
   const policy = { mandatory: true, log: true, reboot: true, downgrade: false };
   const order = { product, version, fileName: file, policy };
@@ -37,7 +42,12 @@ export async function release(session: Session, people: People, product: string,
 }
 
 /** Opens a rollout and waits until its statement is logged. */
-export async function open(session: Session, { operator }: People, leaf: string, wish: RolloutWish): Promise<RolloutView> {
+export async function open(
+  session: Session,
+  { operator }: People,
+  leaf: string,
+  wish: RolloutWish,
+): Promise<RolloutView> {
   const { rolloutId } = await openRollout(session, operator, leaf, wish);
   return rolloutIn(session, rolloutId, 'open', CONFIRM_MS_MAX);
 }

@@ -65,7 +65,8 @@ export function answerCalls(handlers: Handlers): (told: unknown) => void {
       const result = await handlers[method]!(argument as never);
       process.send?.({ id, result });
     } catch (error) {
-      const text = error instanceof Error ? (error instanceof Refusal ? error.message : String(error.stack)) : String(error);
+      const text =
+        error instanceof Error ? (error instanceof Refusal ? error.message : String(error.stack)) : String(error);
       process.send?.({ id, code: codeOf(error), text });
     }
   });

@@ -14,7 +14,7 @@ interface Options extends PersonOptions {
   seed?: string;
   loss: number;
   powerCut: number;
-  revisions: Revisions;
+  revisions?: Revisions;
   label?: Record<string, string>;
   until: 'updated' | 'settled';
   timeout: number;
@@ -39,16 +39,26 @@ export function simulateVerb(program: Command): void {
     .requiredOption('--from <version>', 'the release that the devices leave the factory with')
     .option('--devices <n>', 'how many', readDevices, 20)
     .option('--label <key=value>', 'label every device, beside hw=REVISION; repeat for more', collectLabels)
-    .addOption(new Option('--until <state>', 'updated: through with a newer release; settled: nothing to do')
-      .choices(['updated', 'settled']).default('updated'))
+    .addOption(
+      new Option('--until <state>', 'updated: through with a newer release; settled: nothing to do')
+        .choices(['updated', 'settled'])
+        .default('updated'),
+    )
     .option('--timeout <seconds>', 'give up after so long', readWhole, 600)
     .option('--keep-running', 'stay connected when all is done')
     .option('--verbose', 'a line for every change of a device');
-  faultOptions(command);
+  faultOptions(command, { loss: 0, powerCut: 0, revisions: true });
   verb(command, async (options: Options) => {
     const { session, signer } = await connectAs(options, ['operator']);
     const seed = options.seed ?? freshSeed();
-    const { product, from, devices, revisions, until, data = process.env.COUNTERSIGN_DATA } = options;
+    const {
+      product,
+      from,
+      devices,
+      revisions = DEFAULT_REVISIONS,
+      until,
+      data = process.env.COUNTERSIGN_DATA,
+    } = options;
     const { outcome, verdict, reached } = await simulate(session, signer, {
       ...{ product, from, devices, revisions, until, seed, data },
       faults: faultsOf(options),
@@ -59,17 +69,28 @@ export function simulateVerb(program: Command): void {
       say: note,
     });
     const ok = reached && verdict.ok && outcome.stuck === 0;
-    note(replayLine('simulate', ['--product', product, '--from', from], { ...options, seed }));
+    note(replayLine('simulate', ['--product', product, '--from', from], { ...options, revisions, seed }));
     return { json: { ...outcome, oracle: verdict }, text: simulatedText(outcome, verdict, reached), ok };
   });
 }
 
-export function faultOptions(command: Command): Command {
-  return command
+/** @param defaults percent and operations; without `revisions` the option is left out */
+export function faultOptions(command: Command, defaults: { loss: number; powerCut: number; revisions: boolean }): void {
+  command
     .option('--seed <text>', 'of everything that is left to chance; random where not given', readSeed)
-    .option('--loss <percent>', 'of network events that fail', readLoss, 0)
-    .option('--power-cut <1/n>', 'power cuts per operation on flash, on average; 0 for none', readPowerCut, 0)
-    .option('--revisions <list>', 'hardware revisions and their shares', parseRevisions, DEFAULT_REVISIONS);
+    .option('--loss <percent>', 'of network events that fail', readLoss, defaults.loss)
+    .option(
+      '--power-cut <1/n>',
+      'power cuts per operation on flash, on average; 0 for none',
+      readPowerCut,
+      defaults.powerCut,
+    );
+  if (!defaults.revisions) return;
+  command.option(
+    '--revisions <list>',
+    `hardware revisions and their shares [${formatRevisions(DEFAULT_REVISIONS)}]`,
+    parseRevisions,
+  );
 }
 
 export function faultsOf({ loss, powerCut }: { loss: number; powerCut: number }): FaultRates {
@@ -80,10 +101,11 @@ export function faultsOf({ loss, powerCut }: { loss: number; powerCut: number })
 export function replayLine(
   verbName: string,
   own: readonly string[],
-  o: { seed: string; devices: number; loss: number; powerCut: number; revisions: Revisions },
+  o: { seed: string; devices: number; loss: number; powerCut: number; revisions?: Revisions },
 ): string {
-  const chance = ['--seed', o.seed, '--devices', String(o.devices), '--revisions', formatRevisions(o.revisions)];
-  const faults = [...(o.loss > 0 ? ['--loss', String(o.loss)] : []), ...(o.powerCut > 0 ? ['--power-cut', `1/${o.powerCut}`] : [])];
+  const chance = ['--seed', o.seed, '--devices', String(o.devices)];
+  const faults = ['--loss', String(o.loss), '--power-cut', o.powerCut > 0 ? `1/${o.powerCut}` : '0'];
+  if (o.revisions) chance.push('--revisions', formatRevisions(o.revisions));
   return `replay: countersign ${[verbName, ...own, ...chance, ...faults].join(' ')}`;
 }
 

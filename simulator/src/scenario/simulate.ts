@@ -8,14 +8,14 @@ import { formatRevisions, type Revisions } from '../fleet/profile.ts';
 import { hasArrived, isSettled, standing, tally } from '../fleet/tally.ts';
 import { judge, type Verdict } from '../oracle/judge.ts';
 import { readRecord } from '../oracle/record.ts';
+import { carriedBytes } from '../report/bytes.ts';
 import { changeLine } from '../report/lines.ts';
 import type { FleetOutcome } from '../report/outcome.ts';
 import { progress } from '../report/progress.ts';
 import { stopwatch } from '../report/time.ts';
-import { carriedBytes } from '../report/bytes.ts';
-import { ledgerFigures, pinHead } from './ledger-figures.ts';
 import { enrolProfiles, fetchFactory } from './factory.ts';
 import { watchGoal } from './goal.ts';
+import { ledgerFigures, pinHead } from './ledger-figures.ts';
 
 export interface SimulateOptions {
   product: string;
@@ -109,7 +109,12 @@ function rounded(seconds: number): number {
 }
 
 /** Everything that is needed to do it again, before anything is done. */
-export function headline({ seed, devices, revisions, faults }: Pick<SimulateOptions, 'seed' | 'devices' | 'revisions' | 'faults'>): string {
+export function headline({
+  seed,
+  devices,
+  revisions,
+  faults,
+}: Pick<SimulateOptions, 'seed' | 'devices' | 'revisions' | 'faults'>): string {
   const cut = faults.powerCut > 0 ? `1/${faults.powerCut} operations` : 'never';
   return `seed ${seed}  devices ${devices}  hardware ${formatRevisions(revisions)}  loss ${100 * faults.loss}%  power-cut ${cut}`;
 }
