@@ -42,7 +42,7 @@ import {
   verifyRelease,
 } from './verify/release.ts';
 import { verifyStatement } from './verify/signed.ts';
-import type { Proofs, Proven, Release, Resources, Shaped, Trust, Verified } from './verify/types.ts';
+import type { Proofs, Proven, Release, Resources, Trust, Verified } from './verify/types.ts';
 
 export interface DevicePorts {
   verifier: Verifier;
@@ -98,6 +98,8 @@ const PASSING: ReadonlySet<Code> = new Set([
   'SPLIT_VIEW',
   'UNREACHABLE',
 ]);
+/** Faults of the link: ask again soon. */
+const AGAIN: ReadonlySet<Code> = new Set(['LINK_LOST', 'BAD_FRAME', 'BUSY', 'RATE_LIMITED']);
 /** Refusals after full verification that are a result and go to the ledger, once per release and code. */
 const TOLD: ReadonlySet<Code> = new Set(['NO_SPACE', 'NO_MEMORY', 'FAILED_BEFORE', 'FREEZE']);
 /** After a lost link or a lying one: ask again after this long, doubling. */
@@ -319,22 +321,17 @@ export class Device {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.#alive();
-      if (!PASSING.has(error.code)) this.#refused.add(bytes);
       this.#tell({ kind: 'refused', code: error.code, text: error.message });
-      if (
-        error.code === 'LINK_LOST' ||
-        error.code === 'BAD_FRAME' ||
-        error.code === 'BUSY' ||
-        error.code === 'RATE_LIMITED'
-      ) {
-        if (this.#asker.connected) this.#retryLater();
-      }
+      // What the message itself is to blame for is remembered. Everything else may rest on an answer that somebody on the
+      // link made up or damaged, so the device asks again: else one such answer would keep a good release away for good.
+      const again = AGAIN.has(error.code) || !(PASSING.has(error.code) || this.#refused.has(bytes));
+      if (again && this.#asker.connected) this.#retryLater();
     }
   }
 
   /** From bytes to a release that is current and for this device; undefined where it runs already. */
   async #believe(bytes: Uint8Array): Promise<{ proven: Proven; proofs: Proofs } | undefined> {
-    const proven = await this.#prove(shapeAnnouncement(this.#p.verifier, bytes));
+    const proven = await this.#prove(bytes);
     const unchanged = isUnchanged(proven, this.#trust());
     const needs = needsOf(proven, this.#trust());
     const proofs = unchanged
@@ -345,14 +342,26 @@ export class Device {
     return unchanged ? undefined : { proven, proofs };
   }
 
-  async #prove(shaped: Shaped): Promise<Proven> {
+  async #prove(bytes: Uint8Array): Promise<Proven> {
+    const shaped = this.#blaming(bytes, () => shapeAnnouncement(this.#p.verifier, bytes));
+    const prove = () => this.#blaming(bytes, () => proveRelease(this.#p.verifier, shaped, this.#trust()));
     try {
-      return proveRelease(this.#p.verifier, shaped, this.#trust());
+      return prove();
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'OLD_ROOT') throw error;
       const wanted = shaped.receipt.signed.fields.rootVersion;
       await fetchRoots(this.#asker, this.#p.verifier, this.state.root, wanted, (root) => this.#commit({ root }));
-      return proveRelease(this.#p.verifier, shaped, this.#trust());
+      return prove();
+    }
+  }
+
+  /** A message that is refused for its own bytes alone is not looked at again until the next boot. */
+  #blaming<T>(bytes: Uint8Array, check: () => T): T {
+    try {
+      return check();
+    } catch (error) {
+      if (error instanceof Refusal && !PASSING.has(error.code)) this.#refused.add(bytes);
+      throw error;
     }
   }
 

@@ -1,5 +1,5 @@
 /** The life of a device against a publisher in the pocket: real bytes, real signatures, strict flash, no network. */
-import { outcomeOf } from '@countersign/device-sdk/format';
+import { FRESHNESS, outcomeOf } from '@countersign/device-sdk/format';
 import test from 'ava';
 import { PocketServer, verifier } from '../support/pocket.ts';
 import { PocketDevice } from '../support/pocket-device.ts';
@@ -58,6 +58,24 @@ test('a device without a clock asks for freshness and takes the release', async 
   const device = new PocketDevice(server, first, { clock: false });
   await server.publish(changed(first.image, 5), { bases: [first] });
   await device.start();
+  t.is(device.device!.state.running.sequence, 2);
+});
+
+test('a damaged proof on the way does not keep a good release away', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first, { clock: false });
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  const honest = server.answers.bind(server);
+  let damaged = 0;
+  server.answers = async (bytes) =>
+    (await honest(bytes)).map((answer) => {
+      if (answer.kind !== FRESHNESS || damaged > 0) return answer;
+      damaged++;
+      return { ...answer, statement: answer.statement.map((byte, i, all) => (i === all.length - 1 ? byte ^ 1 : byte)) };
+    });
+  await device.start();
+  t.is(damaged, 1);
+  t.true(device.codes().includes('BAD_SIGNATURE'));
   t.is(device.device!.state.running.sequence, 2);
 });
 
