@@ -3,10 +3,18 @@ import type { Command } from 'commander';
 import type { WaveRequest } from '../../distribution/rollouts/waves.ts';
 import type { RolloutView } from '../../ledger/contract/views.ts';
 import type { PlanJson } from '../api/plan-json.ts';
-import { controlRollout, getRollout, openRollout, type RolloutOp, type RolloutWish } from '../client/rollouts.ts';
+import {
+  controlRollout,
+  getRollout,
+  openRollout,
+  type Progress,
+  type RolloutOp,
+  type RolloutWish,
+  rolloutProgress,
+} from '../client/rollouts.ts';
 import { connect, connectAs, type PersonOptions, personOptions, type ServerOptions, serverOptions } from './connect.ts';
 import { verb, WrongUse } from './program.ts';
-import { printable, short, table } from './table.ts';
+import { printable, short, table, timeText } from './table.ts';
 import { collect, readPercent, readWhole } from './values.ts';
 
 interface OpenOptions extends PersonOptions {
@@ -97,18 +105,27 @@ function controlVerb(rollout: Command, op: RolloutOp, description: string): void
 function showVerb(rollout: Command): void {
   const command = serverOptions(rollout.command('show <id>').description('one rollout and what its devices report'));
   verb(command, async (id: string, options: ServerOptions) => {
-    const found = await getRollout(await connect(options), id);
-    const { trial, updated, reverted, refused, codes } = found.totals;
-    const refusals = Object.entries(codes).map(([code, count]) => `${code} ${count}`);
-    const text = [
-      `rollout ${found.rolloutId}, ${stateText(found)}`,
-      `release ${found.releaseLeaf}, sequence ${found.sequence}`,
-      planTable(found.waves, found.wave),
-      `updated ${updated}, reverted ${reverted}, refused ${refused}, in trial ${trial}`,
-      ...(refusals.length > 0 ? [`reported: ${refusals.join(', ')}`] : []),
-    ].join('\n');
-    return { json: found, text };
+    const session = await connect(options);
+    const found = await getRollout(session, id);
+    const progress = await rolloutProgress(session, found.rolloutId);
+    return { json: { ...found, progress }, text: rolloutText(found, progress) };
   });
+}
+
+function rolloutText(found: Awaited<ReturnType<typeof getRollout>>, progress: Progress | null): string {
+  const { trial, updated, reverted, refused, codes } = found.totals;
+  const reported = Object.entries(codes).map(([code, count]) => `${code} ${count}`);
+  return [
+    `rollout ${found.rolloutId}, ${stateText(found)}`,
+    `release ${found.releaseLeaf}, sequence ${found.sequence}`,
+    planTable(found.waves, { current: found.wave, ...(progress && { tally: progress.waves }) }),
+    `updated ${updated}, reverted ${reverted}, refused ${refused}, in trial ${trial}`,
+    ...(reported.length > 0 ? [`reported: ${reported.join(', ')}`] : []),
+    ...(progress?.pause ? [`paused by the server at ${timeText(progress.pause.at)}: ${progress.pause.reason}`] : []),
+    ...(progress?.problem ? [`waiting: ${progress.problem.code}: ${progress.problem.text}`] : []),
+  ]
+    .map((line) => line.split('\n').map(printable).join('\n'))
+    .join('\n');
 }
 
 function listVerb(rollout: Command): void {
@@ -134,15 +151,18 @@ function stateText({ state, pending }: Pick<RolloutView, 'state' | 'pending'>): 
   return pending ? `${state}, ${pending} pending` : state;
 }
 
-function planTable(waves: PlanJson['waves'], current?: number): string {
+/** @param seen which wave is open now, and how far each one is */
+function planTable(waves: PlanJson['waves'], seen: { current?: number; tally?: Progress['waves'] } = {}): string {
   const rows = waves.map((wave, i) => [
-    i === current ? `${i + 1} *` : `${i + 1}`,
+    i === seen.current ? `${i + 1} *` : `${i + 1}`,
     wave.cohorts.map(cohortText).join(' + '),
     wave.devices,
     `${wave.failurePercentMax} %`,
     `${wave.reportedPercentMin} %`,
+    ...(seen.tally ? [seen.tally[i]?.finished ?? 0, seen.tally[i]?.failed ?? 0] : []),
   ]);
-  return table(['wave', 'who', 'devices', 'failures allowed', 'judged at'], rows);
+  const head = ['wave', 'who', 'devices', 'failures allowed', 'judged at'];
+  return table(seen.tally ? [...head, 'finished', 'failed'] : head, rows);
 }
 
 function cohortText(cohort: PlanJson['waves'][number]['cohorts'][number]): string {

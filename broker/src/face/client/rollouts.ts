@@ -1,6 +1,6 @@
 /** Rollouts, as operators decide them: the server works out the plan, a person reads and signs it. */
 import { randomBytes } from 'node:crypto';
-import { demand } from '@countersign/device-sdk';
+import { codeOf, demand } from '@countersign/device-sdk';
 import { equal, hex, ID_BYTES, type Signer, unhex } from '@countersign/device-sdk/format';
 import type { WaveRequest } from '../../distribution/rollouts/waves.ts';
 import { objectDigest, type Plan, rolloutArgs } from '../../ledger/contract/args.ts';
@@ -65,6 +65,26 @@ export async function getRollout({ api }: Session, name: string): Promise<Rollou
   const rollout = (await api.get(`/api/v1/rollouts/${inPath(name)}`)) as RolloutView & { totals: TotalsView };
   demand(rollout.rolloutId?.startsWith(name), 'BAD_STATEMENT', `the server answers with another rollout than ${name}`);
   return rollout;
+}
+
+export interface Progress {
+  /** Devices of each wave, how many of them are done, and how many of these failed. */
+  waves: { devices: number; finished: number; failed: number }[];
+  /** Why the distribution server paused it by itself, if it did. */
+  pause: { reason: string; at: number } | null;
+  /** Why something that is due has not been done yet. */
+  problem: { code: string; text: string; at: number } | null;
+}
+
+/** What only the distribution server knows; null where another server answers. */
+export async function rolloutProgress({ api }: Session, rolloutId: string): Promise<Progress | null> {
+  try {
+    const { waves, pause, problem } = (await api.get(`/api/v1/rollouts/${inPath(rolloutId)}/progress`)) as Progress;
+    return { waves, pause, problem };
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return null;
+    throw error;
+  }
 }
 
 /** The server chose id, thresholds and groups; release and number of waves are what the operator asked for. */

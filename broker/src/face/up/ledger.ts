@@ -7,6 +7,7 @@ import { readSignedRoot, type Signer } from '@countersign/device-sdk/format';
 import { createPerson, loadPerson } from '../../keys/people.ts';
 import { openKeyRing } from '../../keys/ring.ts';
 import { authorRoot } from '../../keys/root.ts';
+import { PEOPLE_MIN } from '../../ledger/contract/people.ts';
 import { createLedger } from '../../ledger/embedded/create.ts';
 import { type EmbeddedLedger, openLedger } from '../../ledger/embedded/engine.ts';
 import { writeDurable } from '../../store/durable.ts';
@@ -75,12 +76,14 @@ async function makeLedger(
   const { verifier } = signers;
   const { passphrase, enrolments = [] } = first;
   checkServers(servers);
+  const people = first.people ?? (enrolments.length > 0 ? [] : DEFAULT_PEOPLE);
+  const count = people.length + enrolments.length;
+  demand(count >= PEOPLE_MIN, 'BAD_REQUEST', `a ledger begins with at least ${PEOPLE_MIN} people, here is ${count}`);
   const origin = first.origin ?? `localhost/countersign-${randomBytes(4).toString('hex')}`;
   const root = await openKeyRing(keysFolder(data, 'root'), ['root'], { create: true, passphrase });
   const keys = { ...publicKeysByRole(servers), root: [root.publicKey('root')] };
   const plan = { origin, keys, ...(first.headAgeMax !== undefined && { headAgeMax: first.headAgeMax }) };
   const rootBytes = await authorRoot(verifier.sha256, plan, [root.signer('root')]);
-  const people = first.people ?? (enrolments.length > 0 ? [] : DEFAULT_PEOPLE);
   const signed = [...enrolments];
   for (const person of people) {
     const key = await personKey(data, person.name, passphrase);
