@@ -1,7 +1,8 @@
 import { ALG_ED25519, hex, type PublicKey, unhex } from '@countersign/device-sdk/format';
 import type { Command } from 'commander';
-import type { DeviceView } from '../../ledger/contract/views.ts';
+import type { DeviceView, ReleaseView } from '../../ledger/contract/views.ts';
 import type { DeviceNotes } from '../api/query-routes.ts';
+import type { ApiClient } from '../client/api-client.ts';
 import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
 import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
 import { randomDeviceId } from '../client/rollouts.ts';
@@ -46,22 +47,32 @@ function listVerb(devices: Command): void {
   const command = serverOptions(devices.argument('[id]', 'one device')).option('--product <name>', 'of one product');
   verb(command, async (id: string | undefined, options: ServerOptions & { product?: string }) => {
     const { api } = await connect(options);
+    const versions = await versionsByImage(api);
+    const running = (device: Device) => ({ ...device, version: versions.get(device.slotDigest ?? '') ?? null });
     if (id !== undefined) {
-      const device = (await api.get(`/api/v1/devices/${inPath(id)}`)) as Device;
+      const device = running((await api.get(`/api/v1/devices/${inPath(id)}`)) as Device);
       return { json: device, text: deviceText(device) };
     }
-    const all = (await api.get('/api/v1/devices', { product: options.product })) as Device[];
+    const all = ((await api.get('/api/v1/devices', { product: options.product })) as Device[]).map(running);
     const rows = all.map((d) => [
       d.deviceId,
       d.name ?? '',
       labelText(d),
       d.state,
+      d.version,
       d.outcome,
       d.code,
       timeText(d.reportedAt),
     ]);
-    return { json: all, text: table(['device', 'name', 'labels', 'state', 'outcome', 'code', 'reported'], rows) };
+    const head = ['device', 'name', 'labels', 'state', 'runs', 'outcome', 'code', 'reported'];
+    return { json: all, text: table(head, rows) };
   });
+}
+
+/** A device reports the digest of the image it runs; people know images by their versions. */
+async function versionsByImage(api: ApiClient): Promise<Map<string, string>> {
+  const releases = (await api.get('/api/v1/releases')) as ReleaseView[];
+  return new Map(releases.map(({ imageDigest, version }) => [imageDigest, version]));
 }
 
 function deviceText(device: Device): string {
