@@ -75,6 +75,8 @@ test('a refusal leaves nothing behind and what was there before', async (t) => {
   t.is(await apply('delta', 'missing'), 'NOT_FOUND');
   t.is(await apply('missing'), 'NOT_FOUND');
   t.is(await apply('.'), 'BAD_REQUEST');
+  const nowhere = { oldPath: at('old'), deltaPath: at('whole'), newPath: at('missing/out') };
+  t.is(await codeOf(deltaApply(nowhere)), 'BAD_REQUEST');
   t.is(await codeOf(deltaInfo(at('cut'))), 'BAD_DELTA');
   const make = (oldName: string, name: string) =>
     codeOf(deltaMake({ oldPath: at(oldName), newPath: at('new'), outPath: at('out'), class: name }));

@@ -1,5 +1,6 @@
 /** What `countersign delta make`, `apply` and `info` do with files. Nothing is left at the output path on a refusal. */
 import { readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { demand, Refusal } from '@countersign/device-sdk';
 import { IMAGE_BYTES_MAX, inspectDelta, type MemoryClass, memoryClass } from '@countersign/device-sdk/delta';
 import { writeDurable } from '../store/durable.ts';
@@ -22,7 +23,7 @@ export interface DeltaMade {
 
 /**
  * Makes the smallest container of the class and writes it whole or not at all.
- * @throws Refusal NOT_FOUND, TOO_LARGE, UNSUPPORTED (no such class)
+ * @throws Refusal NOT_FOUND, TOO_LARGE, UNSUPPORTED (no such class), BAD_REQUEST (no folder for the result)
  */
 export async function deltaMake(paths: {
   oldPath: string;
@@ -32,6 +33,7 @@ export async function deltaMake(paths: {
 }): Promise<DeltaMade> {
   const start = performance.now();
   const name = memoryClass(paths.class);
+  await checkFolder(paths.outPath);
   const [old, fresh] = await Promise.all([readBounded(paths.oldPath), readBounded(paths.newPath)]);
   const sizes = { oldBytes: old.length, newBytes: fresh.length };
   const { delta, info } = await makeDeltaInWorker(old, fresh, { class: name });
@@ -61,6 +63,7 @@ export async function deltaApply(paths: {
   const start = performance.now();
   const container = await readBounded(paths.deltaPath);
   await checkReadable(paths.oldPath);
+  await checkFolder(paths.newPath);
   const applied = applyFile(paths.oldPath, container, paths.newPath);
   return { ...applied, seconds: secondsSince(start) };
 }
@@ -139,6 +142,12 @@ async function checkReadable(path: string): Promise<number> {
   });
   demand(found.isFile(), 'BAD_REQUEST', `${path} is not a file`);
   return found.size;
+}
+
+/** Before minutes of work, not after them. */
+async function checkFolder(path: string): Promise<void> {
+  const found = await stat(dirname(path)).catch(() => undefined);
+  demand(found?.isDirectory(), 'BAD_REQUEST', `there is no folder for ${path}`);
 }
 
 function secondsSince(start: number): number {
