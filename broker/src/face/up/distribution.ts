@@ -71,6 +71,11 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
   return { distribution, mqtt, brokerId, delivery: delivery?.broker };
 }
 
+/** What operators noted about a device, for answers about devices. */
+export function notesOf({ distribution }: DistributionPart) {
+  return (deviceId: string) => distribution.registry.get(Uint8Array.from(Buffer.from(deviceId, 'hex')));
+}
+
 /** Our own broker shows the certificate that this process was given, and knows the secret that it made. */
 function credentialsOf({ tls, mqttLogin }: DistributionPartOptions, secret: string | undefined): DeliveryCredentials {
   if (secret === undefined) {

@@ -3,18 +3,13 @@
  * one process are still three objects with three folders and three sets of keys.
  */
 import { existsSync } from 'node:fs';
-import { demand, type Verifier } from '@countersign/device-sdk';
-import { findKey, kidOf, readSignedRoot, type Signer } from '@countersign/device-sdk/format';
+import type { Verifier } from '@countersign/device-sdk';
+import type { Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { silentLog } from '../../distribution/ports.ts';
 import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
-import type { KeyRing } from '../../keys/ring.ts';
-import type { LedgerClient } from '../../ledger/client.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
-import { httpLedger } from '../../ledger/http-client.ts';
-import { writeDurable } from '../../store/durable.ts';
-import { httpBlobs } from '../../store/http-blobs.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
@@ -22,14 +17,16 @@ import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import { apiClient } from '../client/api-client.ts';
-import { type Endpoints, openSession } from '../client/session.ts';
+import { openSession } from '../client/session.ts';
 import { openCollectionPart } from './collection.ts';
-import { type DistributionPart, openDistributionPart } from './distribution.ts';
-import { peopleFolder, serverFolder, trustRootPath } from './folders.ts';
-import { type FirstPerson, openServerKeys, type ServerKeys, serverKeys } from './identities.ts';
-import { type FirstStart, openLedgerPart, originOf, readTrustRoot } from './ledger.ts';
-import { type Closers, lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
+import { notesOf, openDistributionPart } from './distribution.ts';
+import { peopleFolder, serverFolder } from './folders.ts';
+import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
+import { type FirstStart, openLedgerPart } from './ledger.ts';
+import { lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { publishSamples } from './samples.ts';
+
+export * from './start-one.ts';
 
 export interface StartAllOptions extends StartOptions, FirstStart {
   mqttPort?: number | undefined;
@@ -111,10 +108,6 @@ async function openRings(data: string, create: boolean, passphrase: string | und
   return { collection, distribution: await openServerKeys(data, 'distribution', options) };
 }
 
-function notesOf({ distribution }: DistributionPart) {
-  return (deviceId: string) => distribution.registry.get(Uint8Array.from(Buffer.from(deviceId, 'hex')));
-}
-
 /** Done as people do it, so it needs their keys; where they are not in this folder, it is left out and said. */
 async function samplesOf(
   { url, token }: Running,
@@ -148,133 +141,4 @@ async function keyWith(
     ({ name, roles, state }) => here.includes(name) && name !== not && state === 'active' && roles.includes(role),
   );
   return found && loadPerson(peopleFolder(data), found.name, passphrase);
-}
-
-export interface StartLedgerOptions extends StartOptions, FirstStart {
-  /** Public keys of the other two servers, for the first start (`countersign keys server`). */
-  serverKeys?: readonly ServerKeys[] | undefined;
-}
-
-/** The ledger alone. @throws Refusal BAD_REQUEST where its first start lacks the other servers' public keys */
-export async function startLedgerServer(
-  options: StartLedgerOptions,
-): Promise<Running & { made: readonly FirstPerson[] }> {
-  return started(async (closers) => {
-    const { data, verifier = nodeVerifier() } = options;
-    await lockFolder(data, closers);
-    const { ledger, made } = await openLedgerPart(data, verifier, options.serverKeys ?? [], options, closers);
-    const { origin } = ledger;
-    const endpoints = (url: string): Endpoints => ({ ...NOWHERE, servers: ['ledger'], origin, ledger: url });
-    const files = blockFileRoutes(serverFolder(data, 'ledger'));
-    const routes = [ledgerRoutes(ledger), files, queryRoutes({ ledger })];
-    return { ...(await serve(options, { server: 'ledger', routes, endpoints }, closers)), made };
-  });
-}
-
-/** Where another server is, and the token of its API. */
-export interface Other {
-  url: string;
-  token: string;
-}
-
-export interface StartCollectionOptions extends StartOptions {
-  ledger: Other;
-  /** The signed trust root, from outside; kept in the folder after the first start. */
-  trustRoot?: Uint8Array | undefined;
-}
-
-/** The collection server alone. */
-export async function startCollectionServer(options: StartCollectionOptions): Promise<Running> {
-  return started(async (closers) => {
-    const { data, log = silentLog, verifier = nodeVerifier() } = options;
-    await lockFolder(data, closers);
-    const ring = await openServerKeys(data, 'collection', { create: false, passphrase: options.passphrase });
-    const { trustRoot, origin } = await pin(options, verifier);
-    checkListed(verifier, trustRoot, ring);
-    const ledger = openHttpLedger(options.ledger, closers);
-    const { collection, blobs } = openCollectionPart({ data, ring, ledger, origin, verifier, log }, closers);
-    const routes = [queryRoutes({ ledger }), blobRoutes(blobs), collectionRoutes(collection)];
-    const endpoints = (url: string): Endpoints => ({
-      ...NOWHERE,
-      servers: ['collection'],
-      origin,
-      ledger: options.ledger.url,
-      collection: url,
-    });
-    return serve(options, { server: 'collection', routes, endpoints }, closers);
-  });
-}
-
-export interface StartDistributionOptions extends StartCollectionOptions {
-  collection: Other;
-  mqttPort?: number | undefined;
-  mqttUrl?: string | undefined;
-  mqttLogin?: { username: string; password: string } | undefined;
-}
-
-/** The distribution server alone, with its MQTT broker. */
-export async function startDistributionServer(options: StartDistributionOptions): Promise<Running> {
-  return started(async (closers) => {
-    const { data, log = silentLog, verifier = nodeVerifier() } = options;
-    await lockFolder(data, closers);
-    const ring = await openServerKeys(data, 'distribution', { create: false, passphrase: options.passphrase });
-    const { trustRoot, origin } = await pin(options, verifier);
-    checkListed(verifier, trustRoot, ring);
-    const ledger = openHttpLedger(options.ledger, closers);
-    const blobs = httpBlobs(options.collection.url, options.collection.token, verifier.sha256);
-    const part = await openDistributionPart(
-      { ...options, ring, ledger, blobs, trustRoot, origin, verifier, log },
-      closers,
-    );
-    const { distribution } = part;
-    const held = { blob: distribution.blob, payload: distribution.payload };
-    const routes = [
-      queryRoutes({ ledger, notes: notesOf(part) }),
-      blobRoutes(held),
-      distributionRoutes(distribution, ledger),
-    ];
-    const endpoints = (url: string): Endpoints => ({
-      servers: ['distribution'],
-      origin,
-      ledger: options.ledger.url,
-      collection: options.collection.url,
-      distribution: url,
-      mqtt: part.mqtt,
-      brokerId: part.brokerId,
-    });
-    return serve(options, { server: 'distribution', routes, endpoints }, closers);
-  });
-}
-
-const NOWHERE = { ledger: null, collection: null, distribution: null, mqtt: null, brokerId: null };
-
-function openHttpLedger({ url, token }: Other, closers: Closers): LedgerClient {
-  const ledger = httpLedger(url, token);
-  closers.add(() => ledger.close());
-  return ledger;
-}
-
-/** What the operator gave at the first start stays; a ledger cannot put another in its place. */
-async function pin(
-  { data, trustRoot }: StartCollectionOptions,
-  verifier: Verifier,
-): Promise<{ trustRoot: Uint8Array; origin: string }> {
-  const path = trustRootPath(data);
-  if (!existsSync(path)) {
-    const text = 'the first start needs the trust root: --trust FILE, trust-root.cbor of the ledger server';
-    demand(trustRoot, 'BAD_REQUEST', text);
-    originOf(verifier, trustRoot);
-    await writeDurable(path, trustRoot);
-  }
-  const pinned = await readTrustRoot(path);
-  return { trustRoot: pinned, origin: originOf(verifier, pinned) };
-}
-
-/** @throws Refusal UNKNOWN_KEY: better said at the start than by every device */
-function checkListed({ sha256 }: Verifier, trustRoot: Uint8Array, ring: KeyRing): void {
-  const { root } = readSignedRoot(sha256, trustRoot);
-  for (const role of ring.roles) {
-    const listed = findKey(sha256, root, role, kidOf(sha256, ring.publicKey(role)));
-    demand(listed, 'UNKNOWN_KEY', `the trust root does not list the ${role} key of this folder`);
-  }
 }
