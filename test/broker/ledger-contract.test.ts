@@ -375,6 +375,34 @@ test('an approval is by another person, and confirm follows the rule', async (t)
   ]);
 });
 
+test("a revoked server key's work stands before its log size and is void from there on", async (t) => {
+  const world = await newWorld({ revoked: { role: 'service', logSize: 5 } });
+  t.teardown(() => world.end());
+  await addProduct(world);
+  await enrolDevices(world, [newDevice()]);
+  t.is((await world.ledger.head()).head.size, 5);
+  await refuses(t, world, [
+    [
+      'one leaf later',
+      'REVOKED',
+      actOn(world, world.keys.service, 'enrol', DEVICES_OBJECT, enrolDevicesArgs({ classId: CLASS, devices: [] })),
+    ],
+  ]);
+  const collection = await newWorld({ revoked: { role: 'collection', logSize: 6 } });
+  t.teardown(() => collection.end());
+  await addProduct(collection);
+  const release = await newRelease(collection, 1);
+  await act(collection, collection.people.alice!, 'upload', release.leaf, release.args);
+  await act(collection, collection.people.bob!, 'approve', release.leaf);
+  await refuses(t, collection, [
+    [
+      'a confirm after the signer was revoked',
+      'REVOKED',
+      actOn(collection, collection.keys.service, 'confirm', release.leaf),
+    ],
+  ]);
+});
+
 test('downloads are a list of their own', async (t) => {
   const world = await worldOf(t);
   const { alice, keys } = world;

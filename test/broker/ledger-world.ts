@@ -38,6 +38,7 @@ import {
   signBlock1,
   signStatement,
   type Transaction,
+  thumbprint,
   transactionValue,
   utf8,
   type Value,
@@ -79,14 +80,24 @@ export const VENDOR = vendorId(PRODUCT.vendorDomain);
 export const CLASS = classId(VENDOR, PRODUCT.name);
 
 /** alice: engineer and operator; bob: approver and operator. */
-export async function newWorld(options: { headAgeMax?: number; segmentBytesMax?: number } = {}): Promise<World> {
-  const { segmentBytesMax, ...plan } = options;
+export interface WorldOptions {
+  headAgeMax?: number;
+  segmentBytesMax?: number;
+  /** A server key that the trust root names as revoked from a log size on. */
+  revoked?: { role: Role; logSize: number };
+}
+
+export async function newWorld(options: WorldOptions = {}): Promise<World> {
+  const { segmentBytesMax, revoked, ...plan } = options;
   const dir = await mkdtemp(join(tmpdir(), 'countersign-ledger-'));
   const keys = Object.fromEntries(ROLES.map((role) => [role, newSigner()])) as Keys;
   const listed = Object.fromEntries(
     ROLES.map((role) => [role, role === 'peer' ? [] : [publicKeyOf(keys[role])]]),
   ) as Record<Role, PublicKey[]>;
-  const rootBytes = await authorRoot(sha256, { origin: ORIGIN, keys: listed, ...plan }, [keys.root]);
+  const revocations = revoked
+    ? [{ thumbprint: thumbprint(sha256, publicKeyOf(keys[revoked.role])), logSize: revoked.logSize }]
+    : [];
+  const rootBytes = await authorRoot(sha256, { origin: ORIGIN, keys: listed, revocations, ...plan }, [keys.root]);
   const people = { alice: newSigner(), bob: newSigner() };
   const clock = { now: 1_800_000_000 };
   const common = {

@@ -1,6 +1,6 @@
 /**
  * The ledger's readers on hostile bytes: a value or a Refusal, and nothing else. COUNTERSIGN_FUZZ_SECONDS lengthens the
- * run (default 2, shared), COUNTERSIGN_FUZZ_SEED repeats one.
+ * run (default 1, shared), COUNTERSIGN_FUZZ_SEED repeats one.
  */
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ import {
   type World,
 } from '../broker/ledger-world.ts';
 
-const SECONDS = Number(process.env.COUNTERSIGN_FUZZ_SECONDS ?? 2);
+const SECONDS = Number(process.env.COUNTERSIGN_FUZZ_SECONDS ?? 1);
 const SEED = process.env.COUNTERSIGN_FUZZ_SEED ?? '1';
 const BLOCKS = '0000000000.blocks';
 

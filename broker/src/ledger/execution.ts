@@ -3,20 +3,14 @@
  * writer fills one from its queue, replay from a stored block; everything a header says comes out of here.
  */
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import {
-  encode,
-  HASH_BYTES,
-  type IndexEntry,
-  leafHash,
-  type TrustRoot,
-  type Value,
-} from '@countersign/device-sdk/format';
+import { HASH_BYTES, leafHash, type TrustRoot } from '@countersign/device-sdk/format';
 import type { Call } from './contract/call.ts';
 import { invoke } from './contract/contract.ts';
 import { type Entry, readEntry } from './contract/entry.ts';
 import { firstRoot } from './contract/genesis.ts';
-import { fromHex, parse, toHex, WITHOUT_HISTORY } from './contract/state.ts';
+import { toHex, WITHOUT_HISTORY } from './contract/state.ts';
 import type { KV } from './contract/stub.ts';
+import { encodeWrites, indexChanges } from './effects.ts';
 import type { KeyValues } from './key-values.ts';
 import { type BlockHeader, dataHash } from './log/block.ts';
 import { ClassIndex } from './log/class-index.ts';
@@ -191,32 +185,4 @@ async function* overlaid(below: AsyncIterable<KV>, writes: ReadonlyMap<string, U
     else rows.set(key, value);
   }
   for (const key of [...rows.keys()].sort()) yield { key, value: rows.get(key)! };
-}
-
-/** Keys are ASCII, so the order of strings is the order of their bytes. */
-function encodeWrites(writes: ReadonlyMap<string, Uint8Array | null>): Uint8Array {
-  const keys = [...writes.keys()].sort();
-  return encode(keys.map((key): Value => [Buffer.from(key), writes.get(key)!]));
-}
-
-function indexChanges(writes: ReadonlyMap<string, Uint8Array | null>): IndexEntry[] {
-  const entries: IndexEntry[] = [];
-  for (const [key, value] of writes) {
-    if (value !== null && splitCompositeKey(key).objectType === 'index') entries.push(indexEntry(value));
-  }
-  return entries;
-}
-
-/** The entry that devices check, from the contract's record of it. */
-export function indexEntry(value: Uint8Array): IndexEntry {
-  const state = parse<'index'>(value);
-  return {
-    classId: fromHex(state.classId),
-    releaseLeaf: fromHex(state.releaseLeaf),
-    sequence: state.sequence,
-    rolloutDigest: fromHex(state.rolloutDigest),
-    rolloutSequence: state.rolloutSequence,
-    state: state.state,
-    floor: state.floor,
-  };
 }

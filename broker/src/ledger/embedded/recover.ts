@@ -6,7 +6,8 @@
 import { existsSync } from 'node:fs';
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { fromHex, toHex } from '../contract/state.ts';
-import { type ChainPoint, indexEntry, startOf } from '../execution.ts';
+import { indexEntry } from '../effects.ts';
+import { type ChainPoint, startOf } from '../execution.ts';
 import { readBlock } from '../log/block.ts';
 import { ClassIndex } from '../log/class-index.ts';
 import { Tiles } from '../log/tiles.ts';
