@@ -26,7 +26,7 @@ const FINAL: ReadonlySet<string> = new Set(['NO_SPACE', 'NO_MEMORY', 'FAILED_BEF
 export function standing(device: VirtualDevice, goal: Goal): Standing | undefined {
   const { state, attempt, refusal } = device;
   if (device.stuck !== undefined) return 'stuck';
-  if (!state || !device.idle) return undefined;
+  if (!state || !isQuiet(device)) return undefined;
   if (attempt?.outcome === 'reverted' && attempt.sequence >= state.running.sequence) return 'reverted';
   if (state.running.sequence >= goal.sequence) return 'updated';
   // The device's own word about what is announced now, given since it was last connected.
@@ -35,6 +35,14 @@ export function standing(device: VirtualDevice, goal: Goal): Standing | undefine
   // Nothing is offered any more, so nothing newer may be had. What it refused was a damaged message, or another's.
   if (!goal.open) return 'updated';
   return refusal && !PASSING.has(refusal.code) ? 'refused' : undefined;
+}
+
+/** Nothing is under way. What a paused rollout has interrupted waits in the journal, and may wait for ever. */
+function isQuiet(device: VirtualDevice): boolean {
+  if (device.idle) return true;
+  const { state, refusal, connected } = device;
+  const interrupted = state?.pending !== undefined && state.pending.phase !== 'trial' && state.outbox.length === 0;
+  return connected && interrupted && refusal !== undefined && NOT_OFFERED.has(refusal.code);
 }
 
 /** At the end, whoever has not arrived is stuck. */

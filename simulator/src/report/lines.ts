@@ -11,6 +11,17 @@ export function deviceName({ profile }: VirtualDevice): string {
   return `dev ${String(profile.number).padStart(4, '0')} ${profile.revision}`;
 }
 
+/** Everything that is known of a device that has not arrived. */
+export function whereabouts(device: VirtualDevice): string {
+  const { state, refusal, profile, connected, stuck, attempt } = device;
+  const at = state ? `runs ${state.running.version}, ${state.pending?.phase ?? 'nothing pending'}` : 'never booted';
+  const last = attempt ? `, last ${attempt.outcome} ${attempt.sequence}` : '';
+  const waiting = state?.outbox.length ? `, ${state.outbox.length} reports unacknowledged` : '';
+  const said = refusal ? `, refused ${refusal.code}: ${refusal.text}` : '';
+  const where = stuck ?? `${at}${last}, ${connected ? 'connected' : 'not connected'}${waiting}${said}`;
+  return `device ${profile.number} (${profile.revision}): ${where}`;
+}
+
 function changeText(device: VirtualDevice, change: Change): string | undefined {
   switch (change.kind) {
     case 'on':

@@ -1,5 +1,4 @@
 /** The end of a run, for people. */
-import { table } from '@countersign/broker/face/cli/table';
 import type { Verdict } from '../oracle/judge.ts';
 import type { FleetOutcome } from './outcome.ts';
 
@@ -10,33 +9,36 @@ export function simulatedText(outcome: FleetOutcome, verdict: Verdict, reached: 
 export function demoText(outcome: FleetOutcome, verdict: Verdict, broken: readonly string[], replay: string): string {
   const refused = outcome.attacks.filter((attack) => attack.refused).length;
   const end = broken.length === 0 ? [] : ['', 'NOT as it should be:', ...broken.map((text) => `  ${text}`)];
-  const attacks = `attacks  ${refused} of ${outcome.attacks.length} refused`;
+  const attacks = `attacks      ${refused} of ${outcome.attacks.length} refused`;
   return ['', figures(outcome), attacks, verdictLine(verdict), ...end, replay].join('\n');
 }
 
-export function figures({ updated, reverted, refused, stuck, devices, seconds, bytes, ledger }: FleetOutcome): string {
-  const saved = bytes.image === 0 ? '' : ` (${(100 * (1 - bytes.delta / bytes.image)).toFixed(1)} % saved)`;
-  return table(
-    ['', ''],
-    [
-      ['devices', `${devices}: updated ${updated}, reverted ${reverted}, refused ${refused}, stuck ${stuck}`],
-      [
-        'bytes',
-        `${sized(bytes.delta)} in frames instead of ${sized(bytes.image)}${saved}; ${sized(bytes.perDevice)} in all per device`,
-      ],
-      ['seconds', seconds.toFixed(1)],
-      [
-        'ledger',
-        `${ledger.entries} entries in ${ledger.blocks} blocks, ${ledger.verified ? 'verified' : 'NOT VERIFIED'}`,
-      ],
-      ['root', ledger.root],
-    ],
-  ).trimStart();
+export function figures(outcome: FleetOutcome): string {
+  const { devices, updated, reverted, refused, stuck, seconds, updateSeconds, bytes, ledger } = outcome;
+  const slowest = updateSeconds === undefined ? '' : `, the slowest rollout ${updateSeconds.toFixed(1)}`;
+  const rows: [string, string][] = [
+    ['devices', String(devices)],
+    ['updated', `${updated}`],
+    ['reverted', `${reverted}`],
+    ['refused', `${refused}`],
+    ['stuck', `${stuck}`],
+    ['bytes saved', savedText(bytes)],
+    ['seconds', `${seconds.toFixed(1)}${slowest}`],
+    ['entries', `${ledger.entries} in ${ledger.blocks} blocks, ${ledger.verified ? 'verified' : 'NOT VERIFIED'}`],
+    ['root', ledger.root],
+  ];
+  return rows.map(([name, value]) => `${name.padEnd(12)} ${value}`).join('\n');
+}
+
+function savedText({ image, delta, perDevice }: FleetOutcome['bytes']): string {
+  if (image === 0) return 'nothing was installed';
+  const share = (100 * (1 - delta / image)).toFixed(1);
+  return `${share} %: ${sized(delta)} of frames for ${sized(image)} of images; ${sized(perDevice)} in all per device`;
 }
 
 export function verdictLine({ ok, slots, reports, problems }: Verdict): string {
-  if (ok) return `judge    ok: ${slots} slots read, ${reports} reports checked, all true`;
-  return ['judge    FAILED', ...problems.slice(0, PROBLEMS_SHOWN).map((text) => `  ${text}`)].join('\n');
+  if (ok) return `judge        ok: ${slots} slots read, ${reports} reports checked, all true`;
+  return ['judge        FAILED', ...problems.slice(0, PROBLEMS_SHOWN).map((text) => `  ${text}`)].join('\n');
 }
 
 const PROBLEMS_SHOWN = 10;

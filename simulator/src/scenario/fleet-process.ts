@@ -11,7 +11,7 @@ import type { VirtualDevice } from '../fleet/virtual-device.ts';
 import { judge } from '../oracle/judge.ts';
 import { readRecord } from '../oracle/record.ts';
 import { carriedBytes } from '../report/bytes.ts';
-import { changeLine } from '../report/lines.ts';
+import { changeLine, whereabouts } from '../report/lines.ts';
 import { stopwatch } from '../report/time.ts';
 import { fetchFactory } from './factory.ts';
 import { answerCalls } from './rpc.ts';
@@ -86,7 +86,7 @@ const handlers = {
     return {
       of: devices.length,
       ...ends(devices, sequence),
-      unsettled: devices.filter((d) => !isThrough(d, sequence)).map(why),
+      unsettled: devices.filter((d) => !isThrough(d, sequence)).map(whereabouts),
     };
   },
 
@@ -180,21 +180,19 @@ function reverted({ attempt }: VirtualDevice, sequence: number): boolean {
   return attempt?.outcome === 'reverted' && attempt.sequence === sequence;
 }
 
+/** A device that went back to what it ran, and why it says so. */
+export interface Revert {
+  number: number;
+  revision: string;
+  code: string;
+}
+
 function ends(devices: readonly VirtualDevice[], sequence: number) {
   const back = devices.filter((device) => reverted(device, sequence));
   return {
     updated: devices.filter((device) => arrived(device, sequence)).length,
-    reverted: back.length,
-    revertedOn: [...new Set(back.map(({ profile }) => profile.revision))],
-    stuck: devices.filter(({ stuck }) => stuck !== undefined).length,
+    reverts: back.map(({ profile, attempt }): Revert => {
+      return { number: profile.number, revision: profile.revision, code: attempt!.code };
+    }),
   };
-}
-
-function why(device: VirtualDevice): string {
-  const { state, refusal, profile, connected, stuck, attempt } = device;
-  const at = state ? `runs ${state.running.version}, ${state.pending?.phase ?? 'nothing pending'}` : 'never booted';
-  const last = attempt ? `, last ${attempt.outcome} ${attempt.sequence}` : '';
-  const waiting = state?.outbox.length ? `, ${state.outbox.length} reports unacknowledged` : '';
-  const said = refusal ? `, refused ${refusal.code}: ${refusal.text}` : '';
-  return `device ${profile.number}: ${stuck ?? `${at}${last}, ${connected ? 'connected' : 'not connected'}${waiting}${said}`}`;
 }

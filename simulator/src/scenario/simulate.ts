@@ -5,11 +5,11 @@ import { readProvision, type Signer } from '@countersign/device-sdk/format';
 import type { FaultRates } from '../fleet/faults.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { formatRevisions, type Revisions } from '../fleet/profile.ts';
-import { hasArrived, isSettled, standing, tally } from '../fleet/tally.ts';
+import { type Goal, hasArrived, isSettled, standing, tally } from '../fleet/tally.ts';
 import { judge, type Verdict } from '../oracle/judge.ts';
 import { readRecord } from '../oracle/record.ts';
 import { carriedBytes } from '../report/bytes.ts';
-import { changeLine } from '../report/lines.ts';
+import { changeLine, whereabouts } from '../report/lines.ts';
 import type { FleetOutcome } from '../report/outcome.ts';
 import { progress } from '../report/progress.ts';
 import { stopwatch } from '../report/time.ts';
@@ -76,6 +76,7 @@ export async function simulate(session: Session, operator: Signer, options: Simu
       return goal.sequence > first && hasArrived(fleet, goal);
     }, timeoutSeconds * 1000);
     bar.stop();
+    if (!reached) sayWhoIsMissing(fleet, watch.goal, say);
     const seconds = clock.seconds();
     const verdict = judge(fleet, await readRecord(session, product));
     const outcome: FleetOutcome = {
@@ -98,6 +99,14 @@ export async function simulate(session: Session, operator: Signer, options: Simu
     watch.stop();
     await fleet.switchOff();
   }
+}
+
+const MISSING_SHOWN = 10;
+
+function sayWhoIsMissing(fleet: Fleet, goal: Goal, say: (line: string) => void): void {
+  const missing = fleet.devices.filter((device) => (device.state?.running.sequence ?? 0) < goal.sequence);
+  for (const device of missing.slice(0, MISSING_SHOWN)) say(whereabouts(device));
+  if (missing.length > MISSING_SHOWN) say(`and ${missing.length - MISSING_SHOWN} more`);
 }
 
 function noteOf({ counts }: Fleet): string {
