@@ -1,23 +1,32 @@
 /**
  * A device, composed: settles its boot, listens, believes only what verify proves, installs, tries, reports. One piece
- * of work at a time; what arrives meanwhile waits in a mailbox of one (only the newest announcement matters).
+ * of work at a time; what arrives meanwhile waits in a mailbox (only the newest announcement matters).
+ *
+ * Who is blamed for what: an announcement that proves itself wrong is remembered, in RAM. What the network answers is
+ * never held against an announcement: lies are asked again, later and later. Only what was verified whole and failed
+ * here goes to the persistent list.
  */
+
+import { within } from './deadline.ts';
 import { type Code, demand, Refusal } from './errors.ts';
 import { Asker } from './fetch/asker.ts';
 import { RateLimit, RefusalCache } from './fetch/guard.ts';
-import { fetchAnnouncement, fetchProofs, fetchRoots } from './fetch/proofs.ts';
+import { type Letter, Mailbox } from './fetch/mailbox.ts';
+import { fetchAnnouncement, fetchFresh, fetchProofs, fetchRoots } from './fetch/proofs.ts';
+import { AskSchedule } from './fetch/schedule.ts';
+import { ANNOUNCEMENT_BYTES_MAX } from './format/announcement.ts';
 import { concat, equal } from './format/bytes.ts';
 import { OPEN } from './format/index-entry.ts';
 import { COMMAND_RETRY, loginValue, readCommand } from './format/messages.ts';
 import type { Stage, StageCode } from './format/report.ts';
 import { JITTER_SECONDS_MAX } from './format/rollout.ts';
-import { kindOf, signStatement } from './format/statement.ts';
+import { kindOf, signStatement, statementBytesMax } from './format/statement.ts';
 import type { MemoryClass } from './format/suit.ts';
 import { POLICY_LOG, POLICY_REBOOT } from './format/suit.ts';
 import { Installer } from './install/installer.ts';
 import { digestSlot } from './install/slots.ts';
-import { Closed, Store } from './install/state.ts';
-import { hasFailed, settleBoot } from './install/trial.ts';
+import { Closed, Store, type Told } from './install/state.ts';
+import { addTold, hasFailed, settleBoot, type TrialPorts, withdrawTrial } from './install/trial.ts';
 import type {
   BootControl,
   Clock,
@@ -32,7 +41,10 @@ import type {
   Veto,
   VetoStage,
 } from './ports.ts';
-import { makeReport, takeAck } from './report/reports.ts';
+import { isFull, makeReport, takeAck } from './report/reports.ts';
+import { Resender } from './report/resender.ts';
+import { checkApplicability, checkRollout } from './verify/applies.ts';
+import { checkSuccession } from './verify/head.ts';
 import {
   isUnchanged,
   needsOf,
@@ -41,8 +53,9 @@ import {
   verifyCurrent,
   verifyRelease,
 } from './verify/release.ts';
+import { restartHead } from './verify/root.ts';
 import { verifyStatement } from './verify/signed.ts';
-import type { Proofs, Proven, Release, Resources, Trust, Verified } from './verify/types.ts';
+import type { Proofs, Proven, Release, Resources, Shaped, Trust, Verified } from './verify/types.ts';
 
 export interface DevicePorts {
   verifier: Verifier;
@@ -78,37 +91,28 @@ export type DeviceEvent =
   /** Something threw that is not a refusal: the device has stopped. */
   | { kind: 'fault'; error: unknown };
 
-/** Codes that say nothing against the bytes themselves: the same message may be right later. */
-const PASSING: ReadonlySet<Code> = new Set([
+/** Refusals that no other answer of the network would change: the next announcement or the regular question may. */
+const SETTLED: ReadonlySet<Code> = new Set([
   'STALE',
-  'FREEZE',
-  'LINK_LOST',
-  'BUSY',
-  'RATE_LIMITED',
-  'NO_SPACE',
-  'NO_MEMORY',
   'NOT_OPEN',
   'NOT_IN_COHORT',
   'VETO',
-  'OLD_ROOT',
-  'NOT_FOUND',
   'FAILED_BEFORE',
+  'NO_SPACE',
+  'NO_MEMORY',
   'CAP_REACHED',
-  'BAD_FRAME',
-  'SPLIT_VIEW',
-  'UNREACHABLE',
+  'WRONG_VENDOR',
+  'WRONG_CLASS',
+  'ROLLBACK',
 ]);
-/** Faults of the link: ask again soon. */
-const AGAIN: ReadonlySet<Code> = new Set(['LINK_LOST', 'BAD_FRAME', 'BUSY', 'RATE_LIMITED']);
-/** Refusals after full verification that are a result and go to the ledger, once per release and code. */
-const TOLD: ReadonlySet<Code> = new Set(['NO_SPACE', 'NO_MEMORY', 'FAILED_BEFORE', 'FREEZE']);
-/** After a lost link or a lying one: ask again after this long, doubling. */
-const RETRY_MS = 5_000;
-const RETRY_MS_MAX = 15 * 60_000;
-/** Unacknowledged reports are sent again after this long, doubling. */
-const RESEND_MS = 15_000;
-const RESEND_MS_MAX = 10 * 60_000;
-const ASK_SECONDS = 3_600;
+/** Refusals after full verification that are a result and go to the ledger, once per release, rollout and code. */
+const TOLD: ReadonlySet<Code> = new Set(['NO_SPACE', 'NO_MEMORY', 'FAILED_BEFORE', 'FREEZE', 'CAP_REACHED']);
+/** Login counters stored at once: a link that flaps would otherwise wear the flash with one record per connection. */
+const LOGINS_AT_ONCE = 32;
+/** An owner who says nothing has said no. */
+const VETO_MS = 60_000;
+/** A release that has used up its fetches gets one more chance after this long. */
+const FORGIVE_MS = 86_400_000;
 
 export class Device {
   readonly #p: DevicePorts;
@@ -117,28 +121,43 @@ export class Device {
   readonly #installer: Installer;
   readonly #refused: RefusalCache;
   readonly #rate: RateLimit;
-  #mail: Uint8Array | undefined;
+  readonly #mail = new Mailbox();
+  readonly #schedule: AskSchedule;
+  readonly #resender: Resender;
   #working = false;
-  #cancelAsk = () => {};
-  #cancelResend = () => {};
-  #retryMs = RETRY_MS;
-  #resendMs = RESEND_MS;
+  /** The release that is being installed now. */
+  #current: Proven | undefined;
+  /** The rollout whose jitter this device has waited for. */
+  #waited: Uint8Array | undefined;
+  /** The head that was found stale. It is an alarm only where asking again brings no other. */
+  #frozen: Uint8Array | undefined;
+  /** The release whose trial has been held up once for a newer trust root. */
+  #deferred: Uint8Array | undefined;
+  #nextLogin: number;
+  #wake = () => {};
+  #cancelForgive: (() => void) | undefined;
 
   /**
-   * Opens the stored state; touches nothing else.
-   * @throws Refusal BAD_STATE where the device was never provisioned
+   * Opens the stored state; touches nothing else. A device opened before on the same flash is stopped by it.
+   * @throws Refusal BAD_STATE where the device was never provisioned or its store is damaged
    */
   constructor(ports: DevicePorts) {
     this.#p = ports;
     this.#store = Store.open(ports.store, ports.verifier);
+    this.#nextLogin = this.state.counters.login + 1;
     this.#asker = new Asker(ports.link, ports.timer, ports.entropy);
     this.#refused = new RefusalCache(ports.verifier.sha256);
     this.#rate = new RateLimit(ports.timer);
+    const { timer, entropy, askSeconds } = ports;
+    this.#schedule = new AskSchedule({ timer, entropy, askSeconds, ask: () => this.#ask() });
+    this.#resender = new Resender(this.#store, ports.link, timer);
     this.#installer = new Installer({
-      ...ports,
-      store: this.#store,
+      ...this.#trialPorts(),
       asker: this.#asker,
-      interrupted: () => this.#interruption(),
+      workspace: ports.workspace,
+      memoryClass: ports.memoryClass,
+      windowBytes: ports.windowBytes,
+      interrupted: () => (this.#interruption() ? 'other' : 'none'),
       progress: (bytes, of) => this.#tell({ kind: 'progress', bytes, of }),
     });
   }
@@ -161,7 +180,7 @@ export class Device {
    * @returns 'restart' when the boot loader must run again first; nothing else has been started then
    */
   async start(): Promise<'running' | 'restart'> {
-    const settled = await settleBoot({ ...this.#p, store: this.#store });
+    const settled = await settleBoot(this.#trialPorts());
     if (this.#store.closed) return 'restart';
     if (settled === 'restart') {
       this.#tell({ kind: 'restart', version: this.state.running.version });
@@ -171,7 +190,7 @@ export class Device {
       {
         up: () => this.#up(),
         down: () => this.#down(),
-        announcement: (bytes) => this.#receive(bytes),
+        announcement: (bytes) => this.#guard(() => this.#receive(bytes, false)),
         answer: (bytes) => this.#guard(() => this.#asker.deliver(bytes)),
         command: (bytes) => this.#guard(() => this.#command(bytes)),
       },
@@ -192,26 +211,26 @@ export class Device {
     if (this.#store.closed) return;
     this.#asker.up();
     this.#tell({ kind: 'link', up: true });
-    this.#retryMs = RETRY_MS;
-    this.#resendMs = RESEND_MS;
-    this.#resend();
-    this.#ask();
+    this.#resender.up();
+    this.#schedule.up();
+    this.#startWork();
   }
 
   #down(): void {
     if (this.#store.closed) return;
+    this.#schedule.down();
+    this.#resender.down();
     this.#asker.down();
-    this.#cancelAsk();
-    this.#cancelResend();
     this.#tell({ kind: 'link', up: false });
   }
 
-  /** The counter is stored before it is used: a power cut costs a number, never a replay. */
+  /** A counter is stored before it is used, some ahead of it: a power cut costs numbers, never a replay. */
   async #login(): Promise<Uint8Array> {
+    this.#alive();
     const { counters, identity } = this.state;
-    const login = counters.login + 1;
-    this.#commit({ counters: { ...counters, login } });
-    const value = loginValue({ deviceId: identity.deviceId, brokerId: identity.brokerId, counter: login });
+    const counter = this.#nextLogin++;
+    if (counter > counters.login) this.#commit({ counters: { ...counters, login: counter + LOGINS_AT_ONCE - 1 } });
+    const value = loginValue({ deviceId: identity.deviceId, brokerId: identity.brokerId, counter });
     return signStatement(this.#p.verifier.sha256, 'login', value, this.#p.keys);
   }
 
@@ -231,138 +250,135 @@ export class Device {
     try {
       work();
     } catch (error) {
-      if (error instanceof Refusal) this.#tell({ kind: 'refused', code: error.code, text: error.message });
+      if (error instanceof Refusal) this.#tellRefused(error);
       else this.#fault(error);
     }
   }
 
   #command(bytes: Uint8Array): void {
-    if (kindOf(bytes) === 'ack') {
-      const change = takeAck(this.#p.verifier, this.state, bytes);
-      if (change) this.#commit(change);
-      if (this.state.outbox.length === 0) this.#cancelResend();
-      return;
-    }
+    demand(bytes.length <= statementBytesMax('cmd'), 'TOO_LARGE', `a command of ${bytes.length} bytes`);
+    if (kindOf(bytes) === 'ack') this.#acknowledged(bytes);
+    else this.#commanded(bytes);
+  }
+
+  #commanded(bytes: Uint8Array): void {
     const statement = verifyStatement(this.#p.verifier, this.state.root.root, bytes, 'cmd', 'command');
     const command = readCommand(statement.payload);
     const { counters, identity } = this.state;
     if (!equal(command.deviceId, identity.deviceId) || command.counter <= counters.command) return;
     this.#commit({ counters: { ...counters, command: command.counter } });
-    if (command.command === COMMAND_RETRY) this.#refused.clear();
-    this.#ask();
+    if (command.command === COMMAND_RETRY) {
+      this.#refused.clear();
+      this.#installer.forgive();
+    }
+    this.#schedule.now();
   }
 
-  /** Sends every unacknowledged report, and again until its acknowledgement comes. */
-  #resend(): void {
-    this.#cancelResend();
-    if (this.#store.closed || !this.#asker.connected || this.state.outbox.length === 0) return;
-    for (const { bytes } of this.state.outbox) this.#p.link.report(bytes).catch(() => {});
-    this.#cancelResend = this.#p.timer.after(this.#resendMs, () => this.#resend());
-    this.#resendMs = Math.min(2 * this.#resendMs, RESEND_MS_MAX);
+  #acknowledged(bytes: Uint8Array): void {
+    const change = takeAck(this.#p.verifier, this.state, bytes);
+    if (!change) return;
+    this.#commit(change);
+    this.#resender.moved();
+    if (this.state.outbox.length === 0) this.#resender.close();
+    this.#startWork();
   }
 
-  /** Asks for the announcement now; then again at jittered intervals for as long as the link is up. */
   #ask(): void {
-    this.#askAfter(this.#jittered((this.#p.askSeconds ?? ASK_SECONDS) * 1000));
     fetchAnnouncement(this.#asker).then(
-      (bytes) => bytes && this.#receive(bytes),
+      (bytes) => bytes && this.#guard(() => this.#receive(bytes, true)),
       (error: unknown) => {
-        if (!(error instanceof Refusal)) this.#fault(error);
-        else if (this.#asker.connected) this.#retryLater();
+        if (error instanceof Refusal) this.#retryLater();
+        else this.#fault(error);
       },
     );
   }
 
   #retryLater(): void {
-    this.#askAfter(this.#jittered(this.#retryMs));
-    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS_MAX);
-  }
-
-  #askAfter(ms: number): void {
-    this.#cancelAsk();
-    if (this.#store.closed) return;
-    this.#cancelAsk = this.#p.timer.after(ms, () => this.#asker.connected && this.#ask());
-  }
-
-  #jittered(ms: number): number {
-    const [a, b] = this.#p.entropy.random(2);
-    return Math.round(ms * (0.75 + (0.5 * (a! * 256 + b!)) / 65_536));
+    if (!this.#store.closed) this.#schedule.retry(this.#asker.takeWaitMs());
   }
 
   // --- announcements ---
 
-  #receive(bytes: Uint8Array): void {
-    if (this.#store.closed || this.#refused.has(bytes)) return;
-    this.#mail = bytes.slice();
+  #receive(bytes: Uint8Array, asked: boolean): void {
+    demand(bytes.length <= ANNOUNCEMENT_BYTES_MAX, 'TOO_LARGE', `the announcement has ${bytes.length} bytes`);
+    if (this.#refused.has(bytes)) return;
+    this.#mail.put(bytes, asked);
+    this.#wake();
+    this.#startWork();
+  }
+
+  #startWork(): void {
     if (!this.#working) void this.#work();
   }
 
   async #work(): Promise<void> {
     this.#working = true;
     try {
-      while (this.#mail && !this.#store.closed) {
-        const bytes = this.#mail;
-        this.#mail = undefined;
-        await this.#consider(bytes);
+      await this.#reportMissed();
+      for (let letter = this.#mail.take(); letter && !this.#store.closed; letter = this.#mail.take()) {
+        await this.#consider(letter);
+        await this.#reportMissed();
       }
     } catch (error) {
       this.#fault(error);
     } finally {
       this.#working = false;
+      this.#current = undefined;
     }
   }
 
-  async #consider(bytes: Uint8Array): Promise<void> {
+  async #consider(letter: Letter): Promise<void> {
     try {
-      this.#rate.take();
-      const release = await this.#believe(bytes);
-      if (release) await this.#install(release);
-      this.#retryMs = RETRY_MS;
+      if (!letter.counted) this.#rate.take();
+      await this.#follow(letter.bytes);
+      this.#schedule.succeeded();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.#alive();
-      this.#tell({ kind: 'refused', code: error.code, text: error.message });
-      // What the message itself is to blame for is remembered. Everything else may rest on an answer that somebody on the
-      // link made up or damaged, so the device asks again: else one such answer would keep a good release away for good.
-      const again = AGAIN.has(error.code) || !(PASSING.has(error.code) || this.#refused.has(bytes));
-      if (again && this.#asker.connected) this.#retryLater();
+      this.#tellRefused(error);
+      if (!SETTLED.has(error.code) && !this.#refused.has(letter.bytes)) this.#retryLater();
     }
   }
 
-  /** From bytes to a release that is current and for this device; undefined where it runs already. */
-  async #believe(bytes: Uint8Array): Promise<{ proven: Proven; proofs: Proofs } | undefined> {
-    const proven = await this.#prove(bytes);
-    const unchanged = isUnchanged(proven, this.#trust());
+  async #follow(bytes: Uint8Array): Promise<void> {
+    const shaped = this.#remembering(bytes, () => shapeAnnouncement(this.#p.verifier, bytes));
+    await this.#followRoots(shaped);
+    const proven = this.#remembering(bytes, () => proveRelease(this.#p.verifier, shaped, this.#trust()));
     const needs = needsOf(proven, this.#trust());
+    this.#remembering(bytes, () => this.#checkApplicability(proven));
+    const unchanged = isUnchanged(proven, this.#trust());
     const proofs = unchanged
-      ? await fetchProofs(this.#asker, this.#p.entropy, { consistency: needs.consistency, freshness: false }, [])
+      ? await fetchProofs(this.#asker, this.#p.entropy, { ...needs, freshness: false }, [])
       : await fetchProofs(this.#asker, this.#p.entropy, needs, proven.rollout.cohorts);
     this.#alive();
     await this.#telling(proven, () => this.#adopt(proven, proofs));
-    return unchanged ? undefined : { proven, proofs };
+    await this.#withdraw(proven);
+    if (!unchanged && this.state.pending?.phase !== 'trial') await this.#install(proven, proofs);
   }
 
-  async #prove(bytes: Uint8Array): Promise<Proven> {
-    const shaped = this.#blaming(bytes, () => shapeAnnouncement(this.#p.verifier, bytes));
-    const prove = () => this.#blaming(bytes, () => proveRelease(this.#p.verifier, shaped, this.#trust()));
-    try {
-      return prove();
-    } catch (error) {
-      if (!(error instanceof Refusal) || error.code !== 'OLD_ROOT') throw error;
-      const wanted = shaped.receipt.signed.fields.rootVersion;
-      await fetchRoots(this.#asker, this.#p.verifier, this.state.root, wanted, (root) => this.#commit({ root }));
-      return prove();
-    }
-  }
-
-  /** A message that is refused for its own bytes alone is not looked at again until the next boot. */
-  #blaming<T>(bytes: Uint8Array, check: () => T): T {
+  /** A check of the message by itself: what fails it will fail it again. */
+  #remembering<T>(bytes: Uint8Array, check: () => T): T {
     try {
       return check();
     } catch (error) {
-      if (error instanceof Refusal && !PASSING.has(error.code)) this.#refused.add(bytes);
+      if (error instanceof Refusal && error.code !== 'STALE' && error.code !== 'OLD_ROOT') this.#refused.add(bytes);
       throw error;
     }
+  }
+
+  /** Nothing of the announcement has been proven yet: whatever goes wrong here is the network's fault. */
+  async #followRoots(shaped: Shaped): Promise<void> {
+    const wanted = shaped.receipt.signed.fields.rootVersion;
+    if (wanted <= this.state.root.root.version) return;
+    await fetchRoots(this.#asker, this.#p.verifier, this.state.root, wanted, (root) => {
+      const head = restartHead(this.state.root.root, root.root);
+      this.#commit(head ? { root, head, rolloutSequence: 0 } : { root });
+    });
+  }
+
+  #checkApplicability(proven: Proven): void {
+    const { root, device } = this.#trust();
+    checkApplicability(proven, root, device);
   }
 
   /** The stored head moves only with an announcement that is current and for this device. */
@@ -370,24 +386,35 @@ export class Device {
     const head = verifyCurrent(this.#p.verifier, proven, this.#trust(), proofs);
     const stored = this.state;
     const rolloutSequence = Math.max(stored.rolloutSequence, proven.rollout.rolloutSequence);
-    const newer = head.size > stored.head.size || head.time > stored.head.time;
+    const newer =
+      head.size > stored.head.size || head.time > stored.head.time || head.rootVersion > stored.head.rootVersion;
     if (newer || rolloutSequence > stored.rolloutSequence) this.#commit({ head, rolloutSequence });
   }
 
+  /** A trial that waits for the owner's restart does not begin where the rollout has been stopped meanwhile. */
+  async #withdraw(proven: Proven): Promise<void> {
+    const { pending } = this.state;
+    if (pending?.phase !== 'trial' || this.#isOpenFor(proven, pending)) return;
+    await withdrawTrial(this.#trialPorts(), pending);
+    this.#resender.now();
+  }
+
   /** Verifies against what is stored now, and installs branch after branch until one works or none is left. */
-  async #install({ proven, proofs }: { proven: Proven; proofs: Proofs }): Promise<void> {
-    if (this.state.pending?.phase === 'trial') return; // waits for the restart that begins its trial
-    await this.#spread(proven);
-    if (this.#mail) return; // something newer came while this device waited for its turn
+  async #install(proven: Proven, given: Proofs): Promise<void> {
+    this.#current = proven;
+    const waited = await this.#spread(proven);
+    const refresh = waited && given.fresh !== undefined;
+    const proofs = refresh ? { ...given, fresh: await fetchFresh(this.#asker, this.#p.entropy) } : given;
+    this.#alive();
     let failure: Code | undefined;
     for (;;) {
       const release = await this.#telling(proven, () => this.#verify(proven, proofs), failure);
       await this.#consent('fetch', proven);
       this.#stage('verify', 'OK', proven);
-      const outcome = await this.#installer.run(release);
+      const outcome = await this.#telling(proven, () => this.#installer.run(release));
       this.#alive();
       this.#stage('apply', outcome.code, proven);
-      if (outcome.code === 'OK') return this.#beginTrial(proven, outcome.stages);
+      if (outcome.code === 'OK') return this.#beginTrial(proven, proofs, outcome.stages);
       failure = outcome.code; // counted; the next round takes the next branch, or ends with FAILED_BEFORE
     }
   }
@@ -398,82 +425,177 @@ export class Device {
     return verifyRelease(this.#p.verifier, proven, this.#trust(), proofs, this.#resources());
   }
 
-  async #beginTrial(proven: Proven, stages: [Stage, StageCode][]): Promise<void> {
+  async #beginTrial(proven: Proven, proofs: Proofs, stages: [Stage, StageCode][]): Promise<void> {
     const { policy, version } = proven.manifest;
     await this.#consent('restart', proven);
+    // Fetching took its time: the rollout may have been stopped, or its window may be over.
+    demand(!this.#interruption(), 'NOT_OPEN', 'another release or state is announced');
+    this.#deferOnce(proven);
+    const { rolloutSequence, device } = this.#trust();
+    checkRollout(this.#p.verifier, proven.rollout, rolloutSequence, device, proofs.membership);
     // A release that is not to be logged keeps its result in the ledger, but not the stages that led to it.
     await this.#installer.begin(policy & POLICY_LOG ? stages : []);
-    this.#resend();
+    this.#resender.now();
     this.#stage('trial', 'OK', proven);
     if (policy & POLICY_REBOOT) this.#p.boot.restart();
     this.#tell({ kind: 'restart', version });
   }
 
   async #consent(stage: VetoStage, { manifest }: Proven): Promise<void> {
-    const allowed = (await this.#p.veto?.allow(stage, manifest)) ?? true;
+    const { veto, timer } = this.#p;
+    const allowed = !veto || (await within(timer, VETO_MS, () => veto.allow(stage, manifest), false, false));
     this.#alive();
-    demand(allowed, 'VETO', 'the owner says not now');
+    demand(allowed === true, 'VETO', 'the owner says not now');
   }
 
   /** Runs a check; a refusal of it that is a result goes to the ledger before it goes on. */
-  async #telling<T>(proven: Proven, check: () => T, failure?: Code): Promise<T> {
+  async #telling<T>(proven: Proven, check: () => T | Promise<T>, failure?: Code): Promise<T> {
     try {
-      return check();
+      return await check();
     } catch (error) {
       if (error instanceof Refusal && TOLD.has(error.code)) {
+        this.#alive();
         await this.#reportRefusal(proven, error.code === 'FAILED_BEFORE' ? (failure ?? error.code) : error.code);
       }
       throw error;
     }
   }
 
-  /** One report per release and code: a re-issued announcement must not make the fleet report again. */
+  /** One report per release, rollout and code: a re-issued announcement must not make the fleet report again. */
   async #reportRefusal(proven: Proven, code: Code): Promise<void> {
     const { manifestDigest } = proven.envelope;
-    const { told } = this.state;
-    if (told && told.code === code && equal(told.digest, manifestDigest)) return;
-    // Its trial or its branches failed earlier, and that was reported then.
-    if (code === 'FAILED_BEFORE') return;
-    const { running } = this.state;
+    const { rolloutId } = proven.rollout;
+    const { told, running } = this.state;
+    // What is stale may only have crossed with a newer one: it is an alarm when asking again brings the same.
+    if (code === 'FREEZE' && !this.#isFrozen(proven)) return;
+    if (code === 'CAP_REACHED') this.#forgiveLater();
+    const about = told.filter(
+      (item) =>
+        equal(item.manifestDigest, manifestDigest) && equal(item.rolloutId, rolloutId) && item.code !== 'FREEZE',
+    );
+    // What failed before was reported when it failed, unless that was in another rollout or power went before the report.
+    if (code === 'FAILED_BEFORE' ? about.length > 0 : isTold(told, manifestDigest, rolloutId, code)) return;
     const slotDigest = digestSlot(this.#p.slots[this.#p.boot.running()], running.image.bytes, this.#p.verifier.hash());
-    const finding = {
-      kind: 'refused',
-      code,
-      rolloutId: proven.rollout.rolloutId,
-      attempt: 0,
-      manifestDigest,
-      slotDigest,
-    } as const;
-    const report = await makeReport(this.#store, this.#p.keys, { ...finding, stages: [['verify', code]] });
-    this.#commit({ told: { digest: manifestDigest, code }, ...report });
-    this.#resend();
+    const stages: [Stage, StageCode][] = [['verify', code]];
+    const finding = { kind: 'refused', code, rolloutId, attempt: 0, manifestDigest, slotDigest, stages } as const;
+    const report = await makeReport(this.#store, this.#p.keys, finding);
+    this.#commit({ told: addTold(this.state.told, { manifestDigest, rolloutId, code }), ...report });
+    this.#resender.now();
   }
 
-  /** Spreads a fleet over the rollout's jitter: each device has its own place, always the same. */
-  async #spread(proven: Proven): Promise<void> {
-    const seconds = Math.min(proven.rollout.jitterSeconds, JITTER_SECONDS_MAX);
-    if (seconds === 0 || this.state.pending) return;
-    const { sha256 } = this.#p.verifier;
-    const digest = sha256(concat(this.state.identity.deviceId, proven.rollout.rolloutId));
+  #isFrozen(proven: Proven): boolean {
+    const again = this.#frozen !== undefined && equal(this.#frozen, proven.headDigest);
+    this.#frozen = proven.headDigest;
+    return again;
+  }
+
+  #forgiveLater(): void {
+    this.#cancelForgive ??= this.#p.timer.after(FORGIVE_MS, () => {
+      this.#cancelForgive = undefined;
+      this.#guard(() => this.#installer.forgive());
+    });
+  }
+
+  /** What met a full outbox is reported when there is room. */
+  async #reportMissed(): Promise<void> {
+    const { missed, outbox, reports, running, pending } = this.state;
+    if (this.#store.closed || !missed || isFull(outbox, reports.counter + 1)) return;
+    const slot = this.#p.boot.running();
+    const bytes = pending?.slot === slot ? pending.image.bytes : running.image.bytes;
+    const slotDigest = digestSlot(this.#p.slots[slot], bytes, this.#p.verifier.hash());
+    const report = await makeReport(this.#store, this.#p.keys, { ...missed, slotDigest });
+    this.#commit(report);
+    this.#resender.now();
+  }
+
+  /**
+   * Spreads a fleet over the rollout's jitter: each device has its own place, always the same.
+   * @returns whether it has waited
+   * @throws Refusal NOT_OPEN when something else is announced meanwhile
+   */
+  async #spread(proven: Proven): Promise<boolean> {
+    const { rolloutId, jitterSeconds } = proven.rollout;
+    const seconds = Math.min(jitterSeconds, JITTER_SECONDS_MAX);
+    if (seconds === 0 || this.state.pending || (this.#waited && equal(this.#waited, rolloutId))) return false;
+    const digest = this.#p.verifier.sha256(concat(this.state.identity.deviceId, rolloutId));
     const fraction = (digest[0]! * 256 + digest[1]!) / 65_536;
-    await new Promise<void>((resolve) => void this.#p.timer.after(Math.round(seconds * 1000 * fraction), resolve));
-    this.#alive();
+    let over = false;
+    const cancel = this.#p.timer.after(Math.round(seconds * 1000 * fraction), () => {
+      over = true;
+      this.#wake();
+    });
+    try {
+      while (!over) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#alive();
+        demand(!this.#interruption(), 'NOT_OPEN', 'another release or state is announced');
+      }
+    } finally {
+      cancel();
+      this.#wake = () => {};
+    }
+    this.#waited = rolloutId;
+    return true;
   }
 
-  /** Called between frames: a newer announcement that proves itself may end the install under way. */
-  #interruption(): 'none' | 'other' {
-    const bytes = this.#mail;
-    if (!bytes) return 'none';
+  /**
+   * Called while an install waits and between its frames: a newer announcement that proves itself may end it. What does
+   * not prove itself, or says the same, is thrown away here.
+   */
+  #interruption(): boolean {
+    for (const letter of this.#mail.unread()) {
+      if (!letter.counted && !this.#rate.tryTake()) continue; // looked at when the minute is over
+      letter.counted = true;
+      const found = this.#read(letter);
+      if (found === 'nothing') this.#mail.drop(letter);
+      letter.read = true;
+      if (found !== 'other') continue;
+      this.#retryLater(); // should it come to nothing after all, this install is taken up again
+      return true;
+    }
+    return false;
+  }
+
+  /** An announcement under a newer trust root waits: it is followed before the trial, but may not hold it up twice. */
+  #deferOnce({ envelope }: Proven): void {
+    const { manifestDigest } = envelope;
+    if (this.#mail.read().length === 0 || (this.#deferred && equal(this.#deferred, manifestDigest))) return;
+    this.#deferred = manifestDigest;
+    this.#retryLater();
+    throw new Refusal('NOT_OPEN', 'an announcement under a newer trust root comes first');
+  }
+
+  #read({ bytes }: Letter): 'nothing' | 'other' | 'later' {
+    const trust = this.#trust();
     try {
-      this.#rate.take();
-      const proven = proveRelease(this.#p.verifier, shapeAnnouncement(this.#p.verifier, bytes), this.#trust());
-      const same = this.state.pending && equal(proven.envelope.manifestDigest, this.state.pending.manifestDigest);
-      if (!same || proven.rollout.state !== OPEN) return 'other';
+      const proven = this.#remembering(bytes, () =>
+        proveRelease(this.#p.verifier, shapeAnnouncement(this.#p.verifier, bytes), trust),
+      );
+      // A replay of what was valid once must not stop what is current.
+      checkSuccession(trust.root, trust.head, proven.head);
+      demand(proven.rollout.rolloutSequence >= trust.rolloutSequence, 'STALE', 'an older rollout statement');
+      this.#checkApplicability(proven);
+      const { envelope, rollout } = this.#current!;
+      const { manifestDigest } = envelope;
+      return this.#isOpenFor(proven, { manifestDigest, rolloutId: rollout.rolloutId }) ? 'nothing' : 'other';
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
+      // Whether it holds depends on trust roots that must be asked for first: after this install, before its trial.
+      return error.code === 'OLD_ROOT' ? 'later' : 'nothing';
     }
-    this.#mail = undefined;
-    return 'none';
+  }
+
+  #isOpenFor(proven: Proven, by: { manifestDigest: Uint8Array; rolloutId: Uint8Array }): boolean {
+    const same =
+      equal(proven.envelope.manifestDigest, by.manifestDigest) && equal(proven.rollout.rolloutId, by.rolloutId);
+    return same && proven.rollout.state === OPEN;
+  }
+
+  #trialPorts(): TrialPorts {
+    const { keys, slots, boot, health, timer } = this.#p;
+    return { store: this.#store, keys, slots, boot, health, timer };
   }
 
   #trust(): Trust {
@@ -500,9 +622,10 @@ export class Device {
 
   #halt(): void {
     this.#store.close();
-    this.#cancelAsk();
-    this.#cancelResend();
+    this.#schedule.close();
+    this.#resender.close();
     this.#rate.close();
+    this.#cancelForgive?.();
     this.#asker.down();
   }
 
@@ -516,7 +639,17 @@ export class Device {
     this.#tell({ kind: 'stage', stage, code, sequence: manifest.sequence, version: manifest.version });
   }
 
+  #tellRefused({ code, message }: Refusal): void {
+    this.#tell({ kind: 'refused', code, text: message });
+  }
+
   #tell(event: DeviceEvent): void {
     this.#p.on?.(event);
   }
+}
+
+function isTold(told: readonly Told[], manifestDigest: Uint8Array, rolloutId: Uint8Array, code: Code): boolean {
+  return told.some(
+    (item) => item.code === code && equal(item.manifestDigest, manifestDigest) && equal(item.rolloutId, rolloutId),
+  );
 }

@@ -1,5 +1,5 @@
 /** Requests and their answers: matched by id, with a deadline each, a few at most. */
-import { demand, Refusal } from '../errors.ts';
+import { type Code, demand, Refusal } from '../errors.ts';
 import { type Answer, encodeRequest, REFUSED, type Request, readAnswer } from '../format/requests.ts';
 import type { Entropy, Link, Timer } from '../ports.ts';
 
@@ -7,6 +7,12 @@ import type { Entropy, Link, Timer } from '../ports.ts';
 export const ANSWER_MS = 10_000;
 /** A device has one install under way and asks for one proof at a time; more open requests are a fault of ours. */
 export const OPEN_REQUESTS_MAX = 4;
+
+/**
+ * Codes that a server may give for not answering. An answer is not signed, so a code that speaks against a release or a
+ * branch is not taken from it: with BAD_DELTA, said twice, a lying broker could have a branch given up for ever.
+ */
+const HINTS: ReadonlySet<Code> = new Set(['NOT_FOUND', 'BUSY', 'RATE_LIMITED', 'NOT_OPEN', 'UNREACHABLE']);
 
 type Distribute<T> = T extends unknown ? Omit<T, 'id'> : never;
 /** A request before it has its id. */
@@ -23,6 +29,7 @@ export class Asker {
   readonly #timer: Timer;
   readonly #open = new Map<number, Open>();
   #nextId: number;
+  #waitMs = 0;
   /** False from {@link down} to {@link up}: questions then fail at once. */
   connected = false;
 
@@ -34,7 +41,7 @@ export class Asker {
     this.#nextId = ((seed[0]! << 24) | (seed[1]! << 16) | (seed[2]! << 8) | seed[3]!) >>> 0;
   }
 
-  /** One question, one answer. @throws Refusal LINK_LOST after {@link ANSWER_MS}; the server's own code where it refuses */
+  /** One question, one answer. @throws Refusal LINK_LOST after {@link ANSWER_MS}; the server's hint where it refuses */
   async ask(question: Question): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const close = this.stream(question, {
@@ -68,7 +75,11 @@ export class Asker {
     this.#open.set(id, {
       kind: question.kind,
       answer: (answer) => {
-        if (answer.kind === REFUSED) return fail(new Refusal(answer.code, 'the server refused the request'));
+        if (answer.kind === REFUSED) {
+          this.#waitMs = answer.retrySeconds * 1000;
+          const code = HINTS.has(answer.code) ? answer.code : 'LINK_LOST';
+          return fail(new Refusal(code, `the server refused the request: ${answer.code}`));
+        }
         cancel();
         cancel = this.#timer.after(ANSWER_MS, silent);
         on.answer(answer);
@@ -87,6 +98,13 @@ export class Asker {
     const open = this.#open.get(answer.id);
     // A late answer to a closed request, or one that nobody asked for.
     if (open && (answer.kind === open.kind || answer.kind === REFUSED)) open.answer(answer);
+  }
+
+  /** How long the last refusal asked to wait, told once. */
+  takeWaitMs(): number {
+    const ms = this.#waitMs;
+    this.#waitMs = 0;
+    return ms;
   }
 
   up(): void {

@@ -14,6 +14,12 @@ export const EMPTY_ROUNDS_MAX = 4;
 /** A round without a frame for this long is over. Seconds on a LAN, enough for a slow radio. */
 export const ROUND_MS = 2_000;
 const ROUND_MS_MAX = 30_000;
+/** A server that trickles must not hold the device for ever: below this rate the install waits for a better link. */
+export const BYTES_PER_SECOND_MIN = 32;
+/** Every fetch may take this long, however small. */
+const FETCH_MS_MIN = 5 * 60_000;
+/** A day; also far below the 24.8 days at which a 32-bit timer overflows. */
+const FETCH_MS_MAX = 86_400_000;
 
 export interface FetchOptions {
   sha256: Sha256;
@@ -33,12 +39,18 @@ export class Fetcher {
   #emptyRounds = 0;
   #wake: (() => void) | undefined;
   #failed: Refusal | undefined;
+  readonly #cancelDeadline: () => void;
 
   constructor(options: FetchOptions) {
     this.#options = options;
     const width = Math.min(WINDOW_MAX, Math.floor(options.windowBytes / (options.payload.frameBytes + 32)));
     demand(width >= 1, 'NO_MEMORY', 'not one frame fits the window');
     this.#window = new FrameWindow(options.sha256, options.payload, width, options.start);
+    const ms = FETCH_MS_MIN + (options.payload.bytes / BYTES_PER_SECOND_MIN) * 1000;
+    this.#cancelDeadline = options.timer.after(Math.min(ms, FETCH_MS_MAX), () => {
+      this.#failed = new Refusal('LINK_LOST', `fewer than ${BYTES_PER_SECOND_MIN} bytes a second`);
+      this.#wake?.();
+    });
   }
 
   /** Where the next frame stands; undefined after the last. */
@@ -58,7 +70,7 @@ export class Fetcher {
         return bytes;
       }
       this.#ask();
-      await this.#something();
+      if (!this.#failed) await this.#something();
       if (this.#failed) throw this.#failed;
     }
     return undefined;
@@ -66,6 +78,7 @@ export class Fetcher {
 
   /** Ends all requests. Call it however the install ends. */
   close(): void {
+    this.#cancelDeadline();
     for (const close of this.#close) close();
     this.#close = [];
   }
@@ -92,8 +105,8 @@ export class Fetcher {
       asker.stream(question, {
         answer: (answer) => {
           if (answer.kind !== FRAMES) return;
-          this.#window.offer(answer.index, answer.frame);
-          this.#wake?.();
+          // What is not kept wakes nobody: junk must not look like progress.
+          if (this.#window.offer(answer.index, answer.frame)) this.#wake?.();
         },
         failed: (refusal) => {
           // Silence is counted in rounds; a link that is down or a server that refuses ends the fetch.

@@ -46,13 +46,18 @@ export class RateLimit {
 
   /** @throws Refusal RATE_LIMITED */
   take(): void {
+    if (!this.tryTake())
+      throw new Refusal('RATE_LIMITED', `more than ${ANNOUNCEMENTS_PER_MINUTE} announcements in a minute`);
+  }
+
+  tryTake(): boolean {
     this.#cancel ??= this.#timer.after(60_000, () => {
       this.#cancel = undefined;
       this.#left = ANNOUNCEMENTS_PER_MINUTE;
     });
-    if (this.#left === 0)
-      throw new Refusal('RATE_LIMITED', `more than ${ANNOUNCEMENTS_PER_MINUTE} announcements in a minute`);
+    if (this.#left === 0) return false;
     this.#left--;
+    return true;
   }
 
   close(): void {

@@ -6,7 +6,7 @@ import type { Cohort, Membership } from '../format/rollout.ts';
 import type { SignedRoot } from '../format/root.ts';
 import type { Entropy, Verifier } from '../ports.ts';
 import { nextRoot } from '../verify/root.ts';
-import type { Needs, Proofs } from '../verify/types.ts';
+import type { FreshAnswer, Needs, Proofs } from '../verify/types.ts';
 import type { Asker } from './asker.ts';
 
 /** A device a year behind has missed a few; beyond this the answer is made up. */
@@ -24,12 +24,15 @@ export async function fetchProofs(
     proofs.consistency = expect(await asker.ask({ kind: CONSISTENCY, ...needs.consistency }), CONSISTENCY).path;
   }
   if (needs.entries) proofs.entries = expect(await asker.ask({ kind: ENTRIES, ...needs.entries }), ENTRIES).entries;
-  if (needs.freshness) {
-    const nonce = entropy.random(NONCE_BYTES);
-    proofs.fresh = { nonce, statement: expect(await asker.ask({ kind: FRESHNESS, nonce }), FRESHNESS).statement };
-  }
+  if (needs.freshness) proofs.fresh = await fetchFresh(asker, entropy);
   const membership = cohorts.some((cohort) => 'root' in cohort) ? await fetchMembership(asker) : undefined;
   return membership ? { ...proofs, membership } : proofs;
+}
+
+/** Asks which head is announced now, under a nonce that nobody has seen before. */
+export async function fetchFresh(asker: Asker, entropy: Entropy): Promise<FreshAnswer> {
+  const nonce = entropy.random(NONCE_BYTES);
+  return { nonce, statement: expect(await asker.ask({ kind: FRESHNESS, nonce }), FRESHNESS).statement };
 }
 
 /** Group members ask for their proof; everybody else is told there is none. */

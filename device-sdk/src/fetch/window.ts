@@ -3,7 +3,7 @@
  * that the frame before it named, so those ahead wait unproven, a few that fit the workspace, never more.
  */
 
-import { openFrame } from '../format/frames.ts';
+import { frameLength, openFrame } from '../format/frames.ts';
 import type { Sha256 } from '../format/merkle.ts';
 import type { Payload } from '../format/suit.ts';
 
@@ -58,11 +58,17 @@ export class FrameWindow {
     this.#asked = gap;
   }
 
-  /** Keeps a frame that lies inside the window; anything else is dropped without a word. */
-  offer(index: number, frame: Uint8Array): void {
+  /**
+   * Keeps a frame that lies inside the window and has its exact length: a longer one would take more RAM than planned.
+   * Anything else is dropped without a word.
+   * @returns whether it was kept
+   */
+  offer(index: number, frame: Uint8Array): boolean {
     const start = this.#position?.index;
-    if (start === undefined || index < start || index >= start + this.#width || this.#waiting.has(index)) return;
+    if (start === undefined || index < start || index >= start + this.#width || this.#waiting.has(index)) return false;
+    if (index >= this.#payload.frameCount || frame.length !== frameLength(this.#payload, index)) return false;
     this.#waiting.set(index, frame);
+    return true;
   }
 
   /**

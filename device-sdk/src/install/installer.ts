@@ -16,7 +16,7 @@ import { FRAME_BYTES } from '../format/frames.ts';
 import type { Stage, StageCode } from '../format/report.ts';
 import type { MemoryClass } from '../format/suit.ts';
 import type { Release, Verified } from '../verify/types.ts';
-import { Application } from './application.ts';
+import { Application, type ApplicationOptions } from './application.ts';
 import type { Pending } from './pending.ts';
 import { demandSlotDigest, slotHolds } from './slots.ts';
 import { addFailure, beginTrial, other, type TrialPorts } from './trial.ts';
@@ -33,6 +33,9 @@ export interface InstallerPorts extends TrialPorts {
 
 /** Frames that wait for their predecessor: enough to keep the link busy, few enough for a small device. */
 const WINDOW_FRAMES = 4;
+
+/** Times that a fetch may start, spend bytes and be lost again before the next checkpoint: a cap on what it costs. */
+export const SESSIONS_MAX = 16;
 
 /** Failures that say something against a branch; link faults do not count. */
 const COUNTED: ReadonlySet<Code> = new Set([
@@ -60,12 +63,13 @@ export class Installer {
   /**
    * Puts the release into the other slot, verified by reading it back.
    * @returns OK, or a counted failure of this branch
-   * @throws Refusal LINK_LOST, BAD_FRAME, NOT_OPEN and the server's refusals: nothing is counted, progress is kept
+   * @throws Refusal LINK_LOST, BAD_FRAME, NOT_OPEN, CAP_REACHED and the server's hints: nothing is counted against the
+   * branch, progress is kept
    */
   async run(release: Verified<Release>): Promise<Outcome> {
     const pending = this.#pendingFor(release);
     try {
-      if (pending.phase === 'staged' && this.#isIntact(pending)) return { code: 'OK', stages: [['apply', 'OK']] };
+      if (pending.phase === 'staged') return { code: 'OK', stages: [['apply', 'OK']] };
       await this.#fetchAndApply(release, pending);
     } catch (error) {
       const code = error instanceof Refusal ? codeOf(error) : undefined;
@@ -92,26 +96,34 @@ export class Installer {
     await beginTrial(this.#p, pending, stages);
   }
 
-  /** What the journal holds of this very release and branch, or a fresh start. */
+  /** Opens the cap on fetching again: an operator's word, or a day that has passed. */
+  forgive(): void {
+    const { pending } = this.#p.store.state;
+    if (pending && pending.sessions > 0) this.#p.store.commit({ pending: { ...pending, sessions: 0 } });
+  }
+
+  /** What the journal holds of this very release, rollout and branch, or as much of it as is of use. */
   #pendingFor(release: Verified<Release>): Pending {
     const { manifest, manifestDigest, releaseLeaf, rollout, branch } = release;
     const stored = this.#p.store.state.pending;
     const slot = other(this.#p.boot.running());
     const same = stored && equal(stored.manifestDigest, manifestDigest) && stored.slot === slot;
-    if (same && (stored.phase === 'staged' || equal(stored.chainHead, branch.payload.chainHead))) return stored;
+    const usable = same && (stored.phase === 'staged' ? this.#isIntact(stored) : isOf(stored, branch));
+    if (usable && equal(stored.rolloutId, rollout.rolloutId)) return stored;
     const { sequence, image, version, policy } = manifest;
-    const fresh: Pending = {
-      phase: 'fetching',
+    const next: Pending = {
+      phase: usable ? stored.phase : 'fetching',
       ...{ sequence, manifestDigest, releaseLeaf, image, version, policy, slot },
       rolloutId: rollout.rolloutId,
       chainHead: branch.payload.chainHead,
       attempt: same ? stored.attempt : 0,
       attemptsMax: rollout.attemptsMax,
-      progress: undefined,
+      sessions: same && equal(stored.rolloutId, rollout.rolloutId) ? stored.sessions : 0,
+      progress: usable ? stored.progress : undefined,
       failure: undefined,
     };
-    this.#p.store.commit({ pending: fresh });
-    return fresh;
+    this.#p.store.commit({ pending: next });
+    return next;
   }
 
   #isIntact({ slot, image }: Pending): boolean {
@@ -122,17 +134,19 @@ export class Installer {
     const { store, slots, workspace, asker, timer } = this.#p;
     const { payload } = release.branch;
     const { sha256 } = store.verifier;
-    const application = new Application({
+    demand(pending.sessions < SESSIONS_MAX, 'CAP_REACHED', `${SESSIONS_MAX} fetches were lost before a checkpoint`);
+    const application = openApplication({
       release,
       workspace,
       old: slots[other(pending.slot)],
       oldImage: store.state.running.image,
       slot: slots[pending.slot],
       resume: pending.progress,
-      save: (progress) => store.commit({ pending: { ...pending, progress } }),
+      save: (progress) => store.commit({ pending: { ...pending, progress, sessions: 0 } }),
     });
     const windowBytes = this.#p.windowBytes ?? WINDOW_FRAMES * (FRAME_BYTES[this.#p.memoryClass] + 32);
     const fetcher = new Fetcher({ sha256, timer, asker, payload, windowBytes, start: application.start });
+    let begun = false;
     try {
       for (;;) {
         demand(this.#p.interrupted() === 'none', 'NOT_OPEN', 'another release or state is announced');
@@ -140,6 +154,9 @@ export class Installer {
         const bytes = await fetcher.next();
         store.demandOpen();
         if (!bytes || !position) break;
+        // From here on it costs bytes, and is counted before it does: a device that loses power each time stops, too.
+        if (!begun) store.commit({ pending: { ...pending, sessions: pending.sessions + 1 } });
+        begun = true;
         application.take(bytes, position);
         this.#p.progress(Math.min((position.index + 1) * payload.frameBytes, payload.bytes), payload.bytes);
       }
@@ -154,4 +171,18 @@ export class Installer {
       release.manifest.image.digest,
     );
   }
+}
+
+/** A checkpoint that cannot be read, of an older build perhaps, costs the bytes before it and nothing else. */
+function openApplication(options: ApplicationOptions): Application {
+  try {
+    return new Application(options);
+  } catch (error) {
+    if (!options.resume || !(error instanceof Refusal)) throw error;
+    return new Application({ ...options, resume: undefined });
+  }
+}
+
+function isOf(pending: Pending, branch: Release['branch']): boolean {
+  return equal(pending.chainHead, branch.payload.chainHead);
 }

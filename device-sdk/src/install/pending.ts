@@ -40,6 +40,8 @@ export interface Pending {
   /** Trials begun. */
   attempt: number;
   attemptsMax: number;
+  /** Times that frames have come since the last checkpoint. */
+  sessions: number;
   progress: Progress | undefined;
   /** Why the trial failed, written before the restart that reverts it. */
   failure: StageCode | undefined;
@@ -53,7 +55,7 @@ export function pendingValue(p: Pending): Value {
     p.rolloutId,
     p.slot,
     p.chainHead,
-    [p.attempt, p.attemptsMax],
+    [p.attempt, p.attemptsMax, p.sessions],
     progress ? [progress.frameIndex, progress.expected, progress.skip, progress.written, progress.checkpoint] : null,
     p.failure ?? null,
   ];
@@ -66,7 +68,7 @@ export function readPending(value: Value): Pending {
     'pending release',
     7,
   );
-  const [attempt, attemptsMax] = asArray(attempts, 'attempts', 2);
+  const [attempt, attemptsMax, sessions] = asArray(attempts, 'attempts', 3);
   return {
     phase: PHASES[asUint(phase, 'phase', PHASES.length - 1)]!,
     sequence: asUint(sequence, 'sequence'),
@@ -80,6 +82,7 @@ export function readPending(value: Value): Pending {
     chainHead: asBytes(chainHead, 'chain head', 32),
     attempt: asUint(attempt, 'attempt'),
     attemptsMax: asUint(attemptsMax, 'attempts'),
+    sessions: asUint(sessions, 'sessions'),
     progress: optional(progress, readProgress),
     failure: optional(failure, (item) => asText(item, 'failure') as StageCode),
   };

@@ -2,10 +2,11 @@
  * What a device must not forget, typed, over the journal. Every change is one record: after a power cut either all of
  * it holds or nothing.
  */
-import { demand } from '../errors.ts';
+import { demand, Refusal } from '../errors.ts';
 import { decode, encode, type Value } from '../format/cbor.ts';
 import type { Head } from '../format/head.ts';
 import { type Provision, readProvision } from '../format/provision.ts';
+import { STAGES, STAGES_MAX, type Stage, type StageCode } from '../format/report.ts';
 import { readSignedRoot, type SignedRoot } from '../format/root.ts';
 import { asArray, asBytes, asText, asUint, optional } from '../format/shape.ts';
 import type { Flash, SlotNumber, Verifier } from '../ports.ts';
@@ -25,12 +26,16 @@ const KEY_COUNTERS = 8;
 const KEY_REPORTS = 9;
 const KEY_PENDING = 10;
 const KEY_TOLD = 11;
+const KEY_MISSED = 12;
 const KEY_OUTBOX = 32;
 
 /** Reports that wait for an acknowledgement. The oldest are kept: they are the ones the chain needs first. */
 export const OUTBOX_MAX = 8;
 /** Failed releases and branches that are remembered; a class has at most a few open releases. */
 export const FAILED_MAX = 16;
+
+/** Refusals of releases that are remembered as reported: an attacker who alternates a few must not fill the ledger. */
+export const TOLD_MAX = 16;
 
 export interface Identity {
   deviceId: Uint8Array;
@@ -50,7 +55,27 @@ export interface Failure {
   count: number;
 }
 
+/** A refusal or failure of a release, in a rollout, that has been reported. */
+export interface Told {
+  manifestDigest: Uint8Array;
+  rolloutId: Uint8Array;
+  code: string;
+}
+
+const FINDINGS = ['trial', 'updated', 'reverted', 'refused'] as const;
+
+/** The newest finding that met a full outbox. */
+export interface Missed {
+  kind: (typeof FINDINGS)[number];
+  code: StageCode;
+  rolloutId?: Uint8Array;
+  attempt: number;
+  manifestDigest: Uint8Array;
+  stages: [Stage, StageCode][];
+}
+
 export interface Counters {
+  /** Logins up to this number may have been used. */
   login: number;
   command: number;
 }
@@ -78,8 +103,9 @@ export interface State {
   counters: Counters;
   reports: ReportChain;
   pending: Pending | undefined;
-  /** The last refusal that was reported, so that it is reported once: manifest digest and code. */
-  told: { digest: Uint8Array; code: string } | undefined;
+  /** What was reported lately, so that it is reported once. */
+  told: Told[];
+  missed: Missed | undefined;
   outbox: QueuedReport[];
 }
 
@@ -88,13 +114,18 @@ type Change = Partial<State>;
 /** Thrown by work that goes on after {@link Store.close}. Not a refusal: it only unwinds. */
 export class Closed extends Error {}
 
+/** Two stores on one flash would write over each other's records: the newer one closes the older. */
+const open = new WeakMap<Flash, Store>();
+
 export class Store {
   readonly #journal: Journal;
   readonly #verifier: Verifier;
   #state: State;
   #closed = false;
 
-  private constructor(journal: Journal, verifier: Verifier, state: State) {
+  private constructor(flash: Flash, journal: Journal, verifier: Verifier, state: State) {
+    open.get(flash)?.close();
+    open.set(flash, this);
     this.#journal = journal;
     this.#verifier = verifier;
     this.#state = state;
@@ -103,7 +134,7 @@ export class Store {
   /** @throws Refusal BAD_STATE where the device was never provisioned or its store is damaged */
   static open(flash: Flash, verifier: Verifier): Store {
     const journal = Journal.open(flash);
-    return new Store(journal, verifier, load(journal, verifier));
+    return new Store(flash, journal, verifier, loadWhole(journal, verifier));
   }
 
   /**
@@ -116,7 +147,7 @@ export class Store {
     const journal = Journal.format(flash);
     const state = factoryState(verifier, provision, slot);
     journal.put(entriesOf(state, []));
-    return new Store(journal, verifier, state);
+    return new Store(flash, journal, verifier, state);
   }
 
   get state(): Readonly<State> {
@@ -165,7 +196,8 @@ function factoryState(verifier: Verifier, p: Provision, slot: SlotNumber): State
     counters: { login: 0, command: 0 },
     reports: { epoch: 0, counter: 0, previous: new Uint8Array(32) },
     pending: undefined,
-    told: undefined,
+    told: [],
+    missed: undefined,
     outbox: [],
   };
 }
@@ -185,12 +217,13 @@ function entriesOf(change: Change, outboxBefore: readonly QueuedReport[]): Entry
   if (change.failed)
     put(
       KEY_FAILED,
-      change.failed.slice(-FAILED_MAX).map((item): Value => [item.digest, item.count]),
+      change.failed.map((item): Value => [item.digest, item.count]),
     );
   if (change.counters) put(KEY_COUNTERS, [change.counters.login, change.counters.command]);
   if (change.reports) put(KEY_REPORTS, [change.reports.epoch, change.reports.counter, change.reports.previous]);
   if ('pending' in change) put(KEY_PENDING, change.pending && pendingValue(change.pending));
-  if ('told' in change) put(KEY_TOLD, change.told && [change.told.digest, change.told.code]);
+  if (change.told) put(KEY_TOLD, change.told.map(toldValue));
+  if ('missed' in change) put(KEY_MISSED, change.missed && missedValue(change.missed));
   if (change.outbox) entries.push(...outboxEntries(change.outbox, outboxBefore));
   return entries;
 }
@@ -204,6 +237,16 @@ function outboxEntries(now: readonly QueuedReport[], before: readonly QueuedRepo
   for (const item of gone) entries.set(place(item), undefined);
   for (const item of added) entries.set(place(item), encode([item.counter, item.bytes]));
   return [...entries];
+}
+
+/** Whatever is wrong with a store has one name: its bytes are ours, and nobody can send better ones. */
+function loadWhole(journal: Journal, verifier: Verifier): State {
+  try {
+    return load(journal, verifier);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new Refusal('BAD_STATE', `the store is damaged: ${error.message}`, { cause: error });
+  }
 }
 
 function load(journal: Journal, verifier: Verifier): State {
@@ -231,7 +274,8 @@ function load(journal: Journal, verifier: Verifier): State {
       previous: asBytes(previous, 'previous', 32),
     },
     pending: optional(get(KEY_PENDING), readPending),
-    told: optional(get(KEY_TOLD), readTold),
+    told: asArray(get(KEY_TOLD), 'told').map(readTold),
+    missed: optional(get(KEY_MISSED), readMissed),
     outbox: loadOutbox(journal),
   };
 }
@@ -298,7 +342,37 @@ function readFailure(value: Value): Failure {
   return { digest: asBytes(digest, 'digest', 32), count: asUint(count, 'count') };
 }
 
-function readTold(value: Value): { digest: Uint8Array; code: string } {
-  const [digest, code] = asArray(value, 'told', 2);
-  return { digest: asBytes(digest, 'digest', 32), code: asText(code, 'code') };
+function toldValue(item: Told): Value {
+  return [item.manifestDigest, item.rolloutId, item.code];
+}
+
+function readTold(value: Value): Told {
+  const [digest, rolloutId, code] = asArray(value, 'told', 3);
+  return {
+    manifestDigest: asBytes(digest, 'manifest digest', 32),
+    rolloutId: asBytes(rolloutId, 'rollout id', 16),
+    code: asText(code, 'code'),
+  };
+}
+
+function missedValue(m: Missed): Value {
+  const stages = m.stages.slice(-STAGES_MAX).map(([stage, code]): Value => [STAGES.indexOf(stage), code]);
+  return [FINDINGS.indexOf(m.kind), m.code, m.rolloutId ?? null, m.attempt, m.manifestDigest, stages];
+}
+
+function readMissed(value: Value): Missed {
+  const [kind, code, rolloutId, attempt, digest, stages] = asArray(value, 'missed', 6);
+  return {
+    kind: FINDINGS[asUint(kind, 'kind', FINDINGS.length - 1)]!,
+    code: asText(code, 'code') as StageCode,
+    rolloutId: optional(rolloutId, (item) => asBytes(item, 'rollout id', 16)),
+    attempt: asUint(attempt, 'attempt'),
+    manifestDigest: asBytes(digest, 'manifest digest', 32),
+    stages: asArray(stages, 'stages').map(readStage),
+  };
+}
+
+function readStage(value: Value): [Stage, StageCode] {
+  const [stage, code] = asArray(value, 'stage', 2);
+  return [STAGES[asUint(stage, 'stage', STAGES.length - 1)]!, asText(code, 'code') as StageCode];
 }

@@ -12,13 +12,14 @@
  * confirmed: the journal is right (the image passed), so the loader is told again.
  */
 
+import { within } from '../deadline.ts';
 import { equal } from '../format/bytes.ts';
 import type { StageCode } from '../format/report.ts';
 import type { BootControl, Flash, Health, KeyStore, SlotNumber, Timer } from '../ports.ts';
 import { type Finding, makeReport } from '../report/reports.ts';
 import type { Pending } from './pending.ts';
 import { digestSlot, slotHolds } from './slots.ts';
-import type { Failure, State, Store } from './state.ts';
+import { FAILED_MAX, type Failure, type State, type Store, TOLD_MAX, type Told } from './state.ts';
 
 export interface TrialPorts {
   store: Store;
@@ -43,7 +44,8 @@ export async function settleBoot(p: TrialPorts): Promise<Settled> {
   const slot = p.boot.running();
   if (pending?.phase === 'trial') return slot === pending.slot ? judgeTrial(p, pending) : afterRevert(p, pending);
   if (slot !== running.slot) {
-    p.boot.setTrial(running.slot);
+    // A trial that the journal knows nothing of (its record was lost) goes back by itself: it is not confirmed.
+    if (!p.boot.onTrial()) p.boot.setTrial(running.slot);
     p.boot.restart();
     return 'restart';
   }
@@ -82,17 +84,8 @@ async function testImage(p: TrialPorts, pending: Pending): Promise<StageCode> {
   const { image, slot } = pending;
   const intact = slotHolds(p.slots[slot], image.bytes, p.store.verifier.hash(), image.digest);
   if (!intact) return 'RESULT_MISMATCH';
-  return new Promise((resolve) => {
-    const cancel = p.timer.after(p.health.deadlineMs, () => resolve('TRIAL_TIMEOUT'));
-    const end = (code: StageCode) => {
-      cancel();
-      resolve(code);
-    };
-    p.health.selfTest().then(
-      (passed) => end(passed ? 'OK' : 'SELF_TEST_FAILED'),
-      () => end('SELF_TEST_FAILED'),
-    );
-  });
+  const work = async (): Promise<StageCode> => ((await p.health.selfTest()) === true ? 'OK' : 'SELF_TEST_FAILED');
+  return within<StageCode>(p.timer, p.health.deadlineMs, work, 'TRIAL_TIMEOUT', 'SELF_TEST_FAILED');
 }
 
 async function confirm(p: TrialPorts, pending: Pending): Promise<void> {
@@ -133,9 +126,19 @@ async function afterRevert(p: TrialPorts, pending: Pending): Promise<Settled> {
     ]),
   );
   const failed = addFailure(p.store.state.failed, pending.manifestDigest, 2);
-  p.store.commit({ pending: undefined, failed, ...report });
+  p.store.commit({ pending: undefined, failed, told: addTold(p.store.state.told, { ...pending, code }), ...report });
   p.boot.markUnbootable(pending.slot);
   return 'running';
+}
+
+/**
+ * Takes back a trial that has not begun: its rollout was paused or aborted, or another release is current, while the
+ * device waited for its restart. The loader first: a cut after it is seen as a trial that ended without a word.
+ */
+export async function withdrawTrial(p: TrialPorts, pending: Pending): Promise<void> {
+  p.boot.markUnbootable(pending.slot);
+  const report = await makeReport(p.store, p.keys, finding(p, pending, 'refused', 'NOT_OPEN', [['trial', 'NOT_OPEN']]));
+  p.store.commit({ pending: { ...pending, phase: 'staged', attempt: pending.attempt - 1 }, ...report });
 }
 
 function finding(
@@ -156,11 +159,15 @@ function runningDigest(p: TrialPorts, pending: Pending): Uint8Array {
   return digestSlot(p.slots[slot], bytes, p.store.verifier.hash());
 }
 
+export function addTold(told: readonly Told[], { manifestDigest, rolloutId, code }: Told): Told[] {
+  return [...told, { manifestDigest, rolloutId, code }].slice(-TOLD_MAX);
+}
+
 /** Counts a failure of a release or branch. */
 export function addFailure(failed: readonly Failure[], digest: Uint8Array, count = 1): Failure[] {
   const before = failed.find((item) => equal(item.digest, digest));
   const rest = failed.filter((item) => item !== before);
-  return [...rest, { digest, count: (before?.count ?? 0) + count }];
+  return [...rest, { digest, count: (before?.count ?? 0) + count }].slice(-FAILED_MAX);
 }
 
 /** Two counted failures make a release or branch absent. */

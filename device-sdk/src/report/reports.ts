@@ -2,6 +2,7 @@
 import type { Code } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
 import { kidOf, publicKeyOf } from '../format/cose.ts';
+import { leafHash } from '../format/merkle.ts';
 import { readAck } from '../format/messages.ts';
 import {
   REASON_COMMAND_UNSUPPORTED,
@@ -23,38 +24,41 @@ import {
   STAGES_MAX,
   STATE_IDLE,
   STATE_UPDATING,
-  type Stage,
-  type StageCode,
 } from '../format/report.ts';
 import { signStatement } from '../format/statement.ts';
-import { OUTBOX_MAX, type QueuedReport, type ReportChain, type State, type Store } from '../install/state.ts';
+import {
+  type Missed,
+  OUTBOX_MAX,
+  type QueuedReport,
+  type ReportChain,
+  type State,
+  type Store,
+} from '../install/state.ts';
 import type { KeyStore, Verifier } from '../ports.ts';
 import { verifyStatement } from '../verify/signed.ts';
 
 /** What a report says, before counter and chain are filled in. */
-export interface Finding {
-  kind: 'trial' | 'updated' | 'reverted' | 'refused';
-  code: StageCode;
-  rolloutId?: Uint8Array;
-  attempt: number;
-  manifestDigest: Uint8Array;
+export interface Finding extends Missed {
   slotDigest: Uint8Array;
-  stages: [Stage, StageCode][];
 }
 
 /** The parts of the device's state that a new report changes; commit them together with what is reported. */
 export interface Reported {
-  reports: ReportChain;
-  outbox: QueuedReport[];
+  reports?: ReportChain;
+  outbox?: QueuedReport[];
+  missed: Missed | undefined;
 }
 
 /**
- * Signs the next report of the chain. A full outbox keeps its oldest: the new finding is dropped, and the chain does not
- * move, so that it has no gap.
+ * Signs the next report of the chain. A full outbox keeps its oldest, which the chain needs first: the finding is then
+ * kept as the newest that was missed, the chain does not move, and it is reported when there is room again.
  */
-export async function makeReport(store: Store, keys: KeyStore, finding: Finding): Promise<Partial<Reported>> {
+export async function makeReport(store: Store, keys: KeyStore, finding: Finding): Promise<Reported> {
   const { identity, reports, outbox, head } = store.state;
-  if (outbox.length >= OUTBOX_MAX) return {};
+  if (isFull(outbox, reports.counter + 1)) {
+    const { kind, code, rolloutId, attempt, manifestDigest, stages } = finding;
+    return { missed: { kind, code, rolloutId, attempt, manifestDigest, stages } };
+  }
   const { sha256 } = store.verifier;
   const counter = reports.counter + 1;
   const report: Report = {
@@ -74,8 +78,16 @@ export async function makeReport(store: Store, keys: KeyStore, finding: Finding)
   const bytes = await signStatement(sha256, 'report', reportValue(report), keys);
   return {
     reports: { epoch: reports.epoch, counter, previous: sha256(bytes) },
-    outbox: [...outbox, { counter, bytes }],
+    // Read again: an acknowledgement may have come while the key store was signing.
+    outbox: [...store.state.outbox, { counter, bytes }],
+    missed: undefined,
   };
+}
+
+/** Every report has a place of its own in the store, by its counter: two that are that far apart would share one. */
+export function isFull(outbox: readonly QueuedReport[], counter: number): boolean {
+  const [oldest] = outbox;
+  return outbox.length >= OUTBOX_MAX || (oldest !== undefined && counter - oldest.counter >= OUTBOX_MAX);
 }
 
 function codesOf(finding: Finding): { state: number; result: number; reason: number } {
@@ -101,7 +113,8 @@ const RESULTS: Partial<Record<Code, [number, number]>> = {
 };
 
 /**
- * Takes a signed acknowledgement: the report it names leaves the outbox, whatever was sent or lost before.
+ * Takes a signed acknowledgement: the report it names leaves the outbox, whatever was sent or lost before. It must name
+ * that very report: counters begin anew with every epoch, and an acknowledgement of an earlier one may be replayed.
  * @returns the change to commit, or undefined where it names nothing that waits
  * @throws Refusal as {@link verifyStatement}
  */
@@ -113,7 +126,10 @@ export function takeAck(
   const statement = verifyStatement(verifier, state.root.root, bytes, 'ack', 'command');
   const ack = readAck(statement.payload);
   if (!equal(ack.deviceId, state.identity.deviceId)) return undefined;
-  const outbox = state.outbox.filter((item) => item.counter !== ack.counter);
+  const { sha256 } = verifier;
+  const isNamed = ({ counter, bytes: report }: QueuedReport) =>
+    counter === ack.counter && equal(leafHash(sha256, report), ack.leafHash);
+  const outbox = state.outbox.filter((item) => !isNamed(item));
   return outbox.length === state.outbox.length ? undefined : { outbox };
 }
 

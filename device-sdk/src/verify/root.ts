@@ -2,6 +2,7 @@
 import { demand, Refusal } from '../errors.ts';
 import { equal, hex } from '../format/bytes.ts';
 import { kidOf, type PublicKey } from '../format/cose.ts';
+import type { Head } from '../format/head.ts';
 import type { Sha256 } from '../format/merkle.ts';
 import { findKey, type Role, readSignedRoot, revokedFrom, type SignedRoot, type TrustRoot } from '../format/root.ts';
 import { checkStatement } from '../format/statement.ts';
@@ -32,6 +33,19 @@ export function nextRoot(verifier: Verifier, current: TrustRoot, bytes: Uint8Arr
   checkThreshold(verifier, next, current);
   checkThreshold(verifier, next, next.root);
   return next;
+}
+
+/**
+ * The head from which a device goes on under `next`, where that root restarts the log: after a lost ledger, or after a
+ * thief of the log key signed a head that no honest one can follow. A restart counts once: a later root that still
+ * carries it must not throw devices back.
+ */
+export function restartHead(current: TrustRoot, next: TrustRoot): Head | undefined {
+  const { restart, origin, version } = next;
+  const before = current.restart;
+  if (!restart) return undefined;
+  if (before && before.size === restart.size && equal(before.root, restart.root)) return undefined;
+  return { ...restart, origin, time: 0, rootVersion: version };
 }
 
 /** Key checks are expensive and happen once, here, where keys enter. */
