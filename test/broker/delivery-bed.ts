@@ -98,8 +98,9 @@ export class RawClient {
   #wake: () => void = () => undefined;
   #id = 1;
 
-  constructor(port: number) {
-    this.socket = connectTcp({ host: '127.0.0.1', port, noDelay: true });
+  /** @param localAddress where it comes from, for limits that hold for each address */
+  constructor(port: number, localAddress = '127.0.0.1') {
+    this.socket = connectTcp({ host: '127.0.0.1', port, localAddress, noDelay: true });
     const codec = parser({ protocolVersion: 4 });
     codec.on('packet', (packet) => {
       this.heard.push(packet);
