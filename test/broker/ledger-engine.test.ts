@@ -325,8 +325,7 @@ test('a follower hears every leaf once and in order, old ones and new ones', asy
 });
 
 test('reports that come together share blocks, and totals count each device once', async (t) => {
-  const { world, devices } = await busyWorld(t);
-  const rolloutId = sha256(devices[0]!.id).slice(0, 16);
+  const { world, devices, rolloutId } = await busyWorld(t);
   const reports = await Promise.all(devices.map((device) => nextReport(device, { rolloutId })));
   const answers = await Promise.all(reports.map((report) => world.ledger.submit(report)));
   t.true(new Set(answers.map(({ blockNumber }) => blockNumber)).size < answers.length);
@@ -382,7 +381,7 @@ async function busyWorld(t: ExecutionContext, options = {}) {
   const devices = Array.from({ length: 10 }, newDevice);
   await enrolDevices(world, devices);
   for (const device of devices.slice(5)) await world.ledger.submit(await nextReport(device));
-  return { world, devices };
+  return { world, devices, rolloutId: plan.rolloutId };
 }
 
 /** Everything that anybody can ask, as one value. */

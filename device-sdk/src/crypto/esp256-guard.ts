@@ -2,7 +2,8 @@ import { demand } from '../errors.ts';
 
 /**
  * Shape of an ESP256 verification: an uncompressed key of 65 bytes, r and s both in [1, n - 1]. A high s is allowed,
- * as COSE asks (RFC 9053 section 2.1 knows no rule of low s), so nothing may be keyed by the bytes of a signature.
+ * as COSE asks (RFC 9053 section 2.1 knows no rule of low s); statements, which are known by their bytes, demand a low
+ * one themselves.
  */
 export function esp256Plausible(publicKey: Uint8Array, signature: Uint8Array): boolean {
   return (

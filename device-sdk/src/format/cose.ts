@@ -2,6 +2,7 @@
 import { demand, Refusal } from '../errors.ts';
 import { concat } from './bytes.ts';
 import { type CborMap, decode, encode, Tagged, type Value } from './cbor.ts';
+import { withLowS } from './low-s.ts';
 import type { Sha256 } from './merkle.ts';
 import { asArray, asBytes, asInt, asMap, asTagged, shownKeys } from './shape.ts';
 
@@ -83,7 +84,8 @@ export async function makeSign1(
 ): Promise<Sign1> {
   const protectedBytes = encode(protectedMap);
   const message = toBeSigned(protectedBytes, options.externalAad ?? new Uint8Array(), payload);
-  const signature = await signer.sign(message);
+  const made = await signer.sign(message);
+  const signature = signer.alg === ALG_ESP256 ? withLowS(made) : made;
   return {
     protectedBytes,
     protected: protectedMap,

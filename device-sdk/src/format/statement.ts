@@ -6,6 +6,7 @@ import { demand } from '../errors.ts';
 import type { Verifier } from '../ports.ts';
 import { encode, type Value } from './cbor.ts';
 import {
+  ALG_ESP256,
   decodeSign1,
   encodeSign1,
   HEADER_ALG,
@@ -20,6 +21,7 @@ import {
   type Signer,
   toBeSigned,
 } from './cose.ts';
+import { isLowS } from './low-s.ts';
 import type { Sha256 } from './merkle.ts';
 import { REPORT_BYTES_MAX } from './report.ts';
 import { ROLLOUT_BYTES_MAX } from './rollout.ts';
@@ -120,8 +122,11 @@ export function readStatement(bytes: Uint8Array, kind: Kind, detachedPayload?: U
 /** @throws Refusal BAD_SIGNATURE when the statement is not by `key` */
 export function checkStatement(verifier: Verifier, statement: Statement, key: PublicKey): void {
   demand(statement.alg === key.alg, 'BAD_SIGNATURE', `${statement.kind}: algorithm ${statement.alg} is not the key's`);
-  const message = toBeSigned(statement.sign1.protectedBytes, aadOf(statement.kind), statement.payload);
-  const valid = verifier.verify(key.alg, key.bytes, message, statement.sign1.signature);
+  const { protectedBytes, signature } = statement.sign1;
+  const low = key.alg !== ALG_ESP256 || isLowS(signature);
+  demand(low, 'BAD_SIGNATURE', `${statement.kind}: of the two forms of this signature the other one is valid`);
+  const message = toBeSigned(protectedBytes, aadOf(statement.kind), statement.payload);
+  const valid = verifier.verify(key.alg, key.bytes, message, signature);
   demand(valid, 'BAD_SIGNATURE', `${statement.kind}: the signature does not verify`);
 }
 

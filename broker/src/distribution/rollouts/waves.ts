@@ -11,7 +11,7 @@ import {
   unhex,
 } from '@countersign/device-sdk/format';
 import { type Plan, WAVES_MAX, type Wave } from '../../ledger/contract/args.ts';
-import { unionOfWaves } from '../../ledger/contract/plan.ts';
+import { sameCohorts, unionOfWaves } from '../../ledger/contract/plan.ts';
 import type { RolloutView } from '../../ledger/contract/views.ts';
 import type { Registry } from '../registry.ts';
 import type { Groups } from './groups.ts';
@@ -62,6 +62,10 @@ export async function planWaves(
     'BAD_REQUEST',
     `at most ${COHORTS_MAX - 1} groups and one share`,
   );
+  for (let i = 1; i < count; i++) {
+    const adds = !sameCohorts(unionOfWaves(waves, i), unionOfWaves(waves, i - 1));
+    demand(adds, 'BAD_REQUEST', `wave ${i + 1} adds nobody to those before it`);
+  }
   return {
     rolloutId,
     releaseLeaf: request.releaseLeaf,

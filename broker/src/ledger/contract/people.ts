@@ -8,7 +8,7 @@ import { checkNewKey } from './new-key.ts';
 import { personWith } from './rights.ts';
 import { type PersonState, read, remove, scan, toHex, write } from './state.ts';
 
-/** With fewer, nothing could be approved any more. */
+/** With fewer, or without an approver among them, nothing could be approved any more. */
 export const PEOPLE_MIN = 2;
 
 /** In block 0 a person's own signature over his enrolment is enough: the orderer's signature on the block lists him. */
@@ -60,7 +60,7 @@ export async function approvePerson(call: Call, entry: TransactionEntry, by: Sig
   const proposer = person.revocation ? person.revocation.by : person.proposedBy;
   demand(person.revocation || person.state === 'proposed', 'BAD_STATEMENT', `nothing is proposed about ${person.name}`);
   demand(approver.name !== proposer, 'SAME_PERSON', `${approver.name} proposed this and cannot approve it`);
-  if (person.revocation) await checkEnoughPeople(call);
+  if (person.revocation) await checkEnoughPeople(call, person);
   const state = person.revocation ? 'revoked' : 'active';
   await store(call, entry, approver.name, { ...person, state, revocation: null });
 }
@@ -70,6 +70,8 @@ export async function rejectPerson(call: Call, entry: TransactionEntry, by: Sign
   const approver = personWith(by, ['approver'], 'rejecting a proposal');
   readRejection(entry.tx.args);
   const person = await personOf(call, entry);
+  // The key that is to be revoked may be a thief's: he must not fend it off for ever.
+  demand(approver.name !== person.name, 'SAME_PERSON', `${person.name} does not decide about ${person.name}`);
   if (person.revocation) return store(call, entry, approver.name, { ...person, revocation: null });
   demand(person.state === 'proposed', 'BAD_STATEMENT', `nothing is proposed about ${person.name}`);
   await remove(call.stub, 'person', person.name);
@@ -88,7 +90,7 @@ export async function revokePerson(
   const person = await personOf(call, entry);
   demand(person.state === 'active', 'BAD_STATEMENT', `${person.name} is ${person.state}`);
   demand(!person.revocation, 'EXISTS', `a revocation of ${person.name} is proposed already`);
-  await checkEnoughPeople(call);
+  await checkEnoughPeople(call, person);
   const revocation = { by: proposer.name, reason: args.reason };
   await store(call, entry, proposer.name, { ...person, revocation });
 }
@@ -105,10 +107,14 @@ async function personOf(call: Call, entry: TransactionEntry): Promise<PersonStat
   return person;
 }
 
-async function checkEnoughPeople(call: Call): Promise<void> {
-  let active = 0;
-  for await (const person of scan(call.stub, 'person')) if (person.state === 'active') active++;
-  demand(active > PEOPLE_MIN, 'BAD_STATEMENT', `${active} people are active; ${PEOPLE_MIN} must remain`);
+async function checkEnoughPeople(call: Call, leaving: PersonState): Promise<void> {
+  const staying: PersonState[] = [];
+  for await (const person of scan(call.stub, 'person')) {
+    if (person.state === 'active' && person.name !== leaving.name) staying.push(person);
+  }
+  const approver = staying.some(({ roles }) => roles.includes('approver'));
+  const enough = staying.length >= PEOPLE_MIN && approver;
+  demand(enough, 'BAD_STATEMENT', `${PEOPLE_MIN} active people must remain, an approver among them`);
 }
 
 type Unstamped = Omit<PersonState, 'previous' | 'entry' | 'action' | 'signer'>;

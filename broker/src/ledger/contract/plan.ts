@@ -40,6 +40,11 @@ export function checkPlan(plan: Plan): void {
       `${cohorts.length} cohorts in a wave`,
     );
   }
+  for (let wave = 1; wave < plan.waves.length; wave++) {
+    // The statement of such a wave could not be told from that of the one before: it would be made again for ever.
+    const adds = !sameCohorts(unionOfWaves(plan.waves, wave), unionOfWaves(plan.waves, wave - 1));
+    demand(adds, 'BAD_STATEMENT', `wave ${wave + 1} adds nobody to those before it`);
+  }
   const everybody = unionOfWaves(plan.waves, plan.waves.length - 1).length;
   demand(everybody <= COHORTS_MAX, 'BAD_STATEMENT', `the waves make ${everybody} cohorts, at most ${COHORTS_MAX} fit`);
   const { window } = plan;

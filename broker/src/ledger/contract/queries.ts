@@ -81,7 +81,9 @@ async function previous(s: LedgerStub, args: string[]): Promise<{ previous: stri
 
 async function totals(s: LedgerStub, rolloutId: string): Promise<TotalsView> {
   const view: TotalsView = { rolloutId, ...EMPTY_TOTALS, codes: {} };
-  for await (const { outcome, code } of scan(s, 'attempt', rolloutId)) {
+  const rollout = await read(s, 'rollout', rolloutId);
+  if (!rollout) throw new Refusal('NOT_FOUND', `there is no rollout ${rolloutId}`);
+  for await (const { outcome, code } of scan(s, 'attempt', rolloutId, rollout.classId)) {
     view[outcome]++;
     view.codes[code] = (view.codes[code] ?? 0) + 1;
   }

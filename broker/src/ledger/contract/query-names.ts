@@ -19,5 +19,5 @@ export type QueryName =
   | 'getIndexEntry'
   /** (object digest in hex, [kind]) {previous} for the next transaction on it; kind `download` for the next download */
   | 'getPrevious'
-  /** ([rolloutId]) totals derived from reports */
+  /** (rolloutId) totals derived from the reports of the class's devices */
   | 'getTotals';

@@ -68,8 +68,9 @@ export async function confirm(call: Call, entry: TransactionEntry, by: Signatory
   readNoArgs(entry.tx.args);
   const release = await releaseOf(call, entry);
   demand(release.state !== 'confirmed', 'DUPLICATE', 'this release is confirmed already');
-  const approved = release.state === 'approved' && release.approvals.length >= APPROVALS_MIN;
-  demand(approved, 'NOT_APPROVED', `the release is ${release.state} with ${release.approvals.length} approvals`);
+  const approvals = await standingApprovals(call, release);
+  const approved = release.state === 'approved' && approvals >= APPROVALS_MIN;
+  demand(approved, 'NOT_APPROVED', `the release is ${release.state}, with ${approvals} approvals that still stand`);
   const product = await read(call.stub, 'product', release.classId);
   const parts = await read(call.stub, 'manifest', release.releaseLeaf);
   if (!product || !parts) throw new Refusal('NOT_FOUND', 'the release has lost its product');
@@ -80,6 +81,12 @@ export async function confirm(call: Call, entry: TransactionEntry, by: Signatory
   await store(call, entry, nameOf(by), { ...release, state: 'confirmed', confirmedAt: timeOf(call) });
   await moveHead(call, entry, by, product, release);
   call.stub.setEvent(LEAF_EVENT, block1);
+}
+
+/** Approvals by people who are still active: a thief's approval falls with the key that he stole. */
+async function standingApprovals(call: Call, { approvals }: ReleaseState): Promise<number> {
+  const people = await Promise.all(approvals.map((name) => read(call.stub, 'person', name)));
+  return people.filter((person) => person?.state === 'active').length;
 }
 
 /** @throws Refusal CONFLICT where another release was confirmed since this one was signed: C signs anew; BAD_CHAIN */

@@ -34,7 +34,8 @@ export async function report(call: Call, entry: ReportEntry): Promise<void> {
     reportedAt: timeOf(call),
     ...stampOf(entry, 'report', id),
   });
-  if (rolloutId) await write(call.stub, 'attempt', [rolloutId, id], { outcome, code: said.code });
+  // Under its own class: which rollout it names is the device's word, and another class's counts must not hear it.
+  if (rolloutId) await write(call.stub, 'attempt', [rolloutId, device.classId, id], { outcome, code: said.code });
 }
 
 function checkContinues({ report: said }: ReportEntry, device: DeviceState, digest: string): void {
