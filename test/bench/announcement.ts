@@ -1,34 +1,27 @@
 /**
- * Bytes of an announcement by part, from the real encoders. Run after a build:
+ * Bytes of an announcement by part, from the real encoders, in a log of a million entries and an index of 16 classes,
+ * with one cosignature. Run after a build:
  *   node test/dist/bench/announcement.js
- * Paths are made up but have the length that the numbers of entries and classes give.
  */
-import {
-  type Announcement,
-  encodeAnnouncement,
-  encodeReceipt,
-  readHead,
-  readReceipt,
-  signHead,
-} from '@countersign/device-sdk/format';
-import { bytesOf, makeWorld, sha256, signers, TIME } from '../support/world.ts';
+import { type Announcement, encodeAnnouncement } from '@countersign/device-sdk/format';
+import { bench } from '../support/bench.ts';
+import { largeLog } from '../support/large-log.ts';
 
-const ENTRIES = 1_000_000;
-const CLASSES = 16;
 /** The figures to stay under, in bytes, by number of bases. */
 const GOALS: Record<number, number> = { 2: 2_300, 7: 3_000 };
 
-console.log('bases,part,bytes');
+const row = bench('bases', 'part', 'bytes', 'goal_bytes');
 for (const bases of [0, 1, 2, 4, 7]) {
-  for (const [part, bytes] of await sizes(bases)) console.log(`${bases},${part},${bytes}`);
+  for (const [part, bytes] of await sizes(bases)) {
+    row(bases, part, bytes, part === 'announcement' ? (GOALS[bases] ?? '') : '');
+  }
 }
 
 async function sizes(bases: number): Promise<[string, number][]> {
-  const { announcementFields, manifest } = await makeWorld(bases, ENTRIES);
-  const announcement = await atScale(announcementFields);
-  const whole = encodeAnnouncement(announcement).length;
-  const without = (change: Partial<Announcement>) => whole - encodeAnnouncement({ ...announcement, ...change }).length;
-  const rows: [string, number][] = [
+  const { announcement, bytes, manifest } = await largeLog(bases, 1);
+  const without = (change: Partial<Announcement>) =>
+    bytes.length - encodeAnnouncement({ ...announcement, ...change }).length;
+  return [
     ['manifest', manifest.length],
     ['two blocks and wrapping', announcement.envelope.length - manifest.length],
     ['envelope', announcement.envelope.length],
@@ -36,23 +29,6 @@ async function sizes(bases: number): Promise<[string, number][]> {
     ['cosignature', without({ cosignatures: [] })],
     ['index proof', without({ indexProof: { floor: 0, index: 0, size: 0, path: [] } })],
     ['rollout', announcement.rollout.length],
-    ['announcement', whole],
+    ['announcement', bytes.length],
   ];
-  const goal = GOALS[bases];
-  return goal === undefined ? rows : [...rows, ['goal', goal]];
-}
-
-async function atScale(a: Announcement): Promise<Announcement> {
-  const { fields } = readReceipt(a.receipt).signed;
-  const root = bytesOf('root of a large log');
-  const head = await signHead(sha256, { ...fields, size: ENTRIES, time: TIME, root }, signers.log);
-  return {
-    ...a,
-    receipt: encodeReceipt(readHead(head), ENTRIES - 1 - 4_321, pathOf(ENTRIES)),
-    indexProof: { floor: a.indexProof.floor, index: CLASSES - 1, size: CLASSES, path: pathOf(CLASSES) },
-  };
-}
-
-function pathOf(leaves: number): Uint8Array[] {
-  return Array.from({ length: Math.ceil(Math.log2(leaves)) }, (_, i) => bytesOf(`node ${i}`));
 }

@@ -2,18 +2,16 @@
  * Microseconds per operation of each crypto backend, as CSV with commit and machine. Run after a build:
  *   node test/dist/bench/crypto.js
  */
-import { execFileSync } from 'node:child_process';
-import { cpus } from 'node:os';
 import { nobleKeyStore, nobleVerifier } from '@countersign/device-sdk/crypto/noble';
 import { tweetnaclKeyStore, tweetnaclVerifier } from '@countersign/device-sdk/crypto/tweetnacl';
 import { generateKeyPair, nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { bench, millisecondsEach } from '../support/bench.ts';
 
-const BUDGET_MS = 400; // per row: enough runs for two stable digits
 const verifiers = { noble: nobleVerifier(), tweetnacl: tweetnaclVerifier(), node: nodeVerifier() };
 const algorithms = { Ed25519: -19, ESP256: -9 };
 const message = new Uint8Array(256);
 
-console.log('commit,machine,node,backend,operation,us');
+const print = bench('backend', 'operation', 'us');
 for (const [name, alg] of Object.entries(algorithms)) {
   const { secret, publicKey } = generateKeyPair(alg);
   const signature = await nodeKeyStore(alg, secret).sign(message);
@@ -38,26 +36,5 @@ for (const [backend, verifier] of Object.entries(verifiers)) {
 }
 
 async function row(backend: string, operation: string, once: () => unknown): Promise<void> {
-  const us = await microsecondsEach(once);
-  const cells = [commit(), machine(), process.version, backend, operation, us.toFixed(1)];
-  console.log(cells.map((cell) => (cell.includes(',') ? `"${cell}"` : cell)).join(','));
-}
-
-async function microsecondsEach(once: () => unknown): Promise<number> {
-  for (let i = 0; i < 5; i++) await once();
-  const start = performance.now();
-  let runs = 0;
-  while (performance.now() - start < BUDGET_MS) {
-    for (let i = 0; i < 5; i++) await once();
-    runs += 5;
-  }
-  return (1000 * (performance.now() - start)) / runs;
-}
-
-function commit(): string {
-  return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-}
-
-function machine(): string {
-  return `${cpus().length}x ${cpus()[0]?.model.trim() ?? process.arch}`;
+  print(backend, operation, (1000 * (await millisecondsEach(once))).toFixed(1));
 }

@@ -2,13 +2,12 @@
  * Announcement to a fleet, and frames a second, over TCP with real logins. Run after a build:
  *   node test/dist/bench/delivery.js [devices=1000] [frames=50]
  * Three processes: the broker, the server (its own client and the answers), and the fleet, which is this one. The
- * broker is our embedded one, and Mosquitto beside it where it is installed. CSV: commit, machine, broker, devices,
- * what, value, unit.
+ * broker is our embedded one, and Mosquitto beside it where it is installed. CSV.
  */
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mosquittoAcl } from '@countersign/broker/distribution/delivery/acl';
 import { createDelivery } from '@countersign/broker/distribution/delivery/broker';
@@ -28,6 +27,8 @@ import {
 } from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { tcpLink } from '@countersign/simulator/world/tcp-link';
+import { bench, type Cell } from '../support/bench.ts';
+import { cpuSeconds, residentBytes } from '../support/process.ts';
 
 const BROKER_ID = 'bench';
 const SECRET = 'the secret of the bench';
@@ -44,16 +45,16 @@ const sha256 = (bytes: Uint8Array) => verifier.sha256(bytes);
 const [role, ...rest] = process.argv.slice(2);
 if (role === '--broker') await runBroker(rest[0]!, rest[1]!);
 else if (role === '--server') await runServer(rest[0]!);
-else await bench(Number(role ?? 1_000), Number(rest[0] ?? 50));
+else await main(Number(role ?? 1_000), Number(rest[0] ?? 50));
 
-async function bench(devices: number, frames: number): Promise<void> {
+async function main(devices: number, frames: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
   const fleet = Array.from({ length: devices }, makeDevice);
-  console.log('commit,machine,broker,devices,what,value,unit');
+  const print = bench('broker', 'devices', 'what', 'value', 'unit');
   try {
-    await measure('aedes', await startAedes(folder, fleet), fleet, frames);
+    await measure(print, 'aedes', await startAedes(folder, fleet), fleet, frames);
     const mosquitto = await startMosquitto(folder);
-    if (mosquitto) await measure('mosquitto', mosquitto, fleet, frames);
+    if (mosquitto) await measure(print, 'mosquitto', mosquitto, fleet, frames);
     else console.error('mosquitto is not installed: left out');
   } finally {
     rmSync(folder, { recursive: true });
@@ -67,11 +68,16 @@ interface Running {
 
 type Device = ReturnType<typeof makeDevice>;
 
-async function measure(name: string, broker: Running, fleet: Device[], frames: number): Promise<void> {
+async function measure(
+  print: (...cells: Cell[]) => void,
+  name: string,
+  broker: Running,
+  fleet: Device[],
+  frames: number,
+): Promise<void> {
   const server = fork(import.meta.filename, ['--server', `mqtt://127.0.0.1:${broker.port}`]);
   await message(server);
-  const row = (what: string, value: number, unit: string) =>
-    console.log([commit(), machine(), name, fleet.length, what, value.toFixed(1), unit].join(','));
+  const row = (what: string, value: number, unit: string) => print(name, fleet.length, what, value.toFixed(1), unit);
 
   const before = process.memoryUsage().rss;
   let began = performance.now();
@@ -79,9 +85,9 @@ async function measure(name: string, broker: Running, fleet: Device[], frames: n
     await Promise.all(fleet.slice(i, i + AT_ONCE).map((device) => device.open(broker.port)));
   }
   row('login and subscribe', performance.now() - began, 'ms');
-  row('broker cpu so far', cpuSeconds(broker.process) * 1000, 'ms');
+  row('broker cpu so far', cpuOf(broker) * 1000, 'ms');
   row('fleet memory per device', (process.memoryUsage().rss - before) / fleet.length / 1024, 'KB');
-  row('broker memory', rssBytes(broker.process) / 1_048_576, 'MB');
+  row('broker memory', (residentBytes(broker.process.pid!) ?? Number.NaN) / 1_048_576, 'MB');
   for (const round of ['cold', 'warm']) {
     const all = Promise.all(fleet.map((device) => device.announced()));
     began = performance.now();
@@ -89,12 +95,12 @@ async function measure(name: string, broker: Running, fleet: Device[], frames: n
     await all;
     row(`announcement of 1.5 KB to all, ${round}`, performance.now() - began, 'ms');
   }
-  const cpu = cpuSeconds(broker.process);
+  const cpu = cpuOf(broker);
   began = performance.now();
   await Promise.all(fleet.map((device) => device.fetch(frames)));
   const seconds = (performance.now() - began) / 1000;
   row('frames of 1 KB, all at once', (fleet.length * frames) / seconds, 'frames/s');
-  row('broker cpu per frame', ((cpuSeconds(broker.process) - cpu) / (fleet.length * frames)) * 1e6, 'us');
+  row('broker cpu per frame', ((cpuOf(broker) - cpu) / (fleet.length * frames)) * 1e6, 'us');
   await Promise.all(fleet.map((device) => device.close()));
   for (const child of [server, broker.process]) {
     const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -227,28 +233,6 @@ function message(child: ChildProcess): Promise<unknown> {
   });
 }
 
-/** User and system time of a process, from Linux's /proc; NaN elsewhere. */
-function cpuSeconds(child: ChildProcess): number {
-  try {
-    const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  } catch {
-    return Number.NaN;
-  }
-}
-
-function rssBytes(child: ChildProcess): number {
-  try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024;
-  } catch {
-    return Number.NaN;
-  }
-}
-
-function commit(): string {
-  return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-}
-
-function machine(): string {
-  return `${cpus()[0]?.model.trim()} x${cpus().length}`;
+function cpuOf({ process: { pid } }: Running): number {
+  return cpuSeconds(pid!) ?? Number.NaN;
 }

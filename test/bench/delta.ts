@@ -4,20 +4,18 @@
  * Pairs: the firmware samples, and the folder of published images where it is beside this checkout. Encode time is the
  * whole search, full image included; apply time is the decoder alone, best of five.
  */
-import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { applyDelta, makeDelta, makeFull } from '@countersign/broker/delta/index';
 import { type MemoryClass, memoryClass } from '@countersign/device-sdk/delta';
 import { readSample, samples } from '@countersign/firmware-samples';
+import { bench } from '../support/bench.ts';
 import { firmwarePair, type Pair } from '../support/firmware.ts';
 import { shared } from '../support/repository.ts';
 
 const classes: MemoryClass[] = process.argv.length > 2 ? process.argv.slice(2).map(memoryClass) : ['S', 'L'];
-const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-const machine = `${cpus()[0]?.model ?? 'unknown'} x${cpus().length}`;
 
-console.log('commit,machine,node,pair,class,image,full,delta,percent,window,lookahead,checkpoint,encode_s,apply_ms');
+const columns = 'pair,class,image,full,delta,percent,window,lookahead,checkpoint,encode_s,apply_ms';
+const print = bench(...columns.split(','));
 for (const pair of [...samplePairs(), ...firmwarePairs()]) for (const name of classes) row(pair, name);
 
 function row(pair: Pair, name: MemoryClass): void {
@@ -28,8 +26,8 @@ function row(pair: Pair, name: MemoryClass): void {
   const percent = ((100 * delta.length) / pair.fresh.length).toFixed(2);
   const shape = [info.windowBits, info.lookaheadBits, info.checkpointBytes];
   const times = [seconds.toFixed(2), applyMs(delta, info.kind === 'full' ? new Uint8Array() : pair.old).toFixed(1)];
-  const cells = [commit, machine, process.version, pair.name, name, pair.fresh.length, full, delta.length, percent];
-  console.log([...cells, ...shape, ...times].map((cell) => `${cell}`.replaceAll(',', ' ')).join(','));
+  const cells = [pair.name, name, pair.fresh.length, full, delta.length, percent];
+  print(...cells, ...shape, ...times);
 }
 
 function applyMs(delta: Uint8Array, old: Uint8Array): number {

@@ -2,8 +2,6 @@
  * Ledger figures as CSV: durable device reports a second through the embedded engine, receipt bytes by tree size, audited
  * entries a second. Run: node test/dist/bench/ledger.js [reports] > ledger.csv
  */
-import { execFileSync } from 'node:child_process';
-import { cpus } from 'node:os';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { Tiles } from '@countersign/broker/ledger/log/tiles';
 import { encodeReceipt, readHead, signHead, utf8 } from '@countersign/device-sdk/format';
@@ -17,6 +15,7 @@ import {
   ORIGIN,
   sha256,
 } from '../broker/ledger-world.ts';
+import { bench } from '../support/bench.ts';
 
 const DEVICES = 200;
 const REPORTS = Number(process.argv[2] ?? 20_000);
@@ -24,7 +23,7 @@ const REPORTS = Number(process.argv[2] ?? 20_000);
 const IN_FLIGHT = 4_000;
 const SIZES = [1e3, 1e4, 1e5, 1e6];
 
-console.log('commit,machine,figure,parameter,value,unit,goal');
+const print = bench('figure', 'parameter', 'value', 'unit', 'goal');
 await reportsAndAudit();
 await receipts();
 
@@ -100,18 +99,5 @@ async function receipts(): Promise<void> {
 
 function row(figure: string, parameter: string, value: number, unit: string, goal: number | string): void {
   const rounded = value >= 100 ? Math.round(value) : Math.round(value * 100) / 100;
-  console.log([commit(), machine(), figure, parameter, rounded, unit, goal].join());
-}
-
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  } catch {
-    return 'unknown';
-  }
-}
-
-function machine(): string {
-  const [first] = cpus();
-  return `${cpus().length} x ${first?.model.replaceAll(',', ' ').trim()}; Node ${process.versions.node}`;
+  print(figure, parameter, rounded, unit, goal);
 }

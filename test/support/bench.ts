@@ -1,0 +1,51 @@
+/** The shape of every bench's output: CSV whose lines begin with commit, machine and Node, so that runs can be put side by side. */
+import { execFileSync } from 'node:child_process';
+import { cpus } from 'node:os';
+import { repository } from './repository.ts';
+
+export type Cell = string | number;
+
+/**
+ * Prints the head line, once, unless another bench of the same run has printed it.
+ * @returns prints one line
+ * @example
+ * const row = bench('what', 'value', 'unit');
+ * row('receipt', 1_010, 'B');
+ */
+export function bench(...columns: string[]): (...cells: Cell[]) => void {
+  print(['commit', 'machine', 'node', ...columns]);
+  const start = [commit(), machine(), process.version];
+  return (...cells) => print([...start, ...cells]);
+}
+
+/** The mean time of a call, over as many as fit into the budget; the first few warm the code up and do not count. */
+export async function millisecondsEach(once: () => unknown, budgetMs = 400): Promise<number> {
+  for (let i = 0; i < WARM_UP; i++) await once();
+  const start = performance.now();
+  let runs = 0;
+  while (performance.now() - start < budgetMs) {
+    for (let i = 0; i < WARM_UP; i++) await once();
+    runs += WARM_UP;
+  }
+  return (performance.now() - start) / runs;
+}
+
+const WARM_UP = 5;
+
+function print(cells: readonly Cell[]): void {
+  console.log(cells.map((cell) => `${cell}`.replaceAll(',', ' ')).join(','));
+}
+
+/** A plus sign says that files were changed since that commit. */
+function commit(): string {
+  try {
+    const args = ['describe', '--always', '--exclude=*', '--abbrev=7', '--dirty=+'];
+    return execFileSync('git', args, { encoding: 'utf8', cwd: repository, stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return 'unknown';
+  }
+}
+
+function machine(): string {
+  return `${cpus().length} x ${cpus()[0]?.model.trim() ?? process.arch}`;
+}
