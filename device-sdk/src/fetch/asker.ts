@@ -5,6 +5,8 @@ import type { Entropy, Link, Timer } from '../ports.ts';
 
 /** A server that is busy may take this long; a device on a slow link too. */
 export const ANSWER_MS = 10_000;
+/** One lost message must not cost the whole deadline: a question with one answer is sent again after this, doubling. */
+export const ASK_AGAIN_MS = 1_500;
 /** A device has one install under way and asks for one proof at a time; more open requests are a fault of ours. */
 export const OPEN_REQUESTS_MAX = 4;
 
@@ -44,16 +46,27 @@ export class Asker {
   /** One question, one answer. @throws Refusal LINK_LOST after {@link ANSWER_MS}; the server's hint where it refuses */
   async ask(question: Question): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      const end = () => {
+        cancel();
+        close();
+      };
       const close = this.stream(question, {
         answer: (answer) => {
-          close();
+          end();
           resolve(answer);
         },
         failed: (refusal) => {
-          close();
+          end();
           reject(refusal);
         },
       });
+      const id = (this.#nextId - 1) >>> 0;
+      const again = (ms: number) =>
+        this.#timer.after(ms, () => {
+          cancel = again(2 * ms);
+          this.#link.request(encodeRequest({ ...question, id } as Request)).catch(() => {});
+        });
+      let cancel = again(ASK_AGAIN_MS);
     });
   }
 
