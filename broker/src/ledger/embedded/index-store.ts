@@ -40,13 +40,15 @@ export class IndexStore implements KeyValues, TileStore {
 
   /** @param fresh forget what is there. @throws Refusal BAD_STORE where not even an empty index can be made */
   static async open(folder: string, fresh = false): Promise<IndexStore> {
-    const database = new ClassicLevel<string, Uint8Array>(folder, { keyEncoding: 'utf8', valueEncoding: 'view' });
+    let database: ClassicLevel<string, Uint8Array> | undefined;
     try {
+      // Before there is an object for the folder: it opens itself in the background, and would hold the lock.
       if (fresh) await ClassicLevel.destroy(folder);
+      database = new ClassicLevel<string, Uint8Array>(folder, { keyEncoding: 'utf8', valueEncoding: 'view' });
       await database.open();
       return new IndexStore(database);
     } catch (cause) {
-      await database.close().catch(() => undefined);
+      await database?.close().catch(() => undefined);
       throw new Refusal('BAD_STORE', `the index ${folder} cannot be opened`, { cause });
     }
   }
