@@ -37,7 +37,12 @@ export async function auditFolder(dir: string, options: AuditOptions = {}): Prom
   const audit = new Audit(options.verifier ?? nodeVerifier(), options);
   // The head first: what a running writer appends meanwhile lies beyond it and is no problem.
   await audit.readHead(folder);
-  for await (const frame of readFrames(folder)) if (!(await audit.take(frame))) break;
+  let going = true;
+  for await (const frame of readFrames(folder)) {
+    if (!going) audit.follows(frame);
+    if (!going) break;
+    going = await audit.take(frame);
+  }
   return audit.result();
 }
 
@@ -103,6 +108,12 @@ class Audit {
     if (promised) this.#problem('TORN', whereOf(whole, number), `block ${number} is incomplete: ${text}`);
     else this.#notes.push(`Beyond the signed head there is an unfinished block: ${text}. Nobody was promised it.`);
     return false;
+  }
+
+  /** Only the very last block can be unfinished. */
+  follows({ whole }: Frame): void {
+    if (this.#problems.length > 0) return;
+    this.#problem('TORN', whereOf(whole, this.#point.number), 'this stands behind an unfinished block');
   }
 
   #compareHeads(): void {

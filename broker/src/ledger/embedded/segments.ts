@@ -114,6 +114,11 @@ export async function cutAt(folder: string, place: Place): Promise<void> {
   await flush(path);
 }
 
+/** Flushes a block file that another process, now dead, has written to. */
+export async function flushSegment(folder: string, segment: number): Promise<void> {
+  await flush(join(folder, segmentName(segment)));
+}
+
 /** Writes block files, and reads single blocks and parts of them. */
 export class Segments {
   readonly #folder: string;
