@@ -1,6 +1,6 @@
 /** What goes wrong, and when: each decision is a function of (seed, device, event number), never of who ran first. */
 import { CUT_PHASES, type CutPhase, Prng } from '@countersign/device-sdk/rig';
-import type { LinkFault, LinkFaults } from '../world/link-faults.ts';
+import type { LinkFaults } from '../world/link-faults.ts';
 
 export interface FaultRates {
   /** Share of network events that fail, 0 to 1. */
@@ -12,30 +12,34 @@ export interface FaultRates {
 export const NO_FAULTS: FaultRates = { loss: 0, powerCut: 0 };
 
 /**
- * Faults of one connection's life.
+ * Faults of one connection's life: it breaks, or is slow. TCP loses nothing in between.
  * @param boot which boot of the device this link belongs to
  */
 export function linkFaults(seed: string, device: number, boot: number, { loss }: FaultRates): LinkFaults | undefined {
   if (loss <= 0) return undefined;
-  return ({ kind, number, topic, bytes }) => {
+  return ({ number }) => {
     const random = new Prng(seed, 'link', device, boot, number);
     if (random.fraction() >= loss) return undefined;
-    return kind === 'receive' && topic.endsWith('/frm') ? frameFault(random, bytes) : { kind: 'drop' };
+    return random.oneIn(2) ? { kind: 'drop' } : { kind: 'delay', ms: 20 + random.below(400) };
   };
 }
 
-/** Answers are lost, damaged, late, or take the connection with them; everything else can only take the connection. */
-function frameFault(random: Prng, bytes: number): LinkFault {
-  switch (random.below(4)) {
-    case 0:
-      return { kind: 'lose' };
-    case 1:
-      return { kind: 'corrupt', at: random.below(Math.max(1, bytes)), mask: 1 << random.below(8) };
-    case 2:
-      return { kind: 'delay', ms: 20 + random.below(400) };
-    default:
-      return { kind: 'drop' };
-  }
+/** What becomes of a frame behind the connection, where a gateway or a radio may lose or damage it. */
+export type FrameFaults = (number: number, answer: Uint8Array) => Uint8Array | undefined;
+
+export function frameFaults(seed: string, device: number, boot: number, { loss }: FaultRates): FrameFaults | undefined {
+  if (loss <= 0) return undefined;
+  return (number, answer) => {
+    const random = new Prng(seed, 'frame', device, boot, number);
+    if (random.fraction() >= loss) return answer;
+    return random.oneIn(2) ? undefined : damaged(answer, random);
+  };
+}
+
+function damaged(bytes: Uint8Array, random: Prng): Uint8Array {
+  const copy = bytes.slice();
+  copy[random.below(copy.length)]! ^= 1 << random.below(8);
+  return copy;
 }
 
 export interface Cut {

@@ -3,6 +3,7 @@
  * stand outside the device: the SDK sees a {@link Link} like any other.
  */
 import type { Link, LinkEvents } from '@countersign/device-sdk';
+import type { FrameFaults } from './faults.ts';
 
 /** A man in the middle. Each method gives what is passed on, or undefined for nothing. */
 export interface Liar {
@@ -29,12 +30,15 @@ export interface TapOptions {
   inner: Link;
   meter: Meter;
   liar(): Liar | undefined;
+  /** Loses or damages frames. The first of a connection has number 0. */
+  frames?: FrameFaults | undefined;
   heard?(announcement: Uint8Array): void;
 }
 
 export class Tap implements Link {
   readonly #options: TapOptions;
   #events: LinkEvents | undefined;
+  #frames = 0;
 
   constructor(options: TapOptions) {
     this.#options = options;
@@ -54,8 +58,8 @@ export class Tap implements Link {
         },
         answer: (bytes) => {
           meter.answers += bytes.length;
-          if (carriesFrame(bytes)) meter.frames += bytes.length;
-          pass(liar()?.answer, bytes, events.answer);
+          const arrived = carriesFrame(bytes) ? this.#frame(bytes) : bytes;
+          if (arrived) pass(liar()?.answer, arrived, events.answer);
         },
         command: (bytes) => {
           meter.commands += bytes.length;
@@ -64,6 +68,12 @@ export class Tap implements Link {
       },
       login,
     );
+  }
+
+  #frame(bytes: Uint8Array): Uint8Array | undefined {
+    const { meter, frames } = this.#options;
+    meter.frames += bytes.length;
+    return frames ? frames(this.#frames++, bytes) : bytes;
   }
 
   /** Puts bytes on the class's announce topic of this one device, as a broker that lies could. */

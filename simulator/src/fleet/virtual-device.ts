@@ -15,7 +15,7 @@ import {
 import { equal, type MemoryClass } from '@countersign/device-sdk/format';
 import { type Board, Bricked, PowerCut, passesSelfTest, restart } from '@countersign/device-sdk/rig';
 import type { LinkFaults } from '../world/link-faults.ts';
-import { type FaultRates, linkFaults, NO_FAULTS, nextCut, restMs } from './faults.ts';
+import { type FaultRates, frameFaults, linkFaults, NO_FAULTS, nextCut, restMs } from './faults.ts';
 import type { Profile } from './profile.ts';
 import { type Liar, type Meter, newMeter, Tap } from './tap.ts';
 
@@ -200,10 +200,16 @@ export class VirtualDevice {
     const { board, profile } = this;
     const { seed, verifier, timer, clock, memoryClass, workspaceBytes, askSeconds, rates, link, entropy, heard } =
       this.#world;
+    const calm = () => rates() === NO_FAULTS;
     const faults = linkFaults(seed, profile.number, this.#boots, rates());
-    const weather: LinkFaults | undefined = faults && ((event) => (rates() === NO_FAULTS ? undefined : faults(event)));
+    const frames = frameFaults(seed, profile.number, this.#boots, rates());
     this.#tap = new Tap({
-      inner: link(profile, weather, () => board.power.off && this.#end?.('cut')),
+      inner: link(
+        profile,
+        faults && ((event) => (calm() ? undefined : faults(event))),
+        () => board.power.off && this.#end?.('cut'),
+      ),
+      frames: frames && ((number, answer) => (calm() ? answer : frames(number, answer))),
       meter: this.meter,
       liar: () => this.#liar,
       heard,
