@@ -2,6 +2,7 @@
 import { readlinkSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Refusal } from '@countersign/device-sdk';
 import test, { type ExecutionContext } from 'ava';
 import {
   addProduct,
@@ -47,6 +48,30 @@ test.serial('a block that a killed process left unflushed is flushed before a he
   t.true(head >= 0, flushed.join('\n'));
   t.true(block >= 0 && block < head, flushed.join('\n'));
 });
+
+test.serial(
+  'every byte of the last promised block is looked at when the ledger is opened, its length too',
+  async (t) => {
+    const { world, device } = await reporting(t);
+    const before = (await readFile(pathOf(world, BLOCKS))).length;
+    await world.ledger.submit(await nextReport(device));
+    await world.ledger.close();
+    const good = await readFile(pathOf(world, BLOCKS));
+    const step = [0, 1, 2, 3, 4, 5, 100, good.length - before - 1];
+    for (const at of step) {
+      const bad = Buffer.from(good);
+      bad[before + at]! ^= 1;
+      await writeFile(pathOf(world, BLOCKS), bad);
+      const error = await t.throwsAsync(world.reopen(), undefined, `byte ${at}`);
+      t.true(error instanceof Refusal, `byte ${at}: ${error}`);
+      t.deepEqual(await readFile(pathOf(world, BLOCKS)), bad, 'and it is left as it is');
+      await writeFile(pathOf(world, BLOCKS), good);
+      await world.reopen();
+      await world.ledger.close();
+    }
+    await world.reopen();
+  },
+);
 
 /** Paths of the files and folders that were flushed while `work` ran, in order. */
 async function recordFlushes(t: ExecutionContext, work: () => Promise<unknown>): Promise<string[]> {

@@ -91,7 +91,8 @@ async function startFrom(
 async function stands(folder: string, to: IndexedTo, verifier: Verifier): Promise<boolean> {
   const segments = new Segments(folder);
   try {
-    return toHex(verifier.sha256(await segments.read(to.place))) === to.hash;
+    const { block, length } = await segments.readFramed(to.place);
+    return length === to.place.length && toHex(verifier.sha256(block)) === to.hash;
   } finally {
     await segments.close();
   }

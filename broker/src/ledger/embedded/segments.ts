@@ -178,6 +178,13 @@ export class Segments {
     return readAt(file, place.offset, place.length);
   }
 
+  /** A block with the length that is written before it: damage there ends every later reading of the file. */
+  async readFramed({ segment, offset, length }: Place): Promise<{ block: Uint8Array; length: number }> {
+    const whole = { segment, offset: offset - LENGTH_BYTES, length: LENGTH_BYTES + length };
+    const bytes = Buffer.from(await this.read(whole));
+    return { block: bytes.subarray(LENGTH_BYTES), length: bytes.readUInt32BE() };
+  }
+
   async close(): Promise<void> {
     for (const file of this.#readers.values()) await file.close();
     this.#readers.clear();
