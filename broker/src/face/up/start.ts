@@ -25,6 +25,7 @@ import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
 import { type FirstStart, openLedgerPart } from './ledger.ts';
 import { lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { publishSamples } from './samples.ts';
+import { sharedVerifier } from './shared-verifier.ts';
 
 export * from './start-one.ts';
 
@@ -56,7 +57,8 @@ export interface RunningAll extends Running {
  */
 export async function startAll(options: StartAllOptions): Promise<RunningAll> {
   return started(async (closers) => {
-    const { data, log = silentLog, verifier = nodeVerifier(), tell = () => undefined } = options;
+    const { data, log = silentLog, tell = () => undefined } = options;
+    const verifier = sharedVerifier(options.verifier ?? nodeVerifier());
     await lockFolder(data, closers);
     const create = !existsSync(serverFolder(data, 'ledger'));
     const rings = await openRings(data, create, options.passphrase);
