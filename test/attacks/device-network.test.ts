@@ -16,11 +16,13 @@ import {
   leafHash,
   outcomeOf,
   PAUSED,
+  publicKeyOf,
   REFUSED,
   ROOTS,
   readRequest,
   signDetached,
   signStatement,
+  thumbprint,
 } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import test from 'ava';
@@ -325,6 +327,47 @@ test('a self-test that throws or hangs ends in a revert with its reason', async 
     clearInterval(timer);
     t.is(sequence(device), 1);
     t.is(server.reports[1]?.code, code);
+  }
+});
+
+test('an image that never comes up is tried twice, reported, and never again', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await server.publish(changed(first.image, 5), { bases: [first], policy: 3 });
+  await device.start();
+  for (let crash = 0; crash < 2; crash++) {
+    t.is(device.device!.state.pending?.phase, 'trial');
+    await device.device!.stop();
+    t.is(device.board.boot.boot().trial, true, 'the loader jumps into it, and nothing comes back');
+    await device.start();
+  }
+  t.is(device.device!.state.pending, undefined);
+  t.deepEqual(server.reports.map(outcomeOf), ['trial', 'trial', 'reverted']);
+  t.is(server.reports[2]!.code, 'BOOT_FAILED');
+  device.link!.events!.announcement(await server.announcement());
+  await pass(device, HOUR);
+  t.true(device.codes().includes('FAILED_BEFORE'));
+  t.is(device.board.boot.record.trial, undefined);
+  t.is(server.reports.length, 3);
+});
+
+test('a key revoked by the next trust root is not taken, except for what stands before its place in the log', async (t) => {
+  for (const [role, code] of [
+    ['collection', 'OK'],
+    ['collection', 'REVOKED'],
+    ['distribution', 'REVOKED'],
+    ['log', 'REVOKED'],
+  ] as const) {
+    const { server, first } = await world();
+    const device = new PocketDevice(server, first);
+    await server.publish(changed(first.image, 5), { bases: [first] });
+    const logSize = code === 'OK' ? server.entries.length : 3;
+    const print = thumbprint(sha256, publicKeyOf(server.signers[role]));
+    const bytes = await nextRoot(server, { revocations: [{ thumbprint: print, logSize }] });
+    lying(server, (answer) => (answer.kind === ROOTS ? { ...answer, roots: [bytes] } : answer));
+    await device.start();
+    t.is(sequence(device), code === 'OK' ? 2 : 1, `${role} ${logSize}`);
+    t.is(device.codes().includes('REVOKED'), code === 'REVOKED');
   }
 });
 

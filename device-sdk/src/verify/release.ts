@@ -36,7 +36,7 @@ export function shapeAnnouncement(verifier: Verifier, bytes: Uint8Array): Shaped
   return parts as unknown as Shaped;
 }
 
-/** Steps 3 to 9: what the message proves by itself. @throws Refusal with the code of the first step that fails */
+/** Steps 3 to 10: what the message proves by itself. @throws Refusal with the code of the first step that fails */
 export function proveRelease(verifier: Verifier, a: Shaped, trust: Pick<Trust, 'root'>): Proven {
   const { envelope, receipt, announcement } = a;
   const { root } = trust;
