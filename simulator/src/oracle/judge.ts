@@ -65,7 +65,7 @@ export function runningImage(
   return undefined;
 }
 
-/** Each report is signed by the device's key and continues the one before it. @returns how many were checked */
+/** Each report is signed by the device's key and continues the one before it, and none that was acknowledged is missing. */
 function checkReports(device: VirtualDevice, own: readonly LoggedReport[], say: (text: string) => void): number {
   const key = publicKey(device.profile.keys.publicKey);
   let previous = '0'.repeat(64);
@@ -77,6 +77,9 @@ function checkReports(device: VirtualDevice, own: readonly LoggedReport[], say: 
     previous = report.own;
     counter = report.counter;
   }
+  const { reports, outbox } = device.state ?? { reports: { counter: 0 }, outbox: [] };
+  const acknowledged = reports.counter - outbox.length;
+  if (counter < acknowledged) say(`report ${acknowledged} was acknowledged, and the ledger has ${counter}`);
   return own.length;
 }
 

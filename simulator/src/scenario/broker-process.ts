@@ -38,7 +38,7 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
     ...(mqttPort === undefined ? [] : ['--mqtt-port', String(mqttPort)]),
     ...(samples ? [] : ['--no-samples']),
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: cleanEnv() });
   const errors: string[] = [];
   createInterface(child.stderr!).on('line', (line) => {
     errors.push(line);
@@ -56,6 +56,11 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
       await gone;
     },
   };
+}
+
+/** Settings of whoever runs this are for his own servers. */
+function cleanEnv(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COUNTERSIGN_')));
 }
 
 function firstLine(child: ChildProcess, errors: string[]): Promise<{ url: string; mqtt: string }> {

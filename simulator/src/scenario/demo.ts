@@ -67,6 +67,12 @@ export async function demo(options: DemoOptions): Promise<Demonstrated> {
   options.write(headline(options));
   const fleet = startChild<FleetHandlers>(new URL('./fleet-process.js', import.meta.url));
   let broker: BrokerProcess | undefined;
+  const end = async () => {
+    await fleet.stop();
+    await broker?.stop();
+    await rm(data, { recursive: true, force: true });
+  };
+  const disarm = onSignal(end);
   try {
     screen.stage(
       'The publisher’s side starts',
@@ -81,13 +87,23 @@ export async function demo(options: DemoOptions): Promise<Demonstrated> {
       for (const text of story.broken) options.write(`NOT as it should be: ${text}`);
       throw error;
     });
+    disarm();
     await options.keep?.({ data, url: broker.url });
     return told;
   } finally {
-    await fleet.stop();
-    await broker?.stop();
-    await rm(data, { recursive: true, force: true });
+    disarm();
+    await end();
   }
+}
+
+/** Ctrl-C in the middle of the story: nothing of it stays behind. @returns forgets it */
+function onSignal(end: () => Promise<void>): () => void {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const stop = () => void end().finally(() => process.exit(1));
+  for (const signal of signals) process.once(signal, stop);
+  return () => {
+    for (const signal of signals) process.off(signal, stop);
+  };
 }
 
 /** Devices that are through with a release within this time, or the demo has failed. */

@@ -1,0 +1,62 @@
+/** `npm start` with a small fleet, as a process: what it prints is what the outside counts on. */
+import test from 'ava';
+import { run } from '../support/command.ts';
+
+interface Demo {
+  seed: string;
+  devices: number;
+  updated: number;
+  reverted: number;
+  refused: number;
+  stuck: number;
+  seconds: number;
+  bytes: { image: number; delta: number; perDevice: number };
+  attacks: { name: string; refused: boolean; outcome: string; code: string | null }[];
+  ledger: { entries: number; blocks: number; root: string; verified: boolean };
+}
+
+test('the demo tells its whole story, refuses every attack and passes the audit', async (t) => {
+  t.timeout(110_000);
+  const { code, stdout, stderr } = await run('demo', '--devices', '20', '--seed', 'e2e', '--json');
+  t.is(code, 0, `${stderr}\n${stdout}`);
+  const demo = JSON.parse(stdout) as Demo;
+  t.is(demo.seed, 'e2e');
+  t.is(demo.devices, 20);
+  t.is(demo.updated + demo.reverted + demo.refused + demo.stuck, 20);
+  t.is(demo.reverted, 2, 'hardware C is one device in ten');
+  t.is(demo.stuck, 0);
+  t.true(demo.bytes.delta > 0 && demo.bytes.delta < demo.bytes.image / 5, JSON.stringify(demo.bytes));
+  t.true(demo.ledger.verified);
+  t.regex(demo.ledger.root, /^[0-9a-f]{64}$/);
+  t.true(demo.ledger.entries > demo.devices && demo.ledger.blocks > 0);
+  const codes = Object.fromEntries(demo.attacks.map(({ name, code }) => [name, code]));
+  t.deepEqual(codes, {
+    'tampered-frame': 'BAD_FRAME',
+    'wrong-base': 'BAD_FRAME',
+    'stolen-key-d': 'WRONG_ROLE',
+    'unlogged-release': 'NO_RECEIPT',
+    'rollback-replayed': 'STALE',
+    'rollback-reopened': 'NOT_CURRENT',
+    'aborted-release': 'NOT_CURRENT',
+    'wrong-class': 'WRONG_CLASS',
+    'edited-base': 'BAD_SIGNATURE',
+    'unsigned-manifest': 'MALFORMED',
+  });
+  t.true(demo.attacks.every(({ refused, outcome }) => refused && outcome === 'refused'));
+  const lines = stderr.trimEnd().split('\n');
+  t.regex(lines[0]!, /^seed e2e {2}devices 20/);
+  t.true(lines.length < 60, `${lines.length} lines`);
+});
+
+test('wrong use of demo and simulate ends with 2 and says what is wrong', async (t) => {
+  for (const args of [
+    ['demo', '--devices', '3'],
+    ['demo', '--power-cut', 'often'],
+    ['simulate', '--product', 'sensor-node'],
+    ['simulate', '--product', 'p', '--from', '1', '--revisions', 'A'],
+  ]) {
+    const { code, stderr } = await run(...args);
+    t.is(code, 2, args.join(' '));
+    t.not(stderr, '');
+  }
+});
