@@ -142,10 +142,13 @@ test('a person is proposed by one and approved by another, signs, and is revoked
   await t.throwsAsync(approvePerson(session, operator, 'carol'));
   await revokeRejected(t.context);
   await proposePerson(session, operator, { ...carol, roles: [...carol.roles] });
-  await approvePerson(session, approver, 'carol');
+  const other = { alg: ALG_ED25519, bytes: generateKeyPair(ALG_ED25519).publicKey };
+  t.is(codeOf(await t.throwsAsync(approvePerson(session, approver, 'carol', other))), 'BAD_STATEMENT');
+  const { proposal } = await approvePerson(session, approver, 'carol', carol.key);
+  t.like(proposal, { what: 'enrol', roles: ['approver'] });
   await revokePerson(session, operator, 'approver', 'left');
   await approvePerson(session, key, 'approver');
-  t.is(codeOf(await t.throwsAsync(approvePerson(session, approver, 'carol'))), 'REVOKED');
+  t.is(codeOf(await t.throwsAsync(revokePerson(session, approver, 'carol', 'revenge'))), 'REVOKED');
 });
 
 /** Takes the first proposal back, so that the name is free again. */
@@ -194,6 +197,25 @@ test('a server that answers with something else than was asked gets no signature
     path.includes('/products/') ? { ...(answer as object), name: 'lock' } : answer,
   );
   t.is(codeOf(await t.throwsAsync(publish(otherProduct, engineer, IMAGE, ORDER))), 'BAD_STATEMENT');
+  // The release of a thief, shown with the digest of the approver's own build.
+  const otherImage = new Uint8Array(IMAGE.length).fill(7);
+  const imageDigest = hex(session.verifier.sha256(otherImage));
+  const otherDigest = lying((path, answer) =>
+    path.includes('/releases/') ? { ...(answer as object), imageDigest } : answer,
+  );
+  const { releaseLeaf } = release;
+  t.is(codeOf(await t.throwsAsync(approve(otherDigest, operator, releaseLeaf, otherImage))), 'BAD_STATEMENT');
+  t.is(codeOf(await t.throwsAsync(approve(session, operator, releaseLeaf, otherImage))), 'BAD_STATEMENT');
+  t.is(codeOf(await t.throwsAsync(openRollout(otherDigest, operator, releaseLeaf))), 'BAD_STATEMENT');
+  const otherName = lying((path, answer) =>
+    path.includes('/releases/') ? { ...(answer as object), product: 'lock' } : answer,
+  );
+  t.is(codeOf(await t.throwsAsync(approve(otherName, operator, releaseLeaf))), 'BAD_STATEMENT');
+  const otherEntry = lying((path, answer) =>
+    path.includes('/entries/') ? { entry: `00${(answer as { entry: string }).entry.slice(2)}` } : answer,
+  );
+  t.is(codeOf(await t.throwsAsync(approve(otherEntry, operator, releaseLeaf))), 'BAD_STATEMENT');
+  t.is(codeOf(await t.throwsAsync(approvePerson(otherEntry, operator, 'carol'))), 'BAD_STATEMENT');
   const noRelease = lying(() => ({}));
   t.is(codeOf(await t.throwsAsync(getRelease(noRelease, release.releaseLeaf))), 'BAD_STATEMENT');
 });

@@ -1,3 +1,5 @@
+import { demand } from '@countersign/device-sdk';
+import { HASH_BYTES, hex, unhex } from '@countersign/device-sdk/format';
 import type { FastifyInstance } from 'fastify';
 import { findProduct } from '../../collection/product.ts';
 import type { LedgerClient, QueryName } from '../../ledger/client.ts';
@@ -47,6 +49,11 @@ export function queryRoutes({ ledger, notes }: QueryRoutesOptions): (app: Fastif
       return { ...rollout, totals: await ledger.evaluate('getTotals', rollout.rolloutId) };
     });
     app.get<Named>('/api/v1/history/:name', async ({ params }) => ledger.evaluate('getHistory', params.name));
+    app.get<Named>('/api/v1/entries/:name', async ({ params }) => {
+      const leaf = unhex(params.name);
+      demand(leaf?.length === HASH_BYTES, 'BAD_REQUEST', `an entry is named by ${HASH_BYTES} bytes in hex`);
+      return { entry: hex(await ledger.entry(leaf)) };
+    });
     app.get<Named>('/api/v1/previous/:name', async ({ params }) => ledger.evaluate('getPrevious', params.name));
   };
 

@@ -23,11 +23,17 @@ export function peopleVerbs(program: Command): void {
   addVerb(people);
   const approve = personOptions(
     people.command('approve <name>').description('approve what somebody else proposed about a person'),
-  );
-  verb(approve, async (name: string, options: PersonOptions) => {
+  ).option('--key <public>', 'approve only the enrolment of this key, as `people add` takes it');
+  verb(approve, async (name: string, options: PersonOptions & { key?: string }) => {
     const { session, signer } = await connectAs(options, ['approver']);
-    const committed = await approvePerson(session, signer, name);
-    return { json: { name, ...committed }, text: `approved ${name}, entry ${committed.leafIndex}` };
+    const key = options.key === undefined ? undefined : await readPublic(options.key);
+    const { proposal, ...committed } = await approvePerson(session, signer, name, key);
+    const { what, roles, thumbprint } = proposal;
+    const made = what === 'revoke' ? 'revoked' : `${roles.join(', ')} with key ${short(thumbprint)}`;
+    return {
+      json: { name, proposal, ...committed },
+      text: `approved ${name}: ${made}, entry ${committed.leafIndex}`,
+    };
   });
   const revoke = personOptions(
     people.command('revoke <name>').description('propose that a person may sign no more'),

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { codeOf, Refusal } from '@countersign/device-sdk';
+import { codeOf } from '@countersign/device-sdk';
 import { FRAME_BYTES, MEMORY_CLASSES, type MemoryClass } from '@countersign/device-sdk/format';
 import { type Command, Option } from 'commander';
 import type { ReleaseOrder } from '../../collection/order.ts';
@@ -7,7 +7,6 @@ import type { CommittedView } from '../api/views.ts';
 import {
   approve,
   getRelease,
-  isImageOf,
   type Published,
   publish,
   registerProduct,
@@ -170,15 +169,10 @@ function approveVerb(program: Command): void {
     .option('--wait', 'wait until it is confirmed');
   verb(command, async (name: string, options: PersonOptions & { wait?: boolean; image?: string }) => {
     const { session, signer } = await connectAs(options, ['approver']);
-    const before = await getRelease(session, name);
-    if (options.image !== undefined && !isImageOf(session, await readInput(options.image), before)) {
-      throw new Refusal(
-        'BAD_STATEMENT',
-        `not signed: ${options.image} is not the image of ${before.product} ${before.version}`,
-      );
-    }
-    const committed = await approve(session, signer, before.releaseLeaf);
-    return decided(session, before.releaseLeaf, committed, options.wait ?? false);
+    const { releaseLeaf } = await getRelease(session, name);
+    const image = options.image === undefined ? undefined : await readInput(options.image);
+    const committed = await approve(session, signer, releaseLeaf, image);
+    return decided(session, releaseLeaf, committed, options.wait ?? false);
   });
 }
 

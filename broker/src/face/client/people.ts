@@ -1,8 +1,10 @@
 /** People on the record: one person proposes, another approves. */
-import { type PublicKey, type Signer, utf8 } from '@countersign/device-sdk/format';
-import { enrolPersonArgs, objectDigest, type PersonRole, revokeArgs } from '../../ledger/contract/args.ts';
+import { demand } from '@countersign/device-sdk';
+import { hex, type PublicKey, type Signer, type Transaction, thumbprint, utf8 } from '@countersign/device-sdk/format';
+import { enrolPersonArgs, objectDigest, type PersonRole, readEnrol, revokeArgs } from '../../ledger/contract/args.ts';
 import type { CommittedView } from '../api/views.ts';
-import { perform, type Session } from './session.ts';
+import { provenEntry } from './proven.ts';
+import { perform, previousOf, type Session } from './session.ts';
 
 export interface NewPerson {
   name: string;
@@ -18,9 +20,39 @@ export function proposePerson(session: Session, signer: Signer, person: NewPerso
   });
 }
 
-/** Makes a proposal, or a proposed revocation, true. */
-export function approvePerson(session: Session, signer: Signer, name: string): Promise<CommittedView> {
-  return perform(session, signer, { action: 'approve', object: objectOf(session, name), args: null });
+export interface Proposal {
+  what: 'enrol' | 'revoke';
+  /** RFC 9679 thumbprint of the proposed key, hex; null for a revocation. */
+  thumbprint: string | null;
+  roles: PersonRole[];
+}
+
+/**
+ * Makes a proposal, or a proposed revocation, true: the one that the approval names as the person's last entry.
+ * @param key approve only the enrolment of this key
+ * @throws Refusal BAD_STATEMENT where nothing, or something else, is proposed
+ */
+export async function approvePerson(
+  session: Session,
+  signer: Signer,
+  name: string,
+  key?: PublicKey,
+): Promise<CommittedView & { proposal: Proposal }> {
+  const object = objectOf(session, name);
+  const previous = await previousOf(session, object);
+  const proposal = proposalIn(session, await provenEntry(session, previous), name);
+  const { sha256 } = session.verifier;
+  const meant = key === undefined || proposal.thumbprint === hex(thumbprint(sha256, key));
+  demand(meant, 'BAD_STATEMENT', `not signed: what is proposed about ${name} is not the enrolment of that key`);
+  return { ...(await perform(session, signer, { action: 'approve', object, previous, args: null })), proposal };
+}
+
+function proposalIn({ verifier }: Session, { action, args }: Transaction, name: string): Proposal {
+  if (action === 'revoke') return { what: action, thumbprint: null, roles: [] };
+  const enrolment = action === 'enrol' ? readEnrol(args) : undefined;
+  const own = enrolment?.kind === 'person' && enrolment.name === name;
+  demand(own, 'BAD_STATEMENT', `nothing is proposed about ${name}`);
+  return { what: 'enrol', thumbprint: hex(thumbprint(verifier.sha256, enrolment.key)), roles: enrolment.roles };
 }
 
 export function revokePerson(session: Session, signer: Signer, name: string, reason: string): Promise<CommittedView> {

@@ -9,6 +9,7 @@ import { objectDigest, type Product, productArgs, rejectArgs } from '../../ledge
 import { classId, vendorId } from '../../ledger/contract/uuid.ts';
 import type { ProductView, ReleaseState, ReleaseView } from '../../ledger/contract/views.ts';
 import type { CommittedView } from '../api/views.ts';
+import { checkRelease } from './proven.ts';
 import { inPath, perform, type Session } from './session.ts';
 
 /** Time between two looks at a release that somebody waits for. */
@@ -51,8 +52,19 @@ export async function registerProduct(session: Session, signer: Signer, product:
   return perform(session, signer, { action: 'product', object, args: productArgs(product) });
 }
 
-export async function approve(session: Session, signer: Signer, name: string): Promise<CommittedView> {
-  const release = await getRelease(session, name);
+/**
+ * @param image the approver's own build or copy, where he has one
+ * @throws Refusal BAD_STATEMENT where the release is of another image, or not what the server says of it
+ */
+export async function approve(
+  session: Session,
+  signer: Signer,
+  name: string,
+  image?: Uint8Array,
+): Promise<CommittedView> {
+  const release = await getProvenRelease(session, name);
+  const own = image === undefined || isImageOf(session, image, release);
+  demand(own, 'BAD_STATEMENT', `not signed: your file is not the image of ${release.product} ${release.version}`);
   const { object, previous } = objectOf(release);
   return perform(session, signer, { action: 'approve', object, previous, args: null });
 }
@@ -76,8 +88,17 @@ export async function getProduct({ api }: Session, name: string): Promise<Produc
 export async function getRelease({ api }: Session, name: string): Promise<ReleaseView> {
   const release = (await api.get(`/api/v1/releases/${inPath(name)}`)) as ReleaseView;
   const at = name.lastIndexOf('@');
-  const meant = at > 0 ? release.version === name.slice(at + 1) : release.releaseLeaf?.startsWith(name);
+  const labelled =
+    release.version === name.slice(at + 1) && [release.product, release.classId].includes(name.slice(0, at));
+  const meant = at > 0 ? labelled : release.releaseLeaf?.startsWith(name);
   demand(meant, 'BAD_STATEMENT', `the server answers with another release than ${name}`);
+  return release;
+}
+
+/** The same, and what the server says of it checked against what its name is the hash of. */
+export async function getProvenRelease(session: Session, name: string): Promise<ReleaseView> {
+  const release = await getRelease(session, name);
+  await checkRelease(session, release, await getProduct(session, release.classId));
   return release;
 }
 
@@ -109,8 +130,7 @@ function objectOf(release: ReleaseView): { object: Uint8Array; previous: string 
   return { object, previous: release.previous };
 }
 
-/** Whether an image is the one that a release names: what an approver with his own build asks. */
-export function isImageOf({ verifier }: Session, image: Uint8Array, release: ReleaseView): boolean {
+function isImageOf({ verifier }: Session, image: Uint8Array, release: ReleaseView): boolean {
   const digest = unhex(release.imageDigest);
   return digest !== undefined && equal(verifier.sha256(image), digest);
 }

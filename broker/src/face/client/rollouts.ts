@@ -7,7 +7,7 @@ import { objectDigest, type Plan, rolloutArgs } from '../../ledger/contract/args
 import type { RolloutView, TotalsView } from '../../ledger/contract/views.ts';
 import { type PlanJson, readPlanJson } from '../api/plan-json.ts';
 import type { CommittedView } from '../api/views.ts';
-import { getRelease } from './releases.ts';
+import { getProvenRelease } from './releases.ts';
 import { inPath, perform, type Session } from './session.ts';
 
 export interface RolloutWish {
@@ -33,7 +33,7 @@ export async function openRollout(
   release: string,
   wish: RolloutWish = {},
 ): Promise<Opened> {
-  const { releaseLeaf } = await getRelease(session, release);
+  const { releaseLeaf } = await getProvenRelease(session, release);
   const waves = wish.waves?.length ? wish.waves : [{ percent: 100 }];
   const answer = await session.api.post('/api/v1/rollouts/plan', { release: releaseLeaf, ...wish, waves });
   const { plan, json } = readPlanJson(answer);

@@ -54,7 +54,8 @@ export async function perform(session: Session, signer: Signer, deed: Deed): Pro
   return (await session.api.post('/api/v1/transactions', statement)) as CommittedView;
 }
 
-async function previousOf({ api }: Session, object: Uint8Array): Promise<string> {
+/** Leaf hash, in hex, of the entry that the server says changed an object last. */
+export async function previousOf({ api }: Session, object: Uint8Array): Promise<string> {
   const { previous } = (await api.get(`/api/v1/previous/${hex(object)}`)) as { previous?: unknown };
   return String(previous);
 }
