@@ -18,6 +18,8 @@ import type { TokenGate } from './token.ts';
 export const BODY_BYTES_MAX = 128 * 1024;
 /** An image of 64 MB at 1 MB a second: whoever needs longer holds the connection for its own sake. */
 export const REQUEST_MS_MAX = 90_000;
+/** A request's first lines; longer waits would let a few hundred silent connections keep everybody else out. */
+export const HEADERS_MS_MAX = 10_000;
 /** People, scripts and two other servers; each connection costs some 20 KB. */
 export const CONNECTIONS_MAX = 512;
 /** After the last answer a connection is kept this long for the next request. */
@@ -55,6 +57,7 @@ export function createApi({ server, gate, log, tls }: ApiOptions): FastifyInstan
   };
   const app: FastifyInstance = Fastify((tls ? { ...options, https: tls } : options) as FastifyServerOptions);
   app.server.maxConnections = CONNECTIONS_MAX;
+  app.server.headersTimeout = HEADERS_MS_MAX;
   app.removeContentTypeParser('text/plain');
   app.addContentTypeParser(BINARY, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.addHook('onRequest', async (request, reply) => {

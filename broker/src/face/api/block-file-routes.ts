@@ -28,7 +28,8 @@ export function blockFileRoutes(folder: string): (app: FastifyInstance) => Promi
       const files = await Promise.all(
         names.map(async (name) => ({ name, bytes: (await stat(join(folder, name))).size })),
       );
-      return { head, files };
+      // A file that was just begun holds nothing yet, and nothing can be asked of it.
+      return { head, files: files.filter(({ bytes }) => bytes > 0) };
     });
     app.get<{ Params: { name: string }; Querystring: { bytes?: unknown } }>(
       '/api/v1/ledger/files/:name',

@@ -1,5 +1,5 @@
 import { demand } from '@countersign/device-sdk';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Collection } from '../../collection/collection.ts';
 import type { ReleaseOrder } from '../../collection/order.ts';
 import { preparedJson } from '../../collection/prepared.ts';
@@ -18,18 +18,26 @@ const ORDER = ['product', 'version', 'fileName', 'bases', 'mandatory', 'log', 'r
  */
 export function collectionRoutes(collection: Collection): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
-    let running = 0;
+    // Held are the requests whose image is in memory: until the work on it ends, though its sender may be long gone.
+    const held = new Set<FastifyRequest>();
+    const worked = new Set<FastifyRequest>();
     app.post('/api/v1/releases/prepare', {
       bodyLimit: BLOB_BYTES_MAX,
       // Before the body: whoever comes too many is told so without sending it.
-      onRequest: async (_request, reply) => {
-        demand(running < PREPARATIONS_MAX, 'BUSY', `${running} releases are being prepared`);
-        running++;
-        reply.raw.once('close', () => running--);
+      onRequest: async (request, reply) => {
+        demand(held.size < PREPARATIONS_MAX, 'BUSY', `${held.size} releases are being prepared`);
+        held.add(request);
+        reply.raw.once('close', () => worked.has(request) || held.delete(request));
       },
       handler: async (request) => {
-        const image = bytesOf(request.body, 'the image');
-        return preparedJson(await collection.prepare(image, orderOf(request.query)));
+        worked.add(request);
+        try {
+          const image = bytesOf(request.body, 'the image');
+          return preparedJson(await collection.prepare(image, orderOf(request.query)));
+        } finally {
+          worked.delete(request);
+          held.delete(request);
+        }
       },
     });
     app.post('/api/v1/releases', async (request) =>
