@@ -187,7 +187,7 @@ test('a refusal keeps its code and sentence over HTTP; a fault of ours keeps its
   t.like(refusalOf(status, body), { code: 'CONFLICT', message: 'prepare again' });
   t.deepEqual(answerOf(new Error('secret path')), {
     status: 500,
-    body: { code: 'INTERNAL', text: 'a fault of the server' },
+    body: { code: 'INTERNAL', text: 'a fault of the server', doc: 'docs/REFUSALS.md, INTERNAL' },
   });
   for (const odd of [null, 'x', { code: 'NOPE', text: 'x' }, { code: 'CONFLICT', text: 7 }, []]) {
     t.is(refusalOf(502, odd).code, 'UNREACHABLE');
