@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { codeOf, demand, type Verifier } from '@countersign/device-sdk';
-import { readStatement, readTransaction, unhex } from '@countersign/device-sdk/format';
+import { decodeSign1, HEADER_TYP, readTransaction, typOf, unhex } from '@countersign/device-sdk/format';
 import { createDelivery, type Delivery } from '../../distribution/delivery/broker.ts';
 import { connectDelivery, type DeliveryCredentials } from '../../distribution/delivery/client.ts';
 import { openLoginCounters } from '../../distribution/delivery/counters.ts';
@@ -137,11 +137,14 @@ async function endRevoked(ledger: LedgerClient, broker: Delivery, log: Log, clos
 
 function revokedDevice(entry: Uint8Array): Uint8Array | undefined {
   try {
-    const { action, args } = readTransaction(readStatement(entry, 'tx').payload);
+    // Most entries are reports, and an exception costs more than reading one: what is no transaction is left here.
+    const { protected: header, payload } = decodeSign1(entry);
+    if (header.get(HEADER_TYP) !== typOf('tx') || payload === null) return undefined;
+    const { action, args } = readTransaction(payload);
     if (action !== 'revoke') return undefined;
     const { kind, id } = readRevoke(args);
     return kind === 'device' ? id : undefined;
   } catch {
-    return undefined; // an entry of another kind
+    return undefined; // a trust root
   }
 }
