@@ -87,11 +87,15 @@ export class Fetcher {
     try {
       return this.#window.take();
     } catch (error) {
-      // A wrong frame is charged to the link, not to the release: its place is free and it is asked for again.
-      this.#badFrames++;
-      if (this.#badFrames >= BAD_FRAMES_MAX) throw error;
+      this.#blame(error as Refusal);
       return undefined;
     }
+  }
+
+  /** A wrong frame is charged to the link, not to the release: its place is free and it is asked for again. */
+  #blame(refusal: Refusal): void {
+    this.#badFrames++;
+    if (this.#badFrames >= BAD_FRAMES_MAX) this.#failed = refusal;
   }
 
   #ask(): void {
@@ -105,8 +109,10 @@ export class Fetcher {
       asker.stream(question, {
         answer: (answer) => {
           if (answer.kind !== FRAMES) return;
-          // What is not kept wakes nobody: junk must not look like progress.
-          if (this.#window.offer(answer.index, answer.frame)) this.#wake?.();
+          const found = this.#window.offer(answer.index, answer.frame);
+          if (found === 'wrong') this.#blame(new Refusal('BAD_FRAME', `frame ${answer.index} has another length`));
+          // What nobody waits for wakes nobody: junk must not look like progress.
+          if (found !== 'idle') this.#wake?.();
         },
         failed: (refusal) => {
           // Silence is counted in rounds; a link that is down or a server that refuses ends the fetch.

@@ -60,15 +60,19 @@ export class FrameWindow {
 
   /**
    * Keeps a frame that lies inside the window and has its exact length: a longer one would take more RAM than planned.
-   * Anything else is dropped without a word.
-   * @returns whether it was kept
+   * @returns 'wrong' for another length, which is dropped and counts as not asked for; 'idle' for what nobody waits for
    */
-  offer(index: number, frame: Uint8Array): boolean {
+  offer(index: number, frame: Uint8Array): 'kept' | 'wrong' | 'idle' {
     const start = this.#position?.index;
-    if (start === undefined || index < start || index >= start + this.#width || this.#waiting.has(index)) return false;
-    if (index >= this.#payload.frameCount || frame.length !== frameLength(this.#payload, index)) return false;
+    if (start === undefined || index < start || index >= Math.min(start + this.#width, this.#payload.frameCount))
+      return 'idle';
+    if (this.#waiting.has(index)) return 'idle';
+    if (frame.length !== frameLength(this.#payload, index)) {
+      this.lost();
+      return 'wrong';
+    }
     this.#waiting.set(index, frame);
-    return true;
+    return 'kept';
   }
 
   /**
