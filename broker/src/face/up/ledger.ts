@@ -11,7 +11,7 @@ import { PEOPLE_MIN } from '../../ledger/contract/people.ts';
 import { createLedger } from '../../ledger/embedded/create.ts';
 import { type EmbeddedLedger, openLedger } from '../../ledger/embedded/engine.ts';
 import { writeDurable } from '../../store/durable.ts';
-import { keysFolder, peopleFolder, serverFolder, trustRootPath } from './folders.ts';
+import { endpointPath, keysFolder, peopleFolder, serverFolder, trustRootPath } from './folders.ts';
 import {
   DEFAULT_PEOPLE,
   type FirstPerson,
@@ -54,13 +54,26 @@ export async function openLedgerPart(
   first: FirstStart,
   closers: Closers,
 ): Promise<LedgerPart> {
-  const isNew = !existsSync(serverFolder(data, 'ledger'));
+  const isNew = isFirstStart(data);
   const ring = await openServerKeys(data, 'ledger', { create: isNew, passphrase: first.passphrase });
   const signers = { ordererSigner: ring.signer('orderer'), logSigner: ring.signer('log'), verifier };
   const made = isNew ? await makeLedger(data, [serverKeys('ledger', ring), ...others], first, signers) : [];
   const ledger = await openLedger(data, signers);
   closers.add(() => ledger.close());
   return { ledger, trustRoot: await pinnedRoot(data, ledger), made };
+}
+
+/**
+ * Whether the ledger of this folder is yet to be made. A ledger that is gone is not: with the keys of the old one a new
+ * one would be a second history, which is what devices and auditors must never be shown.
+ * @throws Refusal BAD_STORE where servers ran on this folder and their ledger is missing
+ */
+export function isFirstStart(data: string): boolean {
+  const folder = serverFolder(data, 'ledger');
+  const isNew = !existsSync(folder);
+  const lost = isNew && existsSync(endpointPath(data));
+  demand(!lost, 'BAD_STORE', `${folder} is gone: mount or restore it; a new ledger needs a new data folder`);
+  return isNew;
 }
 
 /**

@@ -2,7 +2,6 @@
  * The servers as functions: for `up`, for tests, and for whoever runs them inside a process of his own. All three in
  * one process are still three objects with three folders and three sets of keys.
  */
-import { existsSync } from 'node:fs';
 import type { Verifier } from '@countersign/device-sdk';
 import type { Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
@@ -22,7 +21,7 @@ import { openCollectionPart } from './collection.ts';
 import { notesOf, openDistributionPart } from './distribution.ts';
 import { peopleFolder, serverFolder } from './folders.ts';
 import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
-import { type FirstStart, openLedgerPart } from './ledger.ts';
+import { type FirstStart, isFirstStart, openLedgerPart } from './ledger.ts';
 import { lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { publishSamples } from './samples.ts';
 import { sharedVerifier } from './shared-verifier.ts';
@@ -60,7 +59,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
     const { data, log = silentLog, tell = () => undefined } = options;
     const verifier = sharedVerifier(options.verifier ?? nodeVerifier());
     await lockFolder(data, closers);
-    const create = !existsSync(serverFolder(data, 'ledger'));
+    const create = isFirstStart(data);
     const rings = await openRings(data, create, options.passphrase);
     const others = [serverKeys('collection', rings.collection), serverKeys('distribution', rings.distribution)];
     const { ledger, trustRoot, made } = await openLedgerPart(data, verifier, others, options, closers);
