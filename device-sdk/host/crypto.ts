@@ -79,9 +79,7 @@ export function generateKeyPair(alg: number): KeyPair {
  * @throws RangeError for another algorithm, length or a scalar outside [1, n - 1]
  */
 export function publicKeyOf(alg: number, secret: Uint8Array): Uint8Array {
-  if (alg === ESP256) return p256PublicKey(secret);
-  const spki = createPublicKey(privateKey(alg, secret)).export({ format: 'der', type: 'spki' });
-  return plain(spki.subarray(ED25519_SPKI.length));
+  return alg === ESP256 ? p256PublicKey(secret) : ed25519PublicKey(privateKey(alg, secret));
 }
 
 /**
@@ -90,9 +88,7 @@ export function publicKeyOf(alg: number, secret: Uint8Array): Uint8Array {
  * @throws RangeError for another algorithm, length or a scalar outside [1, n - 1]
  */
 export function signWith(alg: number, secret: Uint8Array): (message: Uint8Array) => Uint8Array {
-  const key = privateKey(alg, secret);
-  if (alg === ED25519) return (message) => plain(sign(null, message, key));
-  return (message) => plain(sign('sha256', message, rawEcdsa(key)));
+  return signBy(alg, privateKey(alg, secret));
 }
 
 /**
@@ -100,8 +96,11 @@ export function signWith(alg: number, secret: Uint8Array): (message: Uint8Array)
  * @throws RangeError for another algorithm, length or a scalar outside [1, n - 1]
  */
 export function nodeKeyStore(alg: number, secret: Uint8Array): KeyStore {
-  const signer = signWith(alg, secret);
-  return { alg, publicKey: publicKeyOf(alg, secret), sign: async (message) => signer(message) };
+  // Imported once for both: OpenSSL takes half a millisecond for it, which a fleet notices.
+  const key = privateKey(alg, secret);
+  const signer = signBy(alg, key);
+  const publicKey = alg === ESP256 ? p256PublicKey(secret) : ed25519PublicKey(key);
+  return { alg, publicKey, sign: async (message) => signer(message) };
 }
 
 const P256 = 'prime256v1';
@@ -128,6 +127,16 @@ function importedKeys(most: number): (publicKey: Uint8Array) => KeyObject {
 function importPublicKey(publicKey: Uint8Array): KeyObject {
   const prefix = publicKey.length === 32 ? ED25519_SPKI : P256_SPKI;
   return createPublicKey({ key: Buffer.concat([prefix, publicKey]), format: 'der', type: 'spki' });
+}
+
+function signBy(alg: number, key: KeyObject): (message: Uint8Array) => Uint8Array {
+  if (alg === ED25519) return (message) => plain(sign(null, message, key));
+  return (message) => plain(sign('sha256', message, rawEcdsa(key)));
+}
+
+function ed25519PublicKey(key: KeyObject): Uint8Array {
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+  return plain(spki.subarray(ED25519_SPKI.length));
 }
 
 function privateKey(alg: number, secret: Uint8Array): KeyObject {
