@@ -18,7 +18,9 @@ for (const [name, alg] of Object.entries(algorithms)) {
   for (const [backend, verifier] of Object.entries(verifiers)) {
     if (!verifier.algorithms.includes(alg)) continue;
     await row(backend, `verify ${name}`, () => verifier.verify(alg, publicKey, message, signature));
-    await row(backend, `checkKey ${name}`, () => verifier.checkKey(alg, publicKey));
+    await row(backend, `checkKey ${name}${backend === 'node' ? ', known already' : ''}`, () =>
+      verifier.checkKey(alg, publicKey),
+    );
   }
   const signers = { noble: nobleKeyStore(alg, secret), node: nodeKeyStore(alg, secret) };
   for (const [backend, signer] of Object.entries(signers))

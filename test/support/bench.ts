@@ -1,12 +1,12 @@
 /** The shape of every bench's output: CSV whose lines begin with commit, machine and Node, so that runs can be put side by side. */
 import { execFileSync } from 'node:child_process';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { repository } from './repository.ts';
 
 export type Cell = string | number;
 
 /**
- * Prints the head line, once, unless another bench of the same run has printed it.
+ * Prints the head line.
  * @returns prints one line
  * @example
  * const row = bench('what', 'value', 'unit');
@@ -15,6 +15,7 @@ export type Cell = string | number;
 export function bench(...columns: string[]): (...cells: Cell[]) => void {
   print(['commit', 'machine', 'node', ...columns]);
   const start = [commit(), machine(), process.version];
+  warnOfOthers();
   return (...cells) => print([...start, ...cells]);
 }
 
@@ -31,6 +32,15 @@ export async function millisecondsEach(once: () => unknown, budgetMs = 400): Pro
 }
 
 const WARM_UP = 5;
+
+/** Times of a machine on which others work say little. */
+function warnOfOthers(): void {
+  const [load] = loadavg();
+  if (load! > QUIET)
+    console.error(`others are at work: load average ${load!.toFixed(1)} on ${cpus().length} processors`);
+}
+
+const QUIET = 0.5;
 
 function print(cells: readonly Cell[]): void {
   console.log(cells.map((cell) => `${cell}`.replaceAll(',', ' ')).join(','));
