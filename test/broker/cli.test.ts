@@ -10,6 +10,7 @@ import { makeWorld } from '../support/world.ts';
 const WRONG_USE: [name: string, ...args: string[]][] = [
   ['no verb'],
   ['an unknown verb', 'publsih'],
+  ['the help of an unknown verb', 'publsih', '--help'],
   ['an unknown option', 'releases', '--loud'],
   ['a missing argument', 'approve'],
   ['a missing option', 'publish', 'image.bin', '--product', 'x'],

@@ -1,17 +1,18 @@
 /** What people call things, and the one thing in the ledger that is meant by it. */
-import { demand } from '@countersign/device-sdk';
+import { codeOf, demand, Refusal } from '@countersign/device-sdk';
 import { findProduct } from '../../collection/product.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
-import type { ReleaseView, RolloutView } from '../../ledger/contract/views.ts';
+import type { DeviceView, ReleaseView, RolloutView } from '../../ledger/contract/views.ts';
 
 /** Fewer digits would soon mean two things. */
 const PREFIX_CHARS_MIN = 8;
+const DIGITS_SHOWN = 12;
 const NAME_CHARS_MAX = 128;
 
 /**
  * @param name leaf hash, at least its first 8 digits, or PRODUCT@VERSION: of several uploads of one version the one
- * that stands, or the newest
- * @throws Refusal NOT_FOUND, BAD_REQUEST
+ * that somebody approved
+ * @throws Refusal NOT_FOUND; BAD_REQUEST where the name may mean several
  */
 export async function findRelease(ledger: LedgerClient, name: string): Promise<ReleaseView> {
   demand(name.length <= NAME_CHARS_MAX, 'BAD_REQUEST', 'a release has a shorter name');
@@ -31,14 +32,82 @@ export async function findRollout(ledger: LedgerClient, name: string): Promise<R
   );
 }
 
+/**
+ * The ledger's own key of whatever has a history.
+ * @param name a person, a product, PRODUCT@VERSION, or the id of a release, product, device or rollout, whole or from
+ * its first 8 digits on
+ * @throws Refusal NOT_FOUND, BAD_REQUEST
+ */
+export async function findHistoryKey(ledger: LedgerClient, name: string): Promise<string> {
+  demand(name.length <= NAME_CHARS_MAX, 'BAD_REQUEST', 'nothing has so long a name');
+  if (/^([0-9a-f]{32}|[0-9a-f]{64})$/.test(name)) return name;
+  if (name.lastIndexOf('@') > 0) return (await findRelease(ledger, name)).releaseLeaf;
+  for (const look of [personKey, productKey, idKey]) {
+    const key = await look(ledger, name);
+    if (key !== undefined) return key;
+  }
+  throw new Refusal(
+    'NOT_FOUND',
+    `nothing is called ${name}: name a person, a product, PRODUCT@VERSION, or the id of a release, device or rollout`,
+  );
+}
+
+async function personKey(ledger: LedgerClient, name: string): Promise<string | undefined> {
+  return found(ledger.evaluate('getPerson', name), () => name);
+}
+
+async function productKey(ledger: LedgerClient, name: string): Promise<string | undefined> {
+  return found(findProduct(ledger, name), ({ classId }) => classId);
+}
+
+async function idKey(ledger: LedgerClient, name: string): Promise<string | undefined> {
+  if (!isPrefix(name)) return undefined;
+  const releases = (await ledger.evaluate('listReleases')) as ReleaseView[];
+  const devices = (await ledger.evaluate('listDevices')) as DeviceView[];
+  const rollouts = (await ledger.evaluate('listRollouts')) as RolloutView[];
+  const ids = [
+    ...releases.map(({ releaseLeaf }) => releaseLeaf),
+    ...devices.map(({ deviceId }) => deviceId),
+    ...rollouts.map(({ rolloutId }) => rolloutId),
+  ];
+  return only(
+    ids.filter((id) => id.startsWith(name)),
+    `id ${name}`,
+  );
+}
+
+async function found<T>(asked: Promise<T>, keyOf: (value: T) => string): Promise<string | undefined> {
+  try {
+    return keyOf(await asked);
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
 async function byVersion(ledger: LedgerClient, product: string, version: string): Promise<ReleaseView> {
   const { classId } = await findProduct(ledger, product);
   const all = (await ledger.evaluate('listReleases', classId)) as ReleaseView[];
   const named = all.filter((release) => release.version === version);
   const standing = named.filter(({ state }) => state !== 'rejected');
-  const found = (standing.length > 0 ? standing : named).sort((a, b) => b.sequence - a.sequence)[0];
+  const decided = standing.filter(({ state }) => state !== 'uploaded');
+  // Nobody shall approve one of two uploads by a name that both bear.
+  if (decided.length === 0 && standing.length > 1) return ambiguous(`${product}@${version}`, standing);
+  const found = firstNonEmpty(decided, standing, named).sort((a, b) => b.sequence - a.sequence)[0];
   demand(found, 'NOT_FOUND', `${product} has no release ${version}`);
   return found;
+}
+
+function ambiguous(name: string, uploads: ReleaseView[]): never {
+  const digits = uploads.map(({ releaseLeaf }) => releaseLeaf.slice(0, DIGITS_SHOWN));
+  throw new Refusal(
+    'BAD_REQUEST',
+    `${name} may mean ${uploads.length} uploads: ${digits.join(', ')}; name one by its digits`,
+  );
+}
+
+function firstNonEmpty<T>(...lists: T[][]): T[] {
+  return lists.find(({ length }) => length > 0) ?? [];
 }
 
 async function byPrefix(ledger: LedgerClient, name: string): Promise<ReleaseView> {
@@ -51,8 +120,16 @@ async function byPrefix(ledger: LedgerClient, name: string): Promise<ReleaseView
 }
 
 function checkPrefix(name: string, what: string): void {
-  const good = name.length >= PREFIX_CHARS_MIN && /^[0-9a-f]+$/.test(name);
-  demand(good, 'BAD_REQUEST', `${what} is named by at least ${PREFIX_CHARS_MIN} hex digits, or PRODUCT@VERSION`);
+  const other = what === 'a release' ? ', or PRODUCT@VERSION' : '';
+  demand(
+    isPrefix(name),
+    'BAD_REQUEST',
+    `${what} is named by at least ${PREFIX_CHARS_MIN} hex digits${other}, not by ${name}`,
+  );
+}
+
+function isPrefix(name: string): boolean {
+  return name.length >= PREFIX_CHARS_MIN && /^[0-9a-f]+$/.test(name);
 }
 
 function only<T>(found: T[], what: string): T {

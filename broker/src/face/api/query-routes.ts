@@ -5,7 +5,7 @@ import { findProduct } from '../../collection/product.ts';
 import type { LedgerClient, QueryName } from '../../ledger/client.ts';
 import type { DeviceView } from '../../ledger/contract/views.ts';
 import { bytesOf, fieldsOf, optionalText } from './ask.ts';
-import { findRelease, findRollout } from './names.ts';
+import { findHistoryKey, findRelease, findRollout } from './names.ts';
 import { committedJson, headJson } from './views.ts';
 
 /** What operators call a device and group it by: never in the ledger, so not every server knows it. */
@@ -48,7 +48,9 @@ export function queryRoutes({ ledger, notes }: QueryRoutesOptions): (app: Fastif
       const rollout = await findRollout(ledger, params.name);
       return { ...rollout, totals: await ledger.evaluate('getTotals', rollout.rolloutId) };
     });
-    app.get<Named>('/api/v1/history/:name', async ({ params }) => ledger.evaluate('getHistory', params.name));
+    app.get<Named>('/api/v1/history/:name', async ({ params }) =>
+      ledger.evaluate('getHistory', await findHistoryKey(ledger, params.name)),
+    );
     app.get<Named>('/api/v1/entries/:name', async ({ params }) => {
       const leaf = unhex(params.name);
       demand(leaf?.length === HASH_BYTES, 'BAD_REQUEST', `an entry is named by ${HASH_BYTES} bytes in hex`);

@@ -68,6 +68,7 @@ export async function connectAs(
   if (!data) throw new WrongUse('say who signs: --key-file FILE, or --as NAME with --data DIR');
   const folder = peopleFolder(data);
   const name = options.as ?? (await onlyOneWith(session, folder, roles));
+  await checkHasKey(folder, name);
   return { session, signer: await loadPerson(folder, name, passphrase) };
 }
 
@@ -88,8 +89,15 @@ async function onlyOneWith({ api }: Session, folder: string, roles: readonly Per
     throw new Refusal('NOT_PERMITTED', `no key in ${folder} belongs to a person with the role ${roles.join(' or ')}`);
   }
   if (others.length > 0) throw new WrongUse(`say who signs: --as ${[only, ...others].join(' or --as ')}`);
-  note(`signed as ${only}`);
+  note(`signing as ${only}`);
   return only;
+}
+
+async function checkHasKey(folder: string, name: string): Promise<void> {
+  const names = await listPeopleKeys(folder);
+  if (names.includes(name)) return;
+  const there = names.length > 0 ? `there are ${names.join(', ')}` : 'it has none';
+  throw new Refusal('NOT_FOUND', `no key of ${name} in ${folder}: ${there}`);
 }
 
 /** A file named on the command line. @throws Refusal NOT_FOUND */
@@ -98,6 +106,35 @@ export async function readInput(path: string): Promise<Uint8Array> {
     const bytes = await readFile(path);
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   } catch (cause) {
-    throw new Refusal('NOT_FOUND', `${path} cannot be read`, { cause });
+    const why = READ_FAILURES[(cause as NodeJS.ErrnoException).code ?? ''] ?? 'cannot be read';
+    throw new Refusal('NOT_FOUND', `${path} ${why}`, { cause });
   }
+}
+
+const READ_FAILURES: Partial<Record<string, string>> = {
+  ENOENT: 'is not there',
+  EISDIR: 'is a folder, not a file',
+  EACCES: 'may not be read by this user',
+};
+
+/** The next command, ready to be copied: called as this one was, and with the same server. */
+export function nextCommand(options: ServerOptions, words: string): string {
+  return [commandName(), words, ...addressWords(options)].join(' ');
+}
+
+/** Called by `npx`, the command is on nobody's path. */
+export function commandName(): string {
+  return process.env.npm_command === 'exec' ? 'npx countersign' : 'countersign';
+}
+
+/** What stands in the environment stands there for the next command, too; a token is never repeated. */
+function addressWords({ data, server }: ServerOptions): string[] {
+  return [
+    ...(server === undefined ? [] : ['--server', quoted(server)]),
+    ...(data === undefined ? [] : ['--data', quoted(data)]),
+  ];
+}
+
+function quoted(word: string): string {
+  return /^[\w./:@%+=~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

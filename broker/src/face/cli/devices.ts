@@ -2,7 +2,6 @@ import { ALG_ED25519, hex, type PublicKey, unhex } from '@countersign/device-sdk
 import type { Command } from 'commander';
 import type { DeviceView, ReleaseView } from '../../ledger/contract/views.ts';
 import type { DeviceNotes } from '../api/query-routes.ts';
-import type { ApiClient } from '../client/api-client.ts';
 import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
 import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
 import { randomDeviceId } from '../client/rollouts.ts';
@@ -18,7 +17,7 @@ import {
   serverOptions,
 } from './connect.ts';
 import { readPublic } from './people.ts';
-import { verb, WrongUse } from './program.ts';
+import { note, verb, WrongUse } from './program.ts';
 import { table, timeText } from './table.ts';
 import { collectLabels, readDeviceId } from './values.ts';
 
@@ -47,8 +46,8 @@ function listVerb(devices: Command): void {
   const command = serverOptions(devices.argument('[id]', 'one device')).option('--product <name>', 'of one product');
   verb(command, async (id: string | undefined, options: ServerOptions & { product?: string }) => {
     const { api } = await connect(options);
-    const versions = await versionsByImage(api);
-    const running = (device: Device) => ({ ...device, version: versions.get(device.slotDigest ?? '') ?? null });
+    const releases = (await api.get('/api/v1/releases')) as ReleaseView[];
+    const running = (device: Device) => ({ ...device, ...named(device, releases) });
     if (id !== undefined) {
       const device = running((await api.get(`/api/v1/devices/${inPath(id)}`)) as Device);
       return { json: device, text: deviceText(device) };
@@ -56,6 +55,7 @@ function listVerb(devices: Command): void {
     const all = ((await api.get('/api/v1/devices', { product: options.product })) as Device[]).map(running);
     const rows = all.map((d) => [
       d.deviceId,
+      d.product,
       d.name ?? '',
       labelText(d),
       d.state,
@@ -64,15 +64,20 @@ function listVerb(devices: Command): void {
       d.code,
       timeText(d.reportedAt),
     ]);
-    const head = ['device', 'name', 'labels', 'state', 'runs', 'outcome', 'code', 'reported'];
+    const head = ['device', 'product', 'name', 'labels', 'state', 'runs', 'outcome', 'code', 'reported'];
     return { json: all, text: table(head, rows) };
   });
 }
 
-/** A device reports the digest of the image it runs; people know images by their versions. */
-async function versionsByImage(api: ApiClient): Promise<Map<string, string>> {
-  const releases = (await api.get('/api/v1/releases')) as ReleaseView[];
-  return new Map(releases.map(({ imageDigest, version }) => [imageDigest, version]));
+/**
+ * People know products by names and images by versions; a device reports the digest of the image it runs. Of releases
+ * of one image the device runs the newest it was given, which is the one that its last report is about, or else any.
+ */
+function named({ classId, slotDigest, manifestDigest }: Device, releases: ReleaseView[]) {
+  const own = releases.filter((release) => release.classId === classId);
+  const running = own.filter(({ imageDigest }) => imageDigest === slotDigest);
+  const reported = running.find((release) => release.manifestDigest === manifestDigest) ?? running[0];
+  return { product: own[0]?.product ?? null, version: reported?.version ?? null };
 }
 
 function deviceText(device: Device): string {
@@ -113,6 +118,7 @@ function enrolVerb(devices: Command): void {
       devices: list.map(({ id, key }) => ({ deviceId: hex(id), publicKey: hex(key.bytes) })),
       entries: committed.map(({ leafIndex }) => leafIndex),
     };
+    for (const path of Object.values(files)) note(`wrote ${path}`);
     return { json, text: list.map(({ id }) => hex(id)).join('\n') };
   });
 }

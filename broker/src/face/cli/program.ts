@@ -45,11 +45,17 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
   // A reader that goes away early (`| head`) is no failure of ours, and nothing more can be said to it.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? DONE : FAILED));
   try {
-    await program.parseAsync([...argv]);
+    await program.parseAsync(isKnown(program, argv[2]) ? [...argv] : argv.slice(0, 3));
     return DONE;
   } catch (error) {
     return explain(error, json);
   }
+}
+
+/** `countersign typo --help` would else answer with the help of everything, as if there were such a verb. */
+function isKnown(program: Command, first: string | undefined): boolean {
+  if (first === undefined || first.startsWith('-') || first === 'help') return true;
+  return program.commands.some((command) => command.name() === first);
 }
 
 /** A verb that has printed its answer, and the answer is no. */

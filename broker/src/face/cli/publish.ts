@@ -1,11 +1,14 @@
 import { basename } from 'node:path';
-import { codeOf } from '@countersign/device-sdk';
+import { codeOf, demand } from '@countersign/device-sdk';
 import { FRAME_BYTES, MEMORY_CLASSES, type MemoryClass } from '@countersign/device-sdk/format';
 import { type Command, Option } from 'commander';
 import type { ReleaseOrder } from '../../collection/order.ts';
+import type { Product } from '../../ledger/contract/args.ts';
+import type { ProductView, ReleaseView } from '../../ledger/contract/views.ts';
 import type { CommittedView } from '../api/views.ts';
 import {
   approve,
+  getProduct,
   getRelease,
   type Published,
   publish,
@@ -16,6 +19,7 @@ import {
 import {
   connect,
   connectAs,
+  nextCommand,
   type PersonOptions,
   personOptions,
   readInput,
@@ -84,14 +88,14 @@ function publishVerb(program: Command): void {
   verb(command, async (path: string, options: PublishOptions) => {
     const image = await readInput(path);
     const { session, signer } = await connectAs(options, ['engineer']);
-    if (options.newProduct) await registerNew(session, signer, options);
+    if (options.newProduct) await registerNew(session, signer, options, image.length);
     note(`making and trying deltas for ${options.product} ${options.version} (${image.length} bytes) …`);
     const done = await publish(session, signer, image, orderOf(path, options));
     if (options.wait) {
       note('waiting for the approval …');
       done.release = await waitForRelease(session, done.release.releaseLeaf, 'confirmed', WAIT_MS);
     }
-    return { json: publishedJson(done, image.length), text: publishedText(done, image.length) };
+    return { json: publishedJson(done, image.length), text: publishedText(done, image.length, options) };
   });
 }
 
@@ -112,11 +116,14 @@ async function registerNew(
   session: Parameters<typeof registerProduct>[0],
   signer: Parameters<typeof registerProduct>[1],
   o: PublishOptions,
+  imageBytes: number,
 ): Promise<void> {
   const { vendor, memoryClass, slotBytes } = o;
   if (vendor === undefined || memoryClass === undefined || slotBytes === undefined) {
     throw new WrongUse('--new-product needs --vendor, --memory-class and --slot-bytes');
   }
+  // A product's slot stays for good: a size that does not even hold this image was a mistake.
+  demand(imageBytes <= slotBytes, 'NO_SPACE', `the image has ${imageBytes} bytes, --slot-bytes are ${slotBytes}`);
   const frameBytes = o.frameBytes ?? FRAME_BYTES[memoryClass];
   const imageBase = o.imageBase ?? 0;
   const product = { vendorDomain: vendor, name: o.product, memoryClass, frameBytes, slotBytes, imageBase };
@@ -125,7 +132,19 @@ async function registerNew(
     note(`registered product ${o.product} of ${vendor}`);
   } catch (error) {
     if (codeOf(error) !== 'EXISTS') throw error;
+    checkSame(await getProduct(session, o.product), product);
     note(`product ${o.product} of ${vendor} is registered already`);
+  }
+}
+
+/** What was registered stays; other words about it must not pass as if they had counted. */
+function checkSame(known: ProductView, asked: Product): void {
+  for (const field of ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase'] as const) {
+    demand(
+      known[field] === asked[field],
+      'EXISTS',
+      `${known.name} is registered with ${field} ${known[field]}, not ${asked[field]}; it stays so: choose another name`,
+    );
   }
 }
 
@@ -136,7 +155,7 @@ function publishedJson(done: Published, imageBytes: number) {
   return { ...release, branches, dropped, leafIndex, leafHash };
 }
 
-function publishedText(done: Published, imageBytes: number): string {
+function publishedText(done: Published, imageBytes: number, options: ServerOptions): string {
   const { release, branches, dropped } = done;
   const rows = branches.map((b) => [
     b.base ?? 'any (full image)',
@@ -154,8 +173,8 @@ function publishedText(done: Published, imageBytes: number): string {
     ...dropped.map(({ base, reason }) => `no delta from ${base}: ${reason}`),
     '',
     release.state === 'uploaded'
-      ? `next: a second person runs  countersign approve ${short(release.releaseLeaf)}`
-      : `next: an operator runs  countersign rollout open ${short(release.releaseLeaf)}`,
+      ? `next: a second person runs  ${nextCommand(options, `approve ${short(release.releaseLeaf)}`)}`
+      : `next: an operator runs  ${nextCommand(options, `rollout open ${short(release.releaseLeaf)}`)}`,
   ].join('\n');
 }
 
@@ -172,7 +191,7 @@ function approveVerb(program: Command): void {
     const { releaseLeaf } = await getRelease(session, name);
     const image = options.image === undefined ? undefined : await readInput(options.image);
     const committed = await approve(session, signer, releaseLeaf, image);
-    return decided(session, releaseLeaf, committed, options.wait ?? false);
+    return decided(session, releaseLeaf, committed, options);
   });
 }
 
@@ -183,7 +202,7 @@ function rejectVerb(program: Command): void {
   verb(command, async (name: string, options: PersonOptions & { reason: string }) => {
     const { session, signer } = await connectAs(options, ['approver']);
     const { releaseLeaf } = await getRelease(session, name);
-    return decided(session, releaseLeaf, await reject(session, signer, releaseLeaf, options.reason), false);
+    return decided(session, releaseLeaf, await reject(session, signer, releaseLeaf, options.reason), options);
   });
 }
 
@@ -191,15 +210,21 @@ async function decided(
   session: Parameters<typeof getRelease>[0],
   leaf: string,
   committed: CommittedView,
-  wait: boolean,
+  options: ServerOptions & { wait?: boolean },
 ) {
-  const release = wait
+  const release = options.wait
     ? await waitForRelease(session, leaf, 'confirmed', CONFIRM_MS_MAX)
     : await getRelease(session, leaf);
   const { releaseLeaf, product, version, sequence, state, approvals, rejectedBy } = release;
   const json = { releaseLeaf, product, version, sequence, state, approvals, rejectedBy, ...committed };
   const who = rejectedBy ? `rejected by ${rejectedBy}` : `approved by ${approvals.join(', ')}`;
-  return { json, text: `${product} ${version}: ${who}; ${state}, entry ${committed.leafIndex}` };
+  return { json, text: `${product} ${version}: ${who}, entry ${committed.leafIndex}${nextText(release, options)}` };
+}
+
+function nextText({ product, version, state }: ReleaseView, options: ServerOptions): string {
+  if (state !== 'approved' && state !== 'confirmed') return '';
+  const soon = state === 'approved' ? '; the collection server confirms it at once' : '; confirmed';
+  return `${soon}\nnext: an operator runs  ${nextCommand(options, `rollout open ${product}@${version}`)}`;
 }
 
 function releasesVerb(program: Command): void {

@@ -18,7 +18,9 @@ function historyVerb(program: Command): void {
   const command = serverOptions(
     program
       .command('history <key>')
-      .description('everything that ever changed a release, product, device, rollout or person'),
+      .description(
+        'everything that ever changed a person, a product, PRODUCT@VERSION, or the release, device or rollout with this id',
+      ),
   );
   verb(command, async (key: string, options: ServerOptions) => {
     const { api } = await connect(options);

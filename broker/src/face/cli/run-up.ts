@@ -16,7 +16,7 @@ import {
   startDistributionServer,
   startLedgerServer,
 } from '../up/start.ts';
-import { readInput } from './connect.ts';
+import { nextCommand, readInput } from './connect.ts';
 import { note, WrongUse } from './program.ts';
 
 /** A service manager waits for ten seconds and more; whatever has not ended by itself in five, hangs. */
@@ -190,7 +190,7 @@ function readyText(running: Running & Partial<RunningAll>, data: string, tempora
     ...(endpoints.servers.includes('ledger') ? ['', ...QUORUM] : []),
     ...(samples.length > 0 ? ['', `samples: ${samples.join(', ')}`] : []),
     '',
-    `try  countersign releases ${here}`,
+    `try  ${nextCommand({ data }, 'releases')}`,
   ].join('\n');
 }
 
