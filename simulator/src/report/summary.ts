@@ -3,7 +3,7 @@ import type { Verdict } from '../oracle/judge.ts';
 import type { FleetOutcome } from './outcome.ts';
 
 export function simulatedText(outcome: FleetOutcome, verdict: Verdict, reached: boolean): string {
-  return [figures(outcome), verdictLine(verdict), ...(reached ? [] : ['not everybody arrived in time'])].join('\n');
+  return [figures(outcome), verdictLine(verdict), ...(reached ? [] : ['not everybody arrived'])].join('\n');
 }
 
 export function demoText(outcome: FleetOutcome, verdict: Verdict, broken: readonly string[], replay: string): string {

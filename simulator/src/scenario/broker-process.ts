@@ -21,6 +21,8 @@ export interface BrokerOptions {
   port?: number;
   mqttPort?: number;
   samples?: boolean;
+  /** Told at once how to end it, for whoever may have to before it is ready. */
+  spawned?: (stop: () => Promise<void>) => void;
 }
 
 const COMMAND = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url));
@@ -39,6 +41,7 @@ export async function startBroker(options: BrokerOptions): Promise<BrokerProcess
     ...(samples ? [] : ['--no-samples']),
   ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: cleanEnv() });
+  options.spawned?.(() => end(child));
   const errors: string[] = [];
   createInterface(child.stderr!).on('line', (line) => {
     errors.push(line);

@@ -4,6 +4,7 @@ import { demoText } from '../report/summary.ts';
 import { demo } from './demo.ts';
 import { freshSeed } from './simulate.ts';
 import { DEFAULT_REVISIONS, faultOptions, faultsOf, interrupted, readDevices, replayLine } from './simulate-verb.ts';
+import type { Demonstrated } from './story.ts';
 
 interface Options {
   devices: number;
@@ -29,19 +30,24 @@ export function demoVerb(program: Command): void {
   verb(command, async (options: Options) => {
     const { devices, seed = freshSeed(), keep = false, verbose = false } = options;
     const revisions = DEFAULT_REVISIONS;
-    const { outcome, verdict, broken } = await demo({
+    const { loss, powerCut } = options;
+    const replay = replayLine('demo', [], { seed, devices, loss, powerCut });
+    const textOf = ({ outcome, verdict, broken }: Demonstrated) => demoText(outcome, verdict, broken, replay);
+    const told = await demo({
       ...{ devices, seed, revisions, verbose },
       faults: faultsOf(options),
-      ...(keep && { keep: stay }),
+      ...(keep && { keep: (where, told) => stay(where, textOf(told)) }),
       write: note,
     });
-    const { loss, powerCut } = options;
-    const text = demoText(outcome, verdict, broken, replayLine('demo', [], { seed, devices, loss, powerCut }));
+    const { outcome, verdict, broken } = told;
+    const text = keep ? replay : textOf(told);
     return { json: { ...outcome, oracle: verdict, broken }, text, ok: broken.length === 0 };
   });
 }
 
-async function stay({ data, url }: { data: string; url: string }): Promise<void> {
+/** The result first: whoever keeps it running wants to look at it now. */
+async function stay({ data, url }: { data: string; url: string }, text: string): Promise<void> {
+  note(text);
   const here = `--data ${data}`;
   note('');
   note(`Everything stays up on ${url} until Ctrl-C; then ${data} is removed. In another terminal:`);

@@ -5,71 +5,22 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { apiClient } from '@countersign/broker/face/client/api-client';
-import { enrolDevices } from '@countersign/broker/face/client/devices';
-import { openSession, type Session } from '@countersign/broker/face/client/session';
-import { clientTokenPath } from '@countersign/broker/face/up/folders';
-import { readSecretFile } from '@countersign/broker/keys/permissions';
-import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
-import { ATTACKS, type Attack } from '../adversary/attacks.ts';
-import { type FaultRates, NO_FAULTS } from '../fleet/faults.ts';
-import type { Revisions } from '../fleet/profile.ts';
-import type { Verdict } from '../oracle/judge.ts';
-import type { AttackRow, FleetOutcome } from '../report/outcome.ts';
-import { type Stages, stages } from '../report/stages.ts';
-import { type BrokerProcess, startBroker } from './broker-process.ts';
-import type { Enrollable, FleetHandlers, FleetNews, Revert, Server } from './fleet-process.ts';
-import { type Anchor, ledgerFigures, pinHead } from './ledger-figures.ts';
-import { abort, firstPeople, open, type People, release, rolloutIn } from './people.ts';
-import { type Child, startChild } from './rpc.ts';
+import { stages } from '../report/stages.ts';
+import { startBroker } from './broker-process.ts';
+import type { FleetHandlers } from './fleet-process.ts';
+import { startChild } from './rpc.ts';
 import { headline } from './simulate.ts';
-
-export const PRODUCT = 'sensor-node';
-const BYSTANDER = 'valve-controller';
-const [FACTORY, FIX, FEATURE, BAD] = ['1.0.0', '1.0.1', '1.1.0', '1.2.0'] as const;
-/** The hardware revision on which the bad release fails its self-test. */
-const BAD_REVISION = 'C';
-
-export interface DemoOptions {
-  devices: number;
-  seed: string;
-  revisions: Revisions;
-  faults: FaultRates;
-  verbose: boolean;
-  /** Told when everything is over and stays up; resolves when it may end. */
-  keep?: (where: { data: string; url: string }) => Promise<void>;
-  write(line: string): void;
-}
-
-export interface Demonstrated {
-  outcome: FleetOutcome;
-  verdict: Verdict;
-  /** What the story promises and did not happen. */
-  broken: string[];
-}
-
-/** Which device plays which part. */
-interface Cast {
-  all: number[];
-  /** Not yet switched on when the first two releases go out. */
-  late: number[];
-  early: number[];
-  /** The first wave of the bad release: every device of the bad revision, and some others. */
-  canary: number[];
-  badRevision: number[];
-  /** Up to date and outside the first wave: for announcements that nobody published. */
-  bystanders: number[];
-}
+import { type Demonstrated, type DemoOptions, Story } from './story.ts';
 
 export async function demo(options: DemoOptions): Promise<Demonstrated> {
   const data = await mkdtemp(join(tmpdir(), 'countersign-demo-'));
   const screen = stages(options.write);
   options.write(headline(options));
   const fleet = startChild<FleetHandlers>(new URL('./fleet-process.js', import.meta.url));
-  let broker: BrokerProcess | undefined;
+  let stopBroker = async () => {};
   const end = async () => {
     await fleet.stop();
-    await broker?.stop();
+    await stopBroker();
     await rm(data, { recursive: true, force: true });
   };
   const disarm = onSignal(end);
@@ -78,7 +29,10 @@ export async function demo(options: DemoOptions): Promise<Demonstrated> {
       'The publisher’s side starts',
       'Ledger, collection server with key C, distribution server with key D, MQTT broker.',
     );
-    broker = await startBroker({ data, port: 0, mqttPort: 0 });
+    const spawned = (stop: () => Promise<void>) => {
+      stopBroker = stop;
+    };
+    const broker = await startBroker({ data, port: 0, mqttPort: 0, spawned });
     screen.say(
       `process ${broker.pid} on ${broker.url}; quorum 0: one machine holds everything. Fleet: process ${fleet.pid}`,
     );
@@ -88,7 +42,7 @@ export async function demo(options: DemoOptions): Promise<Demonstrated> {
       throw error;
     });
     disarm();
-    await options.keep?.({ data, url: broker.url });
+    await options.keep?.({ data, url: broker.url }, told);
     return told;
   } finally {
     disarm();
@@ -103,335 +57,5 @@ function onSignal(end: () => Promise<void>): () => void {
   for (const signal of signals) process.once(signal, stop);
   return () => {
     for (const signal of signals) process.off(signal, stop);
-  };
-}
-
-/** Devices that are through with a release within this time, or the demo has failed. */
-const THROUGH_MS = 120_000;
-const PAUSE_MS = 30_000;
-
-class Story {
-  readonly #o: DemoOptions;
-  readonly #screen: Stages;
-  readonly #data: string;
-  readonly #fleet: Child<FleetHandlers>;
-  readonly #session: Session;
-  readonly #people: People;
-  readonly #server: Server;
-  /** What should have happened and did not. */
-  readonly broken: string[] = [];
-  #cast!: Cast;
-  #anchor!: Anchor;
-  #updateSeconds = 0;
-
-  private constructor(
-    o: DemoOptions,
-    screen: Stages,
-    data: string,
-    fleet: Child<FleetHandlers>,
-    session: Session,
-    people: People,
-    server: Server,
-  ) {
-    this.#o = o;
-    this.#screen = screen;
-    this.#data = data;
-    this.#fleet = fleet;
-    this.#session = session;
-    this.#people = people;
-    this.#server = server;
-  }
-
-  static async begin(
-    o: DemoOptions,
-    screen: Stages,
-    data: string,
-    { url }: BrokerProcess,
-    fleet: Child<FleetHandlers>,
-  ): Promise<Story> {
-    const token = new TextDecoder().decode(await readSecretFile(clientTokenPath(data))).trim();
-    const session = await openSession(apiClient(url, token));
-    return new Story(o, screen, data, fleet, session, await firstPeople(data), { url, token });
-  }
-
-  async tell(): Promise<Demonstrated> {
-    await this.#manufacture();
-    await this.#firstUpdate();
-    const feature = await this.#secondUpdate();
-    const attacks = await this.#attacksOnWaiting(feature);
-    await this.#latecomers(feature);
-    const bad = await this.#badRelease();
-    attacks.push(...(await this.#attacksOnIdle()));
-    return this.#audit(attacks, bad);
-  }
-
-  // --- the stages ---
-
-  async #manufacture(): Promise<void> {
-    const { devices, seed, revisions, faults, verbose } = this.#o;
-    const { call } = this.#fleet;
-    this.#screen.stage(
-      `A factory makes ${devices} devices`,
-      'Each is the true SDK on simulated flash, with its own key, image and trust root.',
-    );
-    const made = await call.make({ seed, devices, revisions, faults, verbose });
-    this.#cast = castOf(made);
-    const { all, late, canary, badRevision } = this.#cast;
-    await this.#enrol(PRODUCT, made);
-    const { trustRoot, imageBytes } = await call.build({ server: this.#server, product: PRODUCT, version: FACTORY });
-    this.#anchor = await pinHead(this.#session, trustRoot);
-    await call.switchOn({ numbers: this.#cast.early });
-    this.#screen.say(
-      `${PRODUCT} ${FACTORY}, ${imageBytes} bytes; ${all.length - late.length} switched on, ${late.length} still in the box`,
-    );
-    this.#screen.say(
-      `${badRevision.length} of hardware ${BAD_REVISION}; first wave of later rollouts: ${canary.length} devices`,
-    );
-  }
-
-  async #firstUpdate(): Promise<void> {
-    this.#screen.stage(
-      `Release ${FIX}: a one-line fix`,
-      'One person uploads, another approves, the ledger confirms; C and D sign; the operator opens it.',
-    );
-    const fix = await this.#publish(FIX);
-    await this.#rollOut(fix, this.#cast.early, { waves: [EVERYBODY] });
-  }
-
-  async #secondUpdate(): Promise<ReleaseView> {
-    this.#screen.stage(
-      `Release ${FEATURE}: a feature`,
-      'Deltas are made from every release in the field, and each is tried with power cuts before C signs.',
-    );
-    const feature = await this.#publish(FEATURE);
-    await this.#rollOut(feature, this.#cast.early, { waves: [EVERYBODY] });
-    return feature;
-  }
-
-  async #latecomers(feature: ReleaseView): Promise<void> {
-    const { late } = this.#cast;
-    const { call } = this.#fleet;
-    this.#screen.stage(
-      `${late.length} devices come out of the box, two releases behind`,
-      `They skip ${FIX}: one delta from ${FACTORY} straight to ${FEATURE}, the skipped entries shown.`,
-    );
-    const [victim] = late;
-    await call.powerCycle({ number: victim! });
-    const fresh = late.slice(1);
-    const before = await call.fetched({ numbers: fresh });
-    await call.switchOn({ numbers: late });
-    const through = await this.#through(feature.sequence, late);
-    const each = Math.round(((await call.fetched({ numbers: fresh })) - before) / Math.max(1, fresh.length));
-    this.#demandArrived(through, late.length, feature.version);
-    this.#demand(each < feature.imageBytes / 2, `the latecomers fetched ${each} bytes each`);
-    this.#screen.say(`all arrived by the direct delta, ${each} bytes each instead of ${feature.imageBytes}`);
-  }
-
-  /** @returns the sequence that counts from now on */
-  async #badRelease(): Promise<number> {
-    const { canary, badRevision } = this.#cast;
-    this.#screen.stage(
-      `Release ${BAD} fails on hardware ${BAD_REVISION}`,
-      `The trial bench has no such board. The first wave has all ${badRevision.length} of them; the plan allows 5 % failures.`,
-    );
-    const bad = await this.#publish(BAD);
-    const wave = { group: 'ring=canary', failurePercentMax: 5, reportedPercentMin: 100 };
-    const { rolloutId } = await open(this.#session, this.#people, bad.releaseLeaf, {
-      waves: [wave, { percent: 100 }],
-      jitterSeconds: JITTER_SECONDS,
-    });
-    const through = await this.#through(bad.sequence, canary);
-    const back = through.reverts.filter(({ revision }) => revision === BAD_REVISION).length;
-    this.#demand(
-      back === badRevision.length,
-      `${back} of ${badRevision.length} devices of hardware ${BAD_REVISION} reverted`,
-    );
-    const others = canary.length - badRevision.length;
-    this.#demandArrived(through, others, bad.version, ({ revision }) => revision !== BAD_REVISION);
-    this.#screen.say(
-      `${back} booted it once, failed the self-test and went back; ${through.updated} of other hardware run it`,
-    );
-    const paused = await rolloutIn(this.#session, rolloutId, 'paused', PAUSE_MS);
-    this.#demand(paused.wave === 0, `the rollout reached wave ${paused.wave + 1}`);
-    this.#screen.say('the rollout paused itself before its second wave; the operator aborts it');
-    await abort(this.#session, this.#people, rolloutId, `fails on hardware ${BAD_REVISION}`);
-    return bad.sequence;
-  }
-
-  /** Attacks on a device that has something to install: on the delta itself. */
-  async #attacksOnWaiting(feature: ReleaseView): Promise<AttackRow[]> {
-    this.#screen.stage(
-      'Attacks on the way of a delta',
-      `A broker that lies, and a device that wants ${feature.version}. Frames are proven one by one, before flash.`,
-    );
-    return this.#attempts(
-      ATTACKS.filter(({ victim }) => victim === 'waiting'),
-      () => this.#cast.late[0]!,
-    );
-  }
-
-  async #attacksOnIdle(): Promise<AttackRow[]> {
-    const { bystanders } = this.#cast;
-    await this.#fleet.call.calm(null);
-    this.#screen.stage(
-      'Attacks with stolen keys',
-      'The thief has copied C, D and the command key, hears every message and may send his own. Never: the log key.',
-    );
-    await this.#bystander();
-    const chosen = ATTACKS.filter(({ victim }) => victim === 'idle');
-    return this.#attempts(chosen, (i) => bystanders[i % bystanders.length]!);
-  }
-
-  async #audit(attacks: AttackRow[], sequence: number): Promise<Demonstrated> {
-    const { seed, devices } = this.#o;
-    this.#screen.stage(
-      'The audit',
-      'Every entry again from the block files alone, against a trust root and a head kept from the beginning.',
-    );
-    const goal = { sequence, open: false };
-    const figures = await this.#fleet.call.figures({ server: this.#server, product: PRODUCT, goal });
-    const { tally, bytes, verdict, counts } = figures;
-    const ledger = await ledgerFigures(this.#session, this.#anchor, this.#data);
-    const seconds = Math.round(100 * this.#screen.seconds()) / 100;
-    this.#demand(ledger.verified, 'the audit found something');
-    for (const problem of verdict.problems) this.#demand(false, `judge: ${problem}`);
-    this.#demand(tally.stuck === 0 && tally.refused === 0, `${tally.stuck} stuck, ${tally.refused} refused`);
-    const { length } = this.#cast.badRevision;
-    this.#demand(tally.reverted >= length, `${tally.reverted} devices stand as reverted, at least ${length} did`);
-    this.#screen.say(
-      `${ledger.entries} entries in ${ledger.blocks} blocks verified; ${verdict.slots} slots and ${verdict.reports} reports read by the judge`,
-    );
-    this.#screen.say(
-      `survived on the way: ${counts.cuts} power cuts, ${counts.lost} lost links, ${counts.faults} network faults`,
-    );
-    const outcome = { seed, devices, ...tally, seconds, updateSeconds: this.#updateSeconds, bytes, attacks, ledger };
-    return { outcome, verdict, broken: this.broken };
-  }
-
-  // --- their parts ---
-
-  async #enrol(product: string, made: readonly Enrollable[]): Promise<void> {
-    const late = new Set(this.#cast.late);
-    const canary = new Set(this.#cast.canary);
-    const devices = made.map(({ number, id, alg, publicKey, revision }) => ({
-      id,
-      key: { alg, bytes: publicKey },
-      labels: { hw: revision, ring: canary.has(number) ? 'canary' : 'main', box: late.has(number) ? 'closed' : 'open' },
-    }));
-    await enrolDevices(this.#session, this.#people.operator, product, devices);
-  }
-
-  async #publish(version: string): Promise<ReleaseView> {
-    const done = await release(this.#session, this.#people, PRODUCT, version);
-    const size = (branch: ReleaseView['branches'][number]) => `${branch.payloadBytes} bytes`;
-    const deltas = done.branches.filter(({ baseDigest }) => baseDigest !== null).map(size);
-    const full = done.branches.find(({ baseDigest }) => baseDigest === null);
-    this.#screen.say(
-      `${deltas.length} deltas tried and signed: ${deltas.join(', ')}; the full image packs to ${full ? size(full) : '?'}`,
-    );
-    return done;
-  }
-
-  async #rollOut(to: ReleaseView, numbers: readonly number[], wish: Parameters<typeof open>[3]): Promise<void> {
-    const begin = this.#screen.seconds();
-    await open(this.#session, this.#people, to.releaseLeaf, { ...wish, jitterSeconds: JITTER_SECONDS });
-    const through = await this.#through(to.sequence, numbers);
-    const seconds = this.#screen.seconds() - begin;
-    this.#updateSeconds = Math.max(this.#updateSeconds, Math.round(100 * seconds) / 100);
-    this.#demand(
-      through.updated === numbers.length,
-      `${through.updated} of ${numbers.length} arrived at ${to.version}`,
-    );
-    this.#screen.say(
-      `${through.updated} of ${numbers.length} run ${to.version}, proven by their signed reports, after ${seconds.toFixed(1)} s`,
-    );
-  }
-
-  async #through(sequence: number, numbers: readonly number[]) {
-    const bar = this.#screen.bar('devices', numbers.length);
-    this.#fleet.onTold = (told) => {
-      const { done, cuts, lost } = told as FleetNews;
-      bar.update(done, `power cuts ${cuts}, links lost ${lost}`);
-    };
-    try {
-      const through = await this.#fleet.call.through({ sequence, numbers: [...numbers], timeoutMs: THROUGH_MS });
-      for (const text of through.unsettled.slice(0, UNSETTLED_SHOWN)) this.#demand(false, text);
-      return through;
-    } finally {
-      this.#fleet.onTold = undefined;
-      bar.stop();
-    }
-  }
-
-  async #attempts(chosen: readonly Attack[], victim: (i: number) => number): Promise<AttackRow[]> {
-    const scene = { data: this.#data, ...this.#server };
-    const versions = { old: FIX, aborted: BAD, factory: FACTORY, offered: FEATURE };
-    const rows: AttackRow[] = [];
-    for (const [i, { name, text }] of chosen.entries()) {
-      const row = await this.#fleet.call.attack({ name, number: victim(i), versions, scene });
-      this.#demand(row.refused, `the attack ${name} was not refused (${row.code})`);
-      this.#screen.say(`${(row.refused ? (row.code ?? '') : 'SURVIVED').padEnd(14)} ${text}`);
-      rows.push(row);
-    }
-    return rows;
-  }
-
-  /** One device of another product, whose true announcement is then played to the wrong class. */
-  async #bystander(): Promise<void> {
-    const { seed } = this.#o;
-    const { call } = this.#fleet;
-    const options = { seed: `${seed}/${BYSTANDER}`, devices: 1, revisions: [['A', 1]] as Revisions, faults: NO_FAULTS };
-    await this.#enrolPlain(BYSTANDER, await call.makeBystander(options));
-    const first = (await this.#session.api.get(`/api/v1/releases/${BYSTANDER}@2.0.0`)) as ReleaseView;
-    await open(this.#session, this.#people, first.releaseLeaf, { waves: [{ percent: 100 }], jitterSeconds: 0 });
-    const heard = await call.bystanderHears({ server: this.#server, product: BYSTANDER, version: '2.0.0' });
-    this.#demand(heard, `the ${BYSTANDER} heard nothing of its own class`);
-  }
-
-  async #enrolPlain(product: string, made: readonly Enrollable[]): Promise<void> {
-    const devices = made.map(({ id, alg, publicKey }) => ({ id, key: { alg, bytes: publicKey } }));
-    await enrolDevices(this.#session, this.#people.operator, product, devices);
-  }
-
-  /**
-   * Everybody arrived. A device whose power failed twice during its trial has gone back to what worked, which is right:
-   * nobody can tell such an image from one that hangs.
-   */
-  #demandArrived(
-    through: { updated: number; reverts: Revert[] },
-    expected: number,
-    version: string,
-    counts: (revert: Revert) => boolean = () => true,
-  ): void {
-    const reverts = through.reverts.filter(counts);
-    const unlucky = reverts.filter(({ code }) => code === 'BOOT_FAILED').length;
-    const right = through.updated + unlucky === expected && unlucky === reverts.length;
-    this.#demand(right, `${through.updated} of ${expected} arrived at ${version}, ${reverts.length} went back`);
-    if (unlucky > 0) this.#screen.say(`${unlucky} went back because the power failed twice during the trial`);
-  }
-
-  #demand(holds: boolean, text: string): void {
-    if (!holds) this.broken.push(text);
-  }
-}
-
-/** A good release in a bad world: a device whose power fails twice during its trial goes back, and is no reason to stop. */
-const EVERYBODY = { percent: 100, failurePercentMax: 20 };
-/** The fleet spreads its start over this: long enough to show, short enough to watch. */
-const JITTER_SECONDS = 1;
-const UNSETTLED_SHOWN = 5;
-
-function castOf(made: readonly Enrollable[]): Cast {
-  const numbers = (of: (device: Enrollable) => boolean) => made.filter(of).map(({ number }) => number);
-  const isLate = ({ number }: Enrollable) => number % 10 === 4;
-  const isCanary = ({ number, revision }: Enrollable) => revision === BAD_REVISION || number % 10 === 7;
-  return {
-    all: numbers(() => true),
-    late: numbers(isLate),
-    early: numbers((device) => !isLate(device)),
-    canary: numbers(isCanary),
-    badRevision: numbers(({ revision }) => revision === BAD_REVISION),
-    // With a clock, a device does not have to ask how fresh a head is, and comes to the point of each attack.
-    bystanders: numbers((device) => !isLate(device) && !isCanary(device) && device.clock),
   };
 }

@@ -17,13 +17,15 @@ interface Options extends PersonOptions {
   revisions?: Revisions;
   label?: Record<string, string>;
   until: 'updated' | 'settled';
-  timeout: number;
+  timeout?: number;
   verbose?: boolean;
   keepRunning?: boolean;
 }
 
 /** A fleet beyond this wants more ports than one address has, and more memory than a laptop. */
 export const DEVICES_MAX = 20_000;
+/** Long enough for a person to open a rollout in another terminal. */
+const TIMEOUT_SECONDS = 600;
 export const DEFAULT_REVISIONS: Revisions = [
   ['A', 6],
   ['B', 3],
@@ -44,8 +46,8 @@ export function simulateVerb(program: Command): void {
         .choices(['updated', 'settled'])
         .default('updated'),
     )
-    .option('--timeout <seconds>', 'give up after so long', readWhole, 600)
-    .option('--keep-running', 'stay connected when all is done')
+    .option('--timeout <seconds>', 'give up after so long; never with --keep-running [600]', readWhole)
+    .option('--keep-running', 'stay connected until Ctrl-C, also when all is done')
     .option('--verbose', 'a line for every change of a device');
   faultOptions(command, { loss: 0, powerCut: 0, revisions: true });
   verb(command, async (options: Options) => {
@@ -62,7 +64,7 @@ export function simulateVerb(program: Command): void {
     const { outcome, verdict, reached } = await simulate(session, signer, {
       ...{ product, from, devices, revisions, until, seed, data },
       faults: faultsOf(options),
-      timeoutSeconds: options.timeout,
+      timeoutSeconds: options.timeout ?? (options.keepRunning ? Number.POSITIVE_INFINITY : TIMEOUT_SECONDS),
       verbose: options.verbose ?? false,
       labels: options.label ?? {},
       ...(options.keepRunning && { keepRunning: interrupted() }),

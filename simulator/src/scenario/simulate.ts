@@ -62,18 +62,24 @@ export async function simulate(session: Session, operator: Signer, options: Simu
   const { sequence: first, trustRoot } = readProvision(factory.record);
   const anchor = await pinHead(session, trustRoot);
   const watch = await watchGoal(session, product, first);
+  if (until === 'updated' && watch.goal.sequence <= first) say(`${clock.stamp()}  ${waitingLine(options)}`);
   const bar = progress(`${product} on ${options.devices} devices`, options.devices);
   const unwatch = fleet.watch((device, change) => {
     const line = options.verbose ? changeLine(clock.stamp(), device, change) : undefined;
     if (line) say(line);
   });
+  let ended = false;
+  void options.keepRunning?.then(() => {
+    ended = true;
+  });
   try {
     await fleet.switchOn();
-    const reached = await fleet.until(() => {
+    let reached = false;
+    await fleet.until(() => {
       const { goal } = watch;
       bar.update(fleet.devices.filter((device) => standing(device, goal) !== undefined).length, noteOf(fleet));
-      if (until === 'settled') return isSettled(fleet, goal);
-      return goal.sequence > first && hasArrived(fleet, goal);
+      reached = until === 'settled' ? isSettled(fleet, goal) : goal.sequence > first && hasArrived(fleet, goal);
+      return reached || ended;
     }, timeoutSeconds * 1000);
     bar.stop();
     if (!reached) sayWhoIsMissing(fleet, watch.goal, say);
@@ -88,8 +94,10 @@ export async function simulate(session: Session, operator: Signer, options: Simu
       attacks: [],
       ledger: await ledgerFigures(session, anchor, options.data),
     };
-    if (options.keepRunning) {
-      say(`${clock.stamp()}  the fleet stays connected; Ctrl-C ends it`);
+    if (options.keepRunning && !ended) {
+      const { updated, reverted, refused, stuck } = outcome;
+      say(`${clock.stamp()}  updated ${updated}, reverted ${reverted}, refused ${refused}, stuck ${stuck}`);
+      say(`${clock.stamp()}  the fleet stays connected; Ctrl-C ends it and prints this in full`);
       await options.keepRunning;
     }
     return { outcome, verdict, reached };
@@ -99,6 +107,12 @@ export async function simulate(session: Session, operator: Signer, options: Simu
     watch.stop();
     await fleet.switchOff();
   }
+}
+
+/** Nothing moves until somebody opens a rollout: whoever waits shall know for what, and how long. */
+function waitingLine({ product, from, timeoutSeconds, keepRunning }: SimulateOptions): string {
+  const end = keepRunning ? 'Ctrl-C ends it' : `gives up after ${timeoutSeconds} s`;
+  return `waiting for a rollout of ${product} newer than ${from}; ${end}`;
 }
 
 const MISSING_SHOWN = 10;
