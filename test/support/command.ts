@@ -24,7 +24,8 @@ function cleanEnv(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COUNTERSIGN_')));
 }
 
-function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+/** A command that goes on until it is told to end, or by itself. */
+export function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
   const child = spawn(process.execPath, [fileURLToPath(entry), ...args], {
     env: cleanEnv(),
     stdio: ['ignore', 'pipe', 'pipe'],
