@@ -81,6 +81,14 @@ test('a thief of an approver key cannot fend off the revocation of that key', as
   await refuses(t, 'REVOKED', act(world, carol, 'approve', personObject('carol')));
 });
 
+test('nobody is called like a server or a device: histories name signers by these', async (t) => {
+  const world = await worldOf(t);
+  for (const name of ['service', 'command', 'ab'.repeat(16)]) {
+    const args = enrolPersonArgs({ name, roles: ['engineer'], key: publicKeyOf(newSigner()) });
+    await refuses(t, 'BAD_STATEMENT', act(world, world.alice, 'enrol', personObject(name), args), name);
+  }
+});
+
 test('the last approver cannot be revoked: nobody could ever be enrolled or approved again', async (t) => {
   const world = await worldOf(t);
   await hire(world, 'carol', ['engineer']);

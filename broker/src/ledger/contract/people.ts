@@ -30,9 +30,13 @@ export async function enrolPerson(
   await addPerson(call, entry, args, proposer.name);
 }
 
+/** Signers of entries that are no people stand under these names in histories: the servers', and device ids. */
+const NOBODY = /^(service|command|[0-9a-f]{32})$/;
+
 async function addPerson(call: Call, entry: TransactionEntry, args: EnrolPerson, proposedBy: string | null) {
   const { sha256 } = call.verifier;
   checkObject(call, entry, args.name);
+  demand(!NOBODY.test(args.name), 'BAD_STATEMENT', `${args.name} is no name for a person`);
   const doubled = new Set(args.roles).size !== args.roles.length;
   demand(args.roles.length > 0 && !doubled, 'BAD_STATEMENT', 'a person has at least one role, each once');
   demand(!(await read(call.stub, 'person', args.name)), 'EXISTS', `there is a person named ${args.name}`);
