@@ -142,6 +142,23 @@ test('bytes are bounded per device', async (t) => {
   t.like((await bed.delivery.ask(device.id, request))[0], { kind: 0, code: 'RATE_LIMITED', retrySeconds: 1 });
 });
 
+test('every kind of answer counts: a short question cannot draw bytes without end', async (t) => {
+  const allowance = { ...ALLOWANCE, bytes: { perSecond: 1, burst: 6000 } };
+  const { bed, device, leaf } = await openedBed(t, { allowance });
+  const questions = [
+    { kind: 4, from: 1 },
+    { kind: 3, leafHash: leaf, count: 1 },
+    { kind: 2, from: 3, to: 6 },
+  ] as const;
+  for (const question of questions) {
+    bed.clock.advance(6_000_000);
+    const before = bed.delivery.sent.length;
+    for (let i = 0; i < 150; i++) await bed.delivery.ask(device.id, { id: i, ...question });
+    const sent = bed.delivery.sent.slice(before).reduce((sum, { bytes }) => sum + bytes.length, 0);
+    t.true(sent <= 7000, `kind ${question.kind}: ${sent} bytes`);
+  }
+});
+
 test('a report is acknowledged with its leaf after it was logged, and a repeated one gets the same acknowledgement', async (t) => {
   const { bed, device, rolloutId } = await openedBed(t);
   const bytes = await nextReport(device, rolloutId, 'updated');

@@ -90,7 +90,7 @@ export function requestHandler(parts: Parts): Requests {
       const device = await devices.find(deviceId);
       demand(device, 'NOT_PERMITTED', 'this device is not enrolled');
       if (request.kind === FRAMES) await sendFrames(deviceId, request);
-      else await send(deviceId, await answer(device, request));
+      else await sendCounted(deviceId, await answer(device, request));
       counts.answered++;
     } catch (error) {
       await refuse(deviceId, request, error);
@@ -170,7 +170,6 @@ export function requestHandler(parts: Parts): Requests {
   async function announcement(device: KnownDevice, { id, kind }: RequestOf<typeof ANNOUNCE>): Promise<Answer> {
     const current = announcer.current(device.classId);
     if (!current?.published) return { id, kind, announcement: null, membership: null };
-    demand(allowance.bytes(device.deviceId, current.bytes.length), 'RATE_LIMITED', 'too many announcements');
     return { id, kind, announcement: current.bytes, membership: await membership(current.rollout.cohorts, device) };
   }
 
@@ -181,6 +180,13 @@ export function requestHandler(parts: Parts): Requests {
       if (found) return found;
     }
     return null;
+  }
+
+  /** Twenty bytes can ask for four trust roots of 4 KB: every answer counts, not frames alone. */
+  async function sendCounted(deviceId: Uint8Array, message: Answer): Promise<void> {
+    const bytes = encodeAnswer(message);
+    demand(allowance.bytes(deviceId, bytes.length), 'RATE_LIMITED', `${bytes.length} more bytes are too many now`);
+    await delivery.send(deviceId, 'frm', bytes);
   }
 
   async function send(deviceId: Uint8Array, message: Answer): Promise<void> {
