@@ -1,3 +1,4 @@
+import { Refusal } from '@countersign/device-sdk';
 import { fromHexText, type Inspection, inspectEnvelope } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
@@ -15,13 +16,22 @@ export function inspectVerb(program: Command): void {
   verb(command, async (path: string, options: { key?: string }) => {
     const verifier = nodeVerifier();
     const key = options.key === undefined ? undefined : readPublicKeyFile(await readInput(options.key));
-    const found = inspectEnvelope(fromHexText(await readInput(path)), {
-      sha256: verifier.sha256,
-      verifier,
-      ...(key && { key }),
-    });
+    const envelope = fromHexText(await readInput(path));
+    const found = readable(path, () =>
+      inspectEnvelope(envelope, { sha256: verifier.sha256, verifier, ...(key && { key }) }),
+    );
     return { json: found, text: inspectionText(found) };
   });
+}
+
+/** What is wrong inside a file means little to whoever gave the wrong file. */
+function readable<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof Refusal)) throw cause;
+    throw new Refusal(cause.code, `${path} is no SUIT envelope that can be read: ${cause.message}`, { cause });
+  }
 }
 
 function inspectionText(i: Inspection): string {
