@@ -1,5 +1,5 @@
 /**
- * Milliseconds in which one device believes an announcement: shape, proof and verification of a release with two
+ * Milliseconds of processor time in which one device believes an announcement: shape, proof and verification of a release with two
  * signatures, receipt at a million entries, index proof and rollout statement. Run after a build:
  *   node test/dist/bench/verification.js
  * Each backend runs in a process of its own, so that "first" has nothing compiled and no key imported before it.
@@ -43,7 +43,7 @@ async function measure(verifier: Verifier, row: (...cells: Cell[]) => void): Pro
     const firstMs = performance.now() - first;
     const signatures = counting.verified();
     const each = await millisecondsEach(() => believe(verifier, log), BUDGET_MS);
-    if (quorum === 0) row('announcement, first', quorum, signatures, firstMs.toFixed(2), '');
+    if (quorum === 0) row('announcement, first, by the clock', quorum, signatures, firstMs.toFixed(2), '');
     row('announcement', quorum, signatures, each.toFixed(3), name === 'node' ? GOAL_MS : '');
     if (quorum === 1) continue;
     const root = await millisecondsEach(() => openRoot(verifier, log.root), BUDGET_MS);

@@ -19,19 +19,29 @@ export function bench(...columns: string[]): (...cells: Cell[]) => void {
   return (...cells) => print([...start, ...cells]);
 }
 
-/** The mean time of a call, over as many as fit into the budget; the first few warm the code up and do not count. */
+/**
+ * Processor time of a call in milliseconds: the median of several rounds, each a mean over many calls. Unlike time by the
+ * clock it hardly depends on what else the machine does. The first calls warm the code up and do not count.
+ */
 export async function millisecondsEach(once: () => unknown, budgetMs = 400): Promise<number> {
   for (let i = 0; i < WARM_UP; i++) await once();
-  const start = performance.now();
-  let runs = 0;
-  while (performance.now() - start < budgetMs) {
-    for (let i = 0; i < WARM_UP; i++) await once();
-    runs += WARM_UP;
-  }
-  return (performance.now() - start) / runs;
+  const rounds: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) rounds.push(await roundOf(once, budgetMs / ROUNDS));
+  return rounds.sort((a, b) => a - b)[ROUNDS >> 1]!;
 }
 
-const WARM_UP = 5;
+async function roundOf(once: () => unknown, budgetMs: number): Promise<number> {
+  const start = process.cpuUsage();
+  for (let runs = 1; ; runs++) {
+    await once();
+    const { user, system } = process.cpuUsage(start);
+    const ms = (user + system) / 1000;
+    if (ms >= budgetMs) return ms / runs;
+  }
+}
+
+const WARM_UP = 20;
+const ROUNDS = 5;
 
 /** Times of a machine on which others work say little. */
 function warnOfOthers(): void {
