@@ -2,7 +2,8 @@
 import { readlinkSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Refusal } from '@countersign/device-sdk';
+import { auditFolder } from '@countersign/broker/ledger/audit';
+import { codeOf, Refusal } from '@countersign/device-sdk';
 import test, { type ExecutionContext } from 'ava';
 import {
   addProduct,
@@ -72,6 +73,53 @@ test.serial(
     await world.reopen();
   },
 );
+
+for (const [what, method, fail] of [
+  ['a disk that is full in the middle of a block', 'write', true],
+  ['a disk that fails to flush a block', 'datasync', false],
+  ['a disk that fails to flush a head', 'sync', false],
+] as const) {
+  test.serial(`${what} stops the ledger; nothing acknowledged is lost, and a restart goes on`, async (t) => {
+    const { world, device } = await reporting(t);
+    const { leafHash } = await world.ledger.submit(await nextReport(device));
+    const before = { ...device };
+    const report = await nextReport(device);
+    const mend = await breakFiles(t, method, fail);
+    t.is(codeOf(await t.throwsAsync(world.ledger.submit(report))), 'BAD_STORE');
+    mend();
+    // The disk works again, but nobody knows what is on it: only a new start finds that out.
+    t.is(codeOf(await t.throwsAsync(world.ledger.submit(report))), 'BAD_STORE');
+    t.is((await world.ledger.head()).head.size, 6, 'no head says more than is promised');
+    await world.reopen();
+    t.truthy(await world.ledger.receipt(leafHash));
+    const again = await world.ledger.submit(report).then(
+      () => 'OK',
+      (error) => codeOf(error),
+    );
+    // Failed and not kept, or failed and kept: both are true answers, and a device that resends hears one of them.
+    t.true(again === 'OK' || again === 'DUPLICATE', again);
+    t.deepEqual((await auditFolder(world.dir)).problems, []);
+    t.is(before.counter + 1, device.counter);
+    await world.ledger.submit(await nextReport(device));
+  });
+}
+
+/** Makes a method of every open file fail until the answer is called; `half` lets a write do half of its work before. */
+async function breakFiles(t: ExecutionContext, method: 'write' | 'datasync' | 'sync', half: boolean) {
+  const probe = await open('/dev/null', 'r');
+  const prototype = Object.getPrototypeOf(probe);
+  await probe.close();
+  const before = prototype[method];
+  const mend = () => {
+    prototype[method] = before;
+  };
+  t.teardown(mend);
+  prototype[method] = async function failing(this: unknown, bytes: Uint8Array, from = 0, length = 0, at = 0) {
+    if (half) await before.call(this, bytes, from, Math.floor(length / 2), at);
+    throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  };
+  return mend;
+}
 
 /** Paths of the files and folders that were flushed while `work` ran, in order. */
 async function recordFlushes(t: ExecutionContext, work: () => Promise<unknown>): Promise<string[]> {

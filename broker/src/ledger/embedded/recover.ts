@@ -17,7 +17,7 @@ import { currentRoot } from './current-root.ts';
 import { checkStoredHead, loadHeadFile, type StoredHead } from './head-file.ts';
 import { type IndexedTo, IndexStore } from './index-store.ts';
 import { record } from './record.ts';
-import { cutAt, type Frame, flushSegment, type Place, readFrames, Segments } from './segments.ts';
+import { cutAt, type Frame, type Place, readFrames, Segments, writeAgain } from './segments.ts';
 
 export interface Recovered {
   point: ChainPoint;
@@ -109,7 +109,6 @@ async function replayRest(
   let { point } = start;
   let replayedBlocks = 0;
   let broken: { frame: Frame; why: unknown } | undefined;
-  const beyond = new Set<number>();
   if (point.number === head.blockNumber + 1) checkStoredHead(point, head, verifier);
   for await (const frame of readFrames(folder, from)) {
     // Only the very last block can be unfinished: nothing may follow one that is broken.
@@ -120,7 +119,8 @@ async function replayRest(
       const { sealed, next } = await replay(point, index, block, verifier);
       await index.settled();
       record(index, start.tiles, sealed, next, frame.place);
-      if (point.number > head.blockNumber) beyond.add(frame.place.segment);
+      // Whoever wrote this block may have died before its flush: a head must not promise what a power cut can take.
+      if (point.number > head.blockNumber) await writeAgain(folder, frame.place, frame.bytes);
       point = next;
       replayedBlocks++;
     } catch (error) {
@@ -133,8 +133,6 @@ async function replayRest(
   const missing = point.number <= head.blockNumber;
   demand(!missing, 'TORN', `the blocks end at ${point.number - 1}, the signed head is of block ${head.blockNumber}`);
   if (broken) await cutAt(folder, broken.frame.whole);
-  // Whoever wrote these blocks may have died before flushing them: a head must not promise what a power cut can take.
-  for (const segment of beyond) await flushSegment(folder, segment);
   await index.settled();
   return { point, cutBytes: broken ? broken.frame.whole.length : 0, replayedBlocks };
 }

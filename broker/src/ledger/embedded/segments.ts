@@ -114,9 +114,33 @@ export async function cutAt(folder: string, place: Place): Promise<void> {
   await flush(path);
 }
 
-/** Flushes a block file that another process, now dead, has written to. */
-export async function flushSegment(folder: string, segment: number): Promise<void> {
-  await flush(join(folder, segmentName(segment)));
+/**
+ * Writes a block where it stands already and flushes it. A mere flush is not enough for what another process left: where
+ * its own flush had failed, Linux takes the pages for clean, and the next one succeeds without writing them.
+ */
+export async function writeAgain(folder: string, { segment, offset }: Place, bytes: Uint8Array): Promise<void> {
+  const path = join(folder, segmentName(segment));
+  const file = await open(path, 'r+');
+  try {
+    await writeAll(file, framed(bytes), offset - LENGTH_BYTES);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await flush(path);
+}
+
+function framed(bytes: Uint8Array): Buffer {
+  const whole = Buffer.allocUnsafe(LENGTH_BYTES + bytes.length);
+  whole.writeUInt32BE(bytes.length);
+  whole.set(bytes, LENGTH_BYTES);
+  return whole;
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+  }
 }
 
 /** Writes block files, and reads single blocks and parts of them. */
@@ -134,15 +158,10 @@ export class Segments {
   /** Resolves after fdatasync: what it gives back survives a power cut. */
   async append(number: number, bytes: Uint8Array): Promise<Place> {
     const writer = await this.#writable(number);
-    const framed = Buffer.allocUnsafe(LENGTH_BYTES + bytes.length);
-    framed.writeUInt32BE(bytes.length);
-    framed.set(bytes, LENGTH_BYTES);
-    for (let done = 0; done < framed.length; ) {
-      done += (await writer.file.write(framed, done, framed.length - done, writer.size + done)).bytesWritten;
-    }
+    await writeAll(writer.file, framed(bytes), writer.size);
     await writer.file.datasync();
     const offset = writer.size + LENGTH_BYTES;
-    writer.size += framed.length;
+    writer.size += LENGTH_BYTES + bytes.length;
     return { segment: writer.segment, offset, length: bytes.length };
   }
 
