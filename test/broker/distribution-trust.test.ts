@@ -6,8 +6,10 @@ import { readUpload } from '@countersign/broker/ledger/contract/args';
 import {
   encodeReceipt,
   hex,
+  readAnnouncement,
   readHead,
   readProvision,
+  readReceipt,
   readStatement,
   readTransaction,
   signHead,
@@ -148,6 +150,19 @@ test('a provisioning record names the release, the first trust root and the newe
   t.is(record.deviceId, undefined);
   t.deepEqual(sha256(await bed.server.blob(made.image.digest)), made.image.digest);
   await t.throwsAsync(bed.server.provision('sensor', '9.9.9'), { message: /no confirmed release/ });
+});
+
+test('a device that is made after an announcement does not find it stale, however far the log has grown', async (t) => {
+  const bed = await makeBed(t);
+  await bed.publisher.release('1.0.0');
+  const leaf = await bed.publisher.release('1.0.1');
+  await bed.open(leaf);
+  const { receipt } = readAnnouncement(bed.delivery.announced.get(hex(classId))!);
+  const announced = readReceipt(receipt).signed.fields;
+  await bed.publisher.enrol(['late']);
+  t.true((await bed.leaves()).length > announced.size);
+  const { record } = await bed.server.provision('sensor', '1.0.0');
+  t.is(readProvision(record).head.size, announced.size);
 });
 
 function uploadedBlock1(statement: Uint8Array): Uint8Array {

@@ -1,5 +1,5 @@
 import { codeOf, demand } from '@countersign/device-sdk';
-import { encodeProvision, hex, type ImageId, unhex } from '@countersign/device-sdk/format';
+import { encodeProvision, type Head, hex, type ImageId, unhex } from '@countersign/device-sdk/format';
 import type { LedgerClient } from '../ledger/client.ts';
 import type { ProductView, ReleaseView } from '../ledger/contract/views.ts';
 import type { Releases } from './releases.ts';
@@ -23,8 +23,10 @@ export function provisioning(parts: {
   witness: Witness;
   releases: Releases;
   brokerId: string;
+  /** The head under which a class is announced now. */
+  announced(classId: Uint8Array): Head | undefined;
 }): (product: string, version: string) => Promise<FactoryRelease> {
-  const { ledger, witness, releases, brokerId } = parts;
+  const { ledger, witness, releases, brokerId, announced } = parts;
 
   return async (product, version) => {
     const view = await findProduct(ledger, product);
@@ -37,7 +39,9 @@ export function provisioning(parts: {
     const { manifest, manifestDigest, releaseLeaf } = release;
     demand(hex(manifest.classId) === view.classId, 'WRONG_CLASS', 'the ledger named a release of another class');
     const [trustRoot] = await witness.rootsFrom(1);
-    const { head } = await witness.newestHead();
+    // A device takes no announcement under an older head than its own, and the log grows with every report: born with the
+    // newest head it would call the announcement of the day stale until the next one is made.
+    const head = announced(manifest.classId) ?? (await witness.newestHead()).head;
     const { vendorId, classId, sequence, image } = manifest;
     const record = encodeProvision({
       trustRoot: trustRoot!,

@@ -142,7 +142,8 @@ export async function createDistribution(options: DistributionOptions): Promise<
   const requests = requestHandler({ ...shared, announcer: announce, allowance: allowance(clock, options.allowance) });
   const reports = intake(shared);
   const sendCommand = await openCommands(verifier, command, delivery, dir);
-  const provision = provisioning({ ledger, witness, releases, brokerId: options.brokerId });
+  const announced = (classId: Uint8Array) => announce.current(classId)?.head;
+  const provision = provisioning({ ledger, witness, releases, brokerId: options.brokerId, announced });
 
   const work = serverWork({ ...shared, fleet, driver, announcer: announce });
 
