@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { demand } from '../src/errors.ts';
-import { Journal } from '../src/install/journal.ts';
-import { SlotWriter } from '../src/install/slots.ts';
 import type { Flash, KeyStore } from '../src/ports.ts';
+import { Journal } from '../src/store/journal.ts';
+import { SlotWriter } from '../src/store/slots.ts';
 import { generateKeyPair, nodeKeyStore } from './crypto.ts';
 import { replaceFile, syncFolder } from './durable.ts';
 import { FileBoot, type FileBootOptions } from './file-boot.ts';

@@ -106,6 +106,22 @@ test('the ground floor knows no Node, no clock, no randomness', (t) => {
   }
 });
 
+/** Each room imports only those before it. */
+const ROOMS = ['format', 'crypto', 'delta', 'verify', 'store', 'fetch', 'report', 'install', 'update'];
+test('rooms of the ground floor import only rooms before them', (t) => {
+  const roomOf = (path: string) => /^device-sdk\/src\/(\w+)\//.exec(path)?.[1];
+  for (const source of sourcesOf('device-sdk/src')) {
+    const room = roomOf(source.path);
+    if (room === undefined) continue;
+    t.true(ROOMS.includes(room), source.path);
+    for (const { from } of source.imports) {
+      const imported = roomOf(target(source, from) ?? '');
+      if (imported === undefined) t.not(target(source, from), 'device-sdk/src/device.ts', source.path);
+      else t.true(ROOMS.indexOf(imported) <= ROOMS.indexOf(room), `${source.path} imports ${from}`);
+    }
+  }
+});
+
 test('verify knows no deltas, delta knows no signatures', (t) => {
   for (const source of sourcesOf('device-sdk/src/verify')) {
     for (const { from } of source.imports) t.notRegex(from, /\/delta\//, source.path);

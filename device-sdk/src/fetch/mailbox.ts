@@ -15,11 +15,24 @@ export interface Letter {
 export class Mailbox {
   #asked: Letter | undefined;
   #heard: Letter | undefined;
+  #wake = () => {};
 
   put(bytes: Uint8Array, asked: boolean): void {
     const letter = { bytes: bytes.slice(), asked, counted: asked, read: false };
     if (asked) this.#asked = letter;
     else this.#heard = letter;
+    this.#wake();
+  }
+
+  /** Resolves when something arrives, or at {@link wake}. One at a time may wait. */
+  arrival(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  wake(): void {
+    this.#wake();
   }
 
   /** The answer to our own question comes first. */

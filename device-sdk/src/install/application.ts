@@ -6,9 +6,9 @@ import { demand } from '../errors.ts';
 import type { Position } from '../fetch/window.ts';
 import type { ImageId } from '../format/suit.ts';
 import type { Flash } from '../ports.ts';
+import type { Progress } from '../store/pending.ts';
+import { SlotWriter } from '../store/slots.ts';
 import type { Release } from '../verify/types.ts';
-import type { Progress } from './pending.ts';
-import { SlotWriter } from './slots.ts';
 
 export interface ApplicationOptions {
   release: Release;

@@ -1,4 +1,4 @@
 /** Storage of a device: the journal and the slots. For porters, tests and the command's own device. */
-export { crc32 } from './crc32.ts';
-export { Journal, type JournalEntries, type JournalOptions } from './journal.ts';
-export * from './slots.ts';
+export { crc32 } from '../store/crc32.ts';
+export { Journal, type JournalEntries, type JournalOptions } from '../store/journal.ts';
+export * from '../store/slots.ts';

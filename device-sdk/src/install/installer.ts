@@ -8,6 +8,7 @@
  *   read back and compare
  *   journal: staged                cut here: the slot is read back again and goes to its trial
  */
+import type { Tell } from '../device-ports.ts';
 import { type Code, codeOf, demand, Refusal } from '../errors.ts';
 import type { Asker } from '../fetch/asker.ts';
 import { Fetcher } from '../fetch/fetcher.ts';
@@ -15,20 +16,21 @@ import { equal } from '../format/bytes.ts';
 import { FRAME_BYTES } from '../format/frames.ts';
 import type { Stage, StageCode } from '../format/report.ts';
 import type { MemoryClass } from '../format/suit.ts';
+import type { Pending } from '../store/pending.ts';
+import { demandSlotDigest, slotHolds } from '../store/slots.ts';
+import { addFailure } from '../store/state.ts';
 import type { Release, Verified } from '../verify/types.ts';
 import { Application, type ApplicationOptions } from './application.ts';
-import type { Pending } from './pending.ts';
-import { demandSlotDigest, slotHolds } from './slots.ts';
-import { addFailure, beginTrial, other, type TrialPorts } from './trial.ts';
+import { beginTrial, other, type TrialPorts } from './trial.ts';
 
 export interface InstallerPorts extends TrialPorts {
   asker: Asker;
   workspace: Uint8Array;
   memoryClass: MemoryClass;
   windowBytes?: number;
-  /** Asked between frames: 'other' ends the install, because another release or state is announced. */
-  interrupted(): 'none' | 'other';
-  progress(bytes: number, of: number): void;
+  tell: Tell;
+  /** Runs work of a timer: what it throws must not reach the timer. */
+  guard(work: () => void): void;
 }
 
 /** Frames that wait for their predecessor: enough to keep the link busy, few enough for a small device. */
@@ -48,6 +50,9 @@ const COUNTED: ReadonlySet<Code> = new Set([
   'FLASH_FAULT',
 ]);
 
+/** A release that has used up its fetches gets one more chance after this long. */
+const FORGIVE_MS = 86_400_000;
+
 export interface Outcome {
   code: 'OK' | Code;
   stages: [Stage, StageCode][];
@@ -55,6 +60,7 @@ export interface Outcome {
 
 export class Installer {
   readonly #p: InstallerPorts;
+  #cancelForgive: (() => void) | undefined;
 
   constructor(ports: InstallerPorts) {
     this.#p = ports;
@@ -62,15 +68,16 @@ export class Installer {
 
   /**
    * Puts the release into the other slot, verified by reading it back.
+   * @param goOn asked between frames: it throws NOT_OPEN where another release or state is announced
    * @returns OK, or a counted failure of this branch
    * @throws Refusal LINK_LOST, BAD_FRAME, NOT_OPEN, CAP_REACHED and the server's hints: nothing is counted against the
    * branch, progress is kept
    */
-  async run(release: Verified<Release>): Promise<Outcome> {
+  async run(release: Verified<Release>, goOn: () => void): Promise<Outcome> {
     const pending = this.#pendingFor(release);
     try {
       if (pending.phase === 'staged') return { code: 'OK', stages: [['apply', 'OK']] };
-      await this.#fetchAndApply(release, pending);
+      await this.#fetchAndApply(release, pending, goOn);
     } catch (error) {
       const code = error instanceof Refusal ? codeOf(error) : undefined;
       if (!code || !COUNTED.has(code)) throw error;
@@ -102,6 +109,19 @@ export class Installer {
     if (pending && pending.sessions > 0) this.#p.store.commit({ pending: { ...pending, sessions: 0 } });
   }
 
+  close(): void {
+    this.#cancelForgive?.();
+  }
+
+  #demandSession({ sessions }: Pending): void {
+    if (sessions < SESSIONS_MAX) return;
+    this.#cancelForgive ??= this.#p.timer.after(FORGIVE_MS, () => {
+      this.#cancelForgive = undefined;
+      this.#p.guard(() => this.forgive());
+    });
+    throw new Refusal('CAP_REACHED', `${SESSIONS_MAX} fetches were lost before a checkpoint`);
+  }
+
   /** What the journal holds of this very release, rollout and branch, or as much of it as is of use. */
   #pendingFor(release: Verified<Release>): Pending {
     const { manifest, manifestDigest, releaseLeaf, rollout, branch } = release;
@@ -130,11 +150,11 @@ export class Installer {
     return slotHolds(this.#p.slots[slot], image.bytes, this.#p.store.verifier.hash(), image.digest);
   }
 
-  async #fetchAndApply(release: Verified<Release>, pending: Pending): Promise<void> {
+  async #fetchAndApply(release: Verified<Release>, pending: Pending, goOn: () => void): Promise<void> {
     const { store, slots, workspace, asker, timer } = this.#p;
     const { payload } = release.branch;
     const { sha256 } = store.verifier;
-    demand(pending.sessions < SESSIONS_MAX, 'CAP_REACHED', `${SESSIONS_MAX} fetches were lost before a checkpoint`);
+    this.#demandSession(pending);
     const application = openApplication({
       release,
       workspace,
@@ -149,7 +169,7 @@ export class Installer {
     let begun = false;
     try {
       for (;;) {
-        demand(this.#p.interrupted() === 'none', 'NOT_OPEN', 'another release or state is announced');
+        goOn();
         const position = fetcher.position;
         const bytes = await fetcher.next();
         store.demandOpen();
@@ -158,7 +178,8 @@ export class Installer {
         if (!begun) store.commit({ pending: { ...pending, sessions: pending.sessions + 1 } });
         begun = true;
         application.take(bytes, position);
-        this.#p.progress(Math.min((position.index + 1) * payload.frameBytes, payload.bytes), payload.bytes);
+        const done = Math.min((position.index + 1) * payload.frameBytes, payload.bytes);
+        this.#p.tell({ kind: 'progress', bytes: done, of: payload.bytes });
       }
     } finally {
       fetcher.close();

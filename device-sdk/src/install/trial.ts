@@ -13,19 +13,14 @@
  */
 
 import { within } from '../deadline.ts';
-import { equal } from '../format/bytes.ts';
 import type { StageCode } from '../format/report.ts';
-import type { BootControl, Flash, Health, KeyStore, SlotNumber, Timer } from '../ports.ts';
-import { type Finding, makeReport } from '../report/reports.ts';
-import type { Pending } from './pending.ts';
-import { digestSlot, slotHolds } from './slots.ts';
-import { FAILED_MAX, type Failure, type State, type Store, TOLD_MAX, type Told } from './state.ts';
+import type { Health, SlotNumber, Timer } from '../ports.ts';
+import { type Finding, makeReport, type Reported, type ReportPorts } from '../report/reports.ts';
+import type { Pending } from '../store/pending.ts';
+import { slotHolds } from '../store/slots.ts';
+import { addFailure, addTold } from '../store/state.ts';
 
-export interface TrialPorts {
-  store: Store;
-  keys: KeyStore;
-  slots: readonly [Flash, Flash];
-  boot: BootControl;
+export interface TrialPorts extends ReportPorts {
   health: Health;
   timer: Timer;
 }
@@ -63,7 +58,7 @@ export async function beginTrial(p: TrialPorts, pending: Pending, stages: Findin
     progress: undefined,
     failure: undefined,
   };
-  const report = await makeReport(p.store, p.keys, finding(p, next, 'trial', 'OK', stages));
+  const report = await reportOn(p, next, 'trial', 'OK', stages);
   p.store.commit({ pending: next, ...report });
   p.boot.setTrial(next.slot);
 }
@@ -90,14 +85,10 @@ async function testImage(p: TrialPorts, pending: Pending): Promise<StageCode> {
 
 async function confirm(p: TrialPorts, pending: Pending): Promise<void> {
   const { sequence, manifestDigest, releaseLeaf, image, version, slot } = pending;
-  const report = await makeReport(
-    p.store,
-    p.keys,
-    finding(p, pending, 'updated', 'OK', [
-      ['trial', 'OK'],
-      ['confirm', 'OK'],
-    ]),
-  );
+  const report = await reportOn(p, pending, 'updated', 'OK', [
+    ['trial', 'OK'],
+    ['confirm', 'OK'],
+  ]);
   p.store.commit({
     running: { sequence, manifestDigest, releaseLeaf, image, version, slot },
     floor: Math.max(p.store.state.floor, sequence),
@@ -117,14 +108,10 @@ async function afterRevert(p: TrialPorts, pending: Pending): Promise<Settled> {
     p.store.commit({ pending: { ...pending, phase: 'staged' } });
     return 'running';
   }
-  const report = await makeReport(
-    p.store,
-    p.keys,
-    finding(p, pending, 'reverted', code, [
-      ['trial', code],
-      ['revert', 'OK'],
-    ]),
-  );
+  const report = await reportOn(p, pending, 'reverted', code, [
+    ['trial', code],
+    ['revert', 'OK'],
+  ]);
   const failed = addFailure(p.store.state.failed, pending.manifestDigest, 2);
   p.store.commit({ pending: undefined, failed, told: addTold(p.store.state.told, { ...pending, code }), ...report });
   p.boot.markUnbootable(pending.slot);
@@ -137,42 +124,18 @@ async function afterRevert(p: TrialPorts, pending: Pending): Promise<Settled> {
  */
 export async function withdrawTrial(p: TrialPorts, pending: Pending): Promise<void> {
   p.boot.markUnbootable(pending.slot);
-  const report = await makeReport(p.store, p.keys, finding(p, pending, 'refused', 'NOT_OPEN', [['trial', 'NOT_OPEN']]));
+  const report = await reportOn(p, pending, 'refused', 'NOT_OPEN', [['trial', 'NOT_OPEN']]);
   p.store.commit({ pending: { ...pending, phase: 'staged', attempt: pending.attempt - 1 }, ...report });
 }
 
-function finding(
+function reportOn(
   p: TrialPorts,
-  pending: Pending,
+  { rolloutId, attempt, manifestDigest }: Pending,
   kind: Finding['kind'],
   code: StageCode,
   stages: Finding['stages'],
-): Finding {
-  const { rolloutId, attempt, manifestDigest } = pending;
-  return { kind, code, rolloutId, attempt, manifestDigest, slotDigest: runningDigest(p, pending), stages };
-}
-
-/** Read from the slot itself at the moment of the report: a report speaks of what is there. */
-function runningDigest(p: TrialPorts, pending: Pending): Uint8Array {
-  const slot = p.boot.running();
-  const bytes = slot === pending.slot ? pending.image.bytes : p.store.state.running.image.bytes;
-  return digestSlot(p.slots[slot], bytes, p.store.verifier.hash());
-}
-
-export function addTold(told: readonly Told[], { manifestDigest, rolloutId, code }: Told): Told[] {
-  return [...told, { manifestDigest, rolloutId, code }].slice(-TOLD_MAX);
-}
-
-/** Counts a failure of a release or branch. */
-export function addFailure(failed: readonly Failure[], digest: Uint8Array, count = 1): Failure[] {
-  const before = failed.find((item) => equal(item.digest, digest));
-  const rest = failed.filter((item) => item !== before);
-  return [...rest, { digest, count: (before?.count ?? 0) + count }].slice(-FAILED_MAX);
-}
-
-/** Two counted failures make a release or branch absent. */
-export function hasFailed(state: Readonly<State>, digest: Uint8Array): boolean {
-  return state.failed.some((item) => item.count >= 2 && equal(item.digest, digest));
+): Promise<Reported> {
+  return makeReport(p, { kind, code, rolloutId, attempt, manifestDigest, stages });
 }
 
 export function other(slot: SlotNumber): SlotNumber {

@@ -1,7 +1,6 @@
 /** Making reports: each counted and chained to the one before it, and kept until its acknowledgement arrives. */
 import type { Code } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
-import { kidOf, publicKeyOf } from '../format/cose.ts';
 import { leafHash } from '../format/merkle.ts';
 import { readAck } from '../format/messages.ts';
 import {
@@ -26,20 +25,20 @@ import {
   STATE_UPDATING,
 } from '../format/report.ts';
 import { signStatement } from '../format/statement.ts';
-import {
-  type Missed,
-  OUTBOX_MAX,
-  type QueuedReport,
-  type ReportChain,
-  type State,
-  type Store,
-} from '../install/state.ts';
-import type { KeyStore, Verifier } from '../ports.ts';
+import type { BootControl, Flash, KeyStore, Verifier } from '../ports.ts';
+import { digestSlot } from '../store/slots.ts';
+import { type Missed, OUTBOX_MAX, type QueuedReport, type ReportChain, type State } from '../store/state.ts';
+import type { Store } from '../store/store.ts';
 import { verifyStatement } from '../verify/signed.ts';
 
-/** What a report says, before counter and chain are filled in. */
-export interface Finding extends Missed {
-  slotDigest: Uint8Array;
+/** What a report says, before counter, chain and the digest of what runs are filled in. */
+export type Finding = Missed;
+
+export interface ReportPorts {
+  store: Store;
+  keys: KeyStore;
+  slots: readonly [Flash, Flash];
+  boot: BootControl;
 }
 
 /** The parts of the device's state that a new report changes; commit them together with what is reported. */
@@ -53,12 +52,10 @@ export interface Reported {
  * Signs the next report of the chain. A full outbox keeps its oldest, which the chain needs first: the finding is then
  * kept as the newest that was missed, the chain does not move, and it is reported when there is room again.
  */
-export async function makeReport(store: Store, keys: KeyStore, finding: Finding): Promise<Reported> {
-  const { identity, reports, outbox, head } = store.state;
-  if (isFull(outbox, reports.counter + 1)) {
-    const { kind, code, rolloutId, attempt, manifestDigest, stages } = finding;
-    return { missed: { kind, code, rolloutId, attempt, manifestDigest, stages } };
-  }
+export async function makeReport(p: ReportPorts, finding: Finding): Promise<Reported> {
+  const { store } = p;
+  const { identity, reports, head } = store.state;
+  if (isFull(store.state)) return { missed: finding };
   const { sha256 } = store.verifier;
   const counter = reports.counter + 1;
   const report: Report = {
@@ -70,12 +67,12 @@ export async function makeReport(store: Store, keys: KeyStore, finding: Finding)
     rolloutId: finding.rolloutId,
     attempt: Math.min(finding.attempt, 255),
     manifestDigest: finding.manifestDigest,
-    slotDigest: finding.slotDigest,
+    slotDigest: runningDigest(p),
     ...codesOf(finding),
     code: finding.code,
     stages: finding.stages.slice(-STAGES_MAX),
   };
-  const bytes = await signStatement(sha256, 'report', reportValue(report), keys);
+  const bytes = await signStatement(sha256, 'report', reportValue(report), p.keys);
   return {
     reports: { epoch: reports.epoch, counter, previous: sha256(bytes) },
     // Read again: an acknowledgement may have come while the key store was signing.
@@ -85,9 +82,17 @@ export async function makeReport(store: Store, keys: KeyStore, finding: Finding)
 }
 
 /** Every report has a place of its own in the store, by its counter: two that are that far apart would share one. */
-export function isFull(outbox: readonly QueuedReport[], counter: number): boolean {
+export function isFull({ outbox, reports }: Readonly<State>): boolean {
   const [oldest] = outbox;
-  return outbox.length >= OUTBOX_MAX || (oldest !== undefined && counter - oldest.counter >= OUTBOX_MAX);
+  return outbox.length >= OUTBOX_MAX || (oldest !== undefined && reports.counter + 1 - oldest.counter >= OUTBOX_MAX);
+}
+
+/** Read from the slot itself at the moment of the report: a report speaks of what is there. */
+function runningDigest({ store, slots, boot }: ReportPorts): Uint8Array {
+  const { pending, running } = store.state;
+  const slot = boot.running();
+  const { bytes } = (pending?.slot === slot ? pending : running).image;
+  return digestSlot(slots[slot], bytes, store.verifier.hash());
 }
 
 function codesOf(finding: Finding): { state: number; result: number; reason: number } {
@@ -131,9 +136,4 @@ export function takeAck(
     counter === ack.counter && equal(leafHash(sha256, report), ack.leafHash);
   const outbox = state.outbox.filter((item) => !isNamed(item));
   return outbox.length === state.outbox.length ? undefined : { outbox };
-}
-
-/** The kid under which the server knows this device's key. */
-export function deviceKid(verifier: Verifier, keys: KeyStore): Uint8Array {
-  return kidOf(verifier.sha256, publicKeyOf(keys));
 }

@@ -1,6 +1,6 @@
 /** Sends every unacknowledged report, and again until its acknowledgement comes. */
-import type { Store } from '../install/state.ts';
 import type { Link, Timer } from '../ports.ts';
+import type { Store } from '../store/store.ts';
 
 /**
  * Unacknowledged reports are sent again after this long, doubling: a server that is well answers within a second, and one

@@ -1,0 +1,41 @@
+/** What a device takes from its owner and tells him. */
+import type { Code } from './errors.ts';
+import type { Stage, StageCode } from './format/report.ts';
+import type { MemoryClass } from './format/suit.ts';
+import type { BootControl, Clock, Entropy, Flash, Health, KeyStore, Link, Timer, Verifier, Veto } from './ports.ts';
+
+export interface DevicePorts {
+  verifier: Verifier;
+  keys: KeyStore;
+  slots: readonly [Flash, Flash];
+  /** Region of the journal, at least 16 KB. */
+  store: Flash;
+  boot: BootControl;
+  link: Link;
+  timer: Timer;
+  entropy: Entropy;
+  clock: Clock;
+  health: Health;
+  veto?: Veto;
+  /** The decoder's memory, all of it; its size and the class decide which deltas this device takes. */
+  workspace: Uint8Array;
+  memoryClass: MemoryClass;
+  /** Bytes of RAM for frames that wait for their predecessor. Default: four frames of the class's largest size. */
+  windowBytes?: number;
+  /** Ask for the announcement about this often, in seconds; an erased retained message is then harmless. Default 1 h. */
+  askSeconds?: number;
+  on?: Tell;
+}
+
+/** What a device tells its owner. Nothing of it is needed for safety. */
+export type DeviceEvent =
+  | { kind: 'stage'; stage: Stage; code: StageCode; sequence: number; version: string }
+  | { kind: 'progress'; bytes: number; of: number }
+  /** An announcement was not taken. STALE and the like are normal; others deserve a look. */
+  | { kind: 'refused'; code: Code; text: string }
+  | { kind: 'restart'; version: string }
+  | { kind: 'link'; up: boolean }
+  /** Something threw that is not a refusal: the device has stopped. */
+  | { kind: 'fault'; error: unknown };
+
+export type Tell = (event: DeviceEvent) => void;

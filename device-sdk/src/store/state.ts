@@ -1,0 +1,104 @@
+/** What a device must not forget. How it lies in the journal is records.ts; who changes it, store.ts. */
+import { equal } from '../format/bytes.ts';
+import type { Head } from '../format/head.ts';
+import type { Stage, StageCode } from '../format/report.ts';
+import type { SignedRoot } from '../format/root.ts';
+import type { SlotNumber } from '../ports.ts';
+import type { Running } from '../verify/types.ts';
+import type { Pending } from './pending.ts';
+
+/** Reports that wait for an acknowledgement. The oldest are kept: they are the ones the chain needs first. */
+export const OUTBOX_MAX = 8;
+/** Failed releases and branches that are remembered; a class has at most a few open releases. */
+export const FAILED_MAX = 16;
+
+/** Refusals of releases that are remembered as reported: an attacker who alternates a few must not fill the ledger. */
+export const TOLD_MAX = 16;
+
+export interface Identity {
+  deviceId: Uint8Array;
+  vendorId: Uint8Array;
+  classId: Uint8Array;
+  brokerId: string;
+}
+
+export interface RunningRelease extends Running {
+  version: string;
+  slot: SlotNumber;
+}
+
+/** A release (by manifest digest) or a branch (by chain head) that failed so often. */
+export interface Failure {
+  digest: Uint8Array;
+  count: number;
+}
+
+/** A refusal or failure of a release, in a rollout, that has been reported. */
+export interface Told {
+  manifestDigest: Uint8Array;
+  rolloutId: Uint8Array;
+  code: string;
+}
+
+export const FINDINGS = ['trial', 'updated', 'reverted', 'refused'] as const;
+
+/** The newest finding that met a full outbox. */
+export interface Missed {
+  kind: (typeof FINDINGS)[number];
+  code: StageCode;
+  rolloutId?: Uint8Array;
+  attempt: number;
+  manifestDigest: Uint8Array;
+  stages: [Stage, StageCode][];
+}
+
+export interface Counters {
+  /** Logins up to this number may have been used. */
+  login: number;
+  command: number;
+}
+
+/** Where the chain of reports stands. */
+export interface ReportChain {
+  epoch: number;
+  counter: number;
+  previous: Uint8Array;
+}
+
+export interface QueuedReport {
+  counter: number;
+  bytes: Uint8Array;
+}
+
+export interface State {
+  root: SignedRoot;
+  head: Head;
+  identity: Identity;
+  running: RunningRelease;
+  rolloutSequence: number;
+  floor: number;
+  failed: Failure[];
+  counters: Counters;
+  reports: ReportChain;
+  pending: Pending | undefined;
+  /** What was reported lately, so that it is reported once. */
+  told: Told[];
+  missed: Missed | undefined;
+  outbox: QueuedReport[];
+}
+
+/** Counts a failure of a release or branch. */
+export function addFailure(failed: readonly Failure[], digest: Uint8Array, count = 1): Failure[] {
+  const before = failed.find((item) => equal(item.digest, digest));
+  const rest = failed.filter((item) => item !== before);
+  return [...rest, { digest, count: (before?.count ?? 0) + count }].slice(-FAILED_MAX);
+}
+
+/** Releases and branches with two counted failures: they count as absent. */
+export function failedDigests({ failed }: Readonly<State>): Uint8Array[] {
+  return failed.filter(({ count }) => count >= 2).map(({ digest }) => digest);
+}
+
+export function addTold(told: readonly Told[], { manifestDigest, rolloutId, code }: Told): Told[] {
+  return [...told, { manifestDigest, rolloutId, code }].slice(-TOLD_MAX);
+}

@@ -1,0 +1,109 @@
+/** The state of a device, over its journal. Every change is one record: after a power cut all of it holds, or nothing. */
+import { demand, Refusal } from '../errors.ts';
+import { type Provision, readProvision } from '../format/provision.ts';
+import type { Flash, SlotNumber, Verifier } from '../ports.ts';
+import { openRoot } from '../verify/root.ts';
+import { Journal } from './journal.ts';
+import { type Change, entriesOf, load } from './records.ts';
+import type { State } from './state.ts';
+
+/** Thrown by work that goes on after {@link Store.close}. Not a refusal: it only unwinds. */
+export class Closed extends Error {}
+
+/** Two stores on one flash would write over each other's records: the newer one closes the older. */
+const open = new WeakMap<Flash, Store>();
+
+export class Store {
+  readonly #journal: Journal;
+  readonly #verifier: Verifier;
+  #state: State;
+  #closed = false;
+
+  private constructor(flash: Flash, journal: Journal, verifier: Verifier, state: State) {
+    open.get(flash)?.close();
+    open.set(flash, this);
+    this.#journal = journal;
+    this.#verifier = verifier;
+    this.#state = state;
+  }
+
+  /** @throws Refusal BAD_STATE where the device was never provisioned or its store is damaged */
+  static open(flash: Flash, verifier: Verifier): Store {
+    const journal = Journal.open(flash);
+    return new Store(flash, journal, verifier, loadWhole(journal, verifier));
+  }
+
+  /**
+   * The factory's step: writes the provisioning record into a fresh store.
+   * @param slot where the factory image is
+   * @throws Refusal BAD_PROVISION, MALFORMED, BAD_ROOT, BAD_KEY
+   */
+  static provision(flash: Flash, verifier: Verifier, record: Uint8Array, slot: SlotNumber = 0): Store {
+    const provision = readProvision(record);
+    const journal = Journal.format(flash);
+    const state = factoryState(verifier, provision, slot);
+    journal.put(entriesOf(state, []));
+    return new Store(flash, journal, verifier, state);
+  }
+
+  get state(): Readonly<State> {
+    return this.#state;
+  }
+
+  get verifier(): Verifier {
+    return this.#verifier;
+  }
+
+  /** Writes a change as one record and only then believes it. */
+  commit(change: Change): void {
+    this.demandOpen();
+    const before = this.#state;
+    this.#journal.put(entriesOf(change, before.outbox));
+    this.#state = { ...before, ...change };
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** From now on every commit throws {@link Closed}: after a power cut no continuation of old work may touch flash. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  demandOpen(): void {
+    if (this.#closed) throw new Closed('the device has been stopped');
+  }
+}
+
+function factoryState(verifier: Verifier, p: Provision, slot: SlotNumber): State {
+  demand(p.deviceId, 'BAD_PROVISION', 'the provisioning record has no device id');
+  const root = openRoot(verifier, p.trustRoot);
+  demand(root.root.origin === p.head.origin, 'BAD_PROVISION', 'trust root and head are of different logs');
+  const { manifestDigest, releaseLeaf, sequence, image, version, vendorId, classId, brokerId } = p;
+  return {
+    root,
+    head: p.head,
+    identity: { deviceId: p.deviceId, vendorId, classId, brokerId },
+    running: { manifestDigest, releaseLeaf, sequence, image, version, slot },
+    rolloutSequence: 0,
+    floor: sequence,
+    failed: [],
+    counters: { login: 0, command: 0 },
+    reports: { epoch: 0, counter: 0, previous: new Uint8Array(32) },
+    pending: undefined,
+    told: [],
+    missed: undefined,
+    outbox: [],
+  };
+}
+
+/** Whatever is wrong with a store has one name: its bytes are ours, and nobody can send better ones. */
+function loadWhole(journal: Journal, verifier: Verifier): State {
+  try {
+    return load(journal, verifier);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new Refusal('BAD_STATE', `the store is damaged: ${error.message}`, { cause: error });
+  }
+}
