@@ -22,7 +22,8 @@ export const ENTRIES = 1_000_000;
 export const CLASSES = 16;
 /** What the device had stored; it was away for so many entries. */
 const ENTRIES_SINCE = 250_123;
-const RELEASE_AT = ENTRIES - 4_321;
+/** In the left half of the tree, where paths are longest: 20 hashes. */
+const RELEASE_AT = 400_123;
 
 export interface LargeLog {
   announcement: Announcement;
