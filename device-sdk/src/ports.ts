@@ -119,10 +119,16 @@ export interface Entropy {
   random(bytes: number): Uint8Array;
 }
 
-/** The stages at which the owner of the device may say "not now". */
+/**
+ * The stages at which the owner of the device may say "not now". Each is asked again whenever it is reached again.
+ * fetch: a verified release, or the rest of it, is about to be fetched; the link will be used;
+ * install: right after it, before the first byte of the other slot is erased or written. Frames are written as they
+ * come, so there is no later moment; an image that is in its slot already asks for neither;
+ * restart: the image is in the other slot and proven; its trial, which begins with a restart, would be next.
+ */
 export type VetoStage = 'fetch' | 'install' | 'restart';
 
-/** Battery, busy, consent, maintenance window: true means go on. */
+/** Battery, busy, consent, maintenance window: true means go on. No answer within a minute, or a broken one, means no. */
 export interface Veto {
   allow(stage: VetoStage, release: { sequence: number; version: string; policy: number }): Promise<boolean>;
 }

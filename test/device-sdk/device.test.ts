@@ -1,4 +1,5 @@
 /** The life of a device against a publisher in the pocket: real bytes, real signatures, strict flash, no network. */
+import type { VetoStage } from '@countersign/device-sdk';
 import { FRESHNESS, outcomeOf } from '@countersign/device-sdk/format';
 import test from 'ava';
 import { PocketServer, verifier } from '../support/pocket.ts';
@@ -167,6 +168,37 @@ test('a veto stops an install and is asked again', async (t) => {
   allowed = true;
   await device.start();
   t.is(device.device!.state.running.sequence, 2);
+});
+
+test('the owner is asked before bytes are fetched, before the slot is written, and before the trial', async (t) => {
+  const { server, first } = await world();
+  for (const forbidden of ['fetch', 'install', 'restart'] as const) {
+    const asked: string[] = [];
+    let refusing = true;
+    const allow = async (stage: VetoStage, { version }: { version: string }) => {
+      asked.push(`${stage} ${version}`);
+      return !refusing || stage !== forbidden;
+    };
+    const device = new PocketDevice(server, first, { ports: { veto: { allow } } });
+    const slot = () => sha256(device.board.slots[1].dump());
+    const empty = slot();
+    if (server.releases.length === 1) await server.publish(changed(first.image, 5), { bases: [first] });
+    await device.start();
+    const stages = ['fetch 1.0.1', 'install 1.0.1', 'restart 1.0.1'];
+    const upTo = stages.findIndex((item) => item.startsWith(forbidden)) + 1;
+    t.deepEqual(asked, stages.slice(0, upTo), 'in this order, and nothing after a no');
+    t.deepEqual(device.codes(), ['VETO']);
+    t.is(Buffer.compare(slot(), empty) === 0, forbidden !== 'restart', 'a slot without consent is untouched');
+    refusing = false;
+    asked.length = 0;
+    await device.start();
+    t.deepEqual(
+      asked,
+      forbidden === 'restart' ? stages.slice(2) : stages,
+      'a staged image is neither fetched nor written',
+    );
+    t.is(device.device!.state.running.sequence, 2);
+  }
 });
 
 test('hostile messages on every topic end in a refusal and change nothing', async (t) => {

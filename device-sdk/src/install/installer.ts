@@ -16,6 +16,7 @@ import { equal } from '../format/bytes.ts';
 import { FRAME_BYTES } from '../format/frames.ts';
 import type { Stage, StageCode } from '../format/report.ts';
 import type { MemoryClass } from '../format/suit.ts';
+import type { VetoStage } from '../ports.ts';
 import type { Pending } from '../store/pending.ts';
 import { demandSlotDigest, slotHolds } from '../store/slots.ts';
 import { addFailure } from '../store/state.ts';
@@ -31,6 +32,14 @@ export interface InstallerPorts extends TrialPorts {
   tell: Tell;
   /** Runs work of a timer: what it throws must not reach the timer. */
   guard(work: () => void): void;
+}
+
+/** Whom an install asks before it goes on. */
+export interface Asked {
+  /** Between frames. @throws Refusal NOT_OPEN where another release or state is announced */
+  goOn(): void;
+  /** Before frames are fetched, and before the slot is written. @throws Refusal VETO */
+  consent(stage: VetoStage): Promise<void>;
 }
 
 /** Frames that wait for their predecessor: enough to keep the link busy, few enough for a small device. */
@@ -68,16 +77,15 @@ export class Installer {
 
   /**
    * Puts the release into the other slot, verified by reading it back.
-   * @param goOn asked between frames: it throws NOT_OPEN where another release or state is announced
    * @returns OK, or a counted failure of this branch
-   * @throws Refusal LINK_LOST, BAD_FRAME, NOT_OPEN, CAP_REACHED and the server's hints: nothing is counted against the
+   * @throws Refusal VETO, LINK_LOST, BAD_FRAME, NOT_OPEN, CAP_REACHED and the server's hints: nothing is counted against the
    * branch, progress is kept
    */
-  async run(release: Verified<Release>, goOn: () => void): Promise<Outcome> {
+  async run(release: Verified<Release>, asked: Asked): Promise<Outcome> {
     const pending = this.#pendingFor(release);
     try {
       if (pending.phase === 'staged') return { code: 'OK', stages: [['apply', 'OK']] };
-      await this.#fetchAndApply(release, pending, goOn);
+      await this.#fetchAndApply(release, pending, asked);
     } catch (error) {
       const code = error instanceof Refusal ? codeOf(error) : undefined;
       if (!code || !COUNTED.has(code)) throw error;
@@ -150,11 +158,14 @@ export class Installer {
     return slotHolds(this.#p.slots[slot], image.bytes, this.#p.store.verifier.hash(), image.digest);
   }
 
-  async #fetchAndApply(release: Verified<Release>, pending: Pending, goOn: () => void): Promise<void> {
+  async #fetchAndApply(release: Verified<Release>, pending: Pending, asked: Asked): Promise<void> {
     const { store, slots, workspace, asker, timer } = this.#p;
     const { payload } = release.branch;
     const { sha256 } = store.verifier;
     this.#demandSession(pending);
+    await asked.consent('fetch');
+    // Frames are written as they come, so the owner's last word about the slot is due before the first is asked for.
+    await asked.consent('install');
     const application = openApplication({
       release,
       workspace,
@@ -169,7 +180,7 @@ export class Installer {
     let begun = false;
     try {
       for (;;) {
-        goOn();
+        asked.goOn();
         const position = fetcher.position;
         const bytes = await fetcher.next();
         store.demandOpen();

@@ -57,10 +57,12 @@ export class Update {
     let failure: Code | undefined;
     for (;;) {
       const release = await reporter.telling(proven, () => this.#verify(proven, proofs), failure);
-      await this.#consent('fetch', proven);
       this.#stage('verify', 'OK', proven);
       const outcome = await reporter.telling(proven, () =>
-        installer.run(release, () => interruption.demandNone(proven)),
+        installer.run(release, {
+          goOn: () => interruption.demandNone(proven),
+          consent: (stage) => this.#consent(stage, proven),
+        }),
       );
       store.demandOpen();
       this.#stage('apply', outcome.code, proven);
