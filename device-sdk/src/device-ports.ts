@@ -35,6 +35,11 @@ export type DeviceEvent =
   | { kind: 'refused'; code: Code; text: string }
   | { kind: 'restart'; version: string }
   | { kind: 'link'; up: boolean }
+  /**
+   * Told at every start once flash has lost what was stored last and older values were taken instead. The device runs
+   * and updates, but its reports may no longer continue those in the ledger: it has to be enrolled as a new device.
+   */
+  | { kind: 'damaged' }
   /** Something threw that is not a refusal: the device has stopped. */
   | { kind: 'fault'; error: unknown };
 

@@ -87,6 +87,7 @@ export class Device {
    * @returns 'restart' when the boot loader must run again first; nothing else has been started then
    */
   async start(): Promise<'running' | 'restart'> {
+    if (this.state.damaged) this.#tell({ kind: 'damaged' });
     const settled = await settleBoot(this.#trial);
     if (this.#store.closed) return 'restart';
     if (settled === 'restart') {

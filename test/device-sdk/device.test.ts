@@ -201,6 +201,32 @@ test('the owner is asked before bytes are fetched, before the slot is written, a
   }
 });
 
+test('a journal that fell back is told at every start, and costs no login', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await device.start();
+  t.false(device.device!.state.damaged);
+  const login = () => device.device!.state.counters.login;
+  const used = login();
+  await device.device!.stop();
+  const { store } = device.board;
+  // Two banks of 8 KB; the login was written to the newer one.
+  const newest = Buffer.from(store.dump(8192 + 4, 4)).readUInt32LE() > Buffer.from(store.dump(4, 4)).readUInt32LE();
+  store.corrupt((newest ? 8192 : 0) + 16 + 9, 0x10);
+  const told = () => device.events.filter(({ kind }) => kind === 'damaged').length;
+  await device.start();
+  t.is(told(), 1);
+  t.true(login() > used + 1000, 'no number is used twice');
+  await device.start();
+  t.is(told(), 2, 'the journal is whole again, and the device has not forgotten');
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  device.link!.events!.announcement(await server.announcement());
+  await device.settle();
+  await device.start();
+  t.is(device.device!.state.running.sequence, 2, 'it updates as before');
+  t.true(told() >= 3);
+});
+
 test('hostile messages on every topic end in a refusal and change nothing', async (t) => {
   const { server, first } = await world();
   const device = new PocketDevice(server, first);

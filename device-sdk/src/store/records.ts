@@ -50,6 +50,7 @@ const CODECS: { [K in Coded]: readonly [key: number, codec: Codec<State[K]>] } =
       }),
     ),
   ],
+  damaged: [13, oneOf([false, true])],
 };
 const CODED = Object.keys(CODECS) as Coded[];
 const KEY_ROOT = 1;

@@ -85,6 +85,8 @@ export interface State {
   told: Told[];
   missed: Missed | undefined;
   outbox: QueuedReport[];
+  /** The journal has once fallen back to older values: what was counted since may be counted again. */
+  damaged: boolean;
 }
 
 /** Counts a failure of a release or branch. */

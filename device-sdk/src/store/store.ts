@@ -10,6 +10,9 @@ import type { State } from './state.ts';
 /** Thrown by work that goes on after {@link Store.close}. Not a refusal: it only unwinds. */
 export class Closed extends Error {}
 
+/** More logins than any bank of the journal can have counted; a device may skip them a thousand million times. */
+const LOGINS_SKIPPED = 2 ** 20;
+
 /** Two stores on one flash would write over each other's records: the newer one closes the older. */
 const open = new WeakMap<Flash, Store>();
 
@@ -30,7 +33,8 @@ export class Store {
   /** @throws Refusal BAD_STATE where the device was never provisioned or its store is damaged */
   static open(flash: Flash, verifier: Verifier): Store {
     const journal = Journal.open(flash);
-    return new Store(flash, journal, verifier, loadWhole(journal, verifier));
+    const state = loadWhole(journal, verifier);
+    return new Store(flash, journal, verifier, journal.fellBack ? fallenBack(state) : state);
   }
 
   /**
@@ -58,7 +62,10 @@ export class Store {
   commit(change: Change): void {
     this.demandOpen();
     const before = this.#state;
-    this.#journal.put(entriesOf(change, before.outbox));
+    const { damaged, counters } = before;
+    // The first record after a fall back makes the journal look whole again: what it has cost goes with it.
+    const whole = this.#journal.fellBack ? { damaged, counters, ...change } : change;
+    this.#journal.put(entriesOf(whole, before.outbox));
     this.#state = { ...before, ...change };
   }
 
@@ -95,7 +102,14 @@ function factoryState(verifier: Verifier, p: Provision, slot: SlotNumber): State
     told: [],
     missed: undefined,
     outbox: [],
+    damaged: false,
   };
+}
+
+/** Logins may have been counted since: a server takes each number once, and gaps do not matter to it. */
+function fallenBack(state: State): State {
+  const { counters } = state;
+  return { ...state, damaged: true, counters: { ...counters, login: counters.login + LOGINS_SKIPPED } };
 }
 
 /** Whatever is wrong with a store has one name: its bytes are ours, and nobody can send better ones. */
