@@ -65,6 +65,48 @@ test('a server that answers with a code against the branch does not get it on th
   t.is(sequence(device), 2);
 });
 
+test('a delta that the server does not have is left for the full image, in RAM alone', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const { branches } = (await server.publish(changed(first.image, 5), { bases: [first] })).manifest;
+  const asked = new Set<number>();
+  const refusals = new Set<number>();
+  lying(server, (answer, request) => {
+    if (request.kind !== FRAMES) return answer;
+    const branch = branches.findIndex(({ payload }) => Buffer.compare(payload.chainHead, request.chainHead) === 0);
+    asked.add(branch);
+    if (branch === 0) refusals.add(answer.id);
+    return branch === 0 ? { id: answer.id, kind: REFUSED, code: 'NOT_FOUND', retrySeconds: 0 } : answer;
+  });
+  await device.start();
+  t.is(sequence(device), 2);
+  t.deepEqual([...asked], [0, 1], 'the delta first; the last branch has no base');
+  t.is(refusals.size, 2, 'asked twice, then left');
+  t.deepEqual(device.device!.state.failed, []);
+});
+
+test('a server that has nothing does not make a release look failed, and it is taken when there is something', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const second = await server.publish(changed(first.image, 5), { bases: [first] });
+  const wanted = new Set<string>();
+  const lies = lying(server, (answer, request) => {
+    if (request.kind !== FRAMES) return answer;
+    wanted.add(Buffer.from(request.chainHead).toString('hex'));
+    return { id: answer.id, kind: REFUSED, code: 'NOT_FOUND', retrySeconds: 0 };
+  });
+  await device.start();
+  await pass(device, 2 * HOUR);
+  t.is(wanted.size, second.manifest.branches.length, 'each branch has been tried');
+  t.deepEqual([...new Set(device.codes())], ['NOT_FOUND']);
+  t.deepEqual(device.device!.state.failed, []);
+  t.deepEqual(server.reports, []);
+  lies.on = false;
+  await pass(device, HOUR);
+  await device.start();
+  t.is(sequence(device), 2);
+});
+
 test('lies about skipped releases and about consistency are not held against the announcement', async (t) => {
   for (const kind of [ENTRIES, CONSISTENCY] as const) {
     const { server, first } = await world();

@@ -97,7 +97,7 @@ export function addFailure(failed: readonly Failure[], digest: Uint8Array, count
 }
 
 /** Releases and branches with two counted failures: they count as absent. */
-export function failedDigests({ failed }: Readonly<State>): Uint8Array[] {
+export function failedDigests(failed: readonly Failure[]): Uint8Array[] {
   return failed.filter(({ count }) => count >= 2).map(({ digest }) => digest);
 }
 

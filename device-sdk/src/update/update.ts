@@ -1,16 +1,16 @@
 /** From a proven release to its trial: the device's turn, the owner's consent, branch after branch, the restart. */
 import { within } from '../deadline.ts';
-import { type Code, demand } from '../errors.ts';
+import { type Code, demand, Refusal } from '../errors.ts';
 import { fetchFresh } from '../fetch/proofs.ts';
 import { equal } from '../format/bytes.ts';
 import type { Stage, StageCode } from '../format/report.ts';
 import { POLICY_LOG, POLICY_REBOOT } from '../format/suit.ts';
-import type { Installer, InstallerPorts } from '../install/installer.ts';
+import type { Installer, InstallerPorts, Outcome } from '../install/installer.ts';
 import { other, withdrawTrial } from '../install/trial.ts';
 import type { Entropy, Veto, VetoStage } from '../ports.ts';
 import type { Reporter } from '../report/reporter.ts';
 import type { Resender } from '../report/resender.ts';
-import { failedDigests } from '../store/state.ts';
+import { addFailure, type Failure, failedDigests } from '../store/state.ts';
 import { checkRollout } from '../verify/applies.ts';
 import { verifyRelease } from '../verify/release.ts';
 import type { Proofs, Proven, Release, Verified } from '../verify/types.ts';
@@ -34,6 +34,11 @@ const VETO_MS = 60_000;
 
 export class Update {
   readonly #p: UpdatePorts;
+  /**
+   * Branches that the server did not have, with how often it said so. An answer is not signed: this stays in RAM, and
+   * counts only for as long as another branch is left.
+   */
+  #absent: Failure[] = [];
 
   constructor(ports: UpdatePorts) {
     this.#p = ports;
@@ -49,7 +54,7 @@ export class Update {
 
   /** Verifies against what is stored now, and installs branch after branch until one works or none is left. */
   async install({ proven, proofs: given }: Believed): Promise<void> {
-    const { store, asker, entropy, turn, reporter, installer, interruption } = this.#p;
+    const { store, asker, entropy, turn, reporter } = this.#p;
     const waited = await turn.wait(proven);
     const refresh = waited && given.fresh !== undefined;
     const proofs = refresh ? { ...given, fresh: await fetchFresh(asker, entropy) } : given;
@@ -58,12 +63,7 @@ export class Update {
     for (;;) {
       const release = await reporter.telling(proven, () => this.#verify(proven, proofs), failure);
       this.#stage('verify', 'OK', proven);
-      const outcome = await reporter.telling(proven, () =>
-        installer.run(release, {
-          goOn: () => interruption.demandNone(proven),
-          consent: (stage) => this.#consent(stage, proven),
-        }),
-      );
+      const outcome = await reporter.telling(proven, () => this.#run(release, proven));
       store.demandOpen();
       this.#stage('apply', outcome.code, proven);
       if (outcome.code === 'OK') return this.#beginTrial(proven, proofs, outcome.stages);
@@ -71,16 +71,41 @@ export class Update {
     }
   }
 
+  async #run(release: Verified<Release>, proven: Proven): Promise<Outcome> {
+    try {
+      return await this.#p.installer.run(release, {
+        goOn: () => this.#p.interruption.demandNone(proven),
+        consent: (stage) => this.#consent(stage, proven),
+      });
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'NOT_FOUND')
+        this.#absent = addFailure(this.#absent, release.branch.payload.chainHead);
+      throw error;
+    }
+  }
+
   #verify(proven: Proven, proofs: Proofs): Verified<Release> {
-    const { store, slots, boot, workspace, memoryClass, beliefs } = this.#p;
-    const failed = failedDigests(store.state);
+    const failed = failedDigests(this.#p.store.state.failed);
     const untried = !failed.some((digest) => equal(digest, proven.envelope.manifestDigest));
     demand(untried, 'FAILED_BEFORE', 'the trial of this release failed on this device');
+    const absent = failedDigests(this.#absent);
+    try {
+      return this.#verifyWithout([...failed, ...absent], proven, proofs);
+    } catch (error) {
+      if (absent.length === 0 || !(error instanceof Refusal)) throw error;
+      // Whoever says that nothing is there must not look like a release that failed.
+      this.#absent = [];
+      return this.#verifyWithout(failed, proven, proofs);
+    }
+  }
+
+  #verifyWithout(failedBranches: readonly Uint8Array[], proven: Proven, proofs: Proofs): Verified<Release> {
+    const { store, slots, boot, workspace, memoryClass, beliefs } = this.#p;
     return verifyRelease(store.verifier, proven, beliefs.trust, proofs, {
       slotBytes: slots[other(boot.running())].bytes,
       workspaceBytes: workspace.length,
       memoryClass,
-      failedBranches: failed,
+      failedBranches,
     });
   }
 
