@@ -393,6 +393,86 @@ test('an image that never comes up is tried twice, reported, and never again', a
   t.is(server.reports.length, 3);
 });
 
+test('an image that was confirmed and then never boots again is told to the loader three times, and given up', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const second = await server.publish(changed(first.image, 5), { bases: [first] });
+  const { boot } = device.board;
+  const confirm = boot.confirm.bind(boot);
+  boot.confirm = () => {
+    throw new Error('the power is gone');
+  };
+  await t.throwsAsync(() => device.start(), { message: 'the power is gone' });
+  boot.confirm = confirm;
+  t.is(device.device!.state.floor, 2, 'the journal has confirmed');
+  const start = boot.boot.bind(boot);
+  let crashes = 0;
+  let crashing = true;
+  boot.boot = () => {
+    let booted = start();
+    for (; crashing && booted.slot === 1; booted = start()) crashes++;
+    return booted;
+  };
+  for (let restarts = 0; restarts < 3; restarts++) await device.start();
+  t.is(crashes, 3);
+  const { running, floor, handover } = device.device!.state;
+  t.is(running.sequence, 1);
+  t.is(floor, 2, 'nothing below what was confirmed is installed; what runs is not stopped');
+  t.is(handover, undefined);
+  t.deepEqual(device.runningImage(first.image.length), first.image);
+  t.deepEqual(server.reports.map(outcomeOf), ['trial', 'updated', 'reverted']);
+  const said = server.reports[2]!;
+  t.is(said.code, 'BOOT_FAILED');
+  t.deepEqual(said.rolloutId, server.reports[1]!.rolloutId);
+  t.deepEqual(said.slotDigest, sha256(first.image));
+  device.link!.events!.announcement(await server.announcement());
+  await pass(device, HOUR);
+  t.true(device.codes().includes('FAILED_BEFORE'));
+  t.is(server.reports.length, 3);
+  crashing = false;
+  await server.publish(changed(first.image, 6), { bases: [second, first] });
+  await device.start();
+  t.is(sequence(device), 3, 'the next release is taken, by the delta from what runs');
+});
+
+test('a loader that went back after a confirmation is told again, and the image is kept', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  const { boot } = device.board;
+  const confirm = boot.confirm.bind(boot);
+  boot.confirm = () => {
+    throw new Error('the power is gone');
+  };
+  await t.throwsAsync(() => device.start(), { message: 'the power is gone' });
+  boot.confirm = confirm;
+  await device.start();
+  t.is(sequence(device), 2);
+  t.is(boot.record.good, 1);
+  t.deepEqual(server.reports.map(outcomeOf), ['trial', 'updated']);
+  await server.publish(changed(first.image, 6), { bases: [server.releases[1]!] });
+  await device.start();
+  t.is(sequence(device), 3);
+});
+
+test('a slot that does not hold what the journal confirmed is never given to the loader', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  const { boot } = device.board;
+  const confirm = boot.confirm.bind(boot);
+  boot.confirm = () => {
+    throw new Error('the power is gone');
+  };
+  await t.throwsAsync(() => device.start(), { message: 'the power is gone' });
+  boot.confirm = confirm;
+  device.board.slots[1].corrupt(100, 0x01);
+  await device.start();
+  t.is(sequence(device), 1);
+  t.is(boot.record.trial, undefined);
+  t.is(server.reports.at(-1)!.code, 'RESULT_MISMATCH');
+});
+
 test('a key revoked by the next trust root is not taken, except for what stands before its place in the log', async (t) => {
   for (const [role, code] of [
     ['collection', 'OK'],

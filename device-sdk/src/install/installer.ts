@@ -18,11 +18,11 @@ import type { Stage, StageCode } from '../format/report.ts';
 import type { MemoryClass } from '../format/suit.ts';
 import type { VetoStage } from '../ports.ts';
 import type { Pending } from '../store/pending.ts';
-import { demandSlotDigest, slotHolds } from '../store/slots.ts';
+import { demandSlotDigest, other, slotHolds } from '../store/slots.ts';
 import { addFailure } from '../store/state.ts';
 import type { Release, Verified } from '../verify/types.ts';
 import { Application, type ApplicationOptions } from './application.ts';
-import { beginTrial, other, type TrialPorts } from './trial.ts';
+import { beginTrial, type TrialPorts } from './trial.ts';
 
 export interface InstallerPorts extends TrialPorts {
   asker: Asker;

@@ -9,16 +9,17 @@
  *   old image boots again     → journal: failed, report
  *
  * A cut between the confirming record and the loader's confirm makes the loader go back although the journal has
- * confirmed: the journal is right (the image passed), so the loader is told again.
+ * confirmed: the loader is told again, a few times (handover.ts).
  */
 
 import { within } from '../deadline.ts';
 import type { StageCode } from '../format/report.ts';
-import type { Health, SlotNumber, Timer } from '../ports.ts';
+import type { Health, Timer } from '../ports.ts';
 import { type Finding, makeReport, type Reported, type ReportPorts } from '../report/reports.ts';
 import type { Pending } from '../store/pending.ts';
-import { slotHolds } from '../store/slots.ts';
+import { other, slotHolds } from '../store/slots.ts';
 import { addFailure, addTold } from '../store/state.ts';
+import { handOver } from './handover.ts';
 
 export interface TrialPorts extends ReportPorts {
   health: Health;
@@ -39,8 +40,8 @@ export async function settleBoot(p: TrialPorts): Promise<Settled> {
   const slot = p.boot.running();
   if (pending?.phase === 'trial') return slot === pending.slot ? judgeTrial(p, pending) : afterRevert(p, pending);
   if (slot !== running.slot) {
+    if (!p.boot.onTrial()) return handOver(p);
     // A trial that the journal knows nothing of (its record was lost) goes back by itself: it is not confirmed.
-    if (!p.boot.onTrial()) p.boot.setTrial(running.slot);
     p.boot.restart();
     return 'restart';
   }
@@ -59,7 +60,7 @@ export async function beginTrial(p: TrialPorts, pending: Pending, stages: Findin
     failure: undefined,
   };
   const report = await reportOn(p, next, 'trial', 'OK', stages);
-  p.store.commit({ pending: next, ...report });
+  p.store.commit({ pending: next, handover: undefined, ...report });
   p.boot.setTrial(next.slot);
 }
 
@@ -84,7 +85,7 @@ async function testImage(p: TrialPorts, pending: Pending): Promise<StageCode> {
 }
 
 async function confirm(p: TrialPorts, pending: Pending): Promise<void> {
-  const { sequence, manifestDigest, releaseLeaf, image, version, slot } = pending;
+  const { sequence, manifestDigest, releaseLeaf, image, version, slot, rolloutId, attempt } = pending;
   const report = await reportOn(p, pending, 'updated', 'OK', [
     ['trial', 'OK'],
     ['confirm', 'OK'],
@@ -94,6 +95,7 @@ async function confirm(p: TrialPorts, pending: Pending): Promise<void> {
     floor: Math.max(p.store.state.floor, sequence),
     failed: [],
     pending: undefined,
+    handover: { repeats: 0, former: p.store.state.running, rolloutId, attempt },
     ...report,
   });
   p.boot.confirm();
@@ -136,8 +138,4 @@ function reportOn(
   stages: Finding['stages'],
 ): Promise<Reported> {
   return makeReport(p, { kind, code, rolloutId, attempt, manifestDigest, stages });
-}
-
-export function other(slot: SlotNumber): SlotNumber {
-  return slot === 0 ? 1 : 0;
 }

@@ -54,7 +54,7 @@ export function writeRecord(
   };
   push(uint32s(payloadBytes(entries), sequence));
   for (const [key, source] of entries) {
-    push(uint16s(key, source === undefined ? REMOVED : source.length));
+    push(uint32s(key + 0x10000 * (source === undefined ? REMOVED : source.length)));
     if (source instanceof Uint8Array) push(source);
     else if (source !== undefined) readChunks(flash, source.at, source.length, push);
   }
@@ -113,10 +113,4 @@ function payloadBytes(entries: Iterable<readonly [number, Source]>): number {
   let sum = 0;
   for (const [, source] of entries) sum += ENTRY_HEAD_BYTES + (source?.length ?? 0);
   return sum;
-}
-
-function uint16s(...values: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(2 * values.length);
-  for (const [i, value] of values.entries()) view(bytes).setUint16(2 * i, value, true);
-  return bytes;
 }

@@ -8,7 +8,7 @@ import type { Verifier } from '../ports.ts';
 import { bytes, type Codec, digest, id, list, maybe, oneOf, record, text, uint } from './codec.ts';
 import type { Journal } from './journal.ts';
 import { image, pending, slot } from './pending.ts';
-import { FINDINGS, OUTBOX_MAX, type QueuedReport, type State } from './state.ts';
+import { FINDINGS, OUTBOX_MAX, type QueuedReport, type RunningRelease, type State } from './state.ts';
 
 /** What one record of the journal changes. A part that is named with undefined is removed. */
 export type Change = Partial<State>;
@@ -26,10 +26,19 @@ const stages: Codec<[Stage, StageCode][]> = {
     }),
 };
 
+const release: Codec<RunningRelease> = record({
+  sequence: uint,
+  manifestDigest: digest,
+  releaseLeaf: digest,
+  image,
+  version: text(),
+  slot,
+});
+
 const CODECS: { [K in Coded]: readonly [key: number, codec: Codec<State[K]>] } = {
   head: [2, record({ origin: text(), size: uint, root: digest, indexRoot: digest, time: uint, rootVersion: uint })],
   identity: [3, record({ deviceId: id, vendorId: id, classId: id, brokerId: text() })],
-  running: [4, record({ sequence: uint, manifestDigest: digest, releaseLeaf: digest, image, version: text(), slot })],
+  running: [4, release],
   rolloutSequence: [5, uint],
   floor: [6, uint],
   failed: [7, list(record({ digest, count: uint }))],
@@ -51,6 +60,7 @@ const CODECS: { [K in Coded]: readonly [key: number, codec: Codec<State[K]>] } =
     ),
   ],
   damaged: [13, oneOf([false, true])],
+  handover: [14, maybe(record({ repeats: uint, former: maybe(release), rolloutId: maybe(id), attempt: uint }))],
 };
 const CODED = Object.keys(CODECS) as Coded[];
 const KEY_ROOT = 1;

@@ -1,6 +1,6 @@
 import { demand, Refusal } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
-import type { Flash, Hash } from '../ports.ts';
+import type { Flash, Hash, SlotNumber } from '../ports.ts';
 import { alignUp, readChunks, readsErased, UnitWriter } from './units.ts';
 
 /**
@@ -104,4 +104,8 @@ export function slotHolds(flash: Flash, bytes: number, hash: Hash, expected: Uin
 function demandFits(flash: Flash, bytes: number): void {
   if (!Number.isSafeInteger(bytes) || bytes < 0) throw new RangeError(`${bytes} bytes`);
   demand(bytes <= flash.bytes, 'NO_SPACE', `${bytes} bytes do not fit a slot of ${flash.bytes}`);
+}
+
+export function other(slot: SlotNumber): SlotNumber {
+  return slot === 0 ? 1 : 0;
 }

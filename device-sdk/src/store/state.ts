@@ -52,6 +52,16 @@ export interface Missed {
   stages: [Stage, StageCode][];
 }
 
+/** Left by a confirmation until the next trial: what to go back to, should the boot loader never keep the new image. */
+export interface Handover {
+  /** Times that the loader has been told again to boot the confirmed slot. */
+  repeats: number;
+  /** The release that ran before. */
+  former?: RunningRelease;
+  rolloutId?: Uint8Array;
+  attempt: number;
+}
+
 export interface Counters {
   /** Logins up to this number may have been used. */
   login: number;
@@ -81,6 +91,7 @@ export interface State {
   counters: Counters;
   reports: ReportChain;
   pending: Pending | undefined;
+  handover: Handover | undefined;
   /** What was reported lately, so that it is reported once. */
   told: Told[];
   missed: Missed | undefined;

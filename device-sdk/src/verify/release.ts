@@ -118,13 +118,8 @@ export function isUnchanged(p: Proven, trust: Trust): boolean {
 function checkRootVersion(receipt: Receipt, root: TrustRoot): void {
   const { rootVersion } = receipt.signed.fields;
   demand(
-    rootVersion <= root.version,
-    'OLD_ROOT',
-    `the head is under trust root ${rootVersion}, stored is ${root.version}`,
-  );
-  demand(
     rootVersion === root.version,
-    'STALE',
+    rootVersion > root.version ? 'OLD_ROOT' : 'STALE',
     `the head is under trust root ${rootVersion}, stored is ${root.version}`,
   );
 }
