@@ -65,7 +65,7 @@ function build(release, board, out) {
     run(COMPILER, [
       ...target,
       ...LINK,
-      ...board.library,
+      ...board.linked,
       ...places(board),
       `-T${join(here, 'common/image.ld')}`,
       ...objects,
