@@ -65,7 +65,7 @@ function build(release, board, out) {
     run(COMPILER, [
       ...target,
       ...LINK,
-      ...board.linked,
+      ...board.library,
       ...places(board),
       `-T${join(here, 'common/image.ld')}`,
       ...objects,
