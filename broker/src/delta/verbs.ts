@@ -5,7 +5,9 @@ import { demand, Refusal } from '@countersign/device-sdk';
 import { IMAGE_BYTES_MAX, inspectDelta, type MemoryClass, memoryClass } from '@countersign/device-sdk/delta';
 import { writeDurable } from '../store/durable.ts';
 import { applyFile } from './apply-file.ts';
-import { makeDeltaInWorker } from './in-worker.ts';
+import { applyBsdiff40File } from './bsdiff40/file.ts';
+import { APPLY_BYTES, isBsdiff40 } from './bsdiff40/index.ts';
+import { makeBsdiff40InWorker, makeDeltaInWorker } from './in-worker.ts';
 
 export interface DeltaMade {
   kind: 'delta' | 'full';
@@ -43,7 +45,38 @@ export async function deltaMake(paths: {
   return { kind, ...sizes, deltaBytes: delta.length, ...made, seconds: secondsSince(start) };
 }
 
+export interface Bsdiff40Made {
+  kind: 'bsdiff40';
+  oldBytes: number;
+  newBytes: number;
+  deltaBytes: number;
+  /** No class of devices takes this format: it is for other tools. */
+  class: null;
+  predictor: 'none';
+  coder: 'bzip2';
+  /** What our own reader takes; bspatch takes both images besides. */
+  workspaceBytes: number;
+  seconds: number;
+}
+
+/** Writes a patch for bspatch and its relatives. @throws Refusal as {@link deltaMake} */
+export async function bsdiff40Make(paths: {
+  oldPath: string;
+  newPath: string;
+  outPath: string;
+}): Promise<Bsdiff40Made> {
+  const start = performance.now();
+  await checkFolder(paths.outPath);
+  const [old, fresh] = await Promise.all([readBounded(paths.oldPath), readBounded(paths.newPath)]);
+  const sizes = { oldBytes: old.length, newBytes: fresh.length };
+  const patch = await makeBsdiff40InWorker(old, fresh);
+  await writeDurable(paths.outPath, patch);
+  const made = { class: null, predictor: 'none', coder: 'bzip2', workspaceBytes: APPLY_BYTES } as const;
+  return { kind: 'bsdiff40', ...sizes, deltaBytes: patch.length, ...made, seconds: secondsSince(start) };
+}
+
 export interface DeltaApplied {
+  kind: 'container' | 'bsdiff40';
   newBytes: number;
   /** 64 hex digits. */
   sha256: string;
@@ -52,20 +85,28 @@ export interface DeltaApplied {
 }
 
 /**
- * Decodes a container with the decoder of the devices, in the workspace it names, from file to file.
- * @throws Refusal WRONG_BASE when the old file is another one, RESULT_MISMATCH when the result is; BAD_DELTA, UNSUPPORTED
+ * Decodes a container with the decoder of the devices, in the workspace it names, from file to file. A BSDIFF40 patch is
+ * told by its first bytes and applied too; it carries no digests, so only `sha256` says what must come out.
+ * @throws Refusal WRONG_BASE when the old file is another one, RESULT_MISMATCH when the result is; BAD_DELTA,
+ * UNSUPPORTED; BAD_REQUEST for a digest that is none
  */
 export async function deltaApply(paths: {
   oldPath: string;
   deltaPath: string;
   newPath: string;
+  /** 64 hex digits. */
+  sha256?: string;
 }): Promise<DeltaApplied> {
   const start = performance.now();
   const container = await readBounded(paths.deltaPath);
   await checkReadable(paths.oldPath);
   await checkFolder(paths.newPath);
-  const applied = applyFile(paths.oldPath, container, paths.newPath);
-  return { ...applied, seconds: secondsSince(start) };
+  const { sha256 } = paths;
+  demand(sha256 === undefined || /^[0-9a-f]{64}$/.test(sha256), 'BAD_REQUEST', 'a SHA-256 has 64 hex digits');
+  const kind = isBsdiff40(container) ? 'bsdiff40' : 'container';
+  const apply = kind === 'bsdiff40' ? applyBsdiff40File : applyFile;
+  const applied = apply(paths.oldPath, container, paths.newPath, sha256);
+  return { kind, ...applied, seconds: secondsSince(start) };
 }
 
 export interface DeltaInfo {
