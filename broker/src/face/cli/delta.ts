@@ -10,9 +10,10 @@ import {
   deltaMake,
   explainDelta,
 } from '../../delta/verbs.ts';
+import { benchVerb } from './delta-bench.ts';
 import { verb } from './program.ts';
 
-/** `delta make|apply|info`: the engine alone, on files, without servers and signatures. */
+/** `delta make|apply|info|bench`: the engine alone, on files, without servers and signatures. */
 export function deltaVerbs(program: Command): void {
   const delta = program.command('delta').description('make, apply and explain deltas of two files');
   makeVerb(delta);
@@ -22,6 +23,7 @@ export function deltaVerbs(program: Command): void {
     const found = await deltaInfo(path);
     return { json: found, text: explainDelta(found).join('\n') };
   });
+  benchVerb(delta);
 }
 
 function applyVerb(delta: Command): void {
