@@ -53,7 +53,7 @@ export function inspectDelta(container: Uint8Array): DeltaSpending {
     containerBytes: container.length,
     bytes: { header: header.headerBytes, model: header.modelBytes, ...rounded(coded, stream) },
     plainBytes,
-    counts: body.commands.counts(),
+    counts: body.counts(),
     checkpoints,
   };
 }

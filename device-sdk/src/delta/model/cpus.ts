@@ -1,0 +1,30 @@
+import { NoCpu } from './cpu/none.ts';
+import { RiscV } from './cpu/riscv.ts';
+import { Thumb } from './cpu/thumb.ts';
+import { Xtensa } from './cpu/xtensa.ts';
+import type { Cpu } from './unit.ts';
+
+/** Numbers of the predictors in the header. */
+export const PREDICTOR_NONE = 0;
+export const PREDICTOR_THUMB = 1;
+export const PREDICTOR_RISCV = 2;
+export const PREDICTOR_XTENSA = 3;
+
+/** Words of state an instruction set may keep: one for each register of RISC-V or AArch64. */
+export const REGISTER_WORDS = 32;
+
+const MAKERS: readonly ((registers: Uint32Array) => Cpu)[] = [
+  () => new NoCpu(),
+  () => new Thumb(),
+  (registers) => new RiscV(registers),
+  () => new Xtensa(),
+];
+
+export function isPredictor(predictor: number): boolean {
+  return MAKERS[predictor] !== undefined;
+}
+
+/** @param registers {@link REGISTER_WORDS} words */
+export function cpuOf(predictor: number, registers: Uint32Array): Cpu {
+  return MAKERS[predictor]!(registers);
+}
