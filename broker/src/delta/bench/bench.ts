@@ -86,15 +86,17 @@ function rowOf(pair: BenchPair, tool: string, more: Partial<BenchRow> & { bytes:
 }
 
 async function ours(pair: BenchPair, name: MemoryClass): Promise<BenchRow> {
-  const stop = watchMemory();
-  const start = performance.now();
-  const { delta, info } = await makeDeltaInWorker(pair.old, pair.fresh, { class: name });
-  const seconds = secondsSince(start);
-  const peakMb = stop();
-  const base = info.kind === 'full' ? new Uint8Array() : pair.old;
-  const applyMs = bestApplyMs(delta, base);
-  const note = `${info.kind}; ${info.predictor}; ${info.coder}; workspace ${info.workspaceBytes}`;
-  return rowOf(pair, `class ${name}`, { bytes: delta.length, seconds, applyMs, peakMb, note });
+  const memory = watchMemory();
+  try {
+    const start = performance.now();
+    const { delta, info } = await makeDeltaInWorker(pair.old, pair.fresh, { class: name });
+    const [seconds, peakMb] = [secondsSince(start), memory.peakMb()];
+    const applyMs = bestApplyMs(delta, info.kind === 'full' ? new Uint8Array() : pair.old);
+    const note = `${info.kind}; ${info.predictor}; ${info.coder}; workspace ${info.workspaceBytes}`;
+    return rowOf(pair, `class ${name}`, { bytes: delta.length, seconds, applyMs, peakMb, note });
+  } finally {
+    memory.stop();
+  }
 }
 
 async function exportRow(pair: BenchPair): Promise<BenchRow> {
@@ -135,17 +137,17 @@ async function inFolder(pair: BenchPair, use: (files: Files) => Promise<void>): 
 /** Often enough for a peak that lasts: the suffix arrays live for most of the work. */
 const MEMORY_INTERVAL_MS = 50;
 
-function watchMemory(): () => number {
-  let peak = process.memoryUsage.rss();
+function watchMemory(): { peakMb(): number; stop(): void } {
+  let peak = 0;
   const look = () => {
     peak = Math.max(peak, process.memoryUsage.rss());
   };
   const timer = setInterval(look, MEMORY_INTERVAL_MS);
-  return () => {
-    clearInterval(timer);
+  const peakMb = () => {
     look();
     return Math.round(peak / 2 ** 20);
   };
+  return { peakMb, stop: () => clearInterval(timer) };
 }
 
 function bestApplyMs(delta: Uint8Array, old: Uint8Array): number {
