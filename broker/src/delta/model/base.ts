@@ -31,7 +31,8 @@ export function findBase(old: Uint8Array, fresh: Uint8Array, copies: readonly Co
   return best.agreeing < AGREEING_MIN ? undefined : best.base;
 }
 
-function movedWords(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): { word: number; shift: number }[] {
+/** Aligned words of the copies that differ by less than a megabyte, at most some of them. */
+export function movedWords(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): { word: number; shift: number }[] {
   const before = new DataView(old.buffer, old.byteOffset, old.length);
   const after = new DataView(fresh.buffer, fresh.byteOffset, fresh.length);
   const found: { word: number; shift: number }[] = [];

@@ -8,16 +8,19 @@ import {
   Regions,
 } from '@countersign/device-sdk/delta/model';
 import type { Copy } from '../align.ts';
-import { findBase } from './base.ts';
+import { findBase, movedWords } from './base.ts';
 import { costs, splitCode } from './code-parts.ts';
 import { espRegions } from './esp-image.ts';
 import type { Model } from './fitting.ts';
 import { collectVotes, type Votes } from './votes.ts';
 
 const PREDICTORS = [PREDICTOR_THUMB, PREDICTOR_RISCV, PREDICTOR_XTENSA];
-/** RAM is looked for in pieces of this size, and believed with this many words that point into it. */
+/** RAM is looked for in pieces of this size, and believed with this many words that moved together. */
 const RAM_BITS = 20;
-const RAM_WORDS_MIN = 24;
+const RAM_WORDS_MIN = 6;
+/** Where microcontrollers have their RAM: below it lies code, above it peripherals. */
+const RAM_START = 0x1000_0000;
+const RAM_END = 0x4000_0000;
 
 /** A model without its runs, and the votes they are made of: how many runs there are depends on the memory class. */
 export interface Found {
@@ -51,24 +54,28 @@ function skeletons(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]):
     places.push({ old: flat, fresh: flat, pointers: base !== undefined });
   }
   return places.flatMap((place) => {
-    const ram = place.pointers ? findRam(old, Regions.of(place.old, old.length)) : { address: 0, bytes: 0 };
+    const ram = place.pointers ? findRam(old, fresh, copies, place.old) : { address: 0, bytes: 0 };
     return PREDICTORS.map((predictor) => ({ ...place, predictor, ram, runs: [], ramRuns: [] }));
   });
 }
 
-/** The piece of the address space outside the image that most aligned words point into. */
-function findRam(old: Uint8Array, regions: Regions): Range {
-  const counts = new Map<number, number>();
-  const view = new DataView(old.buffer, old.byteOffset, old.length);
-  for (let at = 0; at + 4 <= old.length; at += 4) {
-    const word = view.getUint32(at, true);
-    const piece = word >>> RAM_BITS;
-    // Small numbers and small negative ones are not addresses.
-    if (piece === 0 || piece === 0xfff || (word & 0xffff) === 0 || regions.offsetOf(word) >= 0) continue;
-    if (regions.addressOf(0) >>> RAM_BITS === piece) continue;
-    counts.set(piece, (counts.get(piece) ?? 0) + 1);
+/** The piece of the address space outside the image into which most words point that moved together. */
+function findRam(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[], list: readonly Region[]): Range {
+  const regions = Regions.of(list, old.length);
+  const counts = new Map<string, number>();
+  for (const { word, shift } of movedWords(old, fresh, copies)) {
+    if (word < RAM_START || word >= RAM_END || regions.offsetOf(word) >= 0) continue;
+    const key = `${word >>> RAM_BITS} ${shift}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
   }
-  const [most] = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
-  if (most === undefined || most[1] < RAM_WORDS_MIN) return { address: 0, bytes: 0 };
-  return { address: most[0] * 2 ** RAM_BITS, bytes: 2 ** RAM_BITS };
+  const [most] = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const found = most !== undefined && most[1] >= RAM_WORDS_MIN;
+  const piece = found ? Number(most[0].split(' ')[0]) : initialisedRam(list);
+  return { address: piece * 2 ** RAM_BITS, bytes: piece === 0 ? 0 : 2 ** RAM_BITS };
+}
+
+/** Where the image has the first values of variables, the others are not far: the highest region below the code. */
+function initialisedRam(regions: readonly Region[]): number {
+  const inRam = regions.map(({ address }) => address).filter((address) => address >= RAM_START && address < RAM_END);
+  return Math.max(0, ...inRam) >>> RAM_BITS;
 }

@@ -1,6 +1,6 @@
 import { type BitCoder, CONTEXTS_MAX, type Chances } from './chances.ts';
 import { RATE, STRETCH, squash } from './mix.ts';
-import { SETS } from './sets.ts';
+import { SET_OLD, SETS } from './sets.ts';
 
 const WEIGHTS = CONTEXTS_MAX + 1;
 const FIRST_WEIGHT = 20_000; // of 65,536: six contexts together a little above 1
@@ -36,7 +36,7 @@ export class Mixer implements Chances {
 
   decide(bit: number, set: number, _state: number, count: number): number {
     const first = set * WEIGHTS;
-    const chance = squash(this.#mix(first, count));
+    const chance = squash(this.#mix(first, count, set < SET_OLD ? this.#states.length / 8 - 1 : this.#states.length - 1));
     const coded = this.#coder.code((chance << 4) | 8, bit);
     this.#learn(first, count, ((coded << 12) - chance) * LEARNING);
     this.#visit(coded, count);
@@ -44,8 +44,7 @@ export class Mixer implements Chances {
   }
 
   /** The weighted sum can exceed 32 bits: it is exact in a double, and needs 64 bits in C. */
-  #mix(first: number, count: number): number {
-    const mask = this.#states.length - 1;
+  #mix(first: number, count: number, mask: number): number {
     let sum = BIAS * this.#weights[first + CONTEXTS_MAX]!;
     for (let i = 0; i < count; i++) {
       const slot = hash(this.contexts[i]!, i) & mask;
