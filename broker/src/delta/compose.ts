@@ -24,7 +24,8 @@ export function composeCopies(first: readonly Copy[], second: readonly Copy[]): 
 
 function append(copies: Copy[], next: Copy): void {
   const last = copies.at(-1);
-  const touches = last && last.newStart + last.length === next.newStart && last.oldStart + last.length === next.oldStart;
+  const touches =
+    last && last.newStart + last.length === next.newStart && last.oldStart + last.length === next.oldStart;
   if (touches) last.length += next.length;
   else copies.push(next);
 }

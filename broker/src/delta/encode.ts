@@ -4,11 +4,12 @@
  */
 import { demand } from '@countersign/device-sdk';
 import { CODER_HEATSHRINK, CODER_STORED, IMAGE_BYTES_MAX, type MemoryClass } from '@countersign/device-sdk/delta';
-import { align } from './align.ts';
+import { align, type Copy } from './align.ts';
 import { applyDelta } from './apply.ts';
 import { assemble, type Candidate, type Source } from './assemble.ts';
 import { CODER_NAMES, LIMITS, PREDICTOR_NAMES } from './class-limits.ts';
 import { type Spent, writeCommands } from './commands.ts';
+import { composeCopies } from './compose.ts';
 import { findMatches, heatshrink } from './heatshrink.ts';
 import { type Found, findModel } from './model/find.ts';
 import { type Fitting, fit, type Model, NO_MODEL } from './model/fitting.ts';
@@ -22,10 +23,14 @@ export interface MakeOptions {
    * densest of 16 KB, 64 KB, 256 KB, 1 MB that makes the container at most 3 % larger.
    */
   checkpointBytes?: number;
+  /** The image of a release between the two: where code went by way of it is tried as a further alignment. */
+  through?: Uint8Array;
 }
 
 export interface MadeInfo {
   kind: 'delta' | 'full';
+  /** Whether the alignment is one of the two images, or composed through the image between; none for kind full. */
+  alignment: 'direct' | 'composed' | 'none';
   class: MemoryClass;
   predictor: string;
   coder: string;
@@ -59,10 +64,29 @@ export function makeDelta(old: Uint8Array, fresh: Uint8Array, options: MakeOptio
   checkSize(old);
   checkSize(fresh);
   const full = makeFull(fresh, options);
-  const copies = align(old, fresh, suffixArray(old));
-  const found = findModel(old, fresh, copies);
-  const delta = make({ kind: 'delta', old, fresh, copies }, options, found);
-  return delta.delta.length < full.delta.length ? delta : full;
+  const direct = makeAligned(old, fresh, align(old, fresh, suffixArray(old)), options, 'direct');
+  const made = [direct, full];
+  if (options.through) {
+    const copies = composed(old, options.through, fresh);
+    made.push(makeAligned(old, fresh, copies, options, 'composed'));
+  }
+  return made.reduce((best, other) => (other.delta.length < best.delta.length ? other : best), full);
+}
+
+function makeAligned(
+  old: Uint8Array,
+  fresh: Uint8Array,
+  copies: Copy[],
+  options: MakeOptions,
+  alignment: 'direct' | 'composed',
+): Made {
+  const { delta, info } = make({ kind: 'delta', old, fresh, copies }, options, findModel(old, fresh, copies));
+  return { delta, info: { ...info, alignment } };
+}
+
+function composed(old: Uint8Array, middle: Uint8Array, fresh: Uint8Array): Copy[] {
+  checkSize(middle);
+  return composeCopies(align(old, middle, suffixArray(old)), align(middle, fresh, suffixArray(middle)));
 }
 
 /** The compressed full image. @throws as {@link makeDelta} */
@@ -90,6 +114,7 @@ function make(source: Source, options: MakeOptions, found: Found | undefined): M
   demand(Buffer.compare(decoded, source.fresh) === 0, 'INTERNAL', 'a container decodes to another image');
   const info: MadeInfo = {
     kind: source.kind,
+    alignment: 'none',
     class: options.class,
     predictor: PREDICTOR_NAMES[candidate.predictor]!,
     coder: CODER_NAMES[candidate.coder]!,
