@@ -1,5 +1,8 @@
 /** Finds the model that predicts an update best: instruction set, place in the address space, code and data, maps. */
 import {
+  PREDICTOR_AARCH64,
+  PREDICTOR_ARM,
+  PREDICTOR_AVR,
   PREDICTOR_RISCV,
   PREDICTOR_THUMB,
   PREDICTOR_XTENSA,
@@ -14,7 +17,10 @@ import { espRegions } from './esp-image.ts';
 import type { Model } from './fitting.ts';
 import { collectVotes, type Votes } from './votes.ts';
 
-const PREDICTORS = [PREDICTOR_THUMB, PREDICTOR_RISCV, PREDICTOR_XTENSA];
+const PREDICTORS = [PREDICTOR_THUMB, PREDICTOR_RISCV, PREDICTOR_XTENSA, PREDICTOR_ARM, PREDICTOR_AARCH64];
+/** The data space of AVR: its programs begin at address 0, and have no pointers of four bytes. */
+const AVR_BYTES_MAX = 0x4_0000; // what the program memory of the largest common AVR holds
+const AVR_DATA: Range = { address: 0x80_0000, bytes: 0x1_0000 };
 /** RAM is looked for in pieces of this size, and believed with this many words that moved together. */
 const RAM_BITS = 20;
 const RAM_WORDS_MIN = 6;
@@ -53,10 +59,13 @@ function skeletons(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]):
     const flat = [{ offset: 0, address: base ?? 0, code: true }];
     places.push({ old: flat, fresh: flat, pointers: base !== undefined });
   }
-  return places.flatMap((place) => {
+  const list = places.flatMap((place) => {
     const ram = place.pointers ? findRam(old, fresh, copies, place.old) : { address: 0, bytes: 0 };
     return PREDICTORS.map((predictor) => ({ ...place, predictor, ram, runs: [], ramRuns: [] }));
   });
+  const flat = [{ offset: 0, address: 0, code: true }];
+  const avr = { predictor: PREDICTOR_AVR, pointers: false, ram: AVR_DATA, runs: [], ramRuns: [] };
+  return old.length <= AVR_BYTES_MAX ? [...list, { ...avr, old: flat, fresh: flat }] : list;
 }
 
 /** The piece of the address space outside the image into which most words point that moved together. */

@@ -10,6 +10,8 @@ export const CONTEXTS_MAX = 6;
 export interface Chances {
   /** Contexts of the next decision, for coders that mix: numbers of 32 bits, hashed. */
   readonly contexts: Int32Array;
+  /** True if there is room for the contexts that seldom repeat: they stand behind those that often do. */
+  readonly rich: boolean;
   /** All as at the start of a block. */
   reset(): void;
   /**

@@ -1,3 +1,6 @@
+import { AArch64 } from './cpu/aarch64.ts';
+import { Arm } from './cpu/arm.ts';
+import { Avr } from './cpu/avr.ts';
 import { NoCpu } from './cpu/none.ts';
 import { RiscV } from './cpu/riscv.ts';
 import { Thumb } from './cpu/thumb.ts';
@@ -9,6 +12,9 @@ export const PREDICTOR_NONE = 0;
 export const PREDICTOR_THUMB = 1;
 export const PREDICTOR_RISCV = 2;
 export const PREDICTOR_XTENSA = 3;
+export const PREDICTOR_ARM = 4;
+export const PREDICTOR_AARCH64 = 5;
+export const PREDICTOR_AVR = 6;
 
 /** Words of state an instruction set may keep: one for each register of RISC-V or AArch64. */
 export const REGISTER_WORDS = 32;
@@ -18,6 +24,9 @@ const MAKERS: readonly ((registers: Uint32Array) => Cpu)[] = [
   () => new Thumb(),
   (registers) => new RiscV(registers),
   () => new Xtensa(),
+  () => new Arm(),
+  (registers) => new AArch64(registers),
+  () => new Avr(),
 ];
 
 export function isPredictor(predictor: number): boolean {

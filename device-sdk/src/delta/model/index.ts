@@ -4,6 +4,9 @@ export type { BitCoder } from './chances.ts';
 export { Coding, type CodingShape, codingBytes } from './coding.ts';
 export {
   cpuOf,
+  PREDICTOR_AARCH64,
+  PREDICTOR_ARM,
+  PREDICTOR_AVR,
   PREDICTOR_NONE,
   PREDICTOR_RISCV,
   PREDICTOR_THUMB,

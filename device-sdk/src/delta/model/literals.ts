@@ -39,7 +39,8 @@ export class Literals {
   }
 
   code(byte: number, offset: number): number {
-    const { contexts } = this.#chances;
+    const { contexts, rich } = this.#chances;
+    const count = rich ? 6 : 3;
     const { a, b, c, d } = this.#recent;
     const place = offset & 3;
     const tree = this.#first + (a >> (8 - this.#contextBits)) * TREE_STATES;
@@ -49,11 +50,14 @@ export class Literals {
     for (let bit = 7; bit >= 0; bit--) {
       contexts[0] = node;
       contexts[1] = 0x2000000 | (a << 8) | node;
-      contexts[2] = (pair | node) ^ 0x33000000;
-      contexts[3] = Math.imul(triple | node, 0x2545f491);
-      contexts[4] = 0x5000000 | (d << 10) | (place << 8) | node;
-      contexts[5] = ((b << 8) | (c << 16) | node) ^ 0x66000000;
-      node = 2 * node + this.#chances.decide((byte >> bit) & 1, SET_LITERAL + place * 8 + bit, tree + node, 6);
+      contexts[2] = 0x5000000 | ((b >> 4) << 14) | ((a >> 4) << 10) | (place << 8) | node;
+      if (rich) {
+        contexts[2] = 0x5000000 | (d << 10) | (place << 8) | node;
+        contexts[3] = (pair | node) ^ 0x33000000;
+        contexts[4] = Math.imul(triple | node, 0x2545f491);
+        contexts[5] = ((b << 8) | (c << 16) | node) ^ 0x66000000;
+      }
+      node = 2 * node + this.#chances.decide((byte >> bit) & 1, SET_LITERAL + place * 8 + bit, tree + node, count);
     }
     return node & 0xff;
   }

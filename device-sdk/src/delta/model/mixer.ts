@@ -3,7 +3,11 @@ import { RATE, STRETCH, squash } from './mix.ts';
 import { SET_OLD, SETS } from './sets.ts';
 
 const WEIGHTS = CONTEXTS_MAX + 1;
-const FIRST_WEIGHT = 20_000; // of 65,536: six contexts together a little above 1
+/** Tables from this size on take six contexts for a decision, smaller ones three. */
+const RICH_BITS = 16;
+/** First weights, of 65,536: all contexts together a little above 1. */
+const RICH_WEIGHT = 20_000;
+const LEAN_WEIGHT = 32_000;
 const LEARNING = 6;
 const BIAS = 256;
 const VISITS_MAX = 127;
@@ -11,6 +15,7 @@ const VISITS_MAX = 127;
 /** Several contexts per decision, each hashed to a state of 16 bits and a count of visits, joined by logistic mixing. */
 export class Mixer implements Chances {
   readonly contexts = new Int32Array(CONTEXTS_MAX);
+  readonly rich: boolean;
   readonly #weights: Int32Array;
   readonly #states: Uint16Array;
   readonly #visits: Uint8Array;
@@ -21,6 +26,7 @@ export class Mixer implements Chances {
   /** @param memory {@link mixerBytes} of `bits`, aligned to 4 */
   constructor(memory: Uint8Array, bits: number, coder: BitCoder) {
     const size = 2 ** bits;
+    this.rich = bits >= RICH_BITS;
     this.#weights = new Int32Array(memory.buffer, memory.byteOffset, WEIGHTS * SETS);
     const states = 4 * WEIGHTS * SETS;
     this.#states = new Uint16Array(memory.buffer, memory.byteOffset + states, size);
@@ -29,7 +35,7 @@ export class Mixer implements Chances {
   }
 
   reset(): void {
-    this.#weights.fill(FIRST_WEIGHT);
+    this.#weights.fill(this.rich ? RICH_WEIGHT : LEAN_WEIGHT);
     this.#states.fill(1 << 15);
     this.#visits.fill(0);
   }

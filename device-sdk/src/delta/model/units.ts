@@ -71,17 +71,19 @@ export class Units {
 
   #same(same: boolean): number {
     const { unit, moved, before } = this.#predictor;
-    const { contexts } = this.#chances;
+    const { contexts, rich } = this.#chances;
     const history = this.#history;
     const kind = unit.kind * 2 + (moved ? 1 : 0);
     const key = this.#key();
     contexts[0] = kind * 64 + (history & 63);
     contexts[1] = 0x100000 + kind * 4096 + (history & 15) * 256 + before[0]!;
-    contexts[2] = Math.imul(key, 0x2c9277b5) ^ 0x7777;
-    contexts[3] = 0x300000 + (this.#quiet >> 2) * 16 + kind;
-    contexts[4] = Math.imul(key, 0x5bd1e995) ^ (history & 3);
-    contexts[5] = 0x1400000 + history * 16 + kind;
-    return this.#chances.decide(same ? 1 : 0, SET_SAME + kind, SAME + kind * 8 + (history & 7), 6);
+    contexts[2] = 0x300000 + (this.#quiet >> 2) * 16 + kind;
+    if (rich) {
+      contexts[3] = 0x1400000 + history * 16 + kind;
+      contexts[4] = Math.imul(key, 0x2c9277b5) ^ 0x7777;
+      contexts[5] = Math.imul(key, 0x5bd1e995) ^ (history & 3);
+    }
+    return this.#chances.decide(same ? 1 : 0, SET_SAME + kind, SAME + kind * 8 + (history & 7), rich ? 6 : 3);
   }
 
   #different(): void {
@@ -148,26 +150,27 @@ export class Units {
   /** Which bytes differ from the guess. At least one does, so the last is not asked when no other did. */
   #mask(): number {
     const { unit, before, guess } = this.#predictor;
-    const { contexts } = this.#chances;
+    const { contexts, rich } = this.#chances;
     const { size } = unit;
     const key = Math.imul(this.#key(), 0x9e3779b1);
     let mask = 0;
     for (let i = 0; i < size; i++) {
       if (i === size - 1 && mask === 0) return 1 << i;
       contexts[0] = 0x5f2217 + (unit.kind * 8 + size) * 2048 + i * 256 + mask;
-      contexts[1] = key + i * 512 + mask;
-      contexts[2] = (size * 8 + i) * 65536 + before[0]! * 256 + mask;
-      contexts[3] = 0x7000000 + (size * 8 + i) * 65536 + before[i]! * 256 + mask;
+      contexts[1] = (size * 8 + i) * 65536 + before[0]! * 256 + mask;
+      contexts[2] = 0x7000000 + (size * 8 + i) * 65536 + before[i]! * 256 + mask;
+      contexts[3] = key + i * 512 + mask;
       const state = MASK + (Math.min(size, 4) - 1) * 32 + (i & 3) * 8 + (mask & 7);
       const bit = this.bytes[i] === guess[i] ? 0 : 1;
-      mask |= this.#chances.decide(bit, SET_MASK + i, state, 4) << i;
+      mask |= this.#chances.decide(bit, SET_MASK + i, state, rich ? 4 : 3) << i;
     }
     return mask;
   }
 
   #residual(mask: number): void {
     const { unit, before, guess } = this.#predictor;
-    const { contexts } = this.#chances;
+    const { contexts, rich } = this.#chances;
+    const count = rich ? 6 : 3;
     const { bytes } = this;
     const { size } = unit;
     const key = Math.imul(this.#key(), 0x9e3779b1);
@@ -187,11 +190,13 @@ export class Units {
         const here = (place * 256 + node) * 256;
         contexts[0] = 0x2000000 + place * 256 + node;
         contexts[1] = here + guessed;
-        contexts[2] = key ^ (node + i * 256);
-        contexts[3] = 0x30000000 + here + this.#residuals[i]!;
-        contexts[4] = (here + previous) ^ 0x5a000000;
-        contexts[5] = Math.imul((node + i * 256) * 65536 + guessed * 256 + beside, 0x27d4eb2d);
-        const decided = this.#chances.decide((residual >> bit) & 1, SET_BYTE + i * 8 + bit, tree + node, 6);
+        contexts[2] = 0x30000000 + here + this.#residuals[i]!;
+        if (rich) {
+          contexts[3] = key ^ (node + i * 256);
+          contexts[4] = (here + previous) ^ 0x5a000000;
+          contexts[5] = Math.imul((node + i * 256) * 65536 + guessed * 256 + beside, 0x27d4eb2d);
+        }
+        const decided = this.#chances.decide((residual >> bit) & 1, SET_BYTE + i * 8 + bit, tree + node, count);
         node = 2 * node + decided;
       }
       this.#residuals[i] = node;
