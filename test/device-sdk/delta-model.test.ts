@@ -26,7 +26,11 @@ for (const isa of isas) {
       const { delta, info } = makeDelta(old, fresh, { class: name });
       t.is(info.predictor, isa);
       t.is(Buffer.compare(decode(delta, old, [1, 7, 60, 200]), fresh), 0);
-      t.is(inspectDelta(delta).containerBytes, delta.length);
+      const blind = inspectDelta(delta);
+      t.is(blind.bytes.header + blind.bytes.model + blind.bytes.stream, delta.length);
+      const { bytes, counts } = inspectDelta(delta, old);
+      t.is(bytes.header + bytes.model + bytes.commands + bytes.patches + bytes.inserts, delta.length);
+      t.true(counts!.copies > 0);
       t.log(`class ${name}: ${fresh.length} → ${delta.length} bytes, ${info.coder}`);
     }
   });

@@ -74,6 +74,6 @@ function run(bytes: Uint8Array, chance: Chance): string {
     decoder.finalize();
   });
   if (!fenced()) throw new Error('bytes outside the workspace were written');
-  if (chance.below(8) === 0) codeOfRefusal(() => inspectDelta(bytes));
+  if (chance.below(8) === 0) codeOfRefusal(() => inspectDelta(bytes, chance.below(2) === 0 ? old : undefined));
   return code;
 }

@@ -7,6 +7,7 @@ import { writeDurable } from '../store/durable.ts';
 import { applyFile } from './apply-file.ts';
 import { applyBsdiff40File } from './bsdiff40/file.ts';
 import { APPLY_BYTES, isBsdiff40 } from './bsdiff40/index.ts';
+import { CODER_NAMES, PREDICTOR_NAMES } from './class-limits.ts';
 import { makeBsdiff40InWorker, makeDeltaInWorker } from './in-worker.ts';
 
 export interface DeltaMade {
@@ -112,8 +113,8 @@ export async function deltaApply(paths: {
 export interface DeltaInfo {
   kind: 'delta' | 'full';
   class: MemoryClass;
-  predictor: 'none';
-  coder: 'stored' | 'heatshrink';
+  predictor: string;
+  coder: string;
   windowBits: number;
   lookaheadBits: number;
   pageBytes: number;
@@ -127,18 +128,20 @@ export interface DeltaInfo {
   newTag: string;
   deltaBytes: number;
   /** Share of the container each part takes; together deltaBytes. */
-  spent: { header: number; model: number; commands: number; patches: number; inserts: number };
-  counts: { copies: number; inserts: number; fills: number };
+  spent: { header: number; model: number; stream: number; commands: number; patches: number; inserts: number };
+  /** Absent where the stream cannot be read without the old image. */
+  counts: { copies: number; inserts: number; fills: number } | undefined;
 }
 
-/** Explains a container. @throws Refusal BAD_DELTA, UNSUPPORTED, NOT_FOUND, TOO_LARGE */
-export async function deltaInfo(path: string): Promise<DeltaInfo> {
-  const { header: h, containerBytes, bytes, counts, checkpoints } = inspectDelta(await readBounded(path));
+/** Explains a container; what a range coder spent its bytes on only beside the old image. @throws Refusal BAD_DELTA, UNSUPPORTED, NOT_FOUND, TOO_LARGE */
+export async function deltaInfo(path: string, oldPath?: string): Promise<DeltaInfo> {
+  const old = oldPath === undefined ? undefined : await readBounded(oldPath);
+  const { header: h, containerBytes, bytes, counts, checkpoints } = inspectDelta(await readBounded(path), old);
   return {
     kind: h.kind,
     class: h.class,
-    predictor: 'none',
-    coder: h.coder === 0 ? 'stored' : 'heatshrink',
+    predictor: PREDICTOR_NAMES[h.predictor]!,
+    coder: CODER_NAMES[h.coder]!,
     windowBits: h.windowBits,
     lookaheadBits: h.lookaheadBits,
     pageBytes: 2 ** h.pageBits,
@@ -159,15 +162,17 @@ export async function deltaInfo(path: string): Promise<DeltaInfo> {
 export function explainDelta(i: DeltaInfo): string[] {
   const percent = i.newBytes === 0 ? '' : `, ${((100 * i.deltaBytes) / i.newBytes).toFixed(1)} % of the image`;
   const from = i.kind === 'full' ? 'a full image' : `a delta from ${i.oldBytes} bytes (sha256 ${i.oldTag}…)`;
-  const coder = i.coder === 'stored' ? 'stored as it is' : `heatshrink ${i.windowBits},${i.lookaheadBits}`;
-  const { header, commands, patches, inserts } = i.spent;
+  const coder = i.coder === 'stored' ? 'stored as it is' : `${i.coder} ${i.windowBits},${i.lookaheadBits}`;
+  const predictor = i.predictor === 'none' ? '' : `; addresses predicted for ${i.predictor}`;
+  const { header, model, stream, commands, patches, inserts } = i.spent;
+  const read = `commands ${commands}, patches of copied code ${patches}, inserted bytes ${inserts}`;
   const every = i.checkpointBytes === 0 ? 'no checkpoints' : `a checkpoint every ${i.checkpointBytes} bytes`;
   return [
     `${from} to ${i.newBytes} bytes (sha256 ${i.newTag}…)`,
-    `${i.deltaBytes} bytes${percent}; ${coder}; ${every}`,
+    `${i.deltaBytes} bytes${percent}; ${coder}${predictor}; ${every}`,
     `class ${i.class}, workspace ${i.workspaceBytes} bytes`,
-    `header ${header}, commands ${commands}, patches of copied code ${patches}, inserted bytes ${inserts}`,
-    `${i.counts.copies} copies, ${i.counts.inserts} inserts, ${i.counts.fills} fills`,
+    `header ${header}, model ${model}, ${stream > 0 ? `stream ${stream}` : read}`,
+    ...(i.counts ? [`${i.counts.copies} copies, ${i.counts.inserts} inserts, ${i.counts.fills} fills`] : []),
   ];
 }
 

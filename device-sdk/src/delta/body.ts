@@ -8,7 +8,7 @@ import {
   STATE_BYTES,
   workspaceParts,
 } from './classes.ts';
-import { Commands } from './commands.ts';
+import { Commands, type Spending } from './commands.ts';
 import type { DeltaHeader } from './header.ts';
 import { type Coder, Heatshrink, stored } from './heatshrink.ts';
 import { PREDICTOR_NONE } from './model/cpus.ts';
@@ -70,6 +70,11 @@ export class Body {
   /** Place in the old image that the next copy is expected at. */
   get oldOffset(): number {
     return this.#engine?.oldOffset ?? 0;
+  }
+
+  /** Coded bytes by what they were spent on, for the range coders. */
+  taken(): Record<Spending, number> | undefined {
+    return this.#engine instanceof Ranged ? this.#engine.taken : undefined;
   }
 
   counts(): { copies: number; inserts: number; fills: number } {

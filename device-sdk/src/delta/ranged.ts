@@ -1,4 +1,5 @@
 import { demand } from '../errors.ts';
+import type { Spending } from './commands.ts';
 import { Coding, type CodingShape } from './model/coding.ts';
 import { COPY_LENGTH, FILL_LENGTH, INSERT_LENGTH, SEEK } from './model/numbers.ts';
 import type { Predictor } from './model/predictor.ts';
@@ -15,6 +16,20 @@ const AT_SEEK = 6;
 const AT_COPY = 7;
 const AT_FILL_LENGTH = 8;
 const AT_FILL = 9;
+
+/** What the steps are counted as, in their order. */
+const SPENDING: readonly Spending[] = [
+  'commands',
+  'commands',
+  'commands',
+  'inserts',
+  'commands',
+  'commands',
+  'commands',
+  'patches',
+  'commands',
+  'inserts',
+];
 
 /** A block has fewer coded bytes than this: four digits of a number. */
 const BLOCK_BYTES_MAX = 0x1000_0000;
@@ -38,8 +53,9 @@ export class Ranged {
   /** Coded bytes of the block that have not come yet; while its length is read, that length. */
   #coded = 0;
   #digits = 0;
-  /** Commands begun: for measuring only. */
+  /** Commands begun, and coded bytes taken in for each kind of step: for measuring only. */
   readonly begun = { copies: 0, inserts: 0, fills: 0 };
+  readonly taken: Record<Spending, number> = { commands: 0, patches: 0, inserts: 0 };
 
   constructor(
     shape: CodingShape & { oldBytes: number },
@@ -64,7 +80,13 @@ export class Ranged {
       this.#decoder.put(byte);
       this.#coded--;
     }
-    while (this.#coded === 0 || this.#decoder.waiting >= STEP_BYTES_MAX) if (this.#step()) return true;
+    while (this.#coded === 0 || this.#decoder.waiting >= STEP_BYTES_MAX) {
+      const at = this.#at;
+      const waiting = this.#decoder.waiting;
+      const ended = this.#step();
+      this.taken[SPENDING[at]!] += waiting - this.#decoder.waiting;
+      if (ended) return true;
+    }
     return false;
   }
 
