@@ -38,8 +38,8 @@ export const LIMITS: Record<MemoryClass, ClassLimits> = {
   G: {
     pageBits: 12,
     windows: [10, 11, 13, 15],
-    runs: 2048,
-    learned: 16_384,
+    runs: 1024,
+    learned: 8192,
     ranged: { coder: CODER_MIXING, windowBits: 18, lookaheadBits: 0 },
   },
 };

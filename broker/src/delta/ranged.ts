@@ -60,7 +60,9 @@ class RangedWriter {
     this.#fitting = fitting;
     this.#blockBytes = blockBytes;
     const tables = new Uint8Array(codingBytes(shape));
-    this.#coding = new Coding(shape, tables, fitting.predictor, this.#encoder);
+    const old = { bytes: { byte: (offset: number) => images.old[offset] ?? 0 }, oldBytes: images.old.length };
+    this.#coding = new Coding(shape, tables, old, { predictor: fitting.predictor, coder: this.#encoder });
+    this.#coding.match?.index();
     this.#startBlock();
   }
 
@@ -95,12 +97,12 @@ class RangedWriter {
       const count = Math.min(to - at, this.#room());
       if (!this.#betweenCommands) throw new Error('two inserts in a row');
       this.#coding.numbers.code(count, INSERT_LENGTH);
+      this.#coding.match?.begin(this.#coding.recent, this.#oldOffset);
       for (let i = at; i < at + count; i++) this.#literal(i);
       this.#betweenCommands = false;
       this.#spent.inserts++;
       this.#spent.insertBytes += count;
       at += count;
-      this.#pass(count);
       this.#advance(count);
     }
   }
@@ -109,6 +111,8 @@ class RangedWriter {
     const byte = this.#fresh[at]!;
     this.#coding.literals.code(byte, at);
     this.#coding.recent.put(byte);
+    this.#pass(1);
+    this.#coding.match?.take(byte, this.#coding.recent, this.#oldOffset);
   }
 
   #fill(from: number, length: number): void {

@@ -26,8 +26,8 @@ export interface BodyPorts {
   watch?: (commands: Commands) => void;
 }
 
-/** Output offset, bytes left of the model section, seven numbers of that, and at most 25 of what follows. */
-export const BODY_NUMBERS = 36;
+/** Output offset, bytes left of the model section, seven numbers of that, and at most 27 of what follows. */
+export const BODY_NUMBERS = 38;
 
 /** What the blocks are decoded with. */
 interface Engine {
@@ -94,6 +94,7 @@ export class Body {
   #start(): void {
     demand(this.#section?.done ?? true, 'BAD_DELTA', 'the model section is cut short');
     this.#engine = this.#makeEngine();
+    if (this.#engine instanceof Ranged) this.#engine.prepare();
     this.openBlock();
   }
 
@@ -118,7 +119,7 @@ export class Body {
     if (header.coder === CODER_LITE || header.coder === CODER_MIXING) {
       const shape = { ...codingShape(header), oldBytes: header.oldBytes };
       const { learned } = this.#areas.model!;
-      return new Ranged(shape, this.#areas, predictor!, this.pages, () => learned.fill(0));
+      return new Ranged(shape, this.#areas, { predictor: predictor!, bytes }, this.pages, () => learned.fill(0));
     }
     const guided: Predictor | undefined = header.predictor === PREDICTOR_NONE ? undefined : predictor;
     const commands = new Commands({ image, bytes }, this.pages, header, guided);

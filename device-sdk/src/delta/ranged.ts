@@ -4,6 +4,7 @@ import { Coding, type CodingShape } from './model/coding.ts';
 import { COPY_LENGTH, FILL_LENGTH, INSERT_LENGTH, SEEK } from './model/numbers.ts';
 import type { Predictor } from './model/predictor.ts';
 import { QUEUE_BYTES, RangeDecoder, STEP_BYTES_MAX } from './model/range-decoder.ts';
+import type { Bytes } from './model/unit.ts';
 import type { Pages } from './pages.ts';
 
 const AT_LENGTH = 0;
@@ -60,16 +61,22 @@ export class Ranged {
   constructor(
     shape: CodingShape & { oldBytes: number },
     areas: { queue: Uint8Array; tables: Uint8Array },
-    predictor: Predictor,
+    old: { predictor: Predictor; bytes: Bytes },
     pages: Pages,
     reset: () => void,
   ) {
+    const { predictor, bytes } = old;
     this.#decoder = new RangeDecoder(areas.queue.subarray(0, QUEUE_BYTES));
-    this.#coding = new Coding(shape, areas.tables, predictor, this.#decoder);
+    this.#coding = new Coding(shape, areas.tables, { bytes, oldBytes: shape.oldBytes }, { predictor, coder: this.#decoder });
     this.#predictor = predictor;
     this.#pages = pages;
     this.#oldBytes = shape.oldBytes;
     this.#reset = reset;
+  }
+
+  /** Before the first block; not for a state that is loaded. */
+  prepare(): void {
+    this.#coding.match?.index();
   }
 
   /** Takes one byte of the container. @returns true when it completed the block */
@@ -112,7 +119,7 @@ export class Ranged {
         return false;
       case AT_INSERT_LENGTH:
         this.#begin(numbers.code(0, INSERT_LENGTH));
-        if (this.#left > 0) this.begun.inserts++;
+        if (this.#left > 0) this.#beginInsert();
         this.#at = this.#left > 0 ? AT_INSERT : AT_KIND;
         return false;
       case AT_INSERT:
@@ -141,17 +148,23 @@ export class Ranged {
     return this.#pages.offset === this.blockEnd && this.#endBlock();
   }
 
+  #beginInsert(): void {
+    this.begun.inserts++;
+    this.#coding.match?.begin(this.#coding.recent, this.oldOffset);
+  }
+
   #begin(length: number): void {
     demand(length <= this.blockEnd - this.#pages.offset, 'BAD_DELTA', 'a command crosses the end of its block');
     this.#left = length;
   }
 
   #insert(): void {
-    const { literals, recent } = this.#coding;
+    const { literals, recent, match } = this.#coding;
     const byte = literals.code(0, this.#pages.offset);
     recent.put(byte);
     this.#pages.put(byte);
     this.#pass(1);
+    match?.take(byte, recent, this.oldOffset);
     if (--this.#left === 0) this.#at = AT_KIND;
   }
 
@@ -206,7 +219,8 @@ export class Ranged {
     const packed = this.#at | (this.#digits << 4);
     const last = (recent.a | (recent.b << 8) | (recent.c << 16) | (recent.d << 24)) >>> 0;
     const place = [this.oldOffset, this.blockEnd, packed, this.#left, this.#coded, last];
-    return [...place, ...this.#predictor.save(), ...this.#decoder.save(), ...units.save()];
+    const match = this.#coding.match?.save() ?? [0, 0];
+    return [...place, ...this.#predictor.save(), ...this.#decoder.save(), ...match, ...units.save()];
   }
 
   load(numbers: readonly number[]): void {
@@ -228,6 +242,7 @@ export class Ranged {
     this.#coded = coded;
     this.#predictor.load(numbers.slice(6, 9));
     this.#decoder.load(numbers.slice(9, 13));
-    units.load(numbers.slice(13));
+    this.#coding.match?.load(numbers.slice(13, 15));
+    units.load(numbers.slice(15));
   }
 }

@@ -4,7 +4,7 @@ export interface BitCoder {
 }
 
 /** Most contexts one decision can have. */
-export const CONTEXTS_MAX = 6;
+export const CONTEXTS_MAX = 8;
 
 /** Adaptive probabilities for all decisions of a container, in memory that the caller gives. */
 export interface Chances {

@@ -4,7 +4,7 @@ import { SET_OLD, SETS } from './sets.ts';
 
 const WEIGHTS = CONTEXTS_MAX + 1;
 /** Tables from this size on take six contexts for a decision, smaller ones three. */
-const RICH_BITS = 16;
+export const RICH_BITS = 16;
 /** First weights, of 65,536: all contexts together a little above 1. */
 const RICH_WEIGHT = 20_000;
 const LEAN_WEIGHT = 32_000;
