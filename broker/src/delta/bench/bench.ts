@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Refusal } from '@countersign/device-sdk';
 import { CLASSES, type MemoryClass } from '@countersign/device-sdk/delta';
 import { applyDelta } from '../apply.ts';
 import { makeBsdiff40InWorker, makeDeltaInWorker } from '../in-worker.ts';
@@ -94,6 +95,10 @@ async function ours(pair: BenchPair, name: MemoryClass): Promise<BenchRow> {
     const applyMs = bestApplyMs(delta, info.kind === 'full' ? new Uint8Array() : pair.old);
     const note = `${info.kind}; ${info.predictor}; ${info.coder}; workspace ${info.workspaceBytes}`;
     return rowOf(pair, `class ${name}`, { bytes: delta.length, seconds, applyMs, peakMb, note });
+  } catch (error) {
+    // A pair that our encoder refuses must stand in the table, not end it.
+    if (!(error instanceof Refusal)) throw error;
+    return rowOf(pair, `class ${name}`, { bytes: null, source: 'failed', note: `${error.code}: ${error.message}` });
   } finally {
     memory.stop();
   }

@@ -38,7 +38,8 @@ export function benchVerb(delta: Command): void {
     });
     shown.clear();
     for (const line of explainSummary(bench.summary)) note(line);
-    return { json: bench, text: benchCsv(bench) };
+    const ok = bench.rows.every(({ tool, source }) => source !== 'failed' || !tool.startsWith('class '));
+    return { json: bench, text: benchCsv(bench), ok };
   });
 }
 
