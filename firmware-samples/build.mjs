@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds every release of releases.json into OUT (default: images/) and writes OUT/manifest.json.
 // Usage: node build.mjs [--out DIR] [--only PRODUCT-VERSION]   one image alone leaves the manifest as it is
-//        node build.mjs --toolchain   prints the compiler and C library that would build them
+//        node build.mjs --toolchain   prints the compilers and C libraries that would build them, null for an absent one
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,12 +10,25 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 const here = import.meta.dirname;
-const COMPILER = 'arm-none-eabi-gcc';
+/** By the name that a board gives: the tools' prefix, how to name a core, and the linker script. */
+const TOOLCHAINS = {
+  arm: {
+    prefix: 'arm-none-eabi-',
+    core: (cpu) => [`-mcpu=${cpu}`, '-mthumb'],
+    script: 'image.ld',
+    library: ['newlib', 'newlib.h', '_NEWLIB_VERSION'],
+  },
+  riscv: {
+    prefix: 'riscv64-unknown-elf-',
+    core: (cpu) => [`-march=${cpu}`, '-mabi=ilp32', '--specs=picolibc.specs'],
+    script: 'image.riscv.ld',
+    library: ['picolibc', 'picolibc.h', '__PICOLIBC_VERSION__'],
+  },
+};
 const VENDOR_DOMAIN = 'countersign.example';
 
 // Nothing here may depend on where, when or by whom the build is run: no paths, no times, no build id.
 const COMPILE = [
-  '-mthumb',
   '-Os',
   '-std=gnu11',
   '-ffunction-sections',
@@ -38,7 +51,7 @@ function main() {
     toolchain: { type: 'boolean' },
   };
   const { values } = parseArgs({ options });
-  if (values.toolchain) return void console.log(JSON.stringify(toolchain()));
+  if (values.toolchain) return void console.log(JSON.stringify(toolchains()));
   const out = resolve(values.out);
   mkdirSync(out, { recursive: true });
   const { boards, releases } = JSON.parse(readFileSync(join(here, 'releases.json'), 'utf8'));
@@ -50,7 +63,7 @@ function main() {
 }
 
 function writeManifest(out, samples) {
-  const manifest = { vendorDomain: VENDOR_DOMAIN, toolchain: toolchain(), samples };
+  const manifest = { vendorDomain: VENDOR_DOMAIN, toolchains: toolchains(), samples };
   writeFileSync(join(out, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
@@ -60,20 +73,26 @@ function build(release, board, out) {
   try {
     const elf = join(work, 'image.elf');
     const file = `${product}-${version}.bin`;
-    const target = [`-mcpu=${board.cpu}`, ...COMPILE, ...defines(release), ...includes(product)];
-    const objects = sources(product).map((source, i) => compile(source, join(work, `${i}.o`), target));
-    run(COMPILER, [
+    const { prefix, core, script } = TOOLCHAINS[board.toolchain];
+    const compiler = `${prefix}gcc`;
+    const target = [...core(board.cpu), ...COMPILE, ...defines(release), ...includes(product)];
+    const objects = sources(release, board.toolchain).map((source, i) => {
+      const object = join(work, `${i}.o`);
+      run(compiler, [...target, '-c', source, '-o', object]);
+      return object;
+    });
+    run(compiler, [
       ...target,
       ...LINK,
-      ...board.library,
+      ...(release.library ?? board.library),
       ...places(board),
-      `-T${join(here, 'common/image.ld')}`,
+      `-T${join(here, 'common', script)}`,
       ...objects,
       '-lm',
       '-o',
       elf,
     ]);
-    run('arm-none-eabi-objcopy', ['-O', 'binary', elf, join(out, file)]);
+    run(`${prefix}objcopy`, ['-O', 'binary', elf, join(out, file)]);
     chmodSync(join(out, file), 0o644); // objcopy keeps the executable bit of the ELF
     const image = readFileSync(join(out, file));
     const sha256 = createHash('sha256').update(image).digest('hex');
@@ -99,19 +118,23 @@ function includes(product) {
   return [`-I${join(here, product)}`, `-I${join(here, 'common')}`];
 }
 
-// The product's own files first: a change in them moves everything that follows, as it does in real releases.
-function sources(product) {
-  return [product, 'common'].flatMap((folder) =>
-    readdirSync(join(here, folder))
-      .filter((name) => name.endsWith('.c'))
+// The product's own files first: a change in them moves everything that follows, as it does in real releases. Where a
+// release puts the common ones first, all code moves at once, as when a project is put in order.
+function sources({ product, commonFirst }, toolchain) {
+  const folders = commonFirst ? ['common', product] : [product, 'common'];
+  return folders.flatMap((folder) => {
+    const names = readdirSync(join(here, folder)).filter((name) => name.endsWith('.c'));
+    return names
+      .filter((name) => isFor(toolchain, name, names))
       .sort()
-      .map((name) => join(here, folder, name)),
-  );
+      .map((name) => join(here, folder, name));
+  });
 }
 
-function compile(source, object, target) {
-  run(COMPILER, [...target, '-c', source, '-o', object]);
-  return object;
+// NAME.TOOLCHAIN.c stands in for NAME.c there, and is nothing to the others.
+function isFor(toolchain, name, names) {
+  const [, own] = name.split('.');
+  return own === 'c' ? !names.includes(name.replace(/c$/, `${toolchain}.c`)) : own === toolchain;
 }
 
 function places({ imageBase, imageBytesMax, ramBytes }) {
@@ -120,11 +143,19 @@ function places({ imageBase, imageBytesMax, ramBytes }) {
 }
 
 // Compiler and C library both decide the bytes.
-function toolchain() {
-  const compiler = run(COMPILER, ['--version']).split('\n')[0].trim();
-  const macros = run(COMPILER, ['-dM', '-E', '-include', 'newlib.h', '-x', 'c', '/dev/null']);
-  const newlib = /#define _NEWLIB_VERSION "(.*)"/.exec(macros)[1];
-  return { compiler, newlib };
+function toolchains() {
+  return Object.fromEntries(Object.entries(TOOLCHAINS).map(([name, toolchain]) => [name, versions(toolchain)]));
+}
+
+function versions({ prefix, core, library: [library, header, macro] }) {
+  try {
+    const compiler = run(`${prefix}gcc`, ['--version']).split('\n')[0].trim();
+    const specs = core('').filter((option) => option.startsWith('--specs'));
+    const macros = run(`${prefix}gcc`, [...specs, '-dM', '-E', '-include', header, '-x', 'c', '/dev/null']);
+    return { compiler, [library]: new RegExp(`#define ${macro} "(.*)"`).exec(macros)[1] };
+  } catch {
+    return null;
+  }
 }
 
 function run(command, args) {

@@ -10,8 +10,8 @@ export interface Sample {
   readonly bytes: number;
   /** SHA-256 of the image, 64 lower-case hex digits. */
   readonly sha256: string;
-  /** Core it is compiled for, as the compiler's -mcpu names it. */
-  readonly cpu: 'cortex-m4' | 'cortex-m0plus';
+  /** Core it is compiled for, as the compiler's -mcpu or -march names it. */
+  readonly cpu: 'cortex-m4' | 'cortex-m0plus' | 'rv32imac';
   /** Address at which the image is linked to run. */
   readonly imageBase: number;
   /** Hardware revisions on which the self-test of this release fails. */

@@ -6,10 +6,15 @@
 
 #include "board.h"
 
+#ifdef __riscv
+#define TIMER_NOW (*(volatile uint32_t *)(BOARD_TIMER_BASE + 0xbff8u))
+#define TIMER_DUE ((volatile uint32_t *)(BOARD_TIMER_BASE + 0x4000u))
+#else
 #define SYSTICK_CONTROL (*(volatile uint32_t *)0xe000e010)
 #define SYSTICK_RELOAD (*(volatile uint32_t *)0xe000e014)
 #define SYSTICK_VALUE (*(volatile uint32_t *)0xe000e018)
 #define SCB_AIRCR (*(volatile uint32_t *)0xe000ed0c)
+#endif
 
 #define UART ((uart_regs *)BOARD_UART_BASE)
 #define ADC ((adc_regs *)BOARD_ADC_BASE)
@@ -25,6 +30,29 @@
 
 static volatile uint32_t ticks;
 
+#ifdef __riscv
+
+#define TICK (BOARD_TIMER_HZ / 1000u)
+
+/* The high word goes to its maximum first, so that no comparison in between is due. */
+static void next_tick(uint32_t due) {
+  TIMER_DUE[1] = 0xffffffffu;
+  TIMER_DUE[0] = due;
+  TIMER_DUE[1] = 0;
+}
+
+void timer_handler(void) {
+  ticks++;
+  next_tick(TIMER_DUE[0] + TICK);
+}
+
+void clock_init(void) {
+  next_tick(TIMER_NOW + TICK);
+  __asm volatile(".option arch, +zicsr\ncsrs mie, %0\ncsrs mstatus, %1" ::"r"(0x80u), "r"(0x8u));
+}
+
+#else
+
 void systick_handler(void) {
   ticks++;
 }
@@ -34,6 +62,8 @@ void clock_init(void) {
   SYSTICK_VALUE = 0;
   SYSTICK_CONTROL = 7u;
 }
+
+#endif
 
 uint32_t clock_ms(void) {
   return ticks;
@@ -49,8 +79,13 @@ void cpu_sleep(void) {
 }
 
 void cpu_restart(void) {
+#ifdef __riscv
+  WATCHDOG->reload = 0;
+  WATCHDOG->key = 0xccccu;
+#else
   __asm volatile("dsb" ::: "memory");
   SCB_AIRCR = 0x05fa0004u;
+#endif
   for (;;) __asm volatile("nop");
 }
 

@@ -44,7 +44,7 @@ char board_revision(void) {
 
 /* Revision C has another reference: 2.5 V in place of 3.3 V. */
 static float reference_of(char revision) {
-#if SINCE(1, 2, 0)
+#if ONLY(1, 2, 0)
   (void)revision;
   return 3.3f;
 #else
@@ -69,7 +69,7 @@ static float volts(int16_t counts) {
 
 static int16_t oversample(unsigned channel) {
   uint32_t sum = 0;
-#if SINCE(1, 2, 0)
+#if ONLY(1, 2, 0)
   for (int i = 0; i < 4; i++) sum += adc_read(channel);
   return (int16_t)(sum / 4);
 #else
@@ -149,6 +149,7 @@ float sensors_reference_volts(void) {
   return volts(oversample(CHANNEL_REFERENCE));
 }
 
+#if !SINCE(1, 3, 0)
 /* Magnus formula with the constants for water between -45 and 60 C. */
 float dew_point(float celsius, float humidity_percent) {
   float gamma = logf(fmaxf(humidity_percent, 1.0f) / 100.0f) + 17.62f * celsius / (243.12f + celsius);
@@ -166,3 +167,4 @@ float heat_index(float celsius, float humidity_percent) {
 float altitude_metres(float pascals, float sea_level_pascals) {
   return 44330.0f * (1.0f - powf(pascals / sea_level_pascals, 0.190295f));
 }
+#endif

@@ -150,13 +150,43 @@ test('delta make, apply and info: the image comes back, and the JSON has the doc
   t.true(made.json.workspaceBytes <= 4096);
   const applied = await runJson('delta', 'apply', from, delta, '-o', image);
   t.is(applied.code, 0, applied.stderr);
-  t.deepEqual(Object.keys(applied.json).sort(), ['newBytes', 'seconds', 'sha256', 'workspaceBytes']);
+  t.deepEqual(Object.keys(applied.json).sort(), ['kind', 'newBytes', 'seconds', 'sha256', 'workspaceBytes']);
   t.deepEqual(await readFile(image), await readFile(to));
   const info = await runJson('delta', 'info', delta);
   t.like(info.json, { kind: 'delta', class: 'S', newBytes: made.json.newBytes });
   const wrong = await runJson('delta', 'apply', to, delta, '-o', join(folder, 'wrong'));
   t.deepEqual([wrong.code, wrong.json.error.code], [1, 'WRONG_BASE']);
 });
+
+test('delta make and apply speak BSDIFF40, and the digest that it lacks can be named', async (t) => {
+  const folder = await temporary(t);
+  const [patch, image] = [join(folder, 'patch'), join(folder, 'image')];
+  const from = sampleImage('valve-controller-2.0.0.bin');
+  const to = sampleImage('valve-controller-2.0.1.bin');
+  const made = await runJson('delta', 'make', from, to, '-o', patch, '--format', 'bsdiff40');
+  t.is(made.code, 0, made.stderr);
+  t.like(made.json, { kind: 'bsdiff40', class: null, coder: 'bzip2', deltaBytes: (await stat(patch)).size });
+  const applied = await runJson('delta', 'apply', from, patch, '-o', image);
+  t.is(applied.json.kind, 'bsdiff40');
+  t.deepEqual(await readFile(image), await readFile(to));
+  const wrong = await runJson('delta', 'apply', from, patch, '-o', image, '--sha256', '0'.repeat(64));
+  t.deepEqual([wrong.code, wrong.json.error.code], [1, 'RESULT_MISMATCH']);
+});
+
+test('delta bench prints one JSON object on stdout, and wrong use is told from failure', async (t) => {
+  const { code, json, stderr } = await runJson('delta', 'bench', '--pair', 'pump', '--class', 'S', '--ours-only');
+  t.is(code, 0, stderr);
+  t.true(json.rows.length === 4 && json.rows.every(({ bytes }: { bytes: number }) => bytes > 0));
+  t.deepEqual(Object.keys(json), ['commit', 'machine', 'node', 'rows', 'summary']);
+  t.is((await runJson('delta', 'bench', '--pair', 'no such pair')).code, 2);
+  t.is((await runJson('delta', 'bench', '--bytes', 'many')).code, 2);
+  t.is((await runJson('delta', 'bench', '--class', 'XXL')).json.error.code, 'UNSUPPORTED');
+  t.is((await runJson('delta', 'bench', folderWithout())).json.error.code, 'NOT_FOUND');
+});
+
+function folderWithout(): string {
+  return fileURLToPath(new URL('.', import.meta.url));
+}
 
 function sampleImage(file: string): string {
   return fileURLToPath(new URL(`../../../firmware-samples/images/${file}`, import.meta.url));

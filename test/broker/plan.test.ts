@@ -35,6 +35,11 @@ test('an old release that a device runs is kept even while others are silent', (
   t.is(planned.length, BASES_MAX);
 });
 
+test('where more releases run than there are places, those that most devices run get them', (t) => {
+  const nine = [1, 1, 1, 2, 3, 3, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9];
+  t.deepEqual(sequences(planBases(releases(12), running(...nine))), [12, 8, 7, 6, 5, 3, 1]);
+});
+
 test('a revoked device and an image that was never released plan nothing', (t) => {
   const gone = { state: 'revoked', slotDigest: 'image 1' } as DeviceView;
   t.deepEqual(sequences(planBases(releases(3), [...running(77), gone])), [3]);

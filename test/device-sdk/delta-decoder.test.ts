@@ -108,13 +108,13 @@ interface Row {
 const ten = image(10, 5);
 const copyTen = [...copyOn(10), ...token(10)];
 const rows: Row[] = [
-  { why: 'a version this build does not know', code: 'UNSUPPORTED', header: { version: 2 } },
+  { why: 'a version this build does not know', code: 'UNSUPPORTED', header: { version: 3 } },
   { why: 'unknown flags', code: 'BAD_DELTA', header: { flags: 8 } },
   { why: 'the backward direction', code: 'UNSUPPORTED', header: { flags: 2 } },
   { why: 'an in-place delta', code: 'UNSUPPORTED', header: { flags: 4 } },
   { why: 'a memory class that does not exist', code: 'BAD_DELTA', header: { memoryClass: 5 } },
-  { why: 'a predictor', code: 'UNSUPPORTED', header: { predictor: 1 } },
-  { why: 'a coder', code: 'UNSUPPORTED', header: { coder: 2 } },
+  { why: 'a predictor', code: 'UNSUPPORTED', header: { predictor: 99 } },
+  { why: 'a coder', code: 'UNSUPPORTED', header: { coder: 9 } },
   { why: 'parameters of a coder that has none', code: 'BAD_DELTA', header: { windowBits: 8 } },
   { why: 'a window too small', code: 'BAD_DELTA', header: { coder: 1, windowBits: 3, lookaheadBits: 3 } },
   { why: 'a window too large', code: 'BAD_DELTA', header: { coder: 1, windowBits: 16, lookaheadBits: 4 } },
@@ -280,7 +280,6 @@ test('inspect shares every byte out', (t) => {
     sample.length,
   );
   t.deepEqual(spent.counts, { copies: 2, inserts: 1, fills: 1 });
-  t.deepEqual(spent.plainBytes, { commands: 7, patches: 10, inserts: 4 });
   t.is(
     codeOfRefusal(() => inspectDelta(sample.subarray(0, -1))),
     'BAD_DELTA',

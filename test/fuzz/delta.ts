@@ -1,13 +1,21 @@
 import { makeDelta, makeFull } from '@countersign/broker/delta/index';
 import { DeltaDecoder, inspectDelta, readHeader } from '@countersign/device-sdk/delta';
 import { bench, byHand, copyFrom, edited, fill, image, insert, token } from '../support/delta.ts';
+import { programs } from '../support/code.ts';
 import { Chance, mutate } from '../support/mutate.ts';
 import { codeOfRefusal } from '../support/refused.ts';
 
 const old = image(9000, 31);
 const fresh = edited(old, 6);
 const part = fresh.slice(0, 700);
+const thumb = programs('thumb', 60, 3);
+const riscv = programs('riscv', 60, 3);
+const xtensa = programs('xtensa', 60, 4);
 const seeds = [
+  makeDelta(thumb.old, thumb.fresh, { class: 'S' }).delta,
+  makeDelta(riscv.old, riscv.fresh, { class: 'M', checkpointBytes: 4096 }).delta,
+  makeDelta(xtensa.old, xtensa.fresh, { class: 'L' }).delta,
+  makeDelta(old, fresh, { class: 'XL', checkpointBytes: 4096 }).delta,
   makeDelta(old, fresh, { class: 'S', checkpointBytes: 4096 }).delta,
   makeDelta(old, part, { class: 'M' }).delta,
   makeFull(fresh, { class: 'S', checkpointBytes: 4096 }).delta,
@@ -45,8 +53,17 @@ function container(chance: Chance): Uint8Array {
   return Uint8Array.from([...header, ...random]);
 }
 
+/** Whatever the container says, as far as there are bytes: the model sections are for images of their own sizes. */
+function oldBytesOf(bytes: Uint8Array): number {
+  try {
+    return Math.min(readHeader(bytes)?.oldBytes ?? 0, old.length);
+  } catch {
+    return old.length;
+  }
+}
+
 function run(bytes: Uint8Array, chance: Chance): string {
-  const { ports, fenced } = bench(bytes, old, { slotBytes: SLOT_BYTES, workspace: 4096 });
+  const { ports, fenced } = bench(bytes, old, { slotBytes: SLOT_BYTES, workspace: 65_536, oldBytes: oldBytesOf(bytes) });
   const decoder = new DeltaDecoder(ports);
   const code = codeOfRefusal(() => {
     for (let at = 0; at < bytes.length; ) {
@@ -57,6 +74,6 @@ function run(bytes: Uint8Array, chance: Chance): string {
     decoder.finalize();
   });
   if (!fenced()) throw new Error('bytes outside the workspace were written');
-  if (chance.below(8) === 0) codeOfRefusal(() => inspectDelta(bytes));
+  if (chance.below(8) === 0) codeOfRefusal(() => inspectDelta(bytes, chance.below(2) === 0 ? old : undefined));
   return code;
 }

@@ -37,7 +37,7 @@ export function byHand(old: Uint8Array, fresh: Uint8Array, h: HandMade, stream: 
   const sizes = [h.newBytes ?? fresh.length, ...(full ? [] : [h.oldBytes ?? old.length])];
   const numbers = [workspace, h.modelBytes ?? 0, h.mapRuns ?? 0, h.learned ?? 0, ...sizes];
   return Uint8Array.from([
-    ...[0x43, 0x53, 0x44, h.version ?? 1, h.flags ?? (full ? 1 : 0), h.memoryClass ?? 0],
+    ...[0x43, 0x53, 0x44, h.version ?? 2, h.flags ?? (full ? 1 : 0), h.memoryClass ?? 0],
     ...[h.predictor ?? 0, h.coder ?? 0, windowBits, h.lookaheadBits ?? 0, pageBits, h.checkpointBits ?? 0],
     ...numbers.flatMap(number),
     ...(full ? [] : tag(old)),

@@ -2,10 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-export interface Toolchain {
-  readonly compiler: string;
-  readonly newlib: string;
-}
+/** Compiler and C library by the name that releases.json has for them; null where they are not installed. */
+export type Toolchains = Readonly<Record<'arm' | 'riscv', Readonly<Record<string, string>> | null>>;
 
 export interface Descriptor {
   readonly product: string;
@@ -20,8 +18,13 @@ export function sampleFile(path: string): Buffer {
   return readFileSync(new URL(path, room));
 }
 
-export function recordedToolchain(): Toolchain {
-  return JSON.parse(sampleFile('images/manifest.json').toString()).toolchain;
+export function recordedToolchains(): Toolchains {
+  return JSON.parse(sampleFile('images/manifest.json').toString()).toolchains;
+}
+
+/** Which toolchain builds for a core. */
+export function toolchainOf(cpu: string): keyof Toolchains {
+  return cpu.startsWith('rv') ? 'riscv' : 'arm';
 }
 
 /** Runs the build script; answers its standard output, or the reason why it cannot run here. */
@@ -34,11 +37,13 @@ export function runBuild(...args: string[]): { output: string } | { reason: stri
 }
 
 /** Why a rebuild on this machine could not give the committed bytes; undefined where it must give them. */
-export function reasonNotToRebuild(): string | undefined {
+export function reasonNotToRebuild(name: keyof Toolchains): string | undefined {
   const here = runBuild('--toolchain');
-  if ('reason' in here) return `the toolchain is not here: ${here.reason}`;
-  const recorded = JSON.stringify(recordedToolchain());
-  return here.output.trim() === recorded ? undefined : `recorded ${recorded}, here ${here.output.trim()}`;
+  if ('reason' in here) return here.reason;
+  const found = (JSON.parse(here.output) as Toolchains)[name];
+  if (found === null) return `the ${name} toolchain is not here`;
+  const recorded = JSON.stringify(recordedToolchains()[name]);
+  return JSON.stringify(found) === recorded ? undefined : `recorded ${recorded}, here ${JSON.stringify(found)}`;
 }
 
 /** Every place at which the descriptor's magic begins. */

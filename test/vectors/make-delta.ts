@@ -124,7 +124,7 @@ const refused: (Row & { code: string })[] = [
     code: 'UNSUPPORTED',
     old: digits,
     fresh: ten,
-    header: { version: 2 },
+    header: { version: 3 },
     stream: copyTen,
   },
   {
@@ -142,7 +142,7 @@ const refused: (Row & { code: string })[] = [
     code: 'UNSUPPORTED',
     old: digits,
     fresh: ten,
-    header: { predictor: 1 },
+    header: { predictor: 99 },
     stream: copyTen,
   },
   {
@@ -151,7 +151,7 @@ const refused: (Row & { code: string })[] = [
     code: 'UNSUPPORTED',
     old: digits,
     fresh: ten,
-    header: { coder: 2 },
+    header: { coder: 9 },
     stream: copyTen,
   },
   {

@@ -20,6 +20,8 @@ export interface MakeJob {
   image: Uint8Array;
   /** Absent for the full image. */
   base?: Uint8Array;
+  /** The image of a release between base and image: what moved by way of it is tried as a further alignment. */
+  through?: Uint8Array;
   memoryClass: MemoryClass;
   imageBase: number;
 }
@@ -46,6 +48,8 @@ export interface TrialJob {
 export interface Made {
   container: Uint8Array;
   workspaceBytes: number;
+  /** How the download came to be; one delta in every case, for a chain would have to be booted link by link. */
+  path: 'direct' | 'composed' | 'full';
   predictor: string;
   coder: string;
   seconds: number;

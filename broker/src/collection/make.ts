@@ -6,10 +6,11 @@ import { secondsSince } from './seconds.ts';
  * Encodes one branch: a delta where there is a base, else the full image in a container of its own kind. Where no delta
  * is smaller than that, the encoder answers with the full image even where there is a base.
  */
-export function makeBranch({ base, image, memoryClass }: MakeJob): Made {
+export function makeBranch({ base, through, image, memoryClass }: MakeJob): Made {
   const start = performance.now();
-  const options = { class: memoryClass };
+  const options = { class: memoryClass, ...(through && { through }) };
   const { delta, info } = base ? makeDelta(base, image, options) : makeFull(image, options);
-  const { workspaceBytes, predictor, coder } = info;
-  return { container: delta, workspaceBytes, predictor, coder, seconds: secondsSince(start) };
+  const { alignment, workspaceBytes, predictor, coder } = info;
+  const path = alignment === 'none' ? 'full' : alignment;
+  return { container: delta, path, workspaceBytes, predictor, coder, seconds: secondsSince(start) };
 }

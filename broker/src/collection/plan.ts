@@ -8,8 +8,9 @@ export const BASES_MAX = BRANCHES_MAX - 1;
 
 /**
  * Chooses the bases, newest first. Every release that a device has reported from the field is one; so is the newest
- * confirmed release, which new devices leave the factory with. While some devices have never reported, nobody knows
- * what they run, and the rest of the places goes to the newest releases.
+ * confirmed release, which new devices leave the factory with. Where there are more than places, those that most
+ * devices run get them: the others take the full image, and that way the fewest devices do. While some devices have
+ * never reported, nobody knows what they run, and the places that are left go to the newest releases.
  *
  * @param wanted version labels that the engineer named instead
  * @returns releases with distinct images, at most {@link BASES_MAX}
@@ -23,15 +24,20 @@ export function planBases(
   const confirmed = releases.filter((release) => release.state === 'confirmed');
   const newestFirst = distinctImages(confirmed.sort((a, b) => b.sequence - a.sequence));
   if (wanted) return pick(newestFirst, wanted);
-  const active = devices.filter((device) => device.state === 'enrolled');
-  const running = new Set(active.map((device) => device.slotDigest));
-  const silent = running.size === 0 || running.has(null);
-  const chosen = new Set([
-    ...newestFirst.slice(0, 1),
-    ...newestFirst.filter((release) => running.has(release.imageDigest)),
-    ...(silent ? newestFirst : []),
-  ]);
+  const counts = devicesByImage(devices);
+  const silent = counts.size === 0 || counts.has(null);
+  const count = (release: ReleaseView) => counts.get(release.imageDigest) ?? 0;
+  const running = newestFirst.filter((release) => count(release) > 0).sort((a, b) => count(b) - count(a));
+  const chosen = new Set([...newestFirst.slice(0, 1), ...running, ...(silent ? newestFirst : [])]);
   return [...chosen].slice(0, BASES_MAX).sort((a, b) => b.sequence - a.sequence);
+}
+
+/** How many enrolled devices run each image; null for those that have not said. */
+function devicesByImage(devices: readonly DeviceView[]): Map<string | null, number> {
+  const counts = new Map<string | null, number>();
+  for (const { state, slotDigest } of devices)
+    if (state === 'enrolled') counts.set(slotDigest, (counts.get(slotDigest) ?? 0) + 1);
+  return counts;
 }
 
 function pick(newestFirst: readonly ReleaseView[], wanted: readonly string[]): ReleaseView[] {

@@ -111,7 +111,10 @@ async function loadBases(blobs: BlobStore, planned: ReleaseView[]): Promise<{ ba
   return { bases, dropped };
 }
 
-/** The full image first: its size is what a delta has to be below. The last branch has no base. */
+/**
+ * The cheapest download from each base: a delta of the two images, one composed through the newest release between
+ * them, or, where neither is smaller, no branch: the full image serves that base. The last branch has no base.
+ */
 async function makeBranches(
   { runner, verifier }: PrepareParts,
   image: Uint8Array,
@@ -121,7 +124,9 @@ async function makeBranches(
 ): Promise<Candidate[]> {
   const { memoryClass, imageBase } = product;
   const make = async (base: Base | undefined): Promise<Candidate> => {
-    const made = await runner.make({ kind: 'make', image, memoryClass, imageBase, ...(base && { base: base.image }) });
+    const between = base && base !== bases[0] ? bases[0]!.image : undefined;
+    const images = { image, ...(base && { base: base.image }), ...(between && { through: between }) };
+    const made = await runner.make({ kind: 'make', ...images, memoryClass, imageBase });
     const framed = makeFrames(verifier.sha256, made.container, product.frameBytes);
     return { base, made, ...framed };
   };
@@ -156,10 +161,11 @@ async function tryBranches(
       memoryClass: product.memoryClass,
       slotBytes: product.slotBytes,
     });
-    const { container, workspaceBytes, predictor, coder, seconds } = made;
+    const { container, path, workspaceBytes, predictor, coder, seconds } = made;
     const percent = Math.round((1000 * container.length) / image.length) / 10;
     const name = base?.release.version ?? null;
-    return { base: name, bytes: container.length, percent, workspaceBytes, predictor, coder, seconds, trial };
+    const bytes = container.length;
+    return { base: name, bytes, percent, workspaceBytes, path, predictor, coder, seconds, trial };
   };
   return all(candidates.map(attempt));
 }

@@ -11,6 +11,8 @@ export interface BranchSummary {
   /** Of the image's size. */
   percent: number;
   workspaceBytes: number;
+  /** A delta of the two images, one whose alignment went through the release between, or the whole image. */
+  path: 'direct' | 'composed' | 'full';
   predictor: string;
   coder: string;
   /** Making it. */

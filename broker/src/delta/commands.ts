@@ -2,6 +2,7 @@
 import { COPY_FROM, COPY_ON, FILL, GAP_ESCAPE, INSERT } from '@countersign/device-sdk/delta';
 import type { Copy } from './align.ts';
 import { varint } from './header.ts';
+import type { Fitting } from './model/fitting.ts';
 
 /** What two bits of a token can say. Longer runs take a token each: measured smaller than any other split of the byte. */
 const PATCHES_MAX = 4;
@@ -18,6 +19,7 @@ export interface Spent {
 }
 
 /**
+ * @param fitting copies are what its predictor says; without one they are the old bytes
  * @param blockBytes blocks of this many bytes of output; 0 for one block
  * @returns the plain bytes of each block
  */
@@ -26,8 +28,9 @@ export function writeCommands(
   fresh: Uint8Array,
   copies: readonly Copy[],
   blockBytes: number,
+  fitting?: Fitting,
 ): { blocks: Uint8Array[]; spent: Spent } {
-  const writer = new CommandWriter(old, fresh, blockBytes);
+  const writer = new CommandWriter(old, fresh, blockBytes, fitting);
   let at = 0;
   for (const copy of copies) {
     writer.insert(at, copy.newStart);
@@ -43,12 +46,15 @@ class CommandWriter {
   readonly #old: Uint8Array;
   readonly #fresh: Uint8Array;
   readonly #blockBytes: number;
+  readonly #fitting: Fitting | undefined;
   readonly #blocks: Uint8Array[] = [];
   #bytes: number[] = [];
   #output = 0;
   #oldAt = 0;
 
-  constructor(old: Uint8Array, fresh: Uint8Array, blockBytes: number) {
+  constructor(old: Uint8Array, fresh: Uint8Array, blockBytes: number, fitting: Fitting | undefined) {
+    this.#fitting = fitting;
+    fitting?.reset();
     this.#old = old;
     this.#fresh = fresh;
     this.#blockBytes = blockBytes;
@@ -105,7 +111,8 @@ class CommandWriter {
     if (distance !== 0) this.#number(distance > 0 ? 2 * distance : -2 * distance - 1);
     this.#oldAt = oldStart + length;
     this.spent.copies++;
-    const differs = (i: number) => this.#fresh[newStart + i] !== this.#old[oldStart + i];
+    const expected = this.#expected(newStart, oldStart, length);
+    const differs = (i: number) => this.#fresh[newStart + i] !== expected[i];
     for (let at = 0; at < length; ) {
       let gap = 0;
       while (at + gap < length && !differs(at + gap)) gap++;
@@ -114,10 +121,26 @@ class CommandWriter {
       this.#token(gap, patches);
       if (at === length) break;
       for (let i = at; i < at + patches; i++)
-        this.#bytes.push((this.#fresh[newStart + i]! - this.#old[oldStart + i]!) & 0xff);
+        this.#bytes.push((this.#fresh[newStart + i]! - expected[i]!) & 0xff);
       this.spent.patchBytes += patches;
       at += patches;
     }
+  }
+
+  #expected(newStart: number, oldStart: number, length: number): Uint8Array {
+    if (this.#fitting === undefined) return this.#old.subarray(oldStart, oldStart + length);
+    const { predictor } = this.#fitting;
+    const expected = new Uint8Array(length);
+    predictor.copy(oldStart, newStart, length);
+    for (let done = 0; done < length; done += predictor.unit.size) {
+      predictor.look(oldStart + done, newStart + done, length - done);
+      const { unit, guess } = predictor;
+      expected.set(guess.subarray(0, unit.size), done);
+      if (unit.kind === 0) continue;
+      const target = predictor.targetOf(this.#fresh.subarray(newStart + done, newStart + done + unit.size));
+      if (target >= 0) predictor.learn(target);
+    }
+    return expected;
   }
 
   /** One byte: 6 bits of gap, 2 bits of patches less one; a long gap follows as a number. */
@@ -148,6 +171,7 @@ class CommandWriter {
   #endBlock(): void {
     this.#blocks.push(Uint8Array.from(this.#bytes));
     this.#bytes = [];
+    this.#fitting?.reset();
   }
 
   #number(value: number): void {

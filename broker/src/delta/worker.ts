@@ -1,6 +1,7 @@
 /** The worker's side of in-worker.ts: one job, one answer. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Code, codeOf } from '@countersign/device-sdk';
+import { makeBsdiff40 } from './bsdiff40/make.ts';
 import { type Made, type MakeOptions, makeDelta, makeFull } from './encode.ts';
 
 export interface Job {
@@ -9,12 +10,21 @@ export interface Job {
   options: MakeOptions;
 }
 
-export type Outcome = { made: Made } | { code: Code; text: string };
+/** A patch for other tools. */
+export interface Bsdiff40Job {
+  old: Uint8Array;
+  fresh: Uint8Array;
+  format: 'bsdiff40';
+}
 
-parentPort?.postMessage(work(workerData as Job));
+export type Outcome = { made: Made } | { patch: Uint8Array } | { code: Code; text: string };
 
-function work({ old, fresh, options }: Job): Outcome {
+parentPort?.postMessage(work(workerData as Job | Bsdiff40Job));
+
+function work(job: Job | Bsdiff40Job): Outcome {
   try {
+    if ('format' in job) return { patch: makeBsdiff40(job.old, job.fresh) };
+    const { old, fresh, options } = job;
     return { made: old ? makeDelta(old, fresh, options) : makeFull(fresh, options) };
   } catch (error) {
     return { code: codeOf(error), text: error instanceof Error ? error.message : String(error) };

@@ -1,9 +1,22 @@
 import { demand } from '../errors.ts';
-import { OLD_BUFFER_BYTES, STATE_BYTES } from './classes.ts';
-import { Commands } from './commands.ts';
-import { CODER_STORED, type DeltaHeader } from './header.ts';
+import {
+  CODER_HEATSHRINK,
+  CODER_LITE,
+  CODER_MIXING,
+  codingShape,
+  OLD_BUFFER_BYTES,
+  STATE_BYTES,
+  workspaceParts,
+} from './classes.ts';
+import { Commands, type Spending } from './commands.ts';
+import type { DeltaHeader } from './header.ts';
 import { type Coder, Heatshrink, stored } from './heatshrink.ts';
-import { type OldImage, type PageSink, Pages } from './pages.ts';
+import { PREDICTOR_NONE } from './model/cpus.ts';
+import { type ModelMemory, modelMemory } from './model/memory.ts';
+import type { Predictor } from './model/predictor.ts';
+import { ModelSection } from './model/section.ts';
+import { OldBytes, type OldImage, type PageSink, Pages } from './pages.ts';
+import { Ranged } from './ranged.ts';
 
 export interface BodyPorts {
   workspace: Uint8Array;
@@ -13,67 +26,194 @@ export interface BodyPorts {
   watch?: (commands: Commands) => void;
 }
 
-/** Output offset, eight numbers of the commands, three of the coder. */
-export const BODY_NUMBERS = 12;
+/** Output offset, bytes left of the model section, seven numbers of that, and at most 27 of what follows. */
+export const BODY_NUMBERS = 38;
 
-/** Everything behind the header: the coder feeds the commands, the commands feed the pages. */
+/** What the blocks are decoded with. */
+interface Engine {
+  oldOffset: number;
+  blockEnd: number;
+  feed(byte: number): boolean;
+  save(): number[];
+  load(numbers: readonly number[]): void;
+}
+
+/** Everything behind the header: the model section, then block after block into pages. */
 export class Body {
   readonly pages: Pages;
-  readonly commands: Commands;
-  readonly #coder: Coder;
-  readonly #newBytes: number;
-  readonly #interval: number;
-  readonly #plain: (byte: number) => boolean;
+  readonly #header: DeltaHeader;
+  readonly #ports: BodyPorts;
+  readonly #areas: Areas;
+  readonly #section: ModelSection | undefined;
+  #engine: Engine | undefined;
+  #modelLeft: number;
 
   constructor(header: DeltaHeader, ports: BodyPorts, saved?: readonly number[]) {
-    const areas = layOut(header, ports.workspace);
-    this.#newBytes = header.newBytes;
-    this.#interval = header.checkpointBits === 0 ? header.newBytes : 2 ** header.checkpointBits;
-    this.pages = new Pages(areas.page, header.newBytes, ports.sink);
-    this.commands = new Commands(ports.old, areas.old, this.pages, header);
-    const { windowBits, lookaheadBits } = header;
-    this.#coder = header.coder === CODER_STORED ? stored : new Heatshrink(areas.window, windowBits, lookaheadBits);
-    const { watch } = ports;
-    this.#plain = watch === undefined ? (byte) => this.commands.step(byte) : (byte) => this.#watched(byte, watch);
-    if (saved === undefined) {
-      areas.window.fill(0);
-      this.openBlock();
-    } else this.#load(saved);
+    this.#header = header;
+    this.#ports = ports;
+    this.#areas = layOut(header, ports.workspace);
+    this.#modelLeft = header.modelBytes;
+    this.pages = new Pages(this.#areas.page, header.newBytes, ports.sink);
+    this.#section = this.#areas.model && new ModelSection(header, this.#areas.model);
+    if (saved !== undefined) this.#load(saved);
+    else {
+      this.#areas.tables.fill(0);
+      if (this.#modelLeft === 0) this.#start();
+    }
   }
 
+  /** False while bytes of the model section are missing. */
+  get started(): boolean {
+    return this.#engine !== undefined;
+  }
+
+  /** Place in the old image that the next copy is expected at. */
+  get oldOffset(): number {
+    return this.#engine?.oldOffset ?? 0;
+  }
+
+  /** Coded bytes by what they were spent on, for the range coders. */
+  taken(): Record<Spending, number> | undefined {
+    return this.#engine instanceof Ranged ? this.#engine.taken : undefined;
+  }
+
+  counts(): { copies: number; inserts: number; fills: number } {
+    const engine = this.#engine;
+    if (engine instanceof Ranged) return engine.begun;
+    return engine instanceof Plain ? engine.commands.counts() : { copies: 0, inserts: 0, fills: 0 };
+  }
+
+  /** @returns true when this byte completed a block */
   feed(byte: number): boolean {
-    return this.#coder.feed(byte, this.#plain);
+    if (this.#engine !== undefined) return this.#engine.feed(byte);
+    this.#section!.feed(byte);
+    if (--this.#modelLeft === 0) this.#start();
+    return false;
   }
 
-  #watched(byte: number, watch: (commands: Commands) => void): boolean {
-    watch(this.commands);
-    return this.commands.step(byte);
+  #start(): void {
+    demand(this.#section?.done ?? true, 'BAD_DELTA', 'the model section is cut short');
+    this.#engine = this.#makeEngine();
+    if (this.#engine instanceof Ranged) this.#engine.prepare();
+    this.openBlock();
   }
 
   openBlock(): void {
-    this.commands.blockEnd = Math.min(this.#newBytes, this.pages.offset + this.#interval);
+    const { newBytes, checkpointBits } = this.#header;
+    const interval = checkpointBits === 0 ? newBytes : 2 ** checkpointBits;
+    this.#engine!.blockEnd = Math.min(newBytes, this.pages.offset + interval);
+    if (this.#engine instanceof Plain) this.#areas.model?.learned.fill(0);
+  }
+
+  /** Goes on at the start of a block, as soon as the model section is complete. */
+  resumeAt(oldOffset: number): void {
+    this.#engine!.oldOffset = oldOffset;
+    this.openBlock();
+  }
+
+  #makeEngine(): Engine {
+    const { old: image, watch } = this.#ports;
+    const header = this.#header;
+    const bytes = new OldBytes(image, this.#areas.old, header.oldBytes);
+    const predictor = this.#section?.predictor(bytes);
+    if (header.coder === CODER_LITE || header.coder === CODER_MIXING) {
+      const shape = { ...codingShape(header), oldBytes: header.oldBytes };
+      const { learned } = this.#areas.model!;
+      return new Ranged(shape, this.#areas, { predictor: predictor!, bytes }, this.pages, () => learned.fill(0));
+    }
+    const guided: Predictor | undefined = header.predictor === PREDICTOR_NONE ? undefined : predictor;
+    const commands = new Commands({ image, bytes }, this.pages, header, guided);
+    return new Plain(this.#makeCoder(), commands, watch);
+  }
+
+  #makeCoder(): Coder {
+    const { coder, windowBits, lookaheadBits } = this.#header;
+    return coder === CODER_HEATSHRINK ? new Heatshrink(this.#areas.tables, windowBits, lookaheadBits) : stored;
   }
 
   save(): number[] {
-    return [this.pages.offset, ...this.commands.save(), ...this.#coder.save()];
+    const section = this.#section?.save() ?? new Array<number>(SECTION_NUMBERS).fill(0);
+    return [this.pages.offset, this.#modelLeft, ...section, ...(this.#engine?.save() ?? [])];
   }
 
   #load(saved: readonly number[]): void {
-    const offset = saved[0]!;
-    demand(offset <= this.#newBytes && saved[2]! <= this.#newBytes, 'BAD_STATE', 'dumped output offset');
+    const [offset, modelLeft] = saved as [number, number];
+    const { newBytes, modelBytes } = this.#header;
+    demand(offset <= newBytes && modelLeft <= modelBytes, 'BAD_STATE', 'dumped output offset');
     this.pages.offset = offset;
-    this.commands.load(saved.slice(1, 9));
-    this.#coder.load(saved.slice(9));
+    this.#modelLeft = modelLeft;
+    this.#section?.load(saved.slice(2, 2 + SECTION_NUMBERS));
+    if (modelLeft > 0) return;
+    demand(this.#section?.done ?? true, 'BAD_STATE', 'dumped model section');
+    this.#engine = this.#makeEngine();
+    this.#engine.load(saved.slice(2 + SECTION_NUMBERS));
+    demand(this.#engine.blockEnd <= newBytes, 'BAD_STATE', 'dumped block');
   }
 }
 
-/** State, coder window, old buffer, page: in this order from the start of the workspace. */
-function layOut(header: DeltaHeader, workspace: Uint8Array): { window: Uint8Array; old: Uint8Array; page: Uint8Array } {
-  const windowEnd = STATE_BYTES + (header.windowBits === 0 ? 0 : 2 ** header.windowBits);
-  const oldEnd = windowEnd + OLD_BUFFER_BYTES;
-  return {
-    window: workspace.subarray(STATE_BYTES, windowEnd),
-    old: workspace.subarray(windowEnd, oldEnd),
-    page: workspace.subarray(oldEnd, oldEnd + 2 ** header.pageBits),
-  };
+const SECTION_NUMBERS = 7;
+
+/** Commands that are bytes, behind a coder of bytes. */
+class Plain implements Engine {
+  readonly commands: Commands;
+  readonly #coder: Coder;
+  readonly #take: (byte: number) => boolean;
+
+  constructor(coder: Coder, commands: Commands, watch: ((commands: Commands) => void) | undefined) {
+    this.commands = commands;
+    this.#coder = coder;
+    this.#take = (byte) => {
+      watch?.(commands);
+      return commands.step(byte);
+    };
+  }
+
+  get oldOffset(): number {
+    return this.commands.oldOffset;
+  }
+
+  set oldOffset(offset: number) {
+    this.commands.oldOffset = offset;
+  }
+
+  get blockEnd(): number {
+    return this.commands.blockEnd;
+  }
+
+  set blockEnd(offset: number) {
+    this.commands.blockEnd = offset;
+  }
+
+  feed(byte: number): boolean {
+    return this.#coder.feed(byte, this.#take);
+  }
+
+  save(): number[] {
+    return [...this.#coder.save(), ...this.commands.save()];
+  }
+
+  load(numbers: readonly number[]): void {
+    const own = this.#coder.save().length;
+    this.#coder.load(numbers.slice(0, own));
+    this.commands.load(numbers.slice(own));
+  }
+}
+
+interface Areas {
+  tables: Uint8Array;
+  model: ModelMemory | undefined;
+  queue: Uint8Array;
+  old: Uint8Array;
+  page: Uint8Array;
+}
+
+/** State, coder tables or window, predictor, queue, old buffer, page: in this order from the start of the workspace. */
+function layOut(header: DeltaHeader, workspace: Uint8Array): Areas {
+  let at = STATE_BYTES;
+  const take = (bytes: number): Uint8Array => workspace.subarray(at, (at += bytes));
+  const parts = workspaceParts(header);
+  const tables = take(parts.tables);
+  const model = parts.model === 0 ? undefined : modelMemory(take(parts.model), header);
+  const queue = take(parts.queue);
+  return { tables, model, queue, old: take(OLD_BUFFER_BYTES), page: take(2 ** header.pageBits) };
 }

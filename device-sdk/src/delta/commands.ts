@@ -1,5 +1,7 @@
 import { demand } from '../errors.ts';
-import { OldBytes, type OldImage, type Pages } from './pages.ts';
+import { COPIER_NUMBERS, Copier } from './copier.ts';
+import type { Predictor } from './model/predictor.ts';
+import type { OldBytes, OldImage, Pages } from './pages.ts';
 
 /** The four commands: the two low bits of a command's number; the rest is its length. */
 export const COPY_FROM = 0; // a seek follows
@@ -42,10 +44,18 @@ export class Commands {
   readonly #pages: Pages;
   readonly #oldBytes: number;
   readonly #full: boolean;
+  readonly #copier: Copier | undefined;
 
-  constructor(old: OldImage, buffer: Uint8Array, pages: Pages, sizes: { oldBytes: number; kind: 'delta' | 'full' }) {
-    this.#old = old;
-    this.#oldByte = new OldBytes(old, buffer, sizes.oldBytes);
+  /** Without a predictor copies go from image to page at once. */
+  constructor(
+    old: { image: OldImage; bytes: OldBytes },
+    pages: Pages,
+    sizes: { oldBytes: number; kind: 'delta' | 'full' },
+    predictor?: Predictor,
+  ) {
+    this.#old = old.image;
+    this.#oldByte = old.bytes;
+    this.#copier = predictor && new Copier(predictor);
     this.#pages = pages;
     this.#oldBytes = sizes.oldBytes;
     this.#full = sizes.kind === 'full';
@@ -115,6 +125,7 @@ export class Commands {
       'BAD_DELTA',
       'a copy outside the old image',
     );
+    this.#copier?.begin(this.oldOffset, this.#pages.offset, this.#left);
     this.#at = AT_TOKEN;
   }
 
@@ -126,9 +137,8 @@ export class Commands {
 
   #gap(count: number): void {
     demand(count <= this.#left, 'BAD_DELTA', 'a gap longer than its copy');
-    this.#pages.copy(this.#old, this.oldOffset, count);
-    this.oldOffset += count;
-    this.#left -= count;
+    if (this.#copier === undefined) this.#pass(count);
+    else for (let i = 0; i < count; i++) this.#put(this.#copier, 0);
     if (this.#left === 0) {
       demand(this.#patches === 1, 'BAD_DELTA', 'patches after the end of a copy');
       this.#at = AT_COMMAND;
@@ -138,10 +148,27 @@ export class Commands {
     this.#at = AT_PATCH;
   }
 
-  #patch(byte: number): void {
-    this.#pages.put((this.#oldByte.byte(this.oldOffset) + byte) & 0xff);
+  #pass(count: number): void {
+    this.#pages.copy(this.#old, this.oldOffset, count);
+    this.oldOffset += count;
+    this.#left -= count;
+  }
+
+  /** One byte of a copy: what it ought to be, and a difference. */
+  #put(copier: Copier, difference: number): void {
+    const byte = (copier.guess(this.oldOffset, this.#pages.offset, this.#left) + difference) & 0xff;
+    copier.take(byte);
+    this.#pages.put(byte);
     this.oldOffset++;
     this.#left--;
+  }
+
+  #patch(byte: number): void {
+    if (this.#copier === undefined) {
+      this.#pages.put((this.#oldByte.byte(this.oldOffset) + byte) & 0xff);
+      this.oldOffset++;
+      this.#left--;
+    } else this.#put(this.#copier, byte);
     if (this.#left === 0) this.#at = AT_COMMAND;
     else if (--this.#patches === 0) this.#at = AT_TOKEN;
   }
@@ -162,9 +189,11 @@ export class Commands {
     return number;
   }
 
-  /** The eight numbers that, with the page, are this object's whole state. */
+  /** With the page, this object's whole state: eight numbers, and the copier's. */
   save(): number[] {
-    return [this.oldOffset, this.blockEnd, this.#at, this.#kind, this.#left, this.#patches, this.#number, this.#digits];
+    const { oldOffset, blockEnd } = this;
+    const own = [oldOffset, blockEnd, this.#at, this.#kind, this.#left, this.#patches, this.#number, this.#digits];
+    return [...own, ...(this.#copier?.save() ?? new Array<number>(COPIER_NUMBERS).fill(0))];
   }
 
   load(numbers: readonly number[]): void {
@@ -184,6 +213,7 @@ export class Commands {
     demand(!copying || left <= this.#oldBytes - oldOffset, 'BAD_STATE', 'dumped copy');
     demand(at === AT_COMMAND || left > 0, 'BAD_STATE', 'dumped command without bytes');
     demand(at !== AT_PATCH || patches > 0, 'BAD_STATE', 'dumped patch without bytes');
+    this.#copier?.load(numbers.slice(8));
     this.oldOffset = oldOffset;
     this.blockEnd = blockEnd;
     this.#at = at;

@@ -16,7 +16,7 @@ export interface DeltaLimits {
 }
 
 export interface DeltaPorts {
-  /** All memory the decoder uses for image bytes, tables and saved state. At most 1 MiB of it is used. */
+  /** All memory the decoder uses for image bytes, tables and saved state, at a multiple of 4. At most 1 MiB is used. */
   workspace: Uint8Array;
   /** The running image. Never read for a container of kind full. */
   old: OldImage;
@@ -52,11 +52,12 @@ export class DeltaDecoder {
   /** Begins at the first byte of a container. The workspace may hold anything; it is overwritten. */
   constructor(ports: DeltaPorts) {
     this.#ports = ports;
+    if (ports.workspace.byteOffset % 4 !== 0) throw new RangeError('the workspace does not begin at a multiple of 4');
     demand(ports.workspace.length >= STATE_BYTES, 'NO_MEMORY', `workspace of ${ports.workspace.length} bytes`);
   }
 
   /**
-   * Begins again at a checkpoint: feed the container from {@link wants} on. Whatever the slot holds at and above
+   * Begins again at a checkpoint: feed the container from {@link wants} on, asking again after each piece. Whatever the slot holds at and above
    * `checkpoint.outputOffset` will be written again, so it must be erased first.
    * @throws Refusal BAD_STATE when the checkpoint contradicts itself; else as for a header in {@link push}
    */
@@ -81,9 +82,18 @@ export class DeltaDecoder {
     return this.#header;
   }
 
-  /** Container offset of the next byte to feed. Rises by the length of each piece; after restore it is its offset. */
+  /**
+   * Container offset of the next byte to feed. Rises by the length of each piece. After {@link restore} it is the
+   * checkpoint's offset; with a predictor first that of the model section, and the checkpoint's when that is complete:
+   * ask again after each piece. A piece that reaches beyond the model section may go on; what is not needed is skipped.
+   */
   get wants(): number {
-    return this.#used;
+    return this.#mayJump() ? this.#checkpoint!.streamOffset : this.#used;
+  }
+
+  /** True between the model section and the checkpoint that was restored. */
+  #mayJump(): boolean {
+    return this.#body !== undefined && this.#body.started && this.#used < (this.#checkpoint?.streamOffset ?? 0);
   }
 
   /** Bytes of the new image produced. Those of the page being filled have not reached the sink yet. */
@@ -107,6 +117,7 @@ export class DeltaDecoder {
    */
   push(piece: Uint8Array): void {
     this.#guard(() => {
+      this.#used = this.wants;
       for (let i = 0; i < piece.length; i++) this.#feed(piece[i]!);
     });
   }
@@ -144,9 +155,17 @@ export class DeltaDecoder {
 
   #feed(byte: number): void {
     demand(!this.done, 'BAD_DELTA', 'bytes after the end of the container');
+    const body = this.#body;
+    const skip = this.#mayJump();
     this.#used++;
-    if (this.#body === undefined) this.#feedHeader(byte);
-    else if (this.#body.feed(byte)) this.#endBlock(this.#body);
+    if (skip) return;
+    if (body === undefined) this.#feedHeader(byte);
+    else if (body.started) {
+      if (body.feed(byte)) this.#endBlock(body);
+    } else {
+      body.feed(byte);
+      if (body.started && this.#checkpoint !== undefined) body.resumeAt(this.#checkpoint.oldOffset);
+    }
   }
 
   #feedHeader(byte: number): void {
@@ -169,7 +188,7 @@ export class DeltaDecoder {
     if (this.done) return;
     this.#checkpoint = {
       streamOffset: this.#used,
-      oldOffset: body.commands.oldOffset,
+      oldOffset: body.oldOffset,
       outputOffset: body.pages.offset,
       header: this.#ports.workspace.slice(0, this.#headerBytes),
     };
@@ -186,15 +205,15 @@ export class DeltaDecoder {
     const between = c.outputOffset > 0 && c.outputOffset < header.newBytes && c.outputOffset % interval === 0;
     demand(header.checkpointBits > 0 && between, 'BAD_STATE', `checkpoint at output ${c.outputOffset}`);
     demand(c.oldOffset >= 0 && c.oldOffset <= header.oldBytes, 'BAD_STATE', 'checkpoint outside the old image');
-    demand(c.streamOffset > header.headerBytes, 'BAD_STATE', 'checkpoint inside the header');
+    const front = header.headerBytes + header.modelBytes;
+    demand(c.streamOffset > front, 'BAD_STATE', 'checkpoint inside the header');
     workspace.set(c.header);
     this.#headerBytes = c.header.length;
-    this.#used = c.streamOffset;
+    this.#used = header.modelBytes === 0 ? c.streamOffset : header.headerBytes;
     this.#checkpoint = c;
     const body = this.#start(header);
     body.pages.offset = c.outputOffset;
-    body.commands.oldOffset = c.oldOffset;
-    body.openBlock();
+    if (body.started) body.resumeAt(c.oldOffset);
   }
 
   #load(): void {
@@ -212,6 +231,8 @@ export class DeltaDecoder {
       this.#checkpoint = { streamOffset: number(3), oldOffset: number(4), outputOffset: number(5), header: raw };
     }
     this.#header = header;
+    const dumped = number(3) === 0 || number(5) <= header.newBytes;
+    demand(dumped && number(4) <= Math.max(header.oldBytes, 0), 'BAD_STATE', 'dumped checkpoint');
     this.#body = new Body(
       header,
       this.#ports,

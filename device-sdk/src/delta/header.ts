@@ -1,19 +1,26 @@
 import { demand, Refusal } from '../errors.ts';
-import { CLASS_BYTES, CLASSES, IMAGE_BYTES_MAX, type MemoryClass, workspaceBytes } from './classes.ts';
+import {
+  CLASS_BYTES,
+  CLASSES,
+  CODER_HEATSHRINK,
+  CODER_LITE,
+  CODER_MIXING,
+  CODER_STORED,
+  IMAGE_BYTES_MAX,
+  type MemoryClass,
+  workspaceBytes,
+} from './classes.ts';
+import { isPredictor, PREDICTOR_NONE } from './model/cpus.ts';
 
 /** "CSD": the first three bytes of every delta container. */
 export const MAGIC: readonly number[] = [0x43, 0x53, 0x44];
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** Longest header the rules below allow; a checkpoint record carries it whole. */
 export const HEADER_BYTES_MAX = 58;
 
 /** First bytes of a SHA-256 that the container carries against mix-ups. The signed manifest has the whole digests. */
 export const TAG_BYTES = 8;
-
-export const PREDICTOR_NONE = 0;
-export const CODER_STORED = 0;
-export const CODER_HEATSHRINK = 1;
 
 /** Limits of the small fields; each is a shape that fits a decoder of this version. */
 export const PAGE_BITS_MIN = 8; // below 256 bytes a page is smaller than common flash write units
@@ -24,6 +31,16 @@ export const WINDOW_BITS_MIN = 4;
 export const WINDOW_BITS_MAX = 15;
 export const LOOKAHEAD_BITS_MIN = 3;
 export const LOOKAHEAD_BITS_MAX = 8; // with 15 window bits a token has 24 bits: 23 kept bits and one byte fit 32
+
+/** Lite coder: at most 16 trees of literals; 4 or 10 trees of residual bytes. */
+export const LITERAL_BITS_MAX = 4;
+export const RESIDUAL_TREES: readonly number[] = [4, 10];
+/** Mixing coder: 3 KB to 768 KB of states. */
+export const STATE_BITS_MIN = 10;
+export const STATE_BITS_MAX = 18;
+/** More runs or entries than these were never of use, and a lookup stays short. */
+export const RUNS_MAX = 4096;
+export const ENTRIES_MAX = 32_768;
 
 const FLAG_FULL = 1;
 const FLAG_BACKWARD = 2;
@@ -66,7 +83,7 @@ export function readHeader(bytes: Uint8Array): DeltaHeader | undefined {
   for (let i = 0; i < Math.min(MAGIC.length, bytes.length); i++) {
     demand(bytes[i] === MAGIC[i], 'BAD_DELTA', 'not a delta container: wrong magic');
   }
-  if (bytes.length > 3) demand(bytes[3] === VERSION, 'UNSUPPORTED', `delta container version ${bytes[3]}, expected 1`);
+  if (bytes.length > 3) demand(bytes[3] === VERSION, 'UNSUPPORTED', `delta container version ${bytes[3]}, expected 2`);
   const header = readFields(bytes);
   if (header !== undefined) checkHeader(header);
   return header;
@@ -119,8 +136,7 @@ function readFields(bytes: Uint8Array): DeltaHeader | undefined {
 }
 
 function checkHeader(h: DeltaHeader): void {
-  demand(h.predictor === PREDICTOR_NONE, 'UNSUPPORTED', `predictor ${h.predictor}`);
-  demand(h.modelBytes + h.mapRuns + h.learnedEntries === 0, 'BAD_DELTA', 'a model section without a predictor');
+  checkModel(h);
   checkCoder(h);
   demand(h.pageBits >= PAGE_BITS_MIN && h.pageBits <= PAGE_BITS_MAX, 'BAD_DELTA', `page bits ${h.pageBits}`);
   const interval = h.checkpointBits;
@@ -136,7 +152,29 @@ function checkHeader(h: DeltaHeader): void {
   demand(need <= CLASS_BYTES[h.class], 'BAD_DELTA', `workspace ${need} is over class ${h.class}`);
 }
 
+function checkModel(h: DeltaHeader): void {
+  demand(isPredictor(h.predictor), 'UNSUPPORTED', `predictor ${h.predictor}`);
+  if (h.predictor === PREDICTOR_NONE) {
+    demand(h.modelBytes + h.mapRuns + h.learnedEntries === 0, 'BAD_DELTA', 'a model section without a predictor');
+    return;
+  }
+  demand(h.kind === 'delta' && h.coder !== CODER_STORED, 'BAD_DELTA', 'a predictor without anything to predict');
+  demand(h.mapRuns <= RUNS_MAX, 'BAD_DELTA', `${h.mapRuns} runs`);
+  const entries = h.learnedEntries;
+  demand(entries <= ENTRIES_MAX && (entries & (entries - 1)) === 0, 'BAD_DELTA', `${entries} learned entries`);
+}
+
 function checkCoder(h: DeltaHeader): void {
+  const { windowBits: first, lookaheadBits: second } = h;
+  if (h.coder === CODER_LITE) {
+    demand(first <= LITERAL_BITS_MAX && RESIDUAL_TREES.includes(second), 'BAD_DELTA', `lite coder ${first}, ${second}`);
+    return;
+  }
+  if (h.coder === CODER_MIXING) {
+    const fits = first >= STATE_BITS_MIN && first <= STATE_BITS_MAX && second === 0;
+    demand(fits, 'BAD_DELTA', `mixing coder ${first}, ${second}`);
+    return;
+  }
   if (h.coder === CODER_STORED) {
     demand(h.windowBits === 0 && h.lookaheadBits === 0, 'BAD_DELTA', 'coder parameters without a coder');
     return;

@@ -18,18 +18,28 @@ export {
   decodeCheckpoint,
   encodeCheckpoint,
 } from './checkpoint.ts';
-export { CLASS_BYTES, CLASSES, IMAGE_BYTES_MAX, type MemoryClass, memoryClass, workspaceBytes } from './classes.ts';
+export {
+  CLASS_BYTES,
+  CLASSES,
+  CODER_HEATSHRINK,
+  CODER_LITE,
+  CODER_MIXING,
+  CODER_STORED,
+  codingShape,
+  IMAGE_BYTES_MAX,
+  type MemoryClass,
+  memoryClass,
+  type WorkspaceNeed,
+  workspaceBytes,
+} from './classes.ts';
 export { COPY_FROM, COPY_ON, FILL, GAP_ESCAPE, INSERT, type Spending } from './commands.ts';
 export { DeltaDecoder, type DeltaLimits, type DeltaPorts } from './decoder.ts';
 export {
-  CODER_HEATSHRINK,
-  CODER_STORED,
   type DeltaHeader,
   HEADER_BYTES_MAX,
   LOOKAHEAD_BITS_MAX,
   LOOKAHEAD_BITS_MIN,
   MAGIC,
-  PREDICTOR_NONE,
   readHeader,
   readWholeHeader,
   TAG_BYTES,

@@ -1,45 +1,66 @@
 import { demand } from '../errors.ts';
 import { Body } from './body.ts';
 import type { Commands, Spending } from './commands.ts';
+import { CODER_LITE, CODER_MIXING } from './classes.ts';
 import { type DeltaHeader, readWholeHeader } from './header.ts';
+import { PREDICTOR_NONE } from './model/cpus.ts';
 
-/** Where the bytes of a container go. `header`, `model` and the three of the stream sum up to `containerBytes`. */
+/** Where the bytes of a container go. `bytes` sums up to `containerBytes`. */
 export interface DeltaSpending {
   header: DeltaHeader;
   containerBytes: number;
-  bytes: { header: number; model: number } & Record<Spending, number>;
-  /** The same three before the coder. */
-  plainBytes: Record<Spending, number>;
-  /** Commands of each kind. Adjacent blocks repeat a command that was cut at a checkpoint. */
-  counts: { copies: number; inserts: number; fills: number };
+  /** `stream` is what cannot be told apart without the old image, else 0. */
+  bytes: { header: number; model: number; stream: number } & Record<Spending, number>;
+  /** Commands of each kind; undefined without an old image that is needed. Adjacent blocks repeat one that was cut. */
+  counts: { copies: number; inserts: number; fills: number } | undefined;
   checkpoints: number;
 }
 
 /**
- * Walks a whole container without the old image: every rule is checked that does not need it.
- * Coded bytes are shared out to the plain bytes they complete.
+ * Walks a whole container: every rule is checked, except those of the old image's own bytes. With a predictor or a
+ * range coder the stream cannot be read without the old image; without one only the header is read then.
  * @throws Refusal BAD_DELTA, UNSUPPORTED
  */
-export function inspectDelta(container: Uint8Array): DeltaSpending {
+export function inspectDelta(container: Uint8Array, old?: Uint8Array): DeltaSpending {
   const header = readWholeHeader(container);
+  const front = header.headerBytes + header.modelBytes;
+  demand(container.length >= front, 'BAD_DELTA', 'the container is cut short');
+  const bytes = { header: header.headerBytes, model: header.modelBytes };
+  const containerBytes = container.length;
+  if (old === undefined && needsOld(header)) {
+    const unread = { ...bytes, stream: containerBytes - front, commands: 0, patches: 0, inserts: 0 };
+    return { header, containerBytes, bytes: unread, counts: undefined, checkpoints: interior(header) };
+  }
+  const { body, coded, checkpoints } = walk(container, header, old);
+  const shares = rounded(body.taken() ?? coded, containerBytes - front);
+  return { header, containerBytes, bytes: { ...bytes, stream: 0, ...shares }, counts: body.counts(), checkpoints };
+}
+
+function needsOld(header: DeltaHeader): boolean {
+  const isRanged = header.coder === CODER_LITE || header.coder === CODER_MIXING;
+  return header.kind === 'delta' && (isRanged || header.predictor !== PREDICTOR_NONE);
+}
+
+function interior(header: DeltaHeader): number {
+  return header.checkpointBits === 0 ? 0 : Math.max(0, Math.ceil(header.newBytes / 2 ** header.checkpointBits) - 1);
+}
+
+function walk(container: Uint8Array, header: DeltaHeader, old: Uint8Array | undefined) {
   const coded: Record<Spending, number> = { commands: 0, patches: 0, inserts: 0 };
-  const plainBytes: Record<Spending, number> = { commands: 0, patches: 0, inserts: 0 };
   let fresh: Spending[] = [];
   const watch = (commands: Commands): void => {
     fresh.push(commands.spending);
   };
   const workspace = new Uint8Array(header.workspaceBytes);
-  const body = new Body(header, { workspace, old: { read: () => undefined }, sink: () => undefined, watch });
+  const image = { read: (offset: number, into: Uint8Array) => into.set(old?.subarray(offset, offset + into.length) ?? []) };
+  const body = new Body(header, { workspace, old: image, sink: () => undefined, watch });
   let checkpoints = 0;
   let waiting = 0;
   for (let at = header.headerBytes; at < container.length; at++) {
-    demand(body.pages.offset < header.newBytes, 'BAD_DELTA', 'bytes after the end of the container');
+    demand(!body.started || body.pages.offset < header.newBytes, 'BAD_DELTA', 'bytes after the end of the container');
     const ended = body.feed(container[at]!);
-    waiting++;
-    for (const spending of fresh) {
-      plainBytes[spending]++;
-      coded[spending] += waiting / fresh.length;
-    }
+    if (at >= header.headerBytes + header.modelBytes) waiting++;
+    for (const spending of fresh) coded[spending] += waiting / fresh.length;
     if (fresh.length > 0) waiting = 0;
     fresh = [];
     if (!ended || body.pages.offset === header.newBytes) continue;
@@ -47,20 +68,12 @@ export function inspectDelta(container: Uint8Array): DeltaSpending {
     body.openBlock();
   }
   demand(body.pages.offset === header.newBytes, 'BAD_DELTA', 'the container is cut short');
-  const stream = container.length - header.headerBytes - header.modelBytes;
-  return {
-    header,
-    containerBytes: container.length,
-    bytes: { header: header.headerBytes, model: header.modelBytes, ...rounded(coded, stream) },
-    plainBytes,
-    counts: body.commands.counts(),
-    checkpoints,
-  };
+  return { body, coded, checkpoints };
 }
 
-/** Whole numbers with the same sum: commands and inserts are rounded, patches take the rest. */
+/** Whole numbers with the given sum: commands and inserts are rounded, patches take the rest. */
 function rounded(coded: Record<Spending, number>, sum: number): Record<Spending, number> {
-  const commands = Math.round(coded.commands);
+  const commands = Math.min(Math.round(coded.commands), sum);
   const inserts = Math.min(Math.round(coded.inserts), sum - commands);
   return { commands, patches: sum - commands - inserts, inserts };
 }

@@ -30,6 +30,11 @@ export class Pages {
     this.#advance(1);
   }
 
+  /** The first `count` bytes of `bytes`; a few at a time. */
+  write(bytes: Uint8Array, count: number): void {
+    for (let i = 0; i < count; i++) this.put(bytes[i]!);
+  }
+
   fill(byte: number, count: number): void {
     this.#spread(count, (part) => part.fill(byte));
   }
@@ -60,7 +65,10 @@ export class Pages {
   }
 }
 
-/** Single old bytes through a small buffer, so that a patched byte does not cost a flash read of its own. */
+/** Bytes kept behind the place a read begins at: predictors look some instructions ahead and come back. */
+const KEPT_BYTES = OLD_BUFFER_BYTES / 2;
+
+/** Single old bytes through a small buffer, so that one byte does not cost a flash read of its own. */
 export class OldBytes {
   readonly #old: OldImage;
   readonly #buffer: Uint8Array;
@@ -74,8 +82,11 @@ export class OldBytes {
     this.#oldBytes = oldBytes;
   }
 
+  /** Zero beyond the end of the image. */
   byte(offset: number): number {
-    if (offset < this.#start || offset >= this.#end) this.#load(offset);
+    if (offset >= this.#start && offset < this.#end) return this.#buffer[offset - this.#start]!;
+    if (offset >= this.#oldBytes) return 0;
+    this.#load(Math.max(0, offset - KEPT_BYTES));
     return this.#buffer[offset - this.#start]!;
   }
 

@@ -25,8 +25,6 @@ export class Application {
   readonly #options: ApplicationOptions;
   readonly #decoder: DeltaDecoder;
   readonly #writer: SlotWriter;
-  /** Container bytes at the front of the next frame that the decoder has had already. */
-  #skip: number;
   /** Output offset of the last checkpoint that was saved. */
   #kept: number;
 
@@ -34,24 +32,26 @@ export class Application {
   constructor(options: ApplicationOptions) {
     const { release, resume, slot } = options;
     this.#options = options;
-    this.#skip = resume?.skip ?? 0;
     this.#writer = new SlotWriter(slot, release.manifest.image.bytes, resume?.written ?? 0);
     const ports = decoderPorts(options, this.#writer);
     this.#decoder = resume ? DeltaDecoder.restore(ports, decodeCheckpoint(resume.checkpoint)) : new DeltaDecoder(ports);
     this.#kept = resume?.written ?? 0;
   }
 
-  /** Where the frames must begin; undefined for the first frame. */
+  /** Where the frames must begin; undefined for the first frame, which also has what a predictor needs to go on. */
   get start(): Position | undefined {
     const { resume } = this.#options;
+    const checkpoint = this.#decoder.checkpoint();
+    if (checkpoint && this.#decoder.wants < checkpoint.streamOffset) return undefined;
     return resume && { index: resume.frameIndex, expected: resume.expected };
   }
 
   /** Takes the proven payload of the frame at `position`. @throws Refusal BAD_DELTA, WRONG_BASE, FLASH_FAULT … */
   take(bytes: Uint8Array, position: Position): void {
     if (position.index === 0) this.#checkTags(bytes);
-    this.#decoder.push(bytes.subarray(this.#skip));
-    this.#skip = 0;
+    const done = this.#decoder.wants - position.index * this.#options.release.branch.payload.frameBytes;
+    if (done >= bytes.length) return;
+    this.#decoder.push(bytes.subarray(Math.max(0, done)));
     const checkpoint = this.#decoder.checkpoint();
     if (checkpoint && checkpoint.outputOffset > this.#kept) this.#keep(checkpoint, position);
   }

@@ -1,10 +1,19 @@
 import { Refusal } from '@countersign/device-sdk';
 import { CLASSES } from '@countersign/device-sdk/delta';
 import { type Command, Option } from 'commander';
-import { type DeltaMade, deltaApply, deltaInfo, deltaMake, explainDelta } from '../../delta/verbs.ts';
+import {
+  type Bsdiff40Made,
+  bsdiff40Make,
+  type DeltaMade,
+  deltaApply,
+  deltaInfo,
+  deltaMake,
+  explainDelta,
+} from '../../delta/verbs.ts';
+import { benchVerb } from './delta-bench.ts';
 import { verb } from './program.ts';
 
-/** `delta make|apply|info`: the engine alone, on files, without servers and signatures. */
+/** `delta make|apply|info|bench`: the engine alone, on files, without servers and signatures. */
 export function deltaVerbs(program: Command): void {
   const delta = program.command('delta').description('make, apply and explain deltas of two files');
   makeVerb(delta);
@@ -14,24 +23,32 @@ export function deltaVerbs(program: Command): void {
     const found = await deltaInfo(path);
     return { json: found, text: explainDelta(found).join('\n') };
   });
+  benchVerb(delta);
 }
 
 function applyVerb(delta: Command): void {
   const command = delta
     .command('apply <old> <delta>')
-    .description('apply a delta in the workspace it names, as a device does')
-    .requiredOption('-o, --out <file>', 'the new image');
-  verb(command, async (oldPath: string, deltaPath: string, { out }: { out: string }) => {
-    const applied = await deltaApply({ oldPath, deltaPath, newPath: out });
-    const { newBytes, sha256, workspaceBytes, seconds } = applied;
-    const text = `${out}: ${newBytes} bytes, sha256 ${sha256}\nworkspace ${workspaceBytes} bytes, ${seconds} s`;
-    return { json: applied, text };
+    .description('apply a delta in the workspace it names, as a device does; or a BSDIFF40 patch')
+    .requiredOption('-o, --out <file>', 'the new image')
+    .option('--sha256 <digest>', 'what the new image must be; a BSDIFF40 patch does not say it');
+  verb(command, async (oldPath: string, deltaPath: string, { out, sha256 }: { out: string; sha256?: string }) => {
+    const applied = await deltaApply({ oldPath, deltaPath, newPath: out, ...(sha256 && { sha256 }) });
+    const { newBytes, workspaceBytes, seconds } = applied;
+    const lines = [
+      `${out}: ${newBytes} bytes, sha256 ${applied.sha256}`,
+      `workspace ${workspaceBytes} bytes, ${seconds} s`,
+    ];
+    if (applied.kind === 'bsdiff40' && !sha256)
+      lines.push('BSDIFF40 carries no digests: compare this one with what you expect, or give --sha256');
+    return { json: applied, text: lines.join('\n') };
   });
 }
 
 interface MakeOptions {
   out: string;
   class: string;
+  format: 'container' | 'bsdiff40';
   inPlace?: boolean;
 }
 
@@ -41,20 +58,35 @@ function makeVerb(delta: Command): void {
     .description('the smallest delta of a memory class')
     .requiredOption('-o, --out <file>', 'the delta')
     .addOption(new Option('--class <class>', 'memory class of the device').choices(CLASSES).default('L'))
+    .addOption(
+      new Option('--format <format>', 'bsdiff40: for bspatch and its relatives; no device takes it')
+        .choices(['container', 'bsdiff40'])
+        .default('container'),
+    )
     .option('--in-place', 'for a device with one slot');
   verb(command, async (oldPath: string, newPath: string, options: MakeOptions) => {
     if (options.inPlace) throw new Refusal('UNSUPPORTED', 'this build makes deltas for two slots only');
+    if (options.format === 'bsdiff40') {
+      const patch = await bsdiff40Make({ oldPath, newPath, outPath: options.out });
+      return { json: patch, text: madeText(options.out, patch) };
+    }
     const made = await deltaMake({ oldPath, newPath, outPath: options.out, class: options.class });
     return { json: made, text: madeText(options.out, made) };
   });
 }
 
-function madeText(out: string, m: DeltaMade): string {
+const KINDS = {
+  full: 'full image, compressed: no delta is smaller',
+  delta: 'delta',
+  bsdiff40: 'BSDIFF40 patch',
+};
+
+function madeText(out: string, m: DeltaMade | Bsdiff40Made): string {
   const percent = m.newBytes === 0 ? '' : ` (${((100 * m.deltaBytes) / m.newBytes).toFixed(1)} % of the image)`;
-  const kind = m.kind === 'full' ? 'full image, compressed: no delta is smaller' : 'delta';
+  const forClass = m.class === null ? '' : `class ${m.class}, `;
   return [
-    `${out}: ${m.deltaBytes} bytes${percent}, ${kind}`,
-    `from ${m.oldBytes} to ${m.newBytes} bytes, class ${m.class}, predictor ${m.predictor}, coder ${m.coder}`,
+    `${out}: ${m.deltaBytes} bytes${percent}, ${KINDS[m.kind]}`,
+    `from ${m.oldBytes} to ${m.newBytes} bytes, ${forClass}predictor ${m.predictor}, coder ${m.coder}`,
     `workspace ${m.workspaceBytes} bytes, made in ${m.seconds} s`,
   ].join('\n');
 }

@@ -1,0 +1,90 @@
+/** Finds the model that predicts an update best: instruction set, place in the address space, code and data, maps. */
+import {
+  PREDICTOR_AARCH64,
+  PREDICTOR_ARM,
+  PREDICTOR_AVR,
+  PREDICTOR_RISCV,
+  PREDICTOR_THUMB,
+  PREDICTOR_XTENSA,
+  type Range,
+  type Region,
+  Regions,
+} from '@countersign/device-sdk/delta/model';
+import type { Copy } from '../align.ts';
+import { findBase, movedWords } from './base.ts';
+import { costs, splitCode } from './code-parts.ts';
+import { espRegions } from './esp-image.ts';
+import type { Model } from './fitting.ts';
+import { collectVotes, type Votes } from './votes.ts';
+
+const PREDICTORS = [PREDICTOR_THUMB, PREDICTOR_RISCV, PREDICTOR_XTENSA, PREDICTOR_ARM, PREDICTOR_AARCH64];
+/** The data space of AVR: its programs begin at address 0, and have no pointers of four bytes. */
+const AVR_BYTES_MAX = 0x4_0000; // what the program memory of the largest common AVR holds
+const AVR_DATA: Range = { address: 0x80_0000, bytes: 0x1_0000 };
+/** RAM is looked for in pieces of this size, and believed with this many words that moved together. */
+const RAM_BITS = 20;
+const RAM_WORDS_MIN = 6;
+/** Where microcontrollers have their RAM: below it lies code, above it peripherals. */
+const RAM_START = 0x1000_0000;
+const RAM_END = 0x4000_0000;
+
+/** A model without its runs, and the votes they are made of: how many runs there are depends on the memory class. */
+export interface Found {
+  model: Model;
+  votes: Votes;
+}
+
+/** @returns undefined when there is nothing to predict: no copies, or operands that never moved */
+export function findModel(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): Found | undefined {
+  if (copies.length === 0) return undefined;
+  let best: { model: Model; cost: number } | undefined;
+  for (const model of skeletons(old, fresh, copies)) {
+    const cost = costs(model, old, fresh, copies).reduce((sum, part) => sum + part, 0);
+    if (best === undefined || cost < best.cost) best = { model, cost };
+  }
+  if (best === undefined) return undefined;
+  const model = { ...best.model, old: splitCode(best.model, old, fresh, copies) };
+  return { model, votes: collectVotes(model, old, fresh, copies) };
+}
+
+function skeletons(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): Model[] {
+  const places: { old: Region[]; fresh: Region[]; pointers: boolean }[] = [];
+  for (const headerBytes of [8, 24] as const) {
+    const before = espRegions(old, headerBytes);
+    const after = espRegions(fresh, headerBytes);
+    if (before && after) places.push({ old: before, fresh: after, pointers: true });
+  }
+  if (places.length === 0) {
+    const base = findBase(old, fresh, copies);
+    const flat = [{ offset: 0, address: base ?? 0, code: true }];
+    places.push({ old: flat, fresh: flat, pointers: base !== undefined });
+  }
+  const list = places.flatMap((place) => {
+    const ram = place.pointers ? findRam(old, fresh, copies, place.old) : { address: 0, bytes: 0 };
+    return PREDICTORS.map((predictor) => ({ ...place, predictor, ram, runs: [], ramRuns: [] }));
+  });
+  const flat = [{ offset: 0, address: 0, code: true }];
+  const avr = { predictor: PREDICTOR_AVR, pointers: false, ram: AVR_DATA, runs: [], ramRuns: [] };
+  return old.length <= AVR_BYTES_MAX ? [...list, { ...avr, old: flat, fresh: flat }] : list;
+}
+
+/** The piece of the address space outside the image into which most words point that moved together. */
+function findRam(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[], list: readonly Region[]): Range {
+  const regions = Regions.of(list, old.length);
+  const counts = new Map<string, number>();
+  for (const { word, shift } of movedWords(old, fresh, copies)) {
+    if (word < RAM_START || word >= RAM_END || regions.offsetOf(word) >= 0) continue;
+    const key = `${word >>> RAM_BITS} ${shift}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const [most] = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const found = most !== undefined && most[1] >= RAM_WORDS_MIN;
+  const piece = found ? Number(most[0].split(' ')[0]) : initialisedRam(list);
+  return { address: piece * 2 ** RAM_BITS, bytes: piece === 0 ? 0 : 2 ** RAM_BITS };
+}
+
+/** Where the image has the first values of variables, the others are not far: the highest region below the code. */
+function initialisedRam(regions: readonly Region[]): number {
+  const inRam = regions.map(({ address }) => address).filter((address) => address >= RAM_START && address < RAM_END);
+  return Math.max(0, ...inRam) >>> RAM_BITS;
+}

@@ -1,0 +1,23 @@
+/** A bar on a terminal, nothing elsewhere. It writes to stderr, so that stdout stays for the result. */
+
+const BAR_CHARACTERS = 24;
+
+export interface Bar {
+  update(done: number, total: number, what: string): void;
+  /** Wipes the line, so that what follows stands alone. */
+  clear(): void;
+}
+
+export function bar(): Bar {
+  const { stderr } = process;
+  if (!stderr.isTTY) return { update() {}, clear() {} };
+  return {
+    update(done, total, what) {
+      const filled = total === 0 ? 0 : Math.round((BAR_CHARACTERS * done) / total);
+      const drawn = '#'.repeat(filled).padEnd(BAR_CHARACTERS, '-');
+      const room = Math.max(0, (stderr.columns ?? 80) - 1);
+      stderr.write(`\r\x1b[K${`[${drawn}] ${done}/${total} ${what}`.slice(0, room)}`);
+    },
+    clear: () => void stderr.write('\r\x1b[K'),
+  };
+}

@@ -1,0 +1,23 @@
+/** The model both sides drive: what a copy ought to be, and the coding of what it is. For encoders. */
+export { AddressMap } from './address-map.ts';
+export type { BitCoder } from './chances.ts';
+export { Coding, type CodingShape, codingBytes } from './coding.ts';
+export {
+  cpuOf,
+  PREDICTOR_AARCH64,
+  PREDICTOR_ARM,
+  PREDICTOR_AVR,
+  PREDICTOR_NONE,
+  PREDICTOR_RISCV,
+  PREDICTOR_THUMB,
+  PREDICTOR_XTENSA,
+  REGISTER_WORDS,
+} from './cpus.ts';
+export { modelBytes, modelMemory } from './memory.ts';
+export { COPY_LENGTH, FILL_LENGTH, INSERT_LENGTH, SEEK } from './numbers.ts';
+export { Predictor } from './predictor.ts';
+export { RANGE_MIN } from './range-decoder.ts';
+export { type Region, REGIONS_MAX, Regions } from './regions.ts';
+export { type ModelShape, ModelSection } from './section.ts';
+export { type Range, Targets } from './targets.ts';
+export { type Bytes, type Cpu, POINTER, type Unit } from './unit.ts';

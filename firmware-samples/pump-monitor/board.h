@@ -1,0 +1,26 @@
+/* A generic RV32IMAC board: a motor's current, its vibration and its temperature on the ADC, 256 KB of flash. */
+#ifndef BOARD_H
+#define BOARD_H
+
+#define BOARD_CLOCK_HZ 64000000u
+#define BOARD_TIMER_BASE 0x02000000u
+#define BOARD_TIMER_HZ 1000000u
+
+#define BOARD_UART_BASE 0x10013000u
+#define BOARD_ADC_BASE 0x10012000u
+#define BOARD_GPIO_BASE 0x10010000u
+#define BOARD_FLASHC_BASE 0x10022000u
+#define BOARD_WATCHDOG_BASE 0x10003000u
+
+#define BOARD_ADC_SAMPLE_TIME 31u
+
+#define BOARD_STORE_PAGE_A 0x2003f000u
+#define BOARD_STORE_PAGE_B 0x2003f800u
+#define BOARD_STORE_PAGE_BYTES 2048u
+
+#define BOARD_PIN_RELAY (1u << 3)
+#define BOARD_PIN_ALARM (1u << 4)
+
+enum { CHANNEL_CURRENT, CHANNEL_VIBRATION, CHANNEL_WINDING, CHANNEL_SUPPLY };
+
+#endif

@@ -1,0 +1,13 @@
+#ifndef EVENTS_H
+#define EVENTS_H
+
+#include "eventlog.h"
+
+enum {
+  EVENT_STARTED, EVENT_CRASHED, EVENT_STORE_BROKEN, EVENT_SELF_TEST, EVENT_RUNS, EVENT_RESTS, EVENT_STALLED,
+  EVENT_DRY, EVENT_HOT, EVENT_BEARING, EVENT_TRIPPED, EVENT_KINDS
+};
+
+extern const event_kind event_kinds[EVENT_KINDS];
+
+#endif

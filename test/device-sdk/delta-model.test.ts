@@ -1,0 +1,102 @@
+/** Predictors and range coders, in every class that has them. */
+import { makeDelta } from '@countersign/broker/delta/index';
+import {
+  DeltaDecoder,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  inspectDelta,
+  type MemoryClass,
+  readWholeHeader,
+} from '@countersign/device-sdk/delta';
+import test from 'ava';
+import { type Isa, programs } from '../support/code.ts';
+import { bench, checkpointsOf, decode, joined } from '../support/delta.ts';
+
+const isas: Isa[] = ['thumb', 'riscv', 'xtensa'];
+const classes: MemoryClass[] = ['S', 'M', 'L', 'XL'];
+const pairs = Object.fromEntries(isas.map((isa) => [isa, programs(isa, 240, 5)])) as Record<
+  Isa,
+  { old: Uint8Array; fresh: Uint8Array }
+>;
+
+for (const isa of isas) {
+  test(`${isa}: the encoder finds the predictor, and moved targets cost almost nothing`, (t) => {
+    const { old, fresh } = pairs[isa];
+    for (const name of classes) {
+      const { delta, info } = makeDelta(old, fresh, { class: name });
+      t.is(info.predictor, isa);
+      t.is(Buffer.compare(decode(delta, old, [1, 7, 60, 200]), fresh), 0);
+      const blind = inspectDelta(delta);
+      t.is(blind.bytes.header + blind.bytes.model + blind.bytes.stream, delta.length);
+      const { bytes, counts } = inspectDelta(delta, old);
+      t.is(bytes.header + bytes.model + bytes.commands + bytes.patches + bytes.inserts, delta.length);
+      t.true(counts!.copies > 0);
+      t.log(`class ${name}: ${fresh.length} → ${delta.length} bytes, ${info.coder}`);
+    }
+  });
+}
+
+const cut = (isa: Isa, name: MemoryClass) => {
+  const { old, fresh } = pairs[isa];
+  return { old, fresh, delta: makeDelta(old, fresh, { class: name, checkpointBytes: 4096 }).delta };
+};
+
+for (const [isa, name] of [
+  ['thumb', 'S'],
+  ['riscv', 'M'],
+  ['xtensa', 'L'],
+  ['thumb', 'XL'],
+] as const) {
+  test(`${isa}, class ${name}: goes on from every checkpoint with the model section and the rest`, (t) => {
+    const { old, fresh, delta } = cut(isa, name);
+    const header = readWholeHeader(delta);
+    const checkpoints = checkpointsOf(delta, old);
+    t.is(checkpoints.length, Math.ceil(fresh.length / 4096) - 1);
+    for (const checkpoint of checkpoints) {
+      for (const whole of [true, false]) {
+        const { ports, output } = bench(delta, old);
+        const decoder = DeltaDecoder.restore(ports, decodeCheckpoint(encodeCheckpoint(checkpoint)));
+        t.is(decoder.wants, header.headerBytes);
+        if (!whole) decoder.push(delta.subarray(decoder.wants, header.headerBytes + header.modelBytes));
+        if (!whole) t.is(decoder.wants, checkpoint.streamOffset);
+        decoder.push(delta.subarray(decoder.wants));
+        decoder.finalize();
+        t.is(Buffer.compare(joined(output), fresh.slice(checkpoint.outputOffset)), 0);
+      }
+    }
+  });
+
+  test(`${isa}, class ${name}: state stored, dropped and restored at every byte gives the same image`, (t) => {
+    const { old, fresh, delta } = cut(isa, name);
+    const { ports, output } = bench(delta, old);
+    let decoder = new DeltaDecoder(ports);
+    for (const byte of delta) {
+      const stored = decoder.dump().slice();
+      ports.workspace.fill(0xee);
+      ports.workspace.set(stored);
+      decoder = DeltaDecoder.load(ports);
+      decoder.push(Uint8Array.of(byte));
+    }
+    decoder.finalize();
+    t.is(Buffer.compare(joined(output), fresh), 0);
+  });
+}
+
+test('a restored state goes on in the middle of the model section too', (t) => {
+  const { old, fresh, delta } = cut('riscv', 'M');
+  const [checkpoint] = checkpointsOf(delta, old);
+  const { ports, output } = bench(delta, old);
+  let decoder = DeltaDecoder.restore(ports, checkpoint!);
+  while (!decoder.done) {
+    decoder.dump();
+    decoder = DeltaDecoder.load(ports);
+    decoder.push(delta.subarray(decoder.wants, decoder.wants + 1));
+  }
+  t.is(Buffer.compare(joined(output), fresh.slice(checkpoint!.outputOffset)), 0);
+});
+
+test('a workspace that does not begin at a multiple of four is a mistake of the caller', (t) => {
+  const { old, delta } = cut('thumb', 'M');
+  const { ports } = bench(delta, old);
+  t.throws(() => new DeltaDecoder({ ...ports, workspace: new Uint8Array(8193).subarray(1) }), { instanceOf: RangeError });
+});

@@ -1,0 +1,135 @@
+/** One slot, a scratch page, a staging area and a journal on one flash, under power cuts. */
+import {
+  applyInPlace,
+  type InPlaceJob,
+  type InPlaceProgress,
+  InPlaceWriter,
+  Journal,
+  PageOrder,
+} from '@countersign/device-sdk/install';
+import { PagePool, PowerCut, PowerCutter, partition, VirtualFlash } from '@countersign/device-sdk/rig';
+
+export interface Geometry {
+  writeBytes: number;
+  eraseBytes: number;
+}
+
+const KEY = 1;
+const pool = new PagePool();
+
+export interface Sizes {
+  slotBytes: number;
+  scratchBytes: number;
+  stagingBytes: number;
+}
+
+export class Board {
+  readonly flash: VirtualFlash;
+  readonly slot;
+  readonly scratch;
+  readonly staging;
+  readonly #store;
+
+  constructor(geometry: Geometry, sizes: Sizes, seed: string) {
+    const { slotBytes, scratchBytes, stagingBytes } = sizes;
+    const storeBytes = 4 * geometry.eraseBytes;
+    const bytes = storeBytes + slotBytes + scratchBytes + stagingBytes;
+    this.flash = new VirtualFlash({ ...geometry, bytes, pool, power: new PowerCutter(seed) });
+    const [store, slot, scratch, staging] = partition(this.flash, storeBytes, slotBytes, scratchBytes, stagingBytes);
+    this.#store = store!;
+    this.slot = slot!;
+    this.scratch = scratch!;
+    this.staging = staging!;
+    Journal.format(this.#store);
+  }
+
+  /** A start of the device: what the journal says is all that it knows. @returns false when the power went */
+  boot(work: (progress: InPlaceProgress | undefined, save: (progress: InPlaceProgress) => void) => void): boolean {
+    try {
+      const journal = Journal.open(this.#store);
+      const stored = journal.get(KEY);
+      work(stored && readProgress(stored), (progress) => journal.put([[KEY, progressBytes(progress)]]));
+      return true;
+    } catch (error) {
+      if (!(error instanceof PowerCut)) throw error;
+      this.flash.power.restorePower();
+      return false;
+    }
+  }
+}
+
+function progressBytes({ done, copying, checkpoint }: InPlaceProgress): Uint8Array {
+  return Uint8Array.from([done, copying ? 1 : 0, ...checkpoint]);
+}
+
+function readProgress(bytes: Uint8Array): InPlaceProgress {
+  return { done: bytes[0]!, copying: bytes[1] === 1, checkpoint: bytes.slice(2) };
+}
+
+export interface Plain {
+  image: Uint8Array;
+  pageBytes: number;
+  backward: boolean;
+  /** Pieces in which the image comes, whole write units. */
+  pieceBytes: number;
+}
+
+/**
+ * Writes without a decoder, so that both directions are tried whatever it can do: every byte of a page is made from the
+ * byte of the base at the same place, which must still be there.
+ */
+export function writePlain(board: Board, base: Uint8Array, plain: Plain): boolean {
+  return board.boot((resume, save) => {
+    const { image, pageBytes, backward, pieceBytes } = plain;
+    const { slot, scratch } = board;
+    let produced = 0;
+    const checkpoint = () => Uint8Array.of(produced & 255, produced >> 8);
+    const writer = new InPlaceWriter({
+      slot,
+      scratch,
+      imageBytes: image.length,
+      pageBytes,
+      backward,
+      resume,
+      checkpoint,
+      save,
+    });
+    const [low = 0, high = 0] = writer.progress.checkpoint;
+    produced = writer.complete ? image.length : low + 256 * high;
+    const order = new PageOrder(image.length, pageBytes, backward);
+    while (produced < image.length) {
+      const turn = order.turnAt(produced);
+      const inPage = produced - pagesBefore(order, turn);
+      const length = Math.min(pieceOf(order, turn, inPage, pieceBytes), order.length(turn) - inPage);
+      const offset = order.start(turn) + (backward ? order.length(turn) - inPage - length : inPage);
+      const there = new Uint8Array(length);
+      slot.read(offset, there);
+      writer.write(
+        offset,
+        there.map((byte, i) => byte ^ base[offset + i]! ^ image[offset + i]!),
+      );
+      produced += length;
+    }
+    writer.finish();
+  });
+}
+
+/** The image's end need not fill its write unit: where pages fall, that piece comes first. */
+function pieceOf(order: PageOrder, turn: number, inPage: number, pieceBytes: number): number {
+  const odd = order.length(turn) % pieceBytes;
+  return order.backward && inPage === 0 && odd > 0 ? odd : pieceBytes;
+}
+
+function pagesBefore(order: PageOrder, turn: number): number {
+  let bytes = 0;
+  for (let i = 0; i < turn; i++) bytes += order.length(i);
+  return bytes;
+}
+
+export function applyStaged(
+  board: Board,
+  job: Omit<InPlaceJob, 'slot' | 'scratch' | 'staging' | 'progress' | 'save'>,
+): boolean {
+  const { slot, scratch, staging } = board;
+  return board.boot((progress, save) => applyInPlace({ ...job, slot, scratch, staging, progress, save }));
+}
