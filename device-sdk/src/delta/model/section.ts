@@ -83,7 +83,12 @@ export class ModelSection {
     const range = { address: ram[0]!, bytes: ram[1]! };
     const targets = new Targets(this.#old, this.#fresh, { image, ram: inRam }, range, learned);
     const cpu = cpuOf(this.#shape.predictor, registers);
-    return new Predictor({ bytes, old: this.#old, fresh: this.#fresh }, targets, cpu, (this.#flags & FLAG_POINTERS) !== 0);
+    return new Predictor(
+      { bytes, old: this.#old, fresh: this.#fresh },
+      targets,
+      cpu,
+      (this.#flags & FLAG_POINTERS) !== 0,
+    );
   }
 
   #withoutPredictor(): void {
