@@ -76,6 +76,8 @@ export class ModelSection {
 
   /** The predictor, when the section is complete. */
   predictor(bytes: Bytes): Predictor {
+    this.#old.bound();
+    this.#fresh.bound();
     const { starts, shifts, registers, learned, ram } = this.#memory;
     const imageRuns = this.#shape.mapRuns - this.#ramRuns;
     const image = new AddressMap(starts, shifts, imageRuns);
