@@ -12,7 +12,7 @@ import test from 'ava';
 import { type Isa, programs } from '../support/code.ts';
 import { bench, checkpointsOf, decode, joined } from '../support/delta.ts';
 
-const isas: Isa[] = ['thumb', 'riscv', 'xtensa'];
+const isas: Isa[] = ['thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr'];
 const classes: MemoryClass[] = ['S', 'M', 'L', 'XL'];
 const pairs = Object.fromEntries(isas.map((isa) => [isa, programs(isa, 240, 5)])) as Record<
   Isa,
@@ -98,5 +98,7 @@ test('a restored state goes on in the middle of the model section too', (t) => {
 test('a workspace that does not begin at a multiple of four is a mistake of the caller', (t) => {
   const { old, delta } = cut('thumb', 'M');
   const { ports } = bench(delta, old);
-  t.throws(() => new DeltaDecoder({ ...ports, workspace: new Uint8Array(8193).subarray(1) }), { instanceOf: RangeError });
+  t.throws(() => new DeltaDecoder({ ...ports, workspace: new Uint8Array(8193).subarray(1) }), {
+    instanceOf: RangeError,
+  });
 });

@@ -1,7 +1,7 @@
 import { makeDelta, makeFull } from '@countersign/broker/delta/index';
 import { DeltaDecoder, inspectDelta, readHeader } from '@countersign/device-sdk/delta';
-import { bench, byHand, copyFrom, edited, fill, image, insert, token } from '../support/delta.ts';
 import { programs } from '../support/code.ts';
+import { bench, byHand, copyFrom, edited, fill, image, insert, token } from '../support/delta.ts';
 import { Chance, mutate } from '../support/mutate.ts';
 import { codeOfRefusal } from '../support/refused.ts';
 
@@ -63,7 +63,11 @@ function oldBytesOf(bytes: Uint8Array): number {
 }
 
 function run(bytes: Uint8Array, chance: Chance): string {
-  const { ports, fenced } = bench(bytes, old, { slotBytes: SLOT_BYTES, workspace: 65_536, oldBytes: oldBytesOf(bytes) });
+  const { ports, fenced } = bench(bytes, old, {
+    slotBytes: SLOT_BYTES,
+    workspace: 65_536,
+    oldBytes: oldBytesOf(bytes),
+  });
   const decoder = new DeltaDecoder(ports);
   const code = codeOfRefusal(() => {
     for (let at = 0; at < bytes.length; ) {

@@ -1,7 +1,7 @@
 /** Images that look like programs: functions that call each other and point at data, linked twice with changes. */
 import { Chance } from './mutate.ts';
 
-export type Isa = 'thumb' | 'riscv' | 'xtensa';
+export type Isa = 'thumb' | 'riscv' | 'xtensa' | 'arm' | 'aarch64' | 'avr';
 
 interface Site {
   at: number;
@@ -14,14 +14,23 @@ interface Part {
   sites: Site[];
 }
 
-const BASE: Record<Isa, number> = { thumb: 0x0800_0000, riscv: 0x4200_0000, xtensa: 0x4020_0000 };
+const BASE: Record<Isa, number> = {
+  thumb: 0x0800_0000,
+  riscv: 0x4200_0000,
+  xtensa: 0x4020_0000,
+  arm: 0x8000_8000,
+  aarch64: 0x4008_0000,
+  avr: 0,
+};
 const RAM = 0x2000_0000;
 
 /** Two releases of one program: in the second some functions have grown and some variables have moved. */
 export function programs(isa: Isa, functions: number, seed: number): { old: Uint8Array; fresh: Uint8Array } {
   const chance = new Chance(seed);
   const parts = Array.from({ length: functions }, () => part(isa, functions, chance));
-  const grown = parts.map((each, i) => (i % 17 === 5 ? { ...each, bytes: [...each.bytes, ...plain(isa, 4, chance)] } : each));
+  const grown = parts.map((each, i) =>
+    i % 17 === 5 ? { ...each, bytes: [...each.bytes, ...plain(isa, 4, chance)] } : each,
+  );
   return { old: link(isa, parts, 0), fresh: link(isa, grown, 8) };
 }
 
@@ -35,7 +44,7 @@ function part(isa: Isa, functions: number, chance: Chance): Part {
     bytes.push(...new Array<number>(isa === 'xtensa' ? 3 : 4).fill(0));
   }
   while (bytes.length % 4 !== 0) bytes.push(0);
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < (isa === 'avr' ? 0 : 3); i++) {
     const kind = i < 2 ? 'pointer' : 'variable';
     sites.push({ at: bytes.length, kind, to: kind === 'pointer' ? chance.below(functions) : 4 * chance.below(300) });
     bytes.push(0, 0, 0, 0);
@@ -46,6 +55,8 @@ function part(isa: Isa, functions: number, chance: Chance): Part {
 /** Instructions without a target. */
 function plain(isa: Isa, count: number, chance: Chance): number[] {
   const one = (): number[] => {
+    if (isa === 'arm' || isa === 'aarch64') return [chance.below(256), chance.below(16), 0x80 + chance.below(2), 0xe0];
+    if (isa === 'avr') return [chance.below(256), 0x2c + chance.below(4)];
     if (isa === 'thumb') return [chance.below(256), 0x18 + chance.below(8)];
     if (isa === 'riscv') return [(chance.below(64) << 2) | 1, 0x80 + chance.below(16)];
     return [0x20 + 16 * chance.below(3), chance.below(256), 0x20];
@@ -82,6 +93,11 @@ function call(isa: Isa, view: DataView, from: number, to: number): void {
     const j2 = 1 ^ ((steps >> 21) & 1) ^ sign;
     view.setUint16(from, 0xf000 | (sign << 10) | ((steps >> 11) & 0x3ff), true);
     view.setUint16(from + 2, 0xd000 | (j1 << 13) | (j2 << 11) | (steps & 0x7ff), true);
+  } else if (isa === 'arm') view.setUint32(from, 0xeb000000 | (((to - from - 8) >> 2) & 0xffffff), true);
+  else if (isa === 'aarch64') view.setUint32(from, 0x94000000 | (((to - from) >> 2) & 0x3ffffff), true);
+  else if (isa === 'avr') {
+    view.setUint16(from, 0x940e, true);
+    view.setUint16(from + 2, to >> 1, true);
   } else if (isa === 'riscv') {
     const d = to - from;
     const low = (((d >> 1) & 0x3ff) << 21) | (((d >> 11) & 1) << 20) | (d & 0xff000);

@@ -81,6 +81,8 @@ function code(source: Source, candidate: Candidate, blockBytes: number): { block
   const guide = predictor === 0 ? undefined : fitting;
   const { blocks, spent } = writeCommands(source.old, source.fresh, source.copies, blockBytes, guide);
   if (coder !== CODER_HEATSHRINK) return { blocks, spent };
-  const coded = blocks.map((block) => heatshrink(block, findMatches(block, windowBits, 1 << lookaheadBits), lookaheadBits));
+  const coded = blocks.map((block) =>
+    heatshrink(block, findMatches(block, windowBits, 1 << lookaheadBits), lookaheadBits),
+  );
   return { blocks: coded, spent };
 }

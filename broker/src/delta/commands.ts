@@ -120,8 +120,7 @@ class CommandWriter {
       const patches = at === length ? 1 : this.#patchRun(differs, at, length);
       this.#token(gap, patches);
       if (at === length) break;
-      for (let i = at; i < at + patches; i++)
-        this.#bytes.push((this.#fresh[newStart + i]! - expected[i]!) & 0xff);
+      for (let i = at; i < at + patches; i++) this.#bytes.push((this.#fresh[newStart + i]! - expected[i]!) & 0xff);
       this.spent.patchBytes += patches;
       at += patches;
     }

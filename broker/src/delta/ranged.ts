@@ -1,8 +1,8 @@
 /** Commands for the range coders: from an alignment to coded blocks. Decoder: device-sdk/src/delta/ranged.ts. */
 import {
+  COPY_LENGTH,
   Coding,
   type CodingShape,
-  COPY_LENGTH,
   codingBytes,
   FILL_LENGTH,
   INSERT_LENGTH,

@@ -93,7 +93,7 @@ export class DeltaDecoder {
 
   /** True between the model section and the checkpoint that was restored. */
   #mayJump(): boolean {
-    return this.#body !== undefined && this.#body.started && this.#used < (this.#checkpoint?.streamOffset ?? 0);
+    return this.#body?.started === true && this.#used < (this.#checkpoint?.streamOffset ?? 0);
   }
 
   /** Bytes of the new image produced. Those of the page being filled have not reached the sink yet. */

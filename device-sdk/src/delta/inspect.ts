@@ -1,7 +1,7 @@
 import { demand } from '../errors.ts';
 import { Body } from './body.ts';
-import type { Commands, Spending } from './commands.ts';
 import { CODER_LITE, CODER_MIXING } from './classes.ts';
+import type { Commands, Spending } from './commands.ts';
 import { type DeltaHeader, readWholeHeader } from './header.ts';
 import { PREDICTOR_NONE } from './model/cpus.ts';
 
@@ -52,7 +52,9 @@ function walk(container: Uint8Array, header: DeltaHeader, old: Uint8Array | unde
     fresh.push(commands.spending);
   };
   const workspace = new Uint8Array(header.workspaceBytes);
-  const image = { read: (offset: number, into: Uint8Array) => into.set(old?.subarray(offset, offset + into.length) ?? []) };
+  const image = {
+    read: (offset: number, into: Uint8Array) => into.set(old?.subarray(offset, offset + into.length) ?? []),
+  };
   const body = new Body(header, { workspace, old: image, sink: () => undefined, watch });
   let checkpoints = 0;
   let waiting = 0;

@@ -26,8 +26,11 @@ export class Pages {
   }
 
   put(byte: number): void {
-    this.#page[this.offset % this.#page.length] = byte;
-    this.#advance(1);
+    // The page's length is a power of two.
+    const inPage = this.offset & (this.#page.length - 1);
+    this.#page[inPage] = byte;
+    this.offset++;
+    if (inPage + 1 === this.#page.length || this.offset === this.#newBytes) this.#hand();
   }
 
   /** The first `count` bytes of `bytes`; a few at a time. */
@@ -59,9 +62,13 @@ export class Pages {
 
   #advance(count: number): void {
     this.offset += count;
-    const inPage = this.offset % this.#page.length;
+    if ((this.offset & (this.#page.length - 1)) === 0 || this.offset === this.#newBytes) this.#hand();
+  }
+
+  #hand(): void {
+    const inPage = this.offset & (this.#page.length - 1);
     if (inPage === 0) this.#sink(this.offset - this.#page.length, this.#page);
-    else if (this.offset === this.#newBytes) this.#sink(this.offset - inPage, this.#page.subarray(0, inPage));
+    else this.#sink(this.offset - inPage, this.#page.subarray(0, inPage));
   }
 }
 

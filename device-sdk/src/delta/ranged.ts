@@ -67,7 +67,12 @@ export class Ranged {
   ) {
     const { predictor, bytes } = old;
     this.#decoder = new RangeDecoder(areas.queue.subarray(0, QUEUE_BYTES));
-    this.#coding = new Coding(shape, areas.tables, { bytes, oldBytes: shape.oldBytes }, { predictor, coder: this.#decoder });
+    this.#coding = new Coding(
+      shape,
+      areas.tables,
+      { bytes, oldBytes: shape.oldBytes },
+      { predictor, coder: this.#decoder },
+    );
     this.#predictor = predictor;
     this.#pages = pages;
     this.#oldBytes = shape.oldBytes;
@@ -224,7 +229,14 @@ export class Ranged {
   }
 
   load(numbers: readonly number[]): void {
-    const [oldOffset, blockEnd, packed, left, coded, last] = numbers as [number, number, number, number, number, number];
+    const [oldOffset, blockEnd, packed, left, coded, last] = numbers as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     const at = packed & 15;
     const digits = packed >>> 4;
     demand(at <= AT_FILL && digits <= 4 && oldOffset <= this.#oldBytes, 'BAD_STATE', 'dumped commands');

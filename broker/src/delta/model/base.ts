@@ -32,7 +32,11 @@ export function findBase(old: Uint8Array, fresh: Uint8Array, copies: readonly Co
 }
 
 /** Aligned words of the copies that differ by less than a megabyte, at most some of them. */
-export function movedWords(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): { word: number; shift: number }[] {
+export function movedWords(
+  old: Uint8Array,
+  fresh: Uint8Array,
+  copies: readonly Copy[],
+): { word: number; shift: number }[] {
   const before = new DataView(old.buffer, old.byteOffset, old.length);
   const after = new DataView(fresh.buffer, fresh.byteOffset, fresh.length);
   const found: { word: number; shift: number }[] = [];
@@ -50,7 +54,10 @@ export function movedWords(old: Uint8Array, fresh: Uint8Array, copies: readonly 
 function popular(values: readonly number[]): number[] {
   const counts = new Map<number, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, BUCKETS_MAX).map(([value]) => value);
+  return [...counts]
+    .sort((a, b) => b[1] - a[1] || a[0] - b[0])
+    .slice(0, BUCKETS_MAX)
+    .map(([value]) => value);
 }
 
 /** The copies as an address map; where two come from one place the later one counts. */

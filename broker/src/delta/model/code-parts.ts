@@ -21,10 +21,12 @@ export function splitCode(model: Model, old: Uint8Array, fresh: Uint8Array, copi
   const regions = Regions.of(model.old, old.length);
   const cuts = model.old.map(({ offset }) => offset);
   for (let part = 1; part < kinds.length; part++) if (kinds[part] !== kinds[part - 1]) cuts.push(part << PART_BITS);
-  const parts = [...new Set(cuts)].sort((a, b) => a - b).map((offset) => {
-    const middle = Math.min(offset + (1 << (PART_BITS - 1)), old.length - 1) >> PART_BITS;
-    return { offset, address: regions.addressOf(offset), code: kinds[middle] === 1 && regions.isCode(offset) };
-  });
+  const parts = [...new Set(cuts)]
+    .sort((a, b) => a - b)
+    .map((offset) => {
+      const middle = Math.min(offset + (1 << (PART_BITS - 1)), old.length - 1) >> PART_BITS;
+      return { offset, address: regions.addressOf(offset), code: kinds[middle] === 1 && regions.isCode(offset) };
+    });
   return parts.length <= REGIONS_MAX ? parts : [...model.old];
 }
 

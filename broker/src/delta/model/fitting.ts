@@ -1,7 +1,7 @@
 /** A model as it stands in a container, and the predictor that a decoder would make of it. */
 import {
-  type ModelShape,
   ModelSection,
+  type ModelShape,
   modelBytes,
   modelMemory,
   PREDICTOR_NONE,

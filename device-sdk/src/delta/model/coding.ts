@@ -1,10 +1,11 @@
 import type { BitCoder, Chances } from './chances.ts';
 import { Lite, liteBytes } from './lite.ts';
-import { Literals, Recent, TREE_STATES } from './literals.ts';
+import { Literals, TREE_STATES } from './literals.ts';
 import { Mixer, mixerBytes, RICH_BITS } from './mixer.ts';
 import { NUMBER_STATES, Numbers } from './numbers.ts';
 import { OldMatch, PLACES, PLACES_BYTES } from './old-match.ts';
 import type { Predictor } from './predictor.ts';
+import { Recent } from './recent.ts';
 import { SET_KIND } from './sets.ts';
 import type { Bytes } from './unit.ts';
 import { UNIT_STATES, Units } from './units.ts';

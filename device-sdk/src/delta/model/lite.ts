@@ -1,4 +1,4 @@
-import { type BitCoder, CONTEXTS_MAX, type Chances } from './chances.ts';
+import { type BitCoder, type Chances, CONTEXTS_MAX } from './chances.ts';
 import { RATE } from './mix.ts';
 
 /** States that learn slowly and precisely: those of the flags in front of every unit. */
@@ -42,7 +42,7 @@ export class Lite implements Chances {
     const coded = this.#coder.code(Math.min(Math.max(chance, 16), 65520), bit);
     const visits = this.#visits[state]!;
     // The product has 33 bits: a C decoder needs a wider type here, or the shift of both factors.
-    const step = Math.floor(((coded === 1 ? 65535 : 0) - chance) * RATE[visits]! / 65536);
+    const step = Math.floor((((coded === 1 ? 65535 : 0) - chance) * RATE[visits]!) / 65536);
     this.#states[state] = chance + step;
     if (visits < FINE_VISITS_MAX) this.#visits[state] = visits + 1;
     return coded;

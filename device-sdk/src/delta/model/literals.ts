@@ -1,28 +1,10 @@
 import type { Chances } from './chances.ts';
 import type { OldMatch } from './old-match.ts';
+import type { Recent } from './recent.ts';
 import { SET_LITERAL } from './sets.ts';
 
 /** States of one tree of eight bits. */
 export const TREE_STATES = 256;
-
-/** The bytes produced last, newest first: the neighbours of what comes next. */
-export class Recent {
-  a = 0;
-  b = 0;
-  c = 0;
-  d = 0;
-
-  put(byte: number): void {
-    this.d = this.c;
-    this.c = this.b;
-    this.b = this.a;
-    this.a = byte;
-  }
-
-  reset(): void {
-    this.a = this.b = this.c = this.d = 0;
-  }
-}
 
 /** Inserted bytes: a tree of eight decisions, known by the bytes before and the place in the word. */
 export class Literals {

@@ -1,4 +1,4 @@
-import { type BitCoder, CONTEXTS_MAX, type Chances } from './chances.ts';
+import { type BitCoder, type Chances, CONTEXTS_MAX } from './chances.ts';
 import { RATE, STRETCH, squash } from './mix.ts';
 import { SET_OLD, SETS } from './sets.ts';
 
@@ -42,7 +42,9 @@ export class Mixer implements Chances {
 
   decide(bit: number, set: number, _state: number, count: number): number {
     const first = set * WEIGHTS;
-    const chance = squash(this.#mix(first, count, set < SET_OLD ? this.#states.length / 8 - 1 : this.#states.length - 1));
+    const chance = squash(
+      this.#mix(first, count, set < SET_OLD ? this.#states.length / 8 - 1 : this.#states.length - 1),
+    );
     const coded = this.#coder.code((chance << 4) | 8, bit);
     this.#learn(first, count, ((coded << 12) - chance) * LEARNING);
     this.#visit(coded, count);

@@ -1,4 +1,4 @@
-import type { Recent } from './literals.ts';
+import type { Recent } from './recent.ts';
 import type { Bytes } from './unit.ts';
 
 /** Places of the old image that are known by the four bytes before them. */

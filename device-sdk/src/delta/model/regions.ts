@@ -23,6 +23,8 @@ export class Regions {
   readonly #table: Uint32Array;
   readonly #imageBytes: number;
   #count = 0;
+  #lowest = 0;
+  #highest = 0xffff_ffff;
   /** The region used last: neighbours mostly share it. */
   #last = 0;
 
@@ -63,8 +65,23 @@ export class Regions {
     return this.#table[2 * this.#holding(offset)]! >= CODE;
   }
 
+  /** Finds the bounds of all addresses. Without it every search goes through the list. */
+  bound(): void {
+    this.#lowest = 0xffff_ffff;
+    this.#highest = 0;
+    for (let i = 0; i < this.#count; i++) {
+      const address = this.#table[2 * i + 1]!;
+      const last = address + this.start(i + 1) - this.start(i) - 1;
+      if (last > 0xffff_ffff) this.#lowest = 0;
+      this.#lowest = Math.min(this.#lowest, address);
+      this.#highest = Math.max(this.#highest, Math.min(last, 0xffff_ffff));
+    }
+  }
+
   /** @returns -1 for an address outside the image */
   offsetOf(address: number): number {
+    // Most words are no addresses: two comparisons are enough for them.
+    if (address < this.#lowest || address > this.#highest) return -1;
     for (let i = 0; i < this.#count; i++) {
       const distance = (address - this.#table[2 * i + 1]!) >>> 0;
       const start = this.start(i);

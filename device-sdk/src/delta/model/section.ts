@@ -76,6 +76,8 @@ export class ModelSection {
 
   /** The predictor, when the section is complete. */
   predictor(bytes: Bytes): Predictor {
+    this.#old.bound();
+    this.#fresh.bound();
     const { starts, shifts, registers, learned, ram } = this.#memory;
     const imageRuns = this.#shape.mapRuns - this.#ramRuns;
     const image = new AddressMap(starts, shifts, imageRuns);
@@ -83,7 +85,12 @@ export class ModelSection {
     const range = { address: ram[0]!, bytes: ram[1]! };
     const targets = new Targets(this.#old, this.#fresh, { image, ram: inRam }, range, learned);
     const cpu = cpuOf(this.#shape.predictor, registers);
-    return new Predictor({ bytes, old: this.#old, fresh: this.#fresh }, targets, cpu, (this.#flags & FLAG_POINTERS) !== 0);
+    return new Predictor(
+      { bytes, old: this.#old, fresh: this.#fresh },
+      targets,
+      cpu,
+      (this.#flags & FLAG_POINTERS) !== 0,
+    );
   }
 
   #withoutPredictor(): void {

@@ -23,7 +23,13 @@ export class Targets {
   #shift = 0;
 
   /** @param learned two numbers per entry; entries are a power of two, or none */
-  constructor(old: Regions, fresh: Regions, maps: { image: AddressMap; ram: AddressMap }, ram: Range, learned: Uint32Array) {
+  constructor(
+    old: Regions,
+    fresh: Regions,
+    maps: { image: AddressMap; ram: AddressMap },
+    ram: Range,
+    learned: Uint32Array,
+  ) {
     this.#old = old;
     this.#fresh = fresh;
     this.#map = maps.image;

@@ -1,7 +1,8 @@
 import type { Chances } from './chances.ts';
-import { type Recent, TREE_STATES } from './literals.ts';
+import { TREE_STATES } from './literals.ts';
 import { type Numbers, SHIFT } from './numbers.ts';
 import type { Predictor } from './predictor.ts';
+import type { Recent } from './recent.ts';
 import { SET_BYTE, SET_FORM, SET_MASK, SET_OLD, SET_SAME, SET_SHIFT } from './sets.ts';
 import { KINDS, UNIT_BYTES_MAX } from './unit.ts';
 

@@ -48,8 +48,8 @@ export class AArch64 implements Cpu {
     unit.size = 4;
     unit.kind = PLAIN;
     unit.form = formOf(code);
-    if (unit.form === LOW12) return this.#low(code, unit);
-    if (unit.form === 0) return;
+    if (unit.form === LOW12) this.#low(code, unit);
+    if (unit.form === LOW12 || unit.form === 0) return;
     unit.kind = KIND_OF[unit.form]!;
     unit.target = targetIn(code, unit.form, address);
     if (unit.form !== ADRP) return;

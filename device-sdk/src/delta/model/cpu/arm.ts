@@ -1,4 +1,17 @@
-import { type Bytes, CALL, type Cpu, fits, get32, JUMP, LITERAL, PLAIN, put32, signed, type Unit, word } from '../unit.ts';
+import {
+  type Bytes,
+  CALL,
+  type Cpu,
+  fits,
+  get32,
+  JUMP,
+  LITERAL,
+  PLAIN,
+  put32,
+  signed,
+  type Unit,
+  word,
+} from '../unit.ts';
 
 const BL = 1;
 const B = 2;

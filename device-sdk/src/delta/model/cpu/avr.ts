@@ -1,4 +1,18 @@
-import { BRANCH, type Bytes, CALL, type Cpu, fits, get16, half, JUMP, LOW, PLAIN, put16, signed, type Unit } from '../unit.ts';
+import {
+  BRANCH,
+  type Bytes,
+  CALL,
+  type Cpu,
+  fits,
+  get16,
+  half,
+  JUMP,
+  LOW,
+  PLAIN,
+  put16,
+  signed,
+  type Unit,
+} from '../unit.ts';
 
 const LONG = 1; // CALL, JMP
 const NEAR = 2; // RCALL, RJMP: 12 bits

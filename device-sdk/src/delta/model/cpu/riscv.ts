@@ -60,24 +60,28 @@ export class RiscV implements Cpu {
   look(old: Bytes, offset: number, address: number, unit: Unit): void {
     const first = half(old, offset);
     unit.kind = PLAIN;
-    if ((first & 3) !== 3) return this.#lookNarrow(first, address, unit);
+    if ((first & 3) === 3) this.#lookWide(old, offset, address, unit);
+    else this.#lookNarrow(first, address, unit);
+  }
+
+  #lookWide(old: Bytes, offset: number, address: number, unit: Unit): void {
     const code = word(old, offset);
     const op = code & 0x7f;
     unit.size = 4;
-    if (op === OP_JAL) return set(unit, CALL, JAL, (address + jalOffset(code)) >>> 0);
-    if (op === OP_BRANCH) return set(unit, BRANCH, BRANCH_WIDE, (address + branchOffset(code)) >>> 0);
-    if (op === OP_AUIPC) return lookPair(old, offset, address, code, unit);
-    if (op === OP_LUI) return this.#lookHigh(old, offset, code, unit);
-    this.#lookLow(code, op, unit);
+    if (op === OP_JAL) set(unit, CALL, JAL, (address + jalOffset(code)) >>> 0);
+    else if (op === OP_BRANCH) set(unit, BRANCH, BRANCH_WIDE, (address + branchOffset(code)) >>> 0);
+    else if (op === OP_AUIPC) lookPair(old, offset, address, code, unit);
+    else if (op === OP_LUI) this.#lookHigh(old, offset, code, unit);
+    else this.#lookLow(code, op, unit);
   }
 
   #lookNarrow(code: number, address: number, unit: Unit): void {
     unit.size = 2;
     const op = (code & 3) | ((code >> 11) & 0x1c);
-    if (op === 0x15 || op === 0x05) return set(unit, JUMP, C_J, (address + cjOffset(code)) >>> 0);
-    if (op === 0x19 || op === 0x1d) return set(unit, BRANCH, C_BRANCH, (address + cbOffset(code)) >>> 0);
-    if (op === 0x09 || op === 0x12 || op === 0x02) this.#high[(code >> 7) & 31] = 0;
-    if (op === 0x0d && ((code >> 7) & 31) !== 2) this.#high[(code >> 7) & 31] = 0;
+    if (op === 0x15 || op === 0x05) set(unit, JUMP, C_J, (address + cjOffset(code)) >>> 0);
+    else if (op === 0x19 || op === 0x1d) set(unit, BRANCH, C_BRANCH, (address + cbOffset(code)) >>> 0);
+    else if (op === 0x09 || op === 0x12 || op === 0x02) this.#high[(code >> 7) & 31] = 0;
+    else if (op === 0x0d && ((code >> 7) & 31) !== 2) this.#high[(code >> 7) & 31] = 0;
   }
 
   #lookHigh(old: Bytes, offset: number, code: number, unit: Unit): void {
