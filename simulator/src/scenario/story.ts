@@ -263,8 +263,9 @@ export class Story {
     const size = (branch: ReleaseView['branches'][number]) => `${branch.payloadBytes} bytes`;
     const deltas = done.branches.filter(({ baseDigest }) => baseDigest !== null).map(size);
     const full = done.branches.find(({ baseDigest }) => baseDigest === null);
+    const counted = deltas.length === 1 ? '1 delta' : `${deltas.length} deltas`;
     this.#screen.say(
-      `${deltas.length} deltas tried and signed: ${deltas.join(', ')}; the full image packs to ${full ? size(full) : '?'}`,
+      `${counted} tried and signed: ${deltas.join(', ')}; the full image packs to ${full ? size(full) : '?'}`,
     );
     return done;
   }
