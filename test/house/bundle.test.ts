@@ -5,10 +5,13 @@ import test, { type ExecutionContext } from 'ava';
 import { build, type Metafile } from 'esbuild';
 import { repository } from '../support/repository.ts';
 
-/** A little above what was measured when this was written: what grows is noticed, and is then a decision. */
-const CORE_BYTES_MAX = 88_000;
-const ED25519_BYTES_MAX = 128_000;
-const P256_BYTES_MAX = 148_000;
+/**
+ * A little above what was measured when this was written: what grows is noticed, and is then a decision. The last one:
+ * predictors for eight processors and three range coders cost 35 KB here and save half and more of every download.
+ */
+const CORE_BYTES_MAX = 124_000;
+const ED25519_BYTES_MAX = 164_000;
+const P256_BYTES_MAX = 184_000;
 
 interface Bundle {
   text: string;

@@ -156,7 +156,17 @@ test('no product code asks whether it is simulated, and the oracle calls no veri
 test('the entry points of the packages are the documented ones', (t) => {
   const read = (path: string) => JSON.parse(readFileSync(join(repository, path), 'utf8')) as Record<string, unknown>;
   const entries = Object.keys(read('device-sdk/package.json').exports as object);
-  t.deepEqual(entries, ['.', './format', './verify', './delta', './delta/model', './install', './crypto/*', './rig', './host/*']);
+  t.deepEqual(entries, [
+    '.',
+    './format',
+    './verify',
+    './delta',
+    './delta/model',
+    './install',
+    './crypto/*',
+    './rig',
+    './host/*',
+  ]);
   t.is(read('device-sdk/package.json').sideEffects, false);
   t.false(existsSync(join(repository, 'device-sdk/host/index.ts')));
   const dependencies = Object.keys(read('device-sdk/package.json').dependencies as object);

@@ -6,10 +6,10 @@ import type { OldImage } from '../delta/pages.ts';
 import { demand } from '../errors.ts';
 import type { ImageId } from '../format/suit.ts';
 import type { Flash, Hash } from '../ports.ts';
-import { type InPlaceProgress, InPlaceWriter } from './in-place.ts';
-import type { PageOrder } from './page-order.ts';
 import { demandSlotDigest, slotHolds } from '../store/slots.ts';
 import { chunkBytes, readAt } from '../store/units.ts';
+import { type InPlaceProgress, InPlaceWriter } from './in-place.ts';
+import type { PageOrder } from './page-order.ts';
 
 export interface InPlaceJob {
   slot: Flash;

@@ -11,8 +11,8 @@
  */
 import { demand } from '../errors.ts';
 import type { Flash } from '../ports.ts';
-import { PageOrder } from './page-order.ts';
 import { alignUp, chunkBytes, demandReadBack, readAt, readsErased } from '../store/units.ts';
+import { PageOrder } from './page-order.ts';
 
 /** What one journal record holds. */
 export interface InPlaceProgress {
