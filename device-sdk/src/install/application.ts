@@ -21,6 +21,9 @@ export interface ApplicationOptions {
   save(progress: Progress): void;
 }
 
+/** A frame of a dense delta makes a hundred kilobytes: the decoder is asked for checkpoints several times within one. */
+const PIECE_BYTES = 32;
+
 export class Application {
   readonly #options: ApplicationOptions;
   readonly #decoder: DeltaDecoder;
@@ -49,11 +52,13 @@ export class Application {
   /** Takes the proven payload of the frame at `position`. @throws Refusal BAD_DELTA, WRONG_BASE, FLASH_FAULT … */
   take(bytes: Uint8Array, position: Position): void {
     if (position.index === 0) this.#checkTags(bytes);
-    const done = this.#decoder.wants - position.index * this.#options.release.branch.payload.frameBytes;
-    if (done >= bytes.length) return;
-    this.#decoder.push(bytes.subarray(Math.max(0, done)));
-    const checkpoint = this.#decoder.checkpoint();
-    if (checkpoint && checkpoint.outputOffset > this.#kept) this.#keep(checkpoint, position);
+    const start = position.index * this.#options.release.branch.payload.frameBytes;
+    // What the decoder wants may jump: behind the model section, to the checkpoint it was restored from.
+    for (let at = this.#decoder.wants - start; at < bytes.length; at = this.#decoder.wants - start) {
+      this.#decoder.push(bytes.subarray(Math.max(0, at), at + PIECE_BYTES));
+      const checkpoint = this.#decoder.checkpoint();
+      if (checkpoint && checkpoint.outputOffset > this.#kept) this.#keep(checkpoint, position);
+    }
   }
 
   /** The container is complete and the slot holds as many bytes as announced. @throws Refusal BAD_DELTA, RESULT_MISMATCH */
