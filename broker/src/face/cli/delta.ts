@@ -63,7 +63,7 @@ function makeVerb(delta: Command): void {
         .choices(['container', 'bsdiff40'])
         .default('container'),
     )
-    .option('--in-place', 'for a device with one slot');
+    .option('--in-place', 'for a device with one slot; refused as UNSUPPORTED so far');
   verb(command, async (oldPath: string, newPath: string, options: MakeOptions) => {
     if (options.inPlace) throw new Refusal('UNSUPPORTED', 'this build makes deltas for two slots only');
     if (options.format === 'bsdiff40') {
