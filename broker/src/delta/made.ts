@@ -1,0 +1,36 @@
+/** What a delta is asked for with, and what comes back beside it. */
+import type { MemoryClass } from '@countersign/device-sdk/delta';
+import type { Spent } from './commands.ts';
+
+export interface MakeOptions {
+  class: MemoryClass;
+  /**
+   * Output bytes between two checkpoints, a power of two of at least 4 KB; 0 for none. Left out, the encoder takes the
+   * densest of 16 KB, 64 KB, 256 KB, 1 MB that makes the container at most 3 % larger.
+   */
+  checkpointBytes?: number;
+  /** The image of a release between the two: where code went by way of it is tried as a further alignment. */
+  through?: Uint8Array;
+}
+
+export interface MadeInfo {
+  kind: 'delta' | 'full';
+  /** Whether the alignment is one of the two images, or composed through the image between; none for kind full. */
+  alignment: 'direct' | 'composed' | 'none';
+  class: MemoryClass;
+  predictor: string;
+  coder: string;
+  windowBits: number;
+  lookaheadBits: number;
+  /** 0 for none. */
+  checkpointBytes: number;
+  workspaceBytes: number;
+  /** Candidates that were built. */
+  candidates: number;
+  spent: Spent;
+}
+
+export interface Made {
+  delta: Uint8Array;
+  info: MadeInfo;
+}
