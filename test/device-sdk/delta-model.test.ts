@@ -82,6 +82,30 @@ for (const [isa, name] of [
   });
 }
 
+for (const [isa, seed] of [
+  ['thumb', 5],
+  ['xtensa', 5],
+  ['aarch64', 6],
+] as const) {
+  test(`${isa}, class G: a block that begins with a fill or ends in a single byte does not know the block before it`, (t) => {
+    const { old, fresh } = programs(isa, 240, seed);
+    for (let i = 4000; i < 4096; i++) fresh[i] = i * 77;
+    fresh.fill(0xff, 4096, 4400);
+    fresh.fill(0xff, 8192, 8700);
+    for (let i = 12_288; i < 12_352; i += 3) fresh[i]! ^= 0x55;
+    const { delta } = makeDelta(old, fresh, { class: 'G', checkpointBytes: 4096 });
+    const checkpoints = checkpointsOf(delta, old);
+    t.true(checkpoints.length > 3);
+    for (const checkpoint of checkpoints) {
+      const { ports, output } = bench(delta, old);
+      const decoder = DeltaDecoder.restore(ports, checkpoint);
+      decoder.push(delta.subarray(decoder.wants));
+      decoder.finalize();
+      t.is(Buffer.compare(joined(output), fresh.slice(checkpoint.outputOffset)), 0);
+    }
+  });
+}
+
 test('a restored state goes on in the middle of the model section too', (t) => {
   const { old, fresh, delta } = cut('riscv', 'M');
   const [checkpoint] = checkpointsOf(delta, old);

@@ -215,6 +215,15 @@ const refused: (Row & { code: string })[] = [
     header: { full: true },
     stream: copyTen,
   },
+  {
+    id: 'nothing-to-predict',
+    why: 'a predictor for an image of no bytes: its model section would stand behind the end of the container',
+    code: 'BAD_DELTA',
+    old: digits,
+    fresh: new Uint8Array(),
+    header: { predictor: 1, coder: 1, windowBits: 4, lookaheadBits: 3, modelBytes: 9, workspace: 1176 },
+    stream: [],
+  },
 ];
 
 /** Heatshrink bits of literals alone. */

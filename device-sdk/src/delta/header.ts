@@ -158,7 +158,8 @@ function checkModel(h: DeltaHeader): void {
     demand(h.modelBytes + h.mapRuns + h.learnedEntries === 0, 'BAD_DELTA', 'a model section without a predictor');
     return;
   }
-  demand(h.kind === 'delta' && h.coder !== CODER_STORED, 'BAD_DELTA', 'a predictor without anything to predict');
+  const predicts = h.kind === 'delta' && h.coder !== CODER_STORED && h.newBytes > 0;
+  demand(predicts, 'BAD_DELTA', 'a predictor without anything to predict');
   demand(h.mapRuns <= RUNS_MAX, 'BAD_DELTA', `${h.mapRuns} runs`);
   const entries = h.learnedEntries;
   demand(entries <= ENTRIES_MAX && (entries & (entries - 1)) === 0, 'BAD_DELTA', `${entries} learned entries`);

@@ -71,6 +71,7 @@ export class Coding {
     this.#chances.reset();
     this.units.reset();
     this.recent.reset();
+    this.match?.reset();
   }
 
   /** 0 for a copy, 1 for a fill. */

@@ -35,6 +35,12 @@ export class OldMatch {
     }
   }
 
+  /** As at the start of a block. A fill may be its first command, and its literal looks here before any insert has begun. */
+  reset(): void {
+    this.#place = 0;
+    this.length = 0;
+  }
+
   /** The byte that would follow, or -1. */
   expected(): number {
     return this.#place < this.#oldBytes ? this.#bytes.byte(this.#place) : -1;

@@ -182,7 +182,8 @@ export class Units {
         continue;
       }
       const previous = i === 0 ? this.#recent.a : bytes[i - 1]!;
-      const beside = i === 0 ? before[1]! : guess[i - 1]!;
+      // Behind a unit of one byte the buffer holds what an earlier unit left, which a restored decoder does not know.
+      const beside = i > 0 ? guess[i - 1]! : size > 1 ? before[1]! : 0;
       const residual = (bytes[i]! - guessed) & 0xff;
       const place = size * 8 + i;
       const tree = this.#trees + this.#tree(size, i) * TREE_STATES;

@@ -45,20 +45,20 @@ export class Avr implements Cpu {
   retarget(bytes: Uint8Array, form: number, address: number, target: number): boolean {
     const first = get16(bytes, 0);
     if (form === DATA) {
+      if (target >>> 16 !== DATA_SPACE >>> 16) return false;
       put16(bytes, 2, target);
-      return target >>> 16 === DATA_SPACE >>> 16;
+      return true;
     }
-    if ((target & 1) !== 0) return false;
     if (form === LONG) {
       const place = target >>> 1;
-      if (place >= 1 << 22) return false;
+      if ((target & 1) !== 0 || place >= 1 << 22) return false;
       put16(bytes, 0, (first & 0xfe0e) | ((place >>> 17) << 4) | ((place >>> 16) & 1));
       put16(bytes, 2, place);
       return true;
     }
-    const steps = ((target - address - 2) | 0) >> 1;
-    const bits = form === NEAR ? 12 : 7;
-    if (!fits(steps, bits)) return false;
+    const distance = (target - address - 2) | 0;
+    const steps = distance >> 1;
+    if ((distance & 1) !== 0 || !fits(steps, form === NEAR ? 12 : 7)) return false;
     put16(bytes, 0, form === NEAR ? (first & 0xf000) | (steps & 0xfff) : (first & ~0x3f8) | ((steps & 0x7f) << 3));
     return true;
   }
