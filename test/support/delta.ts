@@ -28,7 +28,7 @@ export interface HandMade {
   oldBytes?: number;
 }
 
-/** A container by the tables of docs/FORMAT.md, written without the product's writer. */
+/** A container by the tables of docs/FORMAT-DELTA.md, written without the product's writer. */
 export function byHand(old: Uint8Array, fresh: Uint8Array, h: HandMade, stream: readonly number[]): Uint8Array {
   const full = h.full ?? false;
   const windowBits = h.windowBits ?? 0;

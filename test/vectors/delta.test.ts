@@ -28,8 +28,8 @@ for (const vector of ['accepted.json', 'refused.json', 'model.json'].flatMap(vec
   });
 }
 
-test('the example of FORMAT is the vector "commands"', (t) => {
-  const page = readFileSync(join(repository, 'docs/FORMAT.md'), 'utf8');
+test('the example of FORMAT-DELTA is the vector "commands"', (t) => {
+  const page = readFileSync(join(repository, 'docs/FORMAT-DELTA.md'), 'utf8');
   const listing = /<!-- delta example -->\s+```text\n([\s\S]*?)```/.exec(page);
   t.truthy(listing);
   const digits = listing![1]!.split('\n').map((line) => /^[0-9a-f]{4} {2}((?:[0-9a-f]{2})+)/.exec(line)?.[1] ?? '');

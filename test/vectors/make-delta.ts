@@ -1,7 +1,7 @@
 /**
  * Makes test/vectors/delta/*.json. Run from the root after a build:
  *   node test/dist/vectors/make-delta.js && npx biome check --write test/vectors/delta
- * Containers are put together by hand from the tables of docs/FORMAT.md; the product's encoder has no part in them.
+ * Containers are put together by hand from the tables of docs/FORMAT-DELTA.md; the product's encoder has no part in them.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { byHand, copyFrom, copyOn, fill, type HandMade, insert, joined, token } from '../support/delta.ts';

@@ -58,7 +58,7 @@ export function codingShape(need: { coder: number; windowBits: number; lookahead
   return { mixing: need.coder === CODER_MIXING, first: need.windowBits, second: need.lookaheadBits };
 }
 
-/** Workspace a container needs: the same sum in every implementation (FORMAT, delta container, rule workspace). */
+/** Workspace a container needs: the same sum in every implementation (FORMAT-DELTA, header, rule 2). */
 export function workspaceBytes(need: WorkspaceNeed): number {
   const { tables, model, queue } = workspaceParts(need);
   return STATE_BYTES + tables + model + queue + OLD_BUFFER_BYTES + 2 ** need.pageBits;
