@@ -1,6 +1,6 @@
 /**
- * Boot control in a file, for a gateway whose "firmware" is what a supervisor starts from one of two slot files. The
- * supervisor calls {@link FileBoot.boot} before it starts anything; the rest is the SDK's.
+ * Boot control in a file, for a gateway whose "firmware" is what a supervisor starts from one of two slots. The process
+ * that starts it calls {@link FileBoot.boot} before anything else; the rest is the SDK's.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { Refusal } from '../src/errors.ts';
@@ -22,6 +22,8 @@ export interface FileBootOptions {
   restart?: () => void;
   /** Starts of a slot on trial before the old one comes back. Default 1. */
   attemptsMax?: number;
+  /** Makes the slot the one that is started. Called by `boot()` once the attempt is on the disk; it may be repeated. */
+  jump?: (slot: SlotNumber) => void;
 }
 
 export class FileBoot implements BootControl {
@@ -39,16 +41,10 @@ export class FileBoot implements BootControl {
 
   /** Decides which slot runs now. @throws Refusal BOOT_FAILED when neither slot may run */
   boot(): SlotNumber {
-    const { trial, attempts, good, unbootable } = this.#record;
-    if (trial !== null && attempts < (this.#options.attemptsMax ?? 1)) {
-      this.#change({ attempts: attempts + 1 });
-      this.#running = trial;
-      return trial;
-    }
-    if (trial !== null) this.#change({ trial: null, attempts: 0, unbootable: marked(unbootable, trial, true) });
-    if (this.#record.unbootable[good]) throw new Refusal('BOOT_FAILED', 'no slot may be booted');
-    this.#running = good;
-    return good;
+    const slot = this.#decide();
+    this.#options.jump?.(slot);
+    this.#running = slot;
+    return slot;
   }
 
   running(): SlotNumber {
@@ -69,13 +65,28 @@ export class FileBoot implements BootControl {
     if (this.onTrial()) this.#change({ good: this.running(), trial: null, attempts: 0 });
   }
 
+  /** A trial of this slot that has not begun is over with it. */
   markUnbootable(slot: SlotNumber): void {
-    if (slot === this.#record.good) throw new RangeError(`slot ${slot} is the one to go back to`);
-    if (!this.#record.unbootable[slot]) this.#change({ unbootable: marked(this.#record.unbootable, slot, true) });
+    const { good, trial, unbootable } = this.#record;
+    if (slot === good) throw new RangeError(`slot ${slot} is the one to go back to`);
+    const ended = trial === slot ? { trial: null, attempts: 0 } : {};
+    if (trial === slot || !unbootable[slot]) this.#change({ ...ended, unbootable: marked(unbootable, slot, true) });
   }
 
   restart(): void {
     this.#options.restart?.();
+  }
+
+  #decide(): SlotNumber {
+    const { trial, attempts, good, unbootable } = this.#record;
+    if (trial !== null && attempts < (this.#options.attemptsMax ?? 1)) {
+      // Before the jump: an image that hangs, or takes the power with it, has used its attempt.
+      this.#change({ attempts: attempts + 1 });
+      return trial;
+    }
+    if (trial !== null) this.#change({ trial: null, attempts: 0, unbootable: marked(unbootable, trial, true) });
+    if (this.#record.unbootable[good]) throw new Refusal('BOOT_FAILED', 'no slot may be booted');
+    return good;
   }
 
   #change(part: Partial<BootRecord>): void {

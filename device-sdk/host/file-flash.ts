@@ -1,11 +1,11 @@
 /** A flash region in a file: for gateways on Linux, and for trying the SDK with real files and real fsync. */
-import { closeSync, existsSync, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Refusal } from '../src/errors.ts';
-import type { Flash } from '../src/ports.ts';
 import { syncFolder } from './durable.ts';
+import { FdFlash, type FlushOptions, fillErased } from './fd-flash.ts';
 
-export interface FileFlashOptions {
+export interface FileFlashOptions extends FlushOptions {
   /** Size of the region; a multiple of `eraseBytes`. */
   bytes: number;
   /** Default 1: a file takes any write. */
@@ -15,68 +15,33 @@ export interface FileFlashOptions {
 }
 
 /**
- * Every write and erase is on the disk (fdatasync) when it returns: the journal's order of commitment rests on that.
+ * A file of fixed size; made, erased, where it is not there.
  * @throws Refusal BAD_STORE for a file of another size; FLASH_FAULT when the disk refuses an operation
  */
-export class FileFlash implements Flash {
-  readonly bytes: number;
-  readonly writeBytes: number;
-  readonly eraseBytes: number;
-  readonly #fd: number;
-
+export class FileFlash extends FdFlash {
   constructor(path: string, options: FileFlashOptions) {
-    this.bytes = options.bytes;
-    this.writeBytes = options.writeBytes ?? 1;
-    this.eraseBytes = options.eraseBytes ?? 4096;
-    if (this.bytes % this.eraseBytes !== 0) throw new RangeError('a region is a whole number of erase blocks');
-    const isNew = !existsSync(path);
-    this.#fd = openSync(path, isNew ? 'wx+' : 'r+', 0o600);
-    if (isNew) {
-      this.erase(0, this.bytes);
-      syncFolder(dirname(path));
-    }
-    const { size } = fstatSync(this.#fd);
-    if (size !== this.bytes) throw new Refusal('BAD_STORE', `${path} has ${size} bytes, expected ${this.bytes}`);
+    const { bytes, writeBytes = 1, eraseBytes = 4096 } = options;
+    if (bytes % eraseBytes !== 0) throw new RangeError('a region is a whole number of erase blocks');
+    if (!existsSync(path)) makeErased(path, bytes);
+    const fd = openSync(path, 'r+');
+    super(fd, { bytes, writeBytes, eraseBytes }, options);
+    const { size } = fstatSync(fd);
+    if (size === bytes) return;
+    closeSync(fd);
+    throw new Refusal('BAD_STORE', `${path} has ${size} bytes, expected ${bytes}`);
   }
+}
 
-  read(offset: number, into: Uint8Array): void {
-    this.#check(offset, into.length, 1);
-    const count = this.#try(() => readSync(this.#fd, into, 0, into.length, offset));
-    if (count !== into.length) throw new Refusal('FLASH_FAULT', `${count} of ${into.length} bytes could be read`);
+/** Under another name first: a cut in the middle would leave a file of another size, which nobody dares to mend. */
+function makeErased(path: string, bytes: number): void {
+  const temporary = `${path}.new`;
+  const fd = openSync(temporary, 'w', 0o600);
+  try {
+    fillErased(fd, 0, bytes);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
-
-  write(offset: number, bytes: Uint8Array): void {
-    this.#check(offset, bytes.length, this.writeBytes);
-    this.#put(offset, bytes);
-  }
-
-  erase(offset: number, length: number): void {
-    this.#check(offset, length, this.eraseBytes);
-    this.#put(offset, new Uint8Array(length).fill(0xff));
-  }
-
-  close(): void {
-    closeSync(this.#fd);
-  }
-
-  #put(offset: number, bytes: Uint8Array): void {
-    this.#try(() => {
-      for (let done = 0; done < bytes.length; )
-        done += writeSync(this.#fd, bytes, done, bytes.length - done, offset + done);
-      fdatasyncSync(this.#fd);
-    });
-  }
-
-  #try<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (cause) {
-      throw new Refusal('FLASH_FAULT', 'the disk refused an operation', { cause });
-    }
-  }
-
-  #check(offset: number, length: number, unit: number): void {
-    const inside = offset >= 0 && offset + length <= this.bytes;
-    if (!inside || offset % unit !== 0 || length % unit !== 0) throw new RangeError(`${length} bytes at ${offset}`);
-  }
+  renameSync(temporary, path);
+  syncFolder(dirname(path));
 }

@@ -40,10 +40,10 @@ export function openFolder(folder: string, options: FolderOptions): Folder {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { slotBytes } = options;
   const slots: [FileFlash, FileFlash] = [
-    new FileFlash(join(folder, 'slot-0.bin'), { bytes: slotBytes }),
-    new FileFlash(join(folder, 'slot-1.bin'), { bytes: slotBytes }),
+    new FileFlash(join(folder, 'slot-0.bin'), { bytes: slotBytes, flush: 'later' }),
+    new FileFlash(join(folder, 'slot-1.bin'), { bytes: slotBytes, flush: 'later' }),
   ];
-  const store = new FileFlash(join(folder, 'store.bin'), { bytes: STORE_BYTES });
+  const store = new FileFlash(join(folder, 'store.bin'), { bytes: STORE_BYTES, first: slots });
   return {
     slots,
     store,
