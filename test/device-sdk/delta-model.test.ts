@@ -12,7 +12,7 @@ import test from 'ava';
 import { type Isa, programs } from '../support/code.ts';
 import { bench, checkpointsOf, decode, joined } from '../support/delta.ts';
 
-const isas: Isa[] = ['thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr'];
+const isas: Isa[] = ['thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr', 'xtensa-be'];
 const classes: MemoryClass[] = ['S', 'M', 'L', 'XL'];
 const pairs = Object.fromEntries(isas.map((isa) => [isa, programs(isa, 240, 5)])) as Record<
   Isa,

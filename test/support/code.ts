@@ -1,7 +1,7 @@
 /** Images that look like programs: functions that call each other and point at data, linked twice with changes. */
 import { Chance } from './mutate.ts';
 
-export type Isa = 'thumb' | 'riscv' | 'xtensa' | 'arm' | 'aarch64' | 'avr';
+export type Isa = 'thumb' | 'riscv' | 'xtensa' | 'arm' | 'aarch64' | 'avr' | 'xtensa-be';
 
 interface Site {
   at: number;
@@ -21,15 +21,21 @@ const BASE: Record<Isa, number> = {
   arm: 0x8000_8000,
   aarch64: 0x4008_0000,
   avr: 0,
+  'xtensa-be': 0x0090_0000,
 };
 const RAM = 0x2000_0000;
 
-/** Two releases of one program: in the second some functions have grown and some variables have moved. */
-export function programs(isa: Isa, functions: number, seed: number): { old: Uint8Array; fresh: Uint8Array } {
+/** Two releases of one program: in the second one function in `every` has grown, and some variables have moved. */
+export function programs(
+  isa: Isa,
+  functions: number,
+  seed: number,
+  every = 17,
+): { old: Uint8Array; fresh: Uint8Array } {
   const chance = new Chance(seed);
   const parts = Array.from({ length: functions }, () => part(isa, functions, chance));
   const grown = parts.map((each, i) =>
-    i % 17 === 5 ? { ...each, bytes: [...each.bytes, ...plain(isa, 4, chance)] } : each,
+    i % every === Math.min(5, every - 1) ? { ...each, bytes: [...each.bytes, ...plain(isa, 4, chance)] } : each,
   );
   return { old: link(isa, parts, 0), fresh: link(isa, grown, 8) };
 }
@@ -41,7 +47,7 @@ function part(isa: Isa, functions: number, chance: Chance): Part {
   for (let i = 0; i < pieces; i++) {
     bytes.push(...plain(isa, 1 + chance.below(5), chance));
     sites.push({ at: bytes.length, kind: 'call', to: chance.below(functions) });
-    bytes.push(...new Array<number>(isa === 'xtensa' ? 3 : 4).fill(0));
+    bytes.push(...new Array<number>(isa.startsWith('xtensa') ? 3 : 4).fill(0));
   }
   while (bytes.length % 4 !== 0) bytes.push(0);
   for (let i = 0; i < (isa === 'avr' ? 0 : 3); i++) {
@@ -52,6 +58,11 @@ function part(isa: Isa, functions: number, chance: Chance): Part {
   return { bytes, sites };
 }
 
+/** The fields of most Xtensa instructions are half bytes: in the other byte order their halves change places. */
+function mirrored(byte: number): number {
+  return ((byte & 15) << 4) | (byte >> 4);
+}
+
 /** Instructions without a target. */
 function plain(isa: Isa, count: number, chance: Chance): number[] {
   const one = (): number[] => {
@@ -59,6 +70,7 @@ function plain(isa: Isa, count: number, chance: Chance): number[] {
     if (isa === 'avr') return [chance.below(256), 0x2c + chance.below(4)];
     if (isa === 'thumb') return [chance.below(256), 0x18 + chance.below(8)];
     if (isa === 'riscv') return [(chance.below(64) << 2) | 1, 0x80 + chance.below(16)];
+    if (isa === 'xtensa-be') return [2 + 16 * chance.below(3), chance.below(256), 0x20].map(mirrored);
     return [0x20 + 16 * chance.below(3), chance.below(256), 0x20];
   };
   return Array.from({ length: count }, one).flat();
@@ -73,12 +85,13 @@ function link(isa: Isa, parts: readonly Part[], ramShift: number): Uint8Array {
   }
   const image = new Uint8Array(end);
   const view = new DataView(image.buffer);
+  const little = isa !== 'xtensa-be';
   for (const [i, { bytes, sites }] of parts.entries()) {
     image.set(bytes, starts[i]!);
     for (const { at, kind, to } of sites) {
       const place = starts[i]! + at;
-      if (kind === 'pointer') view.setUint32(place, BASE[isa] + starts[to]!, true);
-      else if (kind === 'variable') view.setUint32(place, RAM + to + (to > 400 ? ramShift : 0), true);
+      if (kind === 'pointer') view.setUint32(place, BASE[isa] + starts[to]!, little);
+      else if (kind === 'variable') view.setUint32(place, RAM + to + (to > 400 ? ramShift : 0), little);
       else call(isa, view, place, starts[to]!);
     }
   }
@@ -102,6 +115,10 @@ function call(isa: Isa, view: DataView, from: number, to: number): void {
     const d = to - from;
     const low = (((d >> 1) & 0x3ff) << 21) | (((d >> 11) & 1) << 20) | (d & 0xff000);
     view.setUint32(from, 0xef | low | (((d >> 20) & 1) << 31), true);
+  } else if (isa === 'xtensa-be') {
+    const steps = (to - (from & ~3) - 4) >> 2;
+    view.setUint8(from, 0x50 | ((steps >> 16) & 3));
+    view.setUint16(from + 1, steps & 0xffff);
   } else {
     const steps = (to - (from & ~3) - 4) >> 2;
     view.setUint16(from, 5 | ((steps & 0x3ff) << 6), true);

@@ -12,7 +12,7 @@ const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'
 const vectors = (file: string): DeltaVector[] =>
   JSON.parse(readFileSync(join(repository, 'test/vectors/delta', file), 'utf8'));
 
-for (const vector of ['accepted.json', 'refused.json', 'model.json'].flatMap(vectors)) {
+for (const vector of ['accepted.json', 'refused.json', 'model.json', 'forms.json'].flatMap(vectors)) {
   test(`delta vector ${vector.id}: ${vector.why}`, (t) => {
     const container = bytes(vector.container);
     const { ports, output } = bench(container, bytes(vector.old), { newBytes: vector.newBytes });

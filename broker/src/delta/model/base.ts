@@ -11,8 +11,13 @@ const BUCKETS_MAX = 3;
 const AGREEING_MIN = 8;
 
 /** @returns undefined when no base explains the pointers */
-export function findBase(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): number | undefined {
-  const samples = movedWords(old, fresh, copies);
+export function findBase(
+  old: Uint8Array,
+  fresh: Uint8Array,
+  copies: readonly Copy[],
+  bigEndian: boolean,
+): number | undefined {
+  const samples = movedWords(old, fresh, copies, bigEndian);
   const map = copyMap(copies);
   let best = { base: 0, agreeing: AGREEING_MIN - 1 };
   for (const bucket of popular(samples.map(({ word }) => word >>> BUCKET_BITS))) {
@@ -36,14 +41,15 @@ export function movedWords(
   old: Uint8Array,
   fresh: Uint8Array,
   copies: readonly Copy[],
+  bigEndian: boolean,
 ): { word: number; shift: number }[] {
   const before = new DataView(old.buffer, old.byteOffset, old.length);
   const after = new DataView(fresh.buffer, fresh.byteOffset, fresh.length);
   const found: { word: number; shift: number }[] = [];
   for (const { oldStart, newStart, length } of copies) {
     for (let i = -oldStart & 3; i + 4 <= length; i += 4) {
-      const word = before.getUint32(oldStart + i, true);
-      const shift = after.getUint32(newStart + i, true) - word;
+      const word = before.getUint32(oldStart + i, !bigEndian);
+      const shift = after.getUint32(newStart + i, !bigEndian) - word;
       if (shift !== 0 && Math.abs(shift) < 1 << BUCKET_BITS) found.push({ word, shift });
     }
   }

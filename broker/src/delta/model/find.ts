@@ -6,6 +6,7 @@ import {
   PREDICTOR_RISCV,
   PREDICTOR_THUMB,
   PREDICTOR_XTENSA,
+  PREDICTOR_XTENSA_BIG,
   type Range,
   type Region,
   Regions,
@@ -17,7 +18,7 @@ import { espRegions } from './esp-image.ts';
 import type { Model } from './fitting.ts';
 import { collectVotes, type Votes } from './votes.ts';
 
-const PREDICTORS = [PREDICTOR_THUMB, PREDICTOR_RISCV, PREDICTOR_XTENSA, PREDICTOR_ARM, PREDICTOR_AARCH64];
+const LITTLE = [PREDICTOR_THUMB, PREDICTOR_RISCV, PREDICTOR_XTENSA, PREDICTOR_ARM, PREDICTOR_AARCH64];
 /** The data space of AVR: its programs begin at address 0, and have no pointers of four bytes. */
 const AVR_BYTES_MAX = 0x4_0000; // what the program memory of the largest common AVR holds
 const AVR_DATA: Range = { address: 0x80_0000, bytes: 0x1_0000 };
@@ -34,11 +35,24 @@ export interface Found {
   votes: Votes;
 }
 
-/** @returns undefined when there is nothing to predict: no copies, or operands that never moved */
-export function findModel(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): Found | undefined {
+/** What a publisher names, so that it need not be found. */
+export interface Hints {
+  /** Number of a predictor. */
+  predictor?: number;
+  /** Address of the first byte of a flat image; a segment table speaks for itself. */
+  base?: number;
+}
+
+/** @returns undefined when there is nothing to predict: no copies, or no predictor asked for */
+export function findModel(
+  old: Uint8Array,
+  fresh: Uint8Array,
+  copies: readonly Copy[],
+  hints: Hints = {},
+): Found | undefined {
   if (copies.length === 0) return undefined;
   let best: { model: Model; cost: number } | undefined;
-  for (const model of skeletons(old, fresh, copies)) {
+  for (const model of skeletons({ old, fresh, copies }, hints)) {
     const cost = costs(model, old, fresh, copies).reduce((sum, part) => sum + part, 0);
     if (best === undefined || cost < best.cost) best = { model, cost };
   }
@@ -47,32 +61,62 @@ export function findModel(old: Uint8Array, fresh: Uint8Array, copies: readonly C
   return { model, votes: collectVotes(model, old, fresh, copies) };
 }
 
-function skeletons(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): Model[] {
-  const places: { old: Region[]; fresh: Region[]; pointers: boolean }[] = [];
+interface Update {
+  old: Uint8Array;
+  fresh: Uint8Array;
+  copies: readonly Copy[];
+}
+
+interface Place {
+  old: Region[];
+  fresh: Region[];
+  pointers: boolean;
+}
+
+function skeletons(update: Update, hints: Hints): Model[] {
+  const { old } = update;
+  const wanted = ({ predictor }: Model): boolean => hints.predictor === undefined || predictor === hints.predictor;
+  const segmented = espPlaces(update);
+  const little = segmented.length > 0 ? segmented : [flatPlace(update, hints, false)];
+  const list = little.flatMap((place) => modelsAt(update, place, LITTLE, false));
+  // Segment tables are Espressif's, and none of its chips is big-endian.
+  const big = segmented.length > 0 ? [] : [flatPlace(update, hints, true)];
+  list.push(...big.flatMap((place) => modelsAt(update, place, [PREDICTOR_XTENSA_BIG], true)));
+  if (old.length <= AVR_BYTES_MAX || hints.predictor === PREDICTOR_AVR) list.push(avr(hints.base ?? 0));
+  return list.filter(wanted);
+}
+
+function espPlaces({ old, fresh }: Update): Place[] {
+  const places: Place[] = [];
   for (const headerBytes of [8, 24] as const) {
     const before = espRegions(old, headerBytes);
     const after = espRegions(fresh, headerBytes);
     if (before && after) places.push({ old: before, fresh: after, pointers: true });
   }
-  if (places.length === 0) {
-    const base = findBase(old, fresh, copies);
-    const flat = [{ offset: 0, address: base ?? 0, code: true }];
-    places.push({ old: flat, fresh: flat, pointers: base !== undefined });
-  }
-  const list = places.flatMap((place) => {
-    const ram = place.pointers ? findRam(old, fresh, copies, place.old) : { address: 0, bytes: 0 };
-    return PREDICTORS.map((predictor) => ({ ...place, predictor, ram, runs: [], ramRuns: [] }));
-  });
-  const flat = [{ offset: 0, address: 0, code: true }];
-  const avr = { predictor: PREDICTOR_AVR, pointers: false, ram: AVR_DATA, runs: [], ramRuns: [] };
-  return old.length <= AVR_BYTES_MAX ? [...list, { ...avr, old: flat, fresh: flat }] : list;
+  return places;
+}
+
+function flatPlace({ old, fresh, copies }: Update, { base }: Hints, bigEndian: boolean): Place {
+  const found = base ?? findBase(old, fresh, copies, bigEndian);
+  const flat = [{ offset: 0, address: found ?? 0, code: true }];
+  return { old: flat, fresh: flat, pointers: found !== undefined };
+}
+
+function modelsAt(update: Update, place: Place, predictors: readonly number[], bigEndian: boolean): Model[] {
+  const ram = place.pointers ? findRam(update, place.old, bigEndian) : { address: 0, bytes: 0 };
+  return predictors.map((predictor) => ({ ...place, predictor, ram, runs: [], ramRuns: [] }));
+}
+
+function avr(address: number): Model {
+  const flat = [{ offset: 0, address, code: true }];
+  return { predictor: PREDICTOR_AVR, pointers: false, ram: AVR_DATA, runs: [], ramRuns: [], old: flat, fresh: flat };
 }
 
 /** The piece of the address space outside the image into which most words point that moved together. */
-function findRam(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[], list: readonly Region[]): Range {
+function findRam({ old, fresh, copies }: Update, list: readonly Region[], bigEndian: boolean): Range {
   const regions = Regions.of(list, old.length);
   const counts = new Map<string, number>();
-  for (const { word, shift } of movedWords(old, fresh, copies)) {
+  for (const { word, shift } of movedWords(old, fresh, copies, bigEndian)) {
     if (word < RAM_START || word >= RAM_END || regions.offsetOf(word) >= 0) continue;
     const key = `${word >>> RAM_BITS} ${shift}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);

@@ -5,6 +5,7 @@ import { NoCpu } from './cpu/none.ts';
 import { RiscV } from './cpu/riscv.ts';
 import { Thumb } from './cpu/thumb.ts';
 import { Xtensa } from './cpu/xtensa.ts';
+import { BIG, LITTLE } from './cpu/xtensa-order.ts';
 import type { Cpu } from './unit.ts';
 
 /** Numbers of the predictors in the header. */
@@ -15,6 +16,7 @@ export const PREDICTOR_XTENSA = 3;
 export const PREDICTOR_ARM = 4;
 export const PREDICTOR_AARCH64 = 5;
 export const PREDICTOR_AVR = 6;
+export const PREDICTOR_XTENSA_BIG = 7;
 
 /** Words of state an instruction set may keep: one for each register of RISC-V or AArch64. */
 export const REGISTER_WORDS = 32;
@@ -23,10 +25,11 @@ const MAKERS: readonly ((registers: Uint32Array) => Cpu)[] = [
   () => new NoCpu(),
   () => new Thumb(),
   (registers) => new RiscV(registers),
-  () => new Xtensa(),
+  () => new Xtensa(LITTLE),
   () => new Arm(),
   (registers) => new AArch64(registers),
   () => new Avr(),
+  () => new Xtensa(BIG),
 ];
 
 export function isPredictor(predictor: number): boolean {

@@ -11,6 +11,7 @@ export {
   PREDICTOR_RISCV,
   PREDICTOR_THUMB,
   PREDICTOR_XTENSA,
+  PREDICTOR_XTENSA_BIG,
   REGISTER_WORDS,
 } from './cpus.ts';
 export { modelBytes, modelMemory } from './memory.ts';

@@ -1,6 +1,17 @@
 import type { Regions } from './regions.ts';
 import type { Targets } from './targets.ts';
-import { type Bytes, type Cpu, get32, PLAIN, POINTER, put32, UNIT_BYTES_MAX, type Unit, word } from './unit.ts';
+import {
+  type Bytes,
+  type Cpu,
+  get32,
+  PLAIN,
+  POINTER,
+  put32,
+  swapped,
+  UNIT_BYTES_MAX,
+  type Unit,
+  word,
+} from './unit.ts';
 
 export interface Images {
   bytes: Bytes;
@@ -22,12 +33,14 @@ export class Predictor {
   readonly #images: Images;
   readonly #targets: Targets;
   readonly #cpu: Cpu;
+  readonly #bigEndian: boolean;
   readonly #pointers: boolean;
 
   constructor(images: Images, targets: Targets, cpu: Cpu, pointers: boolean) {
     this.#images = images;
     this.#targets = targets;
     this.#cpu = cpu;
+    this.#bigEndian = cpu.bigEndian;
     this.#pointers = pointers;
   }
 
@@ -61,7 +74,7 @@ export class Predictor {
       unit.size = 4;
       unit.kind = POINTER;
       unit.form = 0;
-      unit.target = word(this.#images.bytes, offset);
+      unit.target = this.#wordAt(offset);
       return;
     }
     unit.kind = PLAIN;
@@ -81,14 +94,19 @@ export class Predictor {
   }
 
   #isPointer(offset: number, address: number): boolean {
-    return this.#pointers && (address & 3) === 0 && this.#targets.isKnown(word(this.#images.bytes, offset));
+    return this.#pointers && (address & 3) === 0 && this.#targets.isKnown(this.#wordAt(offset));
+  }
+
+  #wordAt(offset: number): number {
+    const little = word(this.#images.bytes, offset);
+    return this.#bigEndian ? swapped(little) : little;
   }
 
   /** Lets the guess point at `target`, starting from the old bytes. @returns false if it cannot */
   put(target: number): boolean {
     const { unit, guess } = this;
     if (unit.kind === POINTER) {
-      put32(guess, 0, target);
+      put32(guess, 0, this.#bigEndian ? swapped(target) : target);
       return true;
     }
     return this.#cpu.retarget(guess, unit.form, this.address, target);
@@ -97,7 +115,8 @@ export class Predictor {
   /** The target of the new bytes, if they have the form of the old ones; else -1. */
   targetOf(bytes: Uint8Array): number {
     const { unit } = this;
-    return unit.kind === POINTER ? get32(bytes, 0) : this.#cpu.targetOf(bytes, unit.form, this.address);
+    if (unit.kind === POINTER) return this.#bigEndian ? swapped(get32(bytes, 0)) : get32(bytes, 0);
+    return this.#cpu.targetOf(bytes, unit.form, this.address);
   }
 
   /** What a dump keeps: the copy at hand. */

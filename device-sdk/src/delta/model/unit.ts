@@ -34,6 +34,8 @@ export interface Unit {
 export interface Cpu {
   /** Instructions begin at multiples of this. */
   readonly align: number;
+  /** True if pointers have their highest byte first. */
+  readonly bigEndian: boolean;
   /** Forgets what was seen: called at the start of every copy. */
   reset(): void;
   /** Fills `unit` for the old bytes at `offset`, which lie at `address`. `size` is at least 1. */
@@ -70,6 +72,12 @@ export function get32(bytes: Uint8Array, at: number): number {
 export function put32(bytes: Uint8Array, at: number, value: number): void {
   put16(bytes, at, value);
   put16(bytes, at + 2, value >>> 16);
+}
+
+/** The four bytes of a number, in the other order. */
+export function swapped(value: number): number {
+  const pairs = ((value >>> 8) & 0x00ff00ff) | ((value & 0x00ff00ff) << 8);
+  return ((pairs >>> 16) | (pairs << 16)) >>> 0;
 }
 
 /** The low `bits` of a number, as a signed one. */

@@ -31,6 +31,7 @@ const PAIR_SEARCH_MAX = 8;
 /** AArch64 (ARM ARM, C6), the low 32 bits of its addresses: branches, literals, ADRP with what uses its register. */
 export class AArch64 implements Cpu {
   readonly align = 4;
+  readonly bigEndian = false;
   /** Page that an ADRP has put into each register, with bit 0 set; 0 for none. */
   readonly #pages: Uint32Array;
 

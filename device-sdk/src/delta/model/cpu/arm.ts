@@ -20,6 +20,7 @@ const LDR = 3;
 /** ARM, 32-bit instructions (ARM ARM, A8): calls, branches and loads from the literal pool. */
 export class Arm implements Cpu {
   readonly align = 4;
+  readonly bigEndian = false;
 
   reset(): void {}
 

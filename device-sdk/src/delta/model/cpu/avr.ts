@@ -25,6 +25,7 @@ const DATA_SPACE = 0x800000;
 /** AVR (instruction set manual): calls, jumps, branches, and loads and stores with an address. */
 export class Avr implements Cpu {
   readonly align = 2;
+  readonly bigEndian = false;
 
   reset(): void {}
 

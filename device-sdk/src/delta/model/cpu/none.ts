@@ -3,6 +3,7 @@ import { type Bytes, type Cpu, PLAIN, type Unit } from '../unit.ts';
 /** No instruction set: aligned words. */
 export class NoCpu implements Cpu {
   readonly align = 1;
+  readonly bigEndian = false;
 
   reset(): void {}
 

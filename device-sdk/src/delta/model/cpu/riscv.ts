@@ -45,6 +45,7 @@ const OP_STORE_FP = 0x27;
 /** RISC-V with compressed instructions: jumps, branches, AUIPC pairs, and LUI with whatever uses its register. */
 export class RiscV implements Cpu {
   readonly align = 2;
+  readonly bigEndian = false;
   /** Upper 20 bits that a LUI has put into each register; 0 for none. */
   readonly #high: Uint32Array;
 

@@ -26,6 +26,7 @@ const LDR_WIDE = 8;
 /** Thumb and Thumb-2 (ARM ARM, A6 and A7): calls, branches and loads from the literal pool. */
 export class Thumb implements Cpu {
   readonly align = 2;
+  readonly bigEndian = false;
 
   reset(): void {}
 
