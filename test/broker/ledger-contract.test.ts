@@ -206,6 +206,11 @@ test('products and devices', async (t) => {
       'BAD_STATEMENT',
       actOn(world, alice, 'product', PRODUCT_OBJECT, productArgs({ ...PRODUCT, frameBytes: 100 })),
     ],
+    [
+      'a product with an instruction set nobody knows',
+      'MALFORMED',
+      actOn(world, alice, 'product', PRODUCT_OBJECT, [...(productArgs(PRODUCT) as Value[]), 'z80']),
+    ],
     ['devices of no product', 'NOT_FOUND', enrol(keys.service, batch(CLASS))],
   ]);
   await addProduct(world);

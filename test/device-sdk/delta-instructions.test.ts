@@ -1,8 +1,7 @@
 /** What predictors read in single instructions, and write into them: against bytes from an assembler, not from us. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PREDICTOR_NAMES } from '@countersign/broker/delta/index';
-import { type Cpu, cpuOf, REGISTER_WORDS, type Unit } from '@countersign/device-sdk/delta/model';
+import { type Cpu, cpuOf, PREDICTOR_NAMES, REGISTER_WORDS, type Unit } from '@countersign/device-sdk/delta/model';
 import test from 'ava';
 import { repository } from '../support/repository.ts';
 import type { InstructionVector } from '../vectors/make-instructions.ts';

@@ -5,8 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PREDICTOR_NAMES } from '@countersign/broker/delta/index';
-import { type Cpu, cpuOf, REGISTER_WORDS, type Unit } from '@countersign/device-sdk/delta/model';
+import { type Cpu, cpuOf, PREDICTOR_NAMES, REGISTER_WORDS, type Unit } from '@countersign/device-sdk/delta/model';
 import type { InstructionVector } from '../vectors/make-instructions.ts';
 import { Chance } from './mutate.ts';
 import { repository } from './repository.ts';

@@ -1,4 +1,5 @@
 /** What a worker is told and what it answers: plain values that cross a thread's border. */
+import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { MemoryClass, Payload } from '@countersign/device-sdk/format';
 import type { GEOMETRIES } from '@countersign/device-sdk/rig';
 
@@ -23,7 +24,10 @@ export interface MakeJob {
   /** The image of a release between base and image: what moved by way of it is tried as a further alignment. */
   through?: Uint8Array;
   memoryClass: MemoryClass;
+  /** 0: found by the encoder. */
   imageBase: number;
+  /** Left out: found by the encoder. */
+  cpu?: PredictorName | undefined;
 }
 
 /** Install one branch of a manifest on virtual boards. */

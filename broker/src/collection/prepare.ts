@@ -122,11 +122,11 @@ async function makeBranches(
   bases: readonly Base[],
   dropped: Dropped,
 ): Promise<Candidate[]> {
-  const { memoryClass, imageBase } = product;
+  const { memoryClass, imageBase, cpu } = product;
   const make = async (base: Base | undefined): Promise<Candidate> => {
     const between = base && base !== bases[0] ? bases[0]!.image : undefined;
     const images = { image, ...(base && { base: base.image }), ...(between && { through: between }) };
-    const made = await runner.make({ kind: 'make', ...images, memoryClass, imageBase });
+    const made = await runner.make({ kind: 'make', ...images, memoryClass, imageBase, cpu });
     const framed = makeFrames(verifier.sha256, made.container, product.frameBytes);
     return { base, made, ...framed };
   };

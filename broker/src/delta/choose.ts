@@ -1,9 +1,10 @@
 /** One alignment as the smallest container that the class allows, decoded again and compared. */
 import { demand } from '@countersign/device-sdk';
+import { PREDICTOR_NAMES } from '@countersign/device-sdk/delta/model';
 import { applyDelta } from './apply.ts';
 import { assemble, type Candidate, type Source } from './assemble.ts';
 import { candidatesOf } from './candidates.ts';
-import { CODER_NAMES, PREDICTOR_NAMES } from './class-limits.ts';
+import { CODER_NAMES } from './class-limits.ts';
 import type { Spent } from './commands.ts';
 import type { Made, MadeInfo, MakeOptions } from './made.ts';
 import type { Found } from './model/find.ts';

@@ -46,5 +46,3 @@ export const LIMITS: Record<MemoryClass, ClassLimits> = {
 
 /** Names by the numbers of the header. */
 export const CODER_NAMES = ['stored', 'heatshrink', 'lite', 'mixing'] as const;
-export const PREDICTOR_NAMES = ['none', 'thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr', 'xtensa-be'] as const;
-export type PredictorName = (typeof PREDICTOR_NAMES)[number];

@@ -4,11 +4,12 @@
  */
 import { demand } from '@countersign/device-sdk';
 import { IMAGE_BYTES_MAX } from '@countersign/device-sdk/delta';
+import { PREDICTOR_NAMES } from '@countersign/device-sdk/delta/model';
 import { align, type Copy } from './align.ts';
 import { smallestOf } from './choose.ts';
 import { composeCopies } from './compose.ts';
 import type { Made, MadeInfo, MakeOptions } from './made.ts';
-import { findModel } from './model/find.ts';
+import { type Found, findModel } from './model/find.ts';
 import { suffixArray } from './suffix-array.ts';
 
 export type { Made, MadeInfo, MakeOptions } from './made.ts';
@@ -37,8 +38,18 @@ function makeAligned(
   options: MakeOptions,
   alignment: MadeInfo['alignment'],
 ): Made {
-  const { delta, info } = smallestOf({ kind: 'delta', old, fresh, copies }, options, findModel(old, fresh, copies));
+  const { delta, info } = smallestOf(
+    { kind: 'delta', old, fresh, copies },
+    options,
+    modelOf(old, fresh, copies, options),
+  );
   return { delta, info: { ...info, alignment } };
+}
+
+/** What is named is not looked for; whether it helps is still decided by the bytes. */
+function modelOf(old: Uint8Array, fresh: Uint8Array, copies: Copy[], { cpu, base }: MakeOptions): Found | undefined {
+  const predictor = cpu === undefined ? {} : { predictor: PREDICTOR_NAMES.indexOf(cpu) };
+  return findModel(old, fresh, copies, { ...predictor, ...(base !== undefined && { base }) });
 }
 
 function composed(old: Uint8Array, middle: Uint8Array, fresh: Uint8Array): Copy[] {

@@ -1,7 +1,6 @@
 /** The encoder of delta containers, and the same work in a thread of its own. */
 export { applyDelta } from './apply.ts';
 export { type BsdiffOptions, bsdiffCopies, bsdiffPatch } from './bsdiff-child.ts';
-export { PREDICTOR_NAMES, type PredictorName } from './class-limits.ts';
 export { type Made, type MadeInfo, type MakeOptions, makeDelta, makeFull } from './encode.ts';
 export { makeDeltaInWorker, makeFullInWorker } from './in-worker.ts';
 export {

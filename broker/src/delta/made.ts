@@ -1,5 +1,6 @@
 /** What a delta is asked for with, and what comes back beside it. */
 import type { MemoryClass } from '@countersign/device-sdk/delta';
+import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { Spent } from './commands.ts';
 
 export interface MakeOptions {
@@ -11,6 +12,10 @@ export interface MakeOptions {
   checkpointBytes?: number;
   /** The image of a release between the two: where code went by way of it is tried as a further alignment. */
   through?: Uint8Array;
+  /** The instruction set, if the publisher names it; else every one is tried. */
+  cpu?: PredictorName;
+  /** Address of a flat image, if the publisher names it; else it is found. An Espressif segment table goes before it. */
+  base?: number;
 }
 
 export interface MadeInfo {

@@ -3,11 +3,12 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { demand, Refusal } from '@countersign/device-sdk';
 import { IMAGE_BYTES_MAX, inspectDelta, type MemoryClass, memoryClass } from '@countersign/device-sdk/delta';
+import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import { writeDurable } from '../store/durable.ts';
 import { applyFile } from './apply-file.ts';
 import { applyBsdiff40File } from './bsdiff40/file.ts';
 import { APPLY_BYTES, isBsdiff40 } from './bsdiff40/index.ts';
-import { CODER_NAMES, PREDICTOR_NAMES } from './class-limits.ts';
+import { CODER_NAMES } from './class-limits.ts';
 import { makeBsdiff40InWorker, makeDeltaInWorker } from './in-worker.ts';
 
 export interface DeltaMade {
@@ -33,13 +34,20 @@ export async function deltaMake(paths: {
   newPath: string;
   outPath: string;
   class: string;
+  /** As in {@link MakeOptions}. */
+  cpu?: PredictorName;
+  base?: number;
 }): Promise<DeltaMade> {
   const start = performance.now();
   const name = memoryClass(paths.class);
   await checkFolder(paths.outPath);
   const [old, fresh] = await Promise.all([readBounded(paths.oldPath), readBounded(paths.newPath)]);
   const sizes = { oldBytes: old.length, newBytes: fresh.length };
-  const { delta, info } = await makeDeltaInWorker(old, fresh, { class: name });
+  const { delta, info } = await makeDeltaInWorker(old, fresh, {
+    class: name,
+    ...(paths.cpu !== undefined && { cpu: paths.cpu }),
+    ...(paths.base !== undefined && { base: paths.base }),
+  });
   await writeDurable(paths.outPath, delta);
   const { kind, predictor, coder, checkpointBytes, workspaceBytes } = info;
   const made = { class: name, predictor, coder, checkpointBytes, workspaceBytes };

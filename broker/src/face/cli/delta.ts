@@ -1,5 +1,6 @@
 import { Refusal } from '@countersign/device-sdk';
 import { CLASSES } from '@countersign/device-sdk/delta';
+import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import { type Command, Option } from 'commander';
 import {
   type Bsdiff40Made,
@@ -12,6 +13,7 @@ import {
 } from '../../delta/verbs.ts';
 import { benchVerb } from './delta-bench.ts';
 import { verb } from './program.ts';
+import { readAddress } from './values.ts';
 
 /** `delta make|apply|info|bench`: the engine alone, on files, without servers and signatures. */
 export function deltaVerbs(program: Command): void {
@@ -49,6 +51,8 @@ interface MakeOptions {
   out: string;
   class: string;
   format: 'container' | 'bsdiff40';
+  cpu?: PredictorName;
+  base?: number;
   inPlace?: boolean;
 }
 
@@ -63,6 +67,12 @@ function makeVerb(delta: Command): void {
         .choices(['container', 'bsdiff40'])
         .default('container'),
     )
+    .addOption(
+      new Option('--cpu <name>', 'instruction set to predict addresses for; found if left out').choices(
+        PREDICTOR_NAMES,
+      ),
+    )
+    .option('--base <address>', 'address of a flat image in memory (0x… allowed); found if left out', readAddress)
     .option('--in-place', 'for a device with one slot; refused as UNSUPPORTED so far');
   verb(command, async (oldPath: string, newPath: string, options: MakeOptions) => {
     if (options.inPlace) throw new Refusal('UNSUPPORTED', 'this build makes deltas for two slots only');
@@ -70,7 +80,9 @@ function makeVerb(delta: Command): void {
       const patch = await bsdiff40Make({ oldPath, newPath, outPath: options.out });
       return { json: patch, text: madeText(options.out, patch) };
     }
-    const made = await deltaMake({ oldPath, newPath, outPath: options.out, class: options.class });
+    const { cpu, base } = options;
+    const named = { ...(cpu !== undefined && { cpu }), ...(base !== undefined && { base }) };
+    const made = await deltaMake({ oldPath, newPath, outPath: options.out, class: options.class, ...named });
     return { json: made, text: madeText(options.out, made) };
   });
 }

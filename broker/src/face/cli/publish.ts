@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { codeOf, demand } from '@countersign/device-sdk';
+import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import { FRAME_BYTES, MEMORY_CLASSES, type MemoryClass } from '@countersign/device-sdk/format';
 import { type Command, Option } from 'commander';
 import type { ReleaseOrder } from '../../collection/order.ts';
@@ -28,7 +29,7 @@ import {
 } from './connect.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
-import { readWhole } from './values.ts';
+import { readAddress, readWhole } from './values.ts';
 
 /** An approval is confirmed within a second; a collection server that starts anew needs some. */
 export const CONFIRM_MS_MAX = 60_000;
@@ -48,6 +49,7 @@ interface PublishOptions extends PersonOptions {
   slotBytes?: number;
   frameBytes?: number;
   imageBase?: number;
+  cpu?: PredictorName;
   wait?: boolean;
 }
 
@@ -84,7 +86,14 @@ function publishVerb(program: Command): void {
       'payload bytes of a frame of a new product, 256 to 4096; by default as its class',
       readWhole,
     )
-    .option('--image-base <n>', "address of a new product's images in memory (0x… allowed)", readWhole);
+    .option(
+      '--image-base <n>',
+      "address of a new product's images in memory (0x… allowed); 0, the default: found",
+      readAddress,
+    )
+    .addOption(
+      new Option('--cpu <name>', 'instruction set of a new product; found if left out').choices(PREDICTOR_NAMES),
+    );
   verb(command, async (path: string, options: PublishOptions) => {
     const image = await readInput(path);
     const { session, signer } = await connectAs(options, ['engineer']);
@@ -126,7 +135,7 @@ async function registerNew(
   demand(imageBytes <= slotBytes, 'NO_SPACE', `the image has ${imageBytes} bytes, --slot-bytes are ${slotBytes}`);
   const frameBytes = o.frameBytes ?? FRAME_BYTES[memoryClass];
   const imageBase = o.imageBase ?? 0;
-  const product = { vendorDomain: vendor, name: o.product, memoryClass, frameBytes, slotBytes, imageBase };
+  const product = { vendorDomain: vendor, name: o.product, memoryClass, frameBytes, slotBytes, imageBase, cpu: o.cpu };
   try {
     await registerProduct(session, signer, product);
     note(`registered product ${o.product} of ${vendor}`);
@@ -139,11 +148,11 @@ async function registerNew(
 
 /** What was registered stays; other words about it must not pass as if they had counted. */
 function checkSame(known: ProductView, asked: Product): void {
-  for (const field of ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase'] as const) {
+  for (const field of ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase', 'cpu'] as const) {
     demand(
       known[field] === asked[field],
       'EXISTS',
-      `${known.name} is registered with ${field} ${known[field]}, not ${asked[field]}; it stays so: choose another name`,
+      `${known.name} is registered with ${field} ${known[field] ?? 'left out'}, not ${asked[field]}; it stays so: choose another name`,
     );
   }
 }

@@ -10,6 +10,13 @@ export function readWhole(text: string): number {
   return value;
 }
 
+/** 32 bits. */
+export function readAddress(text: string): number {
+  const address = readWhole(text);
+  if (address > 0xffffffff) throw new InvalidArgumentError('an address has 32 bits.');
+  return address;
+}
+
 export function readPort(text: string): number {
   const port = readWhole(text);
   if (port > 65_535) throw new InvalidArgumentError('a port is 0 (any free one) to 65535.');

@@ -1,5 +1,6 @@
 /** Arguments of each contract action: the fifth element of a transaction, and which object it acts upon. */
 import { demand, Refusal } from '@countersign/device-sdk';
+import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import {
   asArray,
   asBytes,
@@ -116,16 +117,20 @@ export interface Product {
   /** Payload bytes of a frame. */
   frameBytes: number;
   slotBytes: number;
-  /** Address of the image in the device's memory, for address prediction. */
+  /** Address of the image in the device's memory, for address prediction; 0: found by the encoder. */
   imageBase: number;
+  /** Instruction set, for address prediction; undefined: found by the encoder. */
+  cpu?: PredictorName | undefined;
 }
 
 export function productArgs(p: Product): Value {
-  return [p.vendorDomain, p.name, p.memoryClass, p.frameBytes, p.slotBytes, p.imageBase];
+  const six = [p.vendorDomain, p.name, p.memoryClass, p.frameBytes, p.slotBytes, p.imageBase];
+  return p.cpu === undefined ? six : [...six, p.cpu];
 }
 
 export function readProduct(args: Value): Product {
-  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase] = asArray(args, 'product', 6);
+  const length = Array.isArray(args) && args.length === 7 ? 7 : 6;
+  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase, cpu] = asArray(args, 'product', length);
   const known = MEMORY_CLASSES.find((item) => item === memoryClass);
   demand(known, 'MALFORMED', `${String(memoryClass)} is not a memory class`);
   return {
@@ -135,7 +140,14 @@ export function readProduct(args: Value): Product {
     frameBytes: asUint(frameBytes, 'frame size', 4096),
     slotBytes: asUint(slotBytes, 'slot size', 0xffffffff),
     imageBase: asUint(imageBase, 'image base', 0xffffffff),
+    ...(length === 7 && { cpu: readCpu(cpu) }),
   };
+}
+
+function readCpu(value: Value | undefined): PredictorName {
+  const name = PREDICTOR_NAMES.find((item) => item === value);
+  demand(name, 'MALFORMED', `${String(value)} is not an instruction set`);
+  return name;
 }
 
 /** The patch file set of an upload; version, policy and sizes are derived from the manifest. */

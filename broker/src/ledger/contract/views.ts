@@ -1,4 +1,5 @@
 /** What the contract's queries answer: plain JSON, byte strings as lower-case hex, times in seconds since the epoch. */
+import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { MemoryClass } from '@countersign/device-sdk/format';
 import type { PersonRole } from './args.ts';
 
@@ -10,7 +11,10 @@ export interface ProductView {
   memoryClass: MemoryClass;
   frameBytes: number;
   slotBytes: number;
+  /** 0 where the encoder finds it. */
   imageBase: number;
+  /** Absent where the encoder finds it. */
+  cpu?: PredictorName | undefined;
   /** Leaf hash of the latest confirmed release; 64 zeros for none. */
   head: string;
   /** Sequence of the latest confirmed release; 0 for none. */

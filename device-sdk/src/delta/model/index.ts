@@ -7,11 +7,13 @@ export {
   PREDICTOR_AARCH64,
   PREDICTOR_ARM,
   PREDICTOR_AVR,
+  PREDICTOR_NAMES,
   PREDICTOR_NONE,
   PREDICTOR_RISCV,
   PREDICTOR_THUMB,
   PREDICTOR_XTENSA,
   PREDICTOR_XTENSA_BIG,
+  type PredictorName,
   REGISTER_WORDS,
 } from './cpus.ts';
 export { modelBytes, modelMemory } from './memory.ts';
