@@ -1,0 +1,345 @@
+/** A decoder of containers written from docs/FORMAT-DELTA.md: it trusts its input and refuses next to nothing. */
+import { type Coder, LiteByPage, MixingByPage, Range, type Trace } from './page-coders.ts';
+import { type Decision, decisions, type Letters } from './page-formulas.ts';
+import { Cursor, Model, Prediction, type Unit, unfold } from './page-prediction.ts';
+
+interface Header {
+  full: boolean;
+  predictor: number;
+  coder: number;
+  w: number;
+  l: number;
+  interval: number;
+  entries: number;
+  newBytes: number;
+}
+
+export function decodeByPage(container: Uint8Array, old: Uint8Array, trace?: Trace): Uint8Array {
+  const cursor = new Cursor(container, 12);
+  const [, full, , predictor, coder, w, l, , c] = container.subarray(3) as unknown as number[];
+  const [, modelBytes, runs, entries, newBytes] = Array.from({ length: 5 }, () => cursor.number()) as number[];
+  const isFull = (full! & 1) === 1;
+  const oldBytes = isFull ? 0 : cursor.number();
+  cursor.at += isFull ? 8 : 16;
+  const after = cursor.at + modelBytes!;
+  const model = new Model(predictor === 0 ? undefined : cursor, runs!, oldBytes, newBytes!);
+  if (predictor !== 0 && cursor.at !== after) throw new Error('the model section has another length');
+  const interval = c === 0 ? newBytes! : 2 ** c!;
+  const header = { full: isFull, predictor, coder, w, l, interval, entries, newBytes } as Header;
+  const image = isFull ? new Uint8Array() : old;
+  const prediction = new Prediction(model, header.predictor, image, header.entries);
+  const body = new Body(header, image, prediction, trace);
+  while (body.out.length < header.newBytes) body.block(cursor);
+  if (cursor.at !== container.length) throw new Error('bytes behind the last block');
+  return Uint8Array.from(body.out);
+}
+
+class Body {
+  readonly out: number[] = [];
+  readonly #header: Header;
+  readonly #old: Uint8Array;
+  readonly #prediction: Prediction;
+  readonly #trace: Trace | undefined;
+  readonly #places: Uint32Array | undefined;
+  #offset = 0;
+
+  constructor(header: Header, old: Uint8Array, prediction: Prediction, trace: Trace | undefined) {
+    this.#header = header;
+    this.#old = old;
+    this.#prediction = prediction;
+    this.#trace = trace;
+    if (header.coder === 3 && header.w >= 16) this.#places = placesOf(old);
+  }
+
+  block(cursor: Cursor): void {
+    this.#prediction.block();
+    const { newBytes, interval, coder } = this.#header;
+    const end = Math.min(newBytes, this.out.length + interval);
+    if (coder >= 2) {
+      this.#ranged(cursor, end);
+      return;
+    }
+    const plain = coder === 0 ? () => cursor.bytes[cursor.at++]! : heatshrink(cursor, this.#header);
+    while (this.out.length < end) this.#command(plain);
+  }
+
+  #command(plain: () => number): void {
+    const number = numberFrom(plain);
+    const n = Math.floor(number / 4);
+    if (number % 4 === 2) for (let i = 0; i < n; i++) this.out.push(plain());
+    else if (number % 4 === 3) this.out.push(...new Array<number>(n).fill(plain()));
+    else this.#patched(plain, n, number % 4 === 0 ? unfold(numberFrom(plain)) : 0);
+  }
+
+  #patched(plain: () => number, n: number, seek: number): void {
+    this.#offset += seek;
+    this.#prediction.copy(this.#offset, this.out.length, n);
+    const end = this.out.length + n;
+    let unit: Unit | undefined;
+    let bytes: number[] = [];
+    const put = (difference: number): void => {
+      if (unit === undefined) unit = this.#prediction.look(this.#offset, this.out.length, end - this.out.length);
+      const byte = (unit.G[bytes.length]! + difference) & 0xff;
+      this.out.push(byte);
+      bytes.push(byte);
+      this.#offset++;
+      if (bytes.length < unit.size) return;
+      this.#prediction.learn(Uint8Array.from(bytes));
+      unit = undefined;
+      bytes = [];
+    };
+    while (this.out.length < end) {
+      const token = plain();
+      const gap = token >> 2 === 63 ? 63 + numberFrom(plain) : token >> 2;
+      for (let i = 0; i < gap; i++) put(0);
+      for (let i = 0; i <= (token & 3) && this.out.length < end; i++) put(plain());
+    }
+  }
+
+  #ranged(cursor: Cursor, end: number): void {
+    const length = cursor.number();
+    const range = new Range(cursor.bytes.subarray(cursor.at, cursor.at + length));
+    cursor.at += length;
+    const { coder, w, l } = this.#header;
+    const ask = coder === 2 ? new LiteByPage() : new MixingByPage(w);
+    const block = new Block(range, ask, { w, l, rich: this.#places !== undefined }, this.#trace);
+    const match = this.#places && new Match(this.#places, this.#old);
+    const pass = (count: number): void => {
+      this.#offset = Math.min(this.#offset + count, this.#old.length);
+    };
+    const put = (byte: number): void => {
+      this.out.push(byte);
+      block.recent(byte);
+    };
+    while (this.out.length < end) {
+      const inserted = block.number(0);
+      if (inserted > 0) match?.begin(block.last, this.#offset);
+      for (let i = 0; i < inserted; i++) {
+        const byte = block.literal(this.out.length, match);
+        put(byte);
+        pass(1);
+        match?.take(byte, block.last, this.#offset);
+      }
+      if (this.out.length === end) break;
+      if (block.ask('kind of command', {}) === 1) {
+        const count = block.number(3) + 1;
+        const byte = block.literal(this.out.length, match);
+        for (let i = 0; i < 4; i++) block.recent(byte);
+        for (let i = 0; i < count; i++) this.out.push(byte);
+        pass(count);
+        continue;
+      }
+      const count = block.number(1) + 1;
+      this.#offset += unfold(block.number(2));
+      this.#prediction.copy(this.#offset, this.out.length, count);
+      for (let left = count; left > 0; ) {
+        const unit = this.#prediction.look(this.#offset, this.out.length, left);
+        const bytes = block.unit(unit, this.#prediction);
+        this.#prediction.learn(bytes);
+        for (const byte of bytes) put(byte);
+        this.#offset += unit.size;
+        left -= unit.size;
+      }
+    }
+    if (!range.used) throw new Error('coded bytes that were not used');
+  }
+}
+
+const DECISIONS = decisions();
+
+/** What is remembered within a block, by the page's letters. */
+class Block {
+  readonly #range: Range;
+  readonly #coder: Coder;
+  readonly #shape: { w: number; l: number; rich: boolean };
+  readonly #trace: Trace | undefined;
+  last = { a: 0, b: 0, c: 0, d: 0 };
+  #H = 0;
+  #Q = 0;
+  readonly #L = new Array<number>(8).fill(0);
+  readonly #R = new Uint8Array(8);
+
+  constructor(range: Range, coder: Coder, shape: { w: number; l: number; rich: boolean }, trace?: Trace) {
+    this.#range = range;
+    this.#coder = coder;
+    this.#shape = shape;
+    this.#trace = trace;
+  }
+
+  recent(byte: number): void {
+    const { a, b, c } = this.last;
+    this.last = { a: byte, b: a, c: b, d: c };
+  }
+
+  ask(name: string, letters: Letters): number {
+    const decision = DECISIONS.get(name) as Decision;
+    const { chance, where, learn } = this.#coder.ask(decision, { ...letters, w: this.#shape.w });
+    const bit = this.#range.bit(chance);
+    learn(bit);
+    this.#trace?.(name, where, chance, bit, this.#range.range, this.#range.code);
+    return bit;
+  }
+
+  number(f: number): number {
+    let k = 0;
+    while (k < 31 && this.ask('number, i below k', { f, i: k }) === 1) k++;
+    let y = 1;
+    for (let i = k - 1; i >= 0; i--) {
+      const j = i === k - 1 ? 0 : i === k - 2 ? 1 + (y % 2) : 3;
+      y = 2 * y + this.ask('number, bit i', { f, k, i, j });
+    }
+    return y - 1;
+  }
+
+  literal(offset: number, match: Match | undefined): number {
+    const z = offset % 4;
+    const e = match?.expected() ?? -1;
+    const m = Math.min(match?.length ?? 0, 31);
+    const g = m === 0 ? 0 : m < 8 ? 1 : m < 24 ? 2 : 3;
+    const name = this.#shape.rich ? 'literal, bit i, coder 3 with w of 16 or above' : 'literal, bit i, w below 16';
+    let node = 1;
+    for (let i = 7; i >= 0; i--) {
+      const t = e >= 0 && (e + 256) >> (i + 1) === node ? 1 + ((e >> i) & 1) : 0;
+      node = 2 * node + this.ask(name, { ...this.last, node, i, z, e, m, g, t });
+    }
+    return node - 256;
+  }
+
+  unit(unit: Unit, prediction: Prediction): Uint8Array {
+    const { O, G, size: s, kind: K } = unit;
+    const four = O.subarray(0, 4).reduceRight((all, byte) => all * 256 + byte, 0);
+    const E = s >= 3 ? four : Math.imul(four + s, 0x10001);
+    const M = unit.moved ? 1 : 0;
+    const same = this.ask('same', { K, M, O, E, H: this.#H, Q: this.#Q });
+    this.#H = (2 * this.#H + 1 - same) % 65536;
+    this.#Q = same === 1 ? Math.min(this.#Q + 1, 255) : 0;
+    if (same === 1) return G;
+    const letters = { K, M, O, E, s, G, H: this.#H, Q: this.#Q };
+    if (M === 1 && this.ask('old', letters) === 1) return O;
+    if (K !== 0 && this.ask('form', letters) === 1) {
+      prediction.put((unit.target + this.#shift(letters)) >>> 0);
+      return G;
+    }
+    return this.#different(letters, s, G);
+  }
+
+  #shift(letters: Letters): number {
+    const L = this.#L;
+    let i = 0;
+    while (i < 8 && this.ask('list, i', { ...letters, i }) === 0) i++;
+    const shift = i < 8 ? L[i]! : (L[0]! + unfold(this.number(4))) | 0;
+    L.splice(Math.min(i, 7), 1);
+    L.unshift(shift);
+    return shift;
+  }
+
+  #different(letters: Letters & { O: Uint8Array }, s: number, G: Uint8Array): Uint8Array {
+    let x = 0;
+    for (let i = 0; i < s; i++) {
+      const asked = i < s - 1 || x > 0;
+      x += (asked ? this.ask('mask, i', { ...letters, i, x }) : 1) * 2 ** i;
+    }
+    const N = G.slice();
+    const { l } = this.#shape;
+    for (let i = 0; i < s; i++) {
+      if ((x >> i) % 2 === 0) continue;
+      const u = i === 0 ? this.last.a : N[i - 1]!;
+      const q = i === 0 ? (s === 1 ? 0 : letters.O[1]!) : G[i - 1]!;
+      const y = l === 4 ? i % 4 : s === 1 ? 0 : s === 2 ? 1 + i : s === 3 ? 3 + i : 6 + (i % 4);
+      let node = 1;
+      for (let n = 7; n >= 0; n--) {
+        const v = 65536 * (8 * s + i) + 256 * node;
+        node = 2 * node + this.ask('residual, byte i, bit n', { ...letters, i, n, node, v, u, q, y, R: this.#R });
+      }
+      this.#R[i] = node - 256;
+      N[i] = G[i]! + node - 256;
+    }
+    return N;
+  }
+}
+
+function slotOf(key: number): number {
+  return Math.imul(key, 0x9e3779b1) >>> 17;
+}
+
+function placesOf(old: Uint8Array): Uint32Array {
+  const places = new Uint32Array(32_768);
+  const view = new DataView(old.buffer, old.byteOffset, old.length);
+  const step = Math.ceil(old.length / 32_768);
+  for (let x = step; x < old.length; x += step) if (x >= 4) places[slotOf(view.getUint32(x - 4))] = x;
+  return places;
+}
+
+class Match {
+  length = 0;
+  #place = 0;
+  readonly #places: Uint32Array;
+  readonly #old: Uint8Array;
+
+  constructor(places: Uint32Array, old: Uint8Array) {
+    this.#places = places;
+    this.#old = old;
+  }
+
+  expected(): number {
+    return this.#old[this.#place] ?? -1;
+  }
+
+  begin({ a, b, c, d }: { a: number; b: number; c: number; d: number }, offset: number): void {
+    this.length = 0;
+    this.#place = offset;
+    const x = this.#places[slotOf(((d * 256 + c) * 256 + b) * 256 + a)]!;
+    if (x < 4 || x >= this.#old.length) return;
+    if ([d, c, b, a].some((byte, i) => this.#old[x - 4 + i] !== byte)) return;
+    this.#place = x;
+    this.length = 4;
+  }
+
+  take(byte: number, last: { a: number; b: number; c: number; d: number }, offset: number): void {
+    if (this.expected() === byte) {
+      this.#place++;
+      this.length = Math.min(this.length + 1, 63);
+    } else this.begin(last, offset);
+  }
+}
+
+function numberFrom(plain: () => number): number {
+  let value = 0;
+  for (let place = 1; ; place *= 128) {
+    const byte = plain();
+    value += (byte % 128) * place;
+    if (byte < 128) return value;
+  }
+}
+
+/** Plain bytes of one block; the bits behind its last token are passed over with the byte they are in. */
+function heatshrink(cursor: Cursor, { w, l }: Header): () => number {
+  const window: number[] = new Array<number>(2 ** w).fill(0);
+  const waiting: number[] = [];
+  let bits = 0;
+  let count = 0;
+  const take = (need: number): number => {
+    let value = 0;
+    for (let i = 0; i < need; i++) {
+      if (count === 0) {
+        bits = cursor.bytes[cursor.at++]!;
+        count = 8;
+      }
+      value = 2 * value + ((bits >> --count) & 1);
+    }
+    return value;
+  };
+  const emit = (byte: number): void => {
+    window.push(byte);
+    waiting.push(byte);
+  };
+  return () => {
+    if (waiting.length > 0) return waiting.shift()!;
+    if (take(1) === 1) emit(take(8));
+    else {
+      const d = take(w);
+      for (let m = take(l); m >= 0; m--) emit(window[window.length - 1 - d]!);
+    }
+    return waiting.shift()!;
+  };
+}

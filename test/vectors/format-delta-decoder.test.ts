@@ -1,0 +1,37 @@
+/** A decoder written from docs/FORMAT-DELTA.md alone, its formulas read from the page, against vectors and encoder. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeDelta } from '@countersign/broker/delta/index';
+import type { MemoryClass } from '@countersign/device-sdk/delta';
+import test from 'ava';
+import { type Isa, programs } from '../support/code.ts';
+import { decodeByPage } from '../support/page-decoder.ts';
+import { repository } from '../support/repository.ts';
+import type { DeltaVector } from './make-delta.ts';
+
+const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
+const vectors = (file: string): DeltaVector[] =>
+  JSON.parse(readFileSync(join(repository, 'test/vectors/delta', file), 'utf8'));
+
+test('the page decodes every accepted vector', (t) => {
+  for (const { id, old, container, expected } of ['accepted.json', 'model.json'].flatMap(vectors)) {
+    if ('code' in expected) continue;
+    t.is(Buffer.compare(decodeByPage(bytes(container), bytes(old)), bytes(expected.image)), 0, id);
+  }
+});
+
+const isas: Isa[] = ['thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr'];
+const classes: MemoryClass[] = ['S', 'M', 'XL', 'G'];
+
+for (const isa of isas) {
+  test(`the page decodes what the encoder makes for ${isa}, in every class`, (t) => {
+    const { old, fresh } = programs(isa, 200, 21);
+    fresh.fill(0xff, 4096, 4300);
+    for (let i = 5000; i < 5064; i += 3) fresh[i]! ^= 0x55;
+    for (const name of classes) {
+      const { delta, info } = makeDelta(old, fresh, { class: name, checkpointBytes: 4096 });
+      t.is(Buffer.compare(decodeByPage(delta, old), fresh), 0, `${name}: ${info.coder}`);
+      t.log(`class ${name}: ${info.predictor}, ${info.coder}, ${delta.length} bytes`);
+    }
+  });
+}
