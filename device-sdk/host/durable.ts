@@ -1,25 +1,58 @@
 /** Files that are there after a power cut, whole. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { Refusal } from '../src/errors.ts';
 
 /** Temporary file, fsync, rename, fsync of the folder: after a cut the old content or the new. */
 export function replaceFile(path: string, bytes: Uint8Array, mode = 0o600): void {
   const temporary = `${path}.new`;
-  const fd = openSync(temporary, 'w', mode);
-  try {
-    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  writeFlushed(temporary, bytes, mode);
   renameSync(temporary, path);
   syncFolder(dirname(path));
 }
 
+/** The same for a name that must be free: a hard link fails where it is taken. @throws Refusal EXISTS */
+export function placeFile(path: string, bytes: Uint8Array, mode = 0o600): void {
+  // Two who want one name at one moment must not share the temporary one.
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
+  writeFlushed(temporary, bytes, mode);
+  try {
+    linkSync(temporary, path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    throw new Refusal('EXISTS', `${path} exists already`, { cause });
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  syncFolder(dirname(path));
+}
+
+/** Makes a folder of one user and those above it; each folder that gained a name is flushed. */
+export function makeFolder(path: string): void {
+  const last = resolve(path);
+  const first = mkdirSync(last, { recursive: true, mode: 0o700 }) ?? last;
+  for (let folder = last; folder.length >= first.length; folder = dirname(folder)) syncFolder(dirname(folder));
+}
+
 /** A new name in a folder survives a power cut only when the folder itself is on the disk. */
 export function syncFolder(folder: string): void {
+  // Windows has no way to flush a folder; its rename is journaled by NTFS.
+  if (process.platform === 'win32') return;
   const fd = openSync(folder, 'r');
   try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A file of that name may be left by a cut, with other permissions: it is made anew. */
+function writeFlushed(path: string, bytes: Uint8Array, mode: number): void {
+  rmSync(path, { force: true });
+  const fd = openSync(path, 'wx', mode);
+  try {
+    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

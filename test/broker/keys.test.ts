@@ -1,8 +1,6 @@
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createKey, loadSigner } from '@countersign/broker/keys/key-file';
-import { findPassphrase } from '@countersign/broker/keys/passphrase';
 import { createPerson, listPeopleKeys, loadPerson } from '@countersign/broker/keys/people';
 import { openKeyRing } from '@countersign/broker/keys/ring';
 import { authorRoot } from '@countersign/broker/keys/root';
@@ -21,6 +19,8 @@ import {
   TX_BYTES_MAX,
 } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { createKey, loadSigner } from '@countersign/device-sdk/host/key-file';
+import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import test from 'ava';
 
 const verifier = nodeVerifier();

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { demand, Refusal } from '@countersign/device-sdk';
-import { createKey, type LoadedKey, loadSigner } from './key-file.ts';
+import { createKey, type LoadedKey, loadSigner } from '@countersign/device-sdk/host/key-file';
 
 /** @throws Refusal EXISTS, BAD_REQUEST for a name that is no name */
 export async function createPerson(folder: string, name: string, passphrase?: string): Promise<LoadedKey> {

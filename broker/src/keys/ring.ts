@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { demand } from '@countersign/device-sdk';
 import { type PublicKey, publicKeyOf, type Role, type Signer } from '@countersign/device-sdk/format';
-import { createKey, type LoadedKey, loadSigner } from './key-file.ts';
+import { createKey, type LoadedKey, loadSigner } from '@countersign/device-sdk/host/key-file';
 
 /** The keys of one server: of its own roles and of no other. It signs; it never shows a secret. */
 export interface KeyRing {

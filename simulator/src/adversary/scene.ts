@@ -1,11 +1,11 @@
 /** What an adversary of the demo has: ears on the wire, the ledger that is open to all, and copies of the servers' keys. */
 import { join } from 'node:path';
-import { loadSigner } from '@countersign/broker/keys/key-file';
 import type { LedgerClient } from '@countersign/broker/ledger/client';
 import { httpLedger } from '@countersign/broker/ledger/http-client';
 import { demand, type Verifier } from '@countersign/device-sdk';
 import { type Announcement, encodeAnnouncement, readReceipt, type Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { loadSigner } from '@countersign/device-sdk/host/key-file';
 import { type Overheard, takeApart } from './forge.ts';
 
 export interface Stolen {

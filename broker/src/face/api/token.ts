@@ -8,7 +8,7 @@ import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { demand, Refusal } from '@countersign/device-sdk';
 import { unhex, utf8 } from '@countersign/device-sdk/format';
-import { readSecretFile } from '../../keys/permissions.ts';
+import { readSecretFile } from '@countersign/device-sdk/host/secret-file';
 import { makeFolder, writeDurable } from '../../store/durable.ts';
 
 const FORMAT = 'countersign-token-1';

@@ -1,10 +1,10 @@
 /** Whom a client verb addresses and who signs: `--server`, `--token`, `--data`, `--as`. */
 import { readFile } from 'node:fs/promises';
 import { Refusal } from '@countersign/device-sdk';
+import type { LoadedKey } from '@countersign/device-sdk/host/key-file';
+import { loadSigner } from '@countersign/device-sdk/host/key-file';
+import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import type { Command } from 'commander';
-import type { LoadedKey } from '../../keys/key-file.ts';
-import { loadSigner } from '../../keys/key-file.ts';
-import { findPassphrase } from '../../keys/passphrase.ts';
 import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';

@@ -6,7 +6,7 @@
 import { dirname } from 'node:path';
 import { codeOf } from '@countersign/device-sdk';
 import { utf8 } from '@countersign/device-sdk/format';
-import { readSecretFile } from '../../keys/permissions.ts';
+import { readSecretFile } from '@countersign/device-sdk/host/secret-file';
 import { makeFolder, writeDurable } from '../../store/durable.ts';
 
 export async function writeClientToken(path: string, token: string): Promise<void> {

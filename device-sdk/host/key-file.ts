@@ -3,12 +3,12 @@
  * passphrase is given and lies open in the file otherwise; whoever makes one says which.
  */
 import { basename, dirname } from 'node:path';
-import { demand, Refusal } from '@countersign/device-sdk';
-import { ALG_ED25519, equal, hex, ROLES, type Role, type Signer, unhex, utf8 } from '@countersign/device-sdk/format';
-import { generateKeyPair, publicKeyOf, signWith } from '@countersign/device-sdk/host/crypto';
-import { makeFolder, writeDurable } from '../store/durable.ts';
-import { readSecretFile } from './permissions.ts';
+import { demand, Refusal } from '../src/errors.ts';
+import { ALG_ED25519, equal, hex, ROLES, type Role, type Signer, unhex, utf8 } from '../src/format/index.ts';
+import { generateKeyPair, publicKeyOf, signWith } from './crypto.ts';
+import { makeFolder, placeFile } from './durable.ts';
 import { type Sealed, seal, unseal } from './sealed.ts';
+import { readSecretFile } from './secret-file.ts';
 
 const FORMAT = 'countersign-key-1';
 
@@ -61,9 +61,9 @@ export async function createKey(path: string, role: KeyRole, options: KeyFileOpt
     options.passphrase === undefined
       ? { ...described, secret: hex(pair.secret) }
       : { ...described, sealed: await seal(pair.secret, options.passphrase, contextOf(described)) };
-  await makeFolder(dirname(path), 0o700);
+  makeFolder(dirname(path));
   const text = utf8(`${JSON.stringify(file, null, 2)}\n`);
-  await writeDurable(path, text, { mode: 0o600, exclusive: true });
+  placeFile(path, text);
   return loaded(described, pair.secret);
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { demand } from '@countersign/device-sdk';
-import { readSecretFile } from './permissions.ts';
+import { demand } from '../src/errors.ts';
+import { readSecretFile } from './secret-file.ts';
 
 /** The name of the credential that a service manager hands over in its folder (systemd's LoadCredential). */
 export const CREDENTIAL_NAME = 'countersign-passphrase';

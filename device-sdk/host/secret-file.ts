@@ -1,6 +1,6 @@
 /** Secrets at rest: files that nobody but their owner may read. */
 import { type FileHandle, open } from 'node:fs/promises';
-import { demand, Refusal } from '@countersign/device-sdk';
+import { demand, Refusal } from '../src/errors.ts';
 
 /** Largest secret file: a key file has under 1 KB. */
 const SECRET_BYTES_MAX = 16_384;
@@ -13,10 +13,12 @@ const SECRET_BYTES_MAX = 16_384;
 export async function readSecretFile(path: string): Promise<Uint8Array> {
   const file = await openSecret(path);
   try {
-    const { mode, size } = await file.stat();
+    const { mode, size, uid } = await file.stat();
     // Windows has no such bits: its access lists are the administrator's to set.
     const open = process.platform !== 'win32' && (mode & 0o077) !== 0;
     demand(!open, 'BAD_STORE', `${path} is open to others (mode ${(mode & 0o777).toString(8)}): run chmod 600 on it`);
+    const own = process.getuid === undefined || uid === process.getuid() || uid === 0;
+    demand(own, 'BAD_STORE', `${path} belongs to another user, who could exchange it`);
     demand(size <= SECRET_BYTES_MAX, 'BAD_STORE', `${path} has ${size} bytes, at most ${SECRET_BYTES_MAX}`);
     return await file.readFile();
   } finally {

@@ -1,7 +1,7 @@
 /** A secret under a passphrase: scrypt (RFC 7914) makes the key, AES-256-GCM seals and authenticates. */
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
-import { demand, Refusal } from '@countersign/device-sdk';
-import { hex, unhex } from '@countersign/device-sdk/format';
+import { demand, Refusal } from '../src/errors.ts';
+import { hex, unhex } from '../src/format/index.ts';
 
 /** All byte strings in hex. */
 export interface Sealed {
