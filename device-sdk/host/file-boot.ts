@@ -73,6 +73,11 @@ export class FileBoot implements BootControl {
     if (trial === slot || !unbootable[slot]) this.#change({ ...ended, unbootable: marked(unbootable, slot, true) });
   }
 
+  /** The trial that runs has ended, whatever attempts it has left; the next `boot()` goes back. */
+  giveUp(): void {
+    if (this.onTrial()) this.markUnbootable(this.running());
+  }
+
   restart(): void {
     this.#options.restart?.();
   }

@@ -3,6 +3,8 @@
  * Flash, BootControl and Verifier are synchronous (a flash driver blocks anyway); Link, KeyStore and Veto are not.
  */
 
+import type { Code } from './errors.ts';
+
 /**
  * One region of NOR-like flash: a slot, or the store region of the journal.
  * Erased cells read 0xff. `write` goes to erased cells only and starts and ends on `writeBytes`;
@@ -39,6 +41,8 @@ export interface BootControl {
   markUnbootable(slot: SlotNumber): void;
   /** Ask for a restart. It may return before the restart happens. */
   restart(): void;
+  /** Why the loader gave the last trial up, where it knows: it is what the device reports then. */
+  reason?(): Code | undefined;
 }
 
 /** Incremental hash. `digest` ends it. */

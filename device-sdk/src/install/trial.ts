@@ -103,8 +103,9 @@ async function confirm(p: TrialPorts, pending: Pending): Promise<void> {
 }
 
 async function afterRevert(p: TrialPorts, pending: Pending): Promise<Settled> {
-  const code = pending.failure ?? 'BOOT_FAILED';
-  const silent = pending.failure === undefined && pending.attempt < Math.min(SILENT_TRIALS_MAX, pending.attemptsMax);
+  const failure = pending.failure ?? p.boot.reason?.();
+  const code = failure ?? 'BOOT_FAILED';
+  const silent = failure === undefined && pending.attempt < Math.min(SILENT_TRIALS_MAX, pending.attemptsMax);
   if (silent) {
     // The image is still in its slot; the next announcement that verifies starts the trial again.
     p.store.commit({ pending: { ...pending, phase: 'staged' } });
