@@ -28,7 +28,7 @@ test('a partition is a slot: its size found, whole units only, one process alone
   // A size that is no whole number of erase blocks, as partitions often are.
   const device = loopDevice(t, join(folder, 'disk'), 64 * 4096 + 512 * 3);
   if (!device) return;
-  const flash = new BlockFlash(device, { eraseBytes: 65_536 });
+  const flash = await openFree(device);
   t.is(flash.bytes, 4 * 65_536);
   flash.erase(0, flash.bytes);
   const piece = new Uint8Array(4096).map((_, i) => i & 255);
@@ -95,6 +95,18 @@ test('what is flushed later is flushed before the region that speaks of it is wr
   store.write(0, new Uint8Array(10));
   t.deepEqual(told, ['slot flushed']);
 });
+
+/** The system itself looks into a device that has just appeared. */
+async function openFree(device: string): Promise<BlockFlash> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return new BlockFlash(device, { eraseBytes: 65_536 });
+    } catch (error) {
+      if (codeOf(error) !== 'LOCKED' || tries === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
 
 function bytesOf(flash: Flash, at: number, count: number): Uint8Array {
   const bytes = new Uint8Array(count);
