@@ -1,9 +1,19 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deltaApply, deltaInfo, deltaMake, explainDelta } from '@countersign/broker/delta/index';
+import {
+  bsdiff40Make,
+  type ContainerInfo,
+  deltaApply,
+  deltaInfo,
+  deltaMake,
+  explainDelta,
+  makeDelta,
+  makeFull,
+} from '@countersign/broker/delta/index';
 import { Refusal } from '@countersign/device-sdk';
 import test from 'ava';
+import { programs } from '../support/code.ts';
 import { byHand, edited, fill, image, insert } from '../support/delta.ts';
 
 const old = image(20_000, 6);
@@ -18,6 +28,12 @@ async function room(): Promise<{ at(name: string): string; names(): Promise<stri
     names: async () => (await readdir(folder)).sort(),
     done: () => rm(folder, { recursive: true }),
   };
+}
+
+async function containerOf(path: string, images = {}): Promise<ContainerInfo> {
+  const info = await deltaInfo(path, images);
+  if (info.kind === 'bsdiff40') throw new TypeError('a container is expected');
+  return info;
 }
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -40,14 +56,13 @@ test('make, info and apply from file to file', async (t) => {
   t.is(applied.newBytes, fresh.length);
   t.is(applied.workspaceBytes, made.workspaceBytes);
   t.regex(applied.sha256, /^[0-9a-f]{64}$/);
-  const info = await deltaInfo(at('delta'));
+  const info = await containerOf(at('delta'));
   t.is(info.newTag, applied.sha256.slice(0, 16));
   t.is(info.deltaBytes, made.deltaBytes);
   t.is(
     Object.values(info.spent).reduce((sum, bytes) => sum + bytes, 0),
     made.deltaBytes,
   );
-  t.true(explainDelta(info).join('\n').includes(`${made.deltaBytes} bytes`));
   t.deepEqual(await names(), ['delta', 'new', 'old', 'out']);
   await done();
 });
@@ -104,5 +119,100 @@ test('a container of a few bytes may claim megabytes, and memory does not follow
   const applied = await deltaApply({ oldPath: at('old'), deltaPath: at('bomb'), newPath: at('out') });
   t.is(applied.newBytes, bytes);
   t.true(process.memoryUsage().arrayBuffers - before < 16 << 20);
+  await done();
+});
+
+const sum = (parts: object): number => Object.values(parts).reduce((all: number, bytes: number) => all + bytes, 0);
+
+test('info: what the bytes, the memory and the units of a delta are, beside its old image', async (t) => {
+  const { at, done } = await room();
+  const pair = programs('thumb', 240, 5);
+  await writeFile(at('old'), pair.old);
+  await writeFile(at('new'), pair.fresh);
+  for (const [name, takenBy] of [
+    ['S', ['S', 'M', 'L', 'XL', 'G']],
+    ['M', ['M', 'L', 'XL', 'G']],
+    ['XL', ['XL', 'G']],
+  ] as const) {
+    await deltaMake({ oldPath: at('old'), newPath: at('new'), outPath: at('delta'), class: name });
+    const blind = await containerOf(at('delta'));
+    t.is(sum(blind.spent), blind.deltaBytes);
+    t.true(blind.spent.stream > 0);
+    t.is(blind.quality, undefined);
+    const info = await containerOf(at('delta'), { oldPath: at('old') });
+    t.deepEqual(info.takenBy, takenBy);
+    t.is(sum(info.workspace), info.workspaceBytes);
+    t.is(sum(info.spent), info.deltaBytes);
+    t.is(info.spent.stream, 0);
+    const { kinds, copiedBytes } = info.quality!;
+    t.true(copiedBytes <= pair.fresh.length && copiedBytes > pair.fresh.length / 2);
+    for (const { kind, units, right, wrong, moved } of kinds) {
+      t.is(units, right + wrong);
+      t.true(moved <= units);
+      // A wrong unit costs bytes: a class that predicts has few of them where targets moved.
+      if (kind === 'call' || kind === 'pointer') t.true(moved > 0 && right > 0.9 * units, `${name} ${kind}`);
+    }
+    const text = explainDelta(info).join('\n');
+    for (const word of ['predicted for thumb', 'corrections of copies', 'pointer', 'taken by', 'together']) {
+      t.true(text.includes(word), word);
+    }
+  }
+  await done();
+});
+
+test('info: checkpoints cost what is saved by doing without', async (t) => {
+  const { at, done } = await room();
+  const { delta } = makeDelta(old, fresh, { class: 'M', checkpointBytes: 4096 });
+  await writeFile(at('delta'), delta);
+  const info = await containerOf(at('delta'), { oldPath: at('old'), newPath: at('new') });
+  t.is(info.checkpoints, 4);
+  t.is(
+    info.withoutCheckpointsBytes,
+    makeDelta(old, fresh, { class: 'M', checkpointBytes: 0, cpu: 'none' }).delta.length,
+  );
+  t.true(explainDelta(info).join('\n').includes('4 in all; made anew without'));
+  await done();
+});
+
+test('info: images that are not its own are named', async (t) => {
+  const { at, done } = await room();
+  await deltaMake({ oldPath: at('old'), newPath: at('new'), outPath: at('delta'), class: 'M' });
+  t.is(await codeOf(deltaInfo(at('delta'), { oldPath: at('new') })), 'WRONG_BASE');
+  t.is(await codeOf(deltaInfo(at('delta'), { newPath: at('old') })), 'RESULT_MISMATCH');
+  t.is(await codeOf(deltaInfo(at('delta'), { oldPath: at('missing') })), 'NOT_FOUND');
+  const forged = (await readFile(at('delta'))).map((byte, i, all) => (i === all.length - 1 ? byte ^ 1 : byte));
+  await writeFile(at('forged'), forged);
+  t.not(await codeOf(deltaInfo(at('forged'), { oldPath: at('old') })), 'accepted');
+  await done();
+});
+
+test('info: a full image in a container', async (t) => {
+  const { at, done } = await room();
+  await writeFile(at('full'), makeFull(fresh, { class: 'S' }).delta);
+  const info = await containerOf(at('full'));
+  t.like(info, { kind: 'full', oldBytes: 0, oldTag: '', newBytes: fresh.length, quality: undefined });
+  t.is(info.spent.patches, 0);
+  t.true(explainDelta(info).join('\n').includes('a full image, compressed'));
+  await done();
+});
+
+test('info: a patch of bsdiff has its streams opened and checked', async (t) => {
+  const { at, done } = await room();
+  await bsdiff40Make({ oldPath: at('old'), newPath: at('new'), outPath: at('patch') });
+  const info = await deltaInfo(at('patch'), { oldPath: at('old') });
+  if (info.kind !== 'bsdiff40') return t.fail('a patch is expected');
+  t.is(sum(info.spent), info.deltaBytes);
+  t.is(info.copiedBytes + info.insertedBytes, fresh.length);
+  t.true(info.differingBytes > 0 && info.differingBytes < info.copiedBytes);
+  t.true(info.oldBytesMin <= old.length);
+  t.true(explainDelta(info).join('\n').includes('no device'));
+  const patch = await readFile(at('patch'));
+  const damaged = (place: number) => writeFile(at('damaged'), patch.with(place, patch[place]! ^ 0x10));
+  for (const place of [14, 60, patch.length - 20]) {
+    await damaged(place);
+    t.is(await codeOf(deltaInfo(at('damaged'))), 'BAD_DELTA', `byte ${place}`);
+  }
+  await writeFile(at('short'), old.subarray(0, info.oldBytesMin - 1));
+  t.is(await codeOf(deltaInfo(at('patch'), { oldPath: at('short') })), 'WRONG_BASE');
   await done();
 });

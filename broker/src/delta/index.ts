@@ -3,14 +3,13 @@ export { applyDelta } from './apply.ts';
 export { type BsdiffOptions, bsdiffCopies, bsdiffPatch } from './bsdiff-child.ts';
 export { type Made, type MadeInfo, type MakeOptions, makeDelta, makeFull } from './encode.ts';
 export { makeDeltaInWorker, makeFullInWorker } from './in-worker.ts';
+export { explainDelta } from './info/explain.ts';
+export { type ContainerInfo, type DeltaInfo, deltaInfo } from './info/info.ts';
 export {
   type Bsdiff40Made,
   bsdiff40Make,
   type DeltaApplied,
-  type DeltaInfo,
   type DeltaMade,
   deltaApply,
-  deltaInfo,
   deltaMake,
-  explainDelta,
 } from './verbs.ts';

@@ -24,6 +24,8 @@ export interface BodyPorts {
   sink: PageSink;
   /** Told before each plain byte what it will be; for measuring only. */
   watch?: (commands: Commands) => void;
+  /** Given the predictor, where there is one; for measuring only. */
+  predicting?: (predictor: Predictor) => void;
 }
 
 /** Output offset, bytes left of the model section, seven numbers of that, and at most 27 of what follows. */
@@ -116,6 +118,7 @@ export class Body {
     const header = this.#header;
     const bytes = new OldBytes(image, this.#areas.old, header.oldBytes);
     const predictor = this.#section?.predictor(bytes);
+    if (predictor !== undefined) this.#ports.predicting?.(predictor);
     if (header.coder === CODER_LITE || header.coder === CODER_MIXING) {
       const shape = { ...codingShape(header), oldBytes: header.oldBytes };
       const { learned } = this.#areas.model!;

@@ -29,8 +29,11 @@ export {
   IMAGE_BYTES_MAX,
   type MemoryClass,
   memoryClass,
+  OLD_BUFFER_BYTES,
+  STATE_BYTES,
   type WorkspaceNeed,
   workspaceBytes,
+  workspaceParts,
 } from './classes.ts';
 export { COPY_FROM, COPY_ON, FILL, GAP_ESCAPE, INSERT, type Spending } from './commands.ts';
 export { DeltaDecoder, type DeltaLimits, type DeltaPorts } from './decoder.ts';
@@ -47,5 +50,5 @@ export {
   WINDOW_BITS_MAX,
   WINDOW_BITS_MIN,
 } from './header.ts';
-export { type DeltaSpending, inspectDelta } from './inspect.ts';
+export { type DeltaSpending, type DeltaTaps, inspectDelta } from './inspect.ts';
 export type { OldImage, PageSink } from './pages.ts';

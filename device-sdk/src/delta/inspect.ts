@@ -1,5 +1,5 @@
 import { demand } from '../errors.ts';
-import { Body } from './body.ts';
+import { Body, type BodyPorts } from './body.ts';
 import { CODER_LITE, CODER_MIXING } from './classes.ts';
 import type { Commands, Spending } from './commands.ts';
 import { type DeltaHeader, readWholeHeader } from './header.ts';
@@ -16,12 +16,15 @@ export interface DeltaSpending {
   checkpoints: number;
 }
 
+/** Where to look on while a container is walked; not called where the stream cannot be read without the old image. */
+export type DeltaTaps = Partial<Pick<BodyPorts, 'sink' | 'predicting'>>;
+
 /**
  * Walks a whole container: every rule is checked, except those of the old image's own bytes. With a predictor or a
  * range coder the stream cannot be read without the old image; without one only the header is read then.
  * @throws Refusal BAD_DELTA, UNSUPPORTED
  */
-export function inspectDelta(container: Uint8Array, old?: Uint8Array): DeltaSpending {
+export function inspectDelta(container: Uint8Array, old?: Uint8Array, taps: DeltaTaps = {}): DeltaSpending {
   const header = readWholeHeader(container);
   const front = header.headerBytes + header.modelBytes;
   demand(container.length >= front, 'BAD_DELTA', 'the container is cut short');
@@ -31,7 +34,7 @@ export function inspectDelta(container: Uint8Array, old?: Uint8Array): DeltaSpen
     const unread = { ...bytes, stream: containerBytes - front, commands: 0, patches: 0, inserts: 0 };
     return { header, containerBytes, bytes: unread, counts: undefined, checkpoints: interior(header) };
   }
-  const { body, coded, checkpoints } = walk(container, header, old);
+  const { body, coded, checkpoints } = walk(container, header, old, taps);
   const shares = rounded(body.taken() ?? coded, containerBytes - front);
   return { header, containerBytes, bytes: { ...bytes, stream: 0, ...shares }, counts: body.counts(), checkpoints };
 }
@@ -45,7 +48,7 @@ function interior(header: DeltaHeader): number {
   return header.checkpointBits === 0 ? 0 : Math.max(0, Math.ceil(header.newBytes / 2 ** header.checkpointBits) - 1);
 }
 
-function walk(container: Uint8Array, header: DeltaHeader, old: Uint8Array | undefined) {
+function walk(container: Uint8Array, header: DeltaHeader, old: Uint8Array | undefined, taps: DeltaTaps) {
   const coded: Record<Spending, number> = { commands: 0, patches: 0, inserts: 0 };
   let fresh: Spending[] = [];
   const watch = (commands: Commands): void => {
@@ -55,7 +58,7 @@ function walk(container: Uint8Array, header: DeltaHeader, old: Uint8Array | unde
   const image = {
     read: (offset: number, into: Uint8Array) => into.set(old?.subarray(offset, offset + into.length) ?? []),
   };
-  const body = new Body(header, { workspace, old: image, sink: () => undefined, watch });
+  const body = new Body(header, { workspace, old: image, sink: () => undefined, watch, ...taps });
   let checkpoints = 0;
   let waiting = 0;
   for (let at = header.headerBytes; at < container.length; at++) {

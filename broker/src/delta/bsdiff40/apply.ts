@@ -31,20 +31,21 @@ export function applyBsdiff40(patch: Uint8Array, ports: Bsdiff40Ports): { newByt
   for (const { oldStart, copied, inserted } of readTriples(control, newBytes, ports.oldBytes)) {
     for (let done = 0; done < copied; done += PIECE_BYTES) {
       const out = patched.subarray(0, Math.min(PIECE_BYTES, copied - done));
-      const added = take(differing, piece.subarray(0, out.length));
+      const added = readWhole(differing, piece.subarray(0, out.length));
       ports.read(oldStart + done, out);
       for (let i = 0; i < out.length; i++) out[i] = out[i]! + added[i]!;
       ports.write(out);
     }
     for (let done = 0; done < inserted; done += PIECE_BYTES)
-      ports.write(take(inserting, piece.subarray(0, Math.min(PIECE_BYTES, inserted - done))));
+      ports.write(readWhole(inserting, piece.subarray(0, Math.min(PIECE_BYTES, inserted - done))));
   }
   differing.finish();
   inserting.finish();
   return { newBytes };
 }
 
-function take(reader: BzipReader, into: Uint8Array): Uint8Array {
+/** @throws Refusal BAD_DELTA for a stream that is too short */
+export function readWhole(reader: BzipReader, into: Uint8Array): Uint8Array {
   demand(reader.read(into) === into.length, 'BAD_DELTA', 'a stream of the patch ends before the image does');
   return into;
 }

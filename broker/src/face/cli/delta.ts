@@ -2,15 +2,9 @@ import { Refusal } from '@countersign/device-sdk';
 import { CLASSES } from '@countersign/device-sdk/delta';
 import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import { type Command, Option } from 'commander';
-import {
-  type Bsdiff40Made,
-  bsdiff40Make,
-  type DeltaMade,
-  deltaApply,
-  deltaInfo,
-  deltaMake,
-  explainDelta,
-} from '../../delta/verbs.ts';
+import { explainDelta } from '../../delta/info/explain.ts';
+import { deltaInfo } from '../../delta/info/info.ts';
+import { type Bsdiff40Made, bsdiff40Make, type DeltaMade, deltaApply, deltaMake } from '../../delta/verbs.ts';
 import { benchVerb } from './delta-bench.ts';
 import { verb } from './program.ts';
 import { readAddress } from './values.ts';
@@ -20,12 +14,21 @@ export function deltaVerbs(program: Command): void {
   const delta = program.command('delta').description('make, apply and explain deltas of two files');
   makeVerb(delta);
   applyVerb(delta);
-  const info = delta.command('info <delta>').description('what a delta is and what its bytes are spent on');
-  verb(info, async (path: string) => {
-    const found = await deltaInfo(path);
+  infoVerb(delta);
+  benchVerb(delta);
+}
+
+function infoVerb(delta: Command): void {
+  const command = delta
+    .command('info <delta>')
+    .description('what a delta is, what its bytes are spent on, and which devices can take it')
+    .option('--old <file>', 'the old image: what range coders spent, and how well addresses were predicted')
+    .option('--new <file>', 'the new image: what checkpoints cost, by making it anew without (as long as delta make)');
+  verb(command, async (path: string, options: { old?: string; new?: string }) => {
+    const images = { ...(options.old && { oldPath: options.old }), ...(options.new && { newPath: options.new }) };
+    const found = await deltaInfo(path, images);
     return { json: found, text: explainDelta(found).join('\n') };
   });
-  benchVerb(delta);
 }
 
 function applyVerb(delta: Command): void {

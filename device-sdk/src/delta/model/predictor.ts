@@ -30,6 +30,8 @@ export class Predictor {
   /** New address of the unit, and the guess at its target. */
   address = 0;
   guessed = 0;
+  /** Told of every unit looked at; for measuring only. */
+  watch: ((newOffset: number) => void) | undefined;
   readonly #images: Images;
   readonly #targets: Targets;
   readonly #cpu: Cpu;
@@ -51,6 +53,11 @@ export class Predictor {
 
   /** Decodes the unit at `offset` of the old image, of which at most `left` bytes are copied, to `newOffset`. */
   look(offset: number, newOffset: number, left: number): void {
+    this.#look(offset, newOffset, left);
+    this.watch?.(newOffset);
+  }
+
+  #look(offset: number, newOffset: number, left: number): void {
     const { bytes, old, fresh } = this.#images;
     const { unit, before, guess } = this;
     const address = old.addressOf(offset);
