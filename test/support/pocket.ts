@@ -206,8 +206,8 @@ export class PocketServer {
   }
 
   /** Registers a payload and describes it as a branch. */
-  branch(container: Uint8Array, base?: Branch['base']): Branch {
-    const { frames, payload } = makeFrames(sha256, container, FRAME_BYTES[this.memoryClass]);
+  branch(container: Uint8Array, base?: Branch['base'], frameBytes = FRAME_BYTES[this.memoryClass]): Branch {
+    const { frames, payload } = makeFrames(sha256, container, frameBytes);
     this.#payloads.set(key(payload.chainHead), frames);
     return { base, payload, memoryClass: this.memoryClass, workspaceBytes: workspaceOf(container) };
   }

@@ -5,7 +5,7 @@ import { FRAMES, WINDOW_MAX } from '../format/requests.ts';
 import type { Payload } from '../format/suit.ts';
 import type { Timer } from '../ports.ts';
 import type { Asker } from './asker.ts';
-import { FrameWindow, type Position } from './window.ts';
+import { FrameWindow, type Position, type Route } from './window.ts';
 
 /** Wrong frames from one link before it is left alone for a while: it lies, or something between lies. */
 export const BAD_FRAMES_MAX = 8;
@@ -28,7 +28,8 @@ export interface FetchOptions {
   payload: Payload;
   /** Bytes of RAM for frames that wait. */
   windowBytes: number;
-  start?: Position;
+  /** Default: from the first frame to the last. */
+  route?: Route;
 }
 
 export class Fetcher {
@@ -45,7 +46,7 @@ export class Fetcher {
     this.#options = options;
     const width = Math.min(WINDOW_MAX, Math.floor(options.windowBytes / (options.payload.frameBytes + 32)));
     demand(width >= 1, 'NO_MEMORY', 'not one frame fits the window');
-    this.#window = new FrameWindow(options.sha256, options.payload, width, options.start);
+    this.#window = new FrameWindow(options.sha256, options.payload, width, options.route);
     const ms = FETCH_MS_MIN + (options.payload.bytes / BYTES_PER_SECOND_MIN) * 1000;
     this.#cancelDeadline = options.timer.after(Math.min(ms, FETCH_MS_MAX), () => {
       this.#failed = new Refusal('LINK_LOST', `fewer than ${BYTES_PER_SECOND_MIN} bytes a second`);

@@ -1,10 +1,11 @@
 /** Decoder and slot writer joined: frames in, image in the slot, a point to go on from at every checkpoint. */
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../delta/checkpoint.ts';
 import { DeltaDecoder, type DeltaPorts } from '../delta/decoder.ts';
-import { readWholeHeader, TAG_BYTES } from '../delta/header.ts';
+import { type DeltaHeader, readWholeHeader, TAG_BYTES } from '../delta/header.ts';
 import { demand } from '../errors.ts';
-import type { Position } from '../fetch/window.ts';
-import type { ImageId } from '../format/suit.ts';
+import type { Position, Route } from '../fetch/window.ts';
+import { equal } from '../format/bytes.ts';
+import type { ImageId, Payload } from '../format/suit.ts';
 import type { Flash } from '../ports.ts';
 import type { Progress } from '../store/pending.ts';
 import { SlotWriter } from '../store/slots.ts';
@@ -28,34 +29,39 @@ export class Application {
   readonly #options: ApplicationOptions;
   readonly #decoder: DeltaDecoder;
   readonly #writer: SlotWriter;
+  readonly #from: Checkpoint | undefined;
   /** Output offset of the last checkpoint that was saved. */
   #kept: number;
 
-  /** @throws Refusal NO_SPACE, NO_MEMORY; BAD_STATE for a damaged checkpoint */
+  /** @throws Refusal NO_SPACE, NO_MEMORY; BAD_STATE for a damaged checkpoint, WRONG_BASE or BAD_DELTA for another's */
   constructor(options: ApplicationOptions) {
     const { release, resume, slot } = options;
     this.#options = options;
+    this.#from = resume && checkpointOf(resume, release.branch.payload);
     this.#writer = new SlotWriter(slot, release.manifest.image.bytes, resume?.written ?? 0);
     const ports = decoderPorts(options, this.#writer);
-    this.#decoder = resume ? DeltaDecoder.restore(ports, decodeCheckpoint(resume.checkpoint)) : new DeltaDecoder(ports);
+    if (this.#from) this.#checkTags(readWholeHeader(this.#from.header));
+    this.#decoder = this.#from ? DeltaDecoder.restore(ports, this.#from) : new DeltaDecoder(ports);
     this.#kept = resume?.written ?? 0;
   }
 
-  /** Where the frames must begin; undefined for the first frame, which also has what a predictor needs to go on. */
-  get start(): Position | undefined {
-    const { resume } = this.#options;
-    const checkpoint = this.#decoder.checkpoint();
-    if (checkpoint && this.#decoder.wants < checkpoint.streamOffset) return undefined;
-    return resume && { index: resume.frameIndex, expected: resume.expected };
+  /** Frames to fetch: those of the model section, for it is not in the checkpoint, then the rest. Undefined for all. */
+  get route(): Route | undefined {
+    const { resume, release } = this.#options;
+    if (!resume || !this.#from) return undefined;
+    const { headerBytes, modelBytes } = readWholeHeader(this.#from.header);
+    const lead = modelBytes === 0 ? 0 : Math.ceil((headerBytes + modelBytes) / release.branch.payload.frameBytes);
+    const then = { index: resume.frameIndex, expected: resume.expected };
+    return lead < then.index ? { lead, then } : undefined;
   }
 
   /** Takes the proven payload of the frame at `position`. @throws Refusal BAD_DELTA, WRONG_BASE, FLASH_FAULT … */
   take(bytes: Uint8Array, position: Position): void {
-    if (position.index === 0) this.#checkTags(bytes);
+    if (position.index === 0) this.#checkHeader(bytes);
     const start = position.index * this.#options.release.branch.payload.frameBytes;
     // What the decoder wants may jump: behind the model section, to the checkpoint it was restored from.
     for (let at = this.#decoder.wants - start; at < bytes.length; at = this.#decoder.wants - start) {
-      this.#decoder.push(bytes.subarray(Math.max(0, at), at + PIECE_BYTES));
+      this.#decoder.push(bytes.subarray(at, at + PIECE_BYTES));
       const checkpoint = this.#decoder.checkpoint();
       if (checkpoint && checkpoint.outputOffset > this.#kept) this.#keep(checkpoint, position);
     }
@@ -68,11 +74,21 @@ export class Application {
   }
 
   /**
-   * The header lies whole in the first frame. Its tags bind the container to both images before a byte of the slot is
-   * touched: a delta for another base would only be noticed when all of it has been applied.
+   * The header lies whole in the first frame. A checkpoint of this container has the same one; a model section is never
+   * read by the counts of another.
    */
-  #checkTags(frame: Uint8Array): void {
+  #checkHeader(frame: Uint8Array): void {
     const header = readWholeHeader(frame);
+    const same = this.#from === undefined || equal(this.#from.header, frame.subarray(0, header.headerBytes));
+    demand(same, 'BAD_DELTA', 'the container is not the one of the checkpoint');
+    this.#checkTags(header);
+  }
+
+  /**
+   * The tags bind the container to both images before a byte of the slot is touched: a delta for another base would only
+   * be noticed when all of it has been applied.
+   */
+  #checkTags(header: DeltaHeader): void {
     const { release, oldImage } = this.#options;
     const right = sameTag(header.newTag, release.manifest.image.digest);
     demand(right, 'BAD_DELTA', 'the container is for another image than the manifest');
@@ -97,6 +113,19 @@ export class Application {
       checkpoint: encodeCheckpoint(checkpoint),
     });
   }
+}
+
+/**
+ * The checkpoint lies in the frame that the journal names, and the slot holds what came before it. The chain is that of
+ * the same branch: whoever keeps progress compares its chain head first.
+ * @throws Refusal BAD_STATE
+ */
+function checkpointOf({ frameIndex, skip, written, checkpoint }: Progress, payload: Payload): Checkpoint {
+  const found = decodeCheckpoint(checkpoint);
+  const inChain = frameIndex < payload.frameCount && skip < payload.frameBytes;
+  const inFrame = found.streamOffset === frameIndex * payload.frameBytes + skip;
+  demand(inChain && inFrame && found.outputOffset === written, 'BAD_STATE', 'progress that contradicts its checkpoint');
+  return found;
 }
 
 function decoderPorts({ release, workspace, old, oldImage, slot }: ApplicationOptions, writer: SlotWriter): DeltaPorts {

@@ -176,7 +176,7 @@ export class Installer {
       save: (progress) => store.commit({ pending: { ...pending, progress, sessions: 0 } }),
     });
     const windowBytes = this.#p.windowBytes ?? WINDOW_FRAMES * (FRAME_BYTES[this.#p.memoryClass] + 32);
-    const fetcher = new Fetcher({ sha256, timer, asker, payload, windowBytes, start: application.start });
+    const fetcher = new Fetcher({ sha256, timer, asker, payload, windowBytes, route: application.route });
     let begun = false;
     try {
       for (;;) {
