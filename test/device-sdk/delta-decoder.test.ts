@@ -110,8 +110,7 @@ const copyTen = [...copyOn(10), ...token(10)];
 const rows: Row[] = [
   { why: 'a version this build does not know', code: 'UNSUPPORTED', header: { version: 3 } },
   { why: 'unknown flags', code: 'BAD_DELTA', header: { flags: 8 } },
-  { why: 'the backward direction', code: 'UNSUPPORTED', header: { flags: 2 } },
-  { why: 'an in-place delta', code: 'UNSUPPORTED', header: { flags: 4 } },
+  { why: 'the backward direction beside the base', code: 'UNSUPPORTED', header: { flags: 2 } },
   { why: 'a memory class that does not exist', code: 'BAD_DELTA', header: { memoryClass: 5 } },
   { why: 'a predictor', code: 'UNSUPPORTED', header: { predictor: 99 } },
   { why: 'a coder', code: 'UNSUPPORTED', header: { coder: 9 } },

@@ -5,32 +5,31 @@ import { fit as fitModel, NO_MODEL } from '@countersign/broker/delta/model/fitti
 import { remainingCopies } from '@countersign/broker/delta/remaining';
 import { suffixArray } from '@countersign/broker/delta/suffix-array';
 import { Refusal } from '@countersign/device-sdk';
-import { CODER_STORED } from '@countersign/device-sdk/delta';
+import { BlockOrder, CODER_STORED, type Direction } from '@countersign/device-sdk/delta';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
-import { type InPlaceProgress, PageOrder } from '@countersign/device-sdk/install';
+import type { InPlaceProgress } from '@countersign/device-sdk/install';
 import { CUT_PHASES, Prng } from '@countersign/device-sdk/rig';
 import test from 'ava';
 import { edited, image } from '../support/delta.ts';
 import { applyStaged, Board, type Plain, writePlain } from '../support/in-place-life.ts';
 
 const PLAIN = [
-  { writeBytes: 1, eraseBytes: 512, pageBytes: 512, imageBytes: 2_501, backward: false },
-  { writeBytes: 1, eraseBytes: 512, pageBytes: 512, imageBytes: 2_501, backward: true },
-  { writeBytes: 8, eraseBytes: 512, pageBytes: 1024, imageBytes: 3_072, backward: false },
-  { writeBytes: 8, eraseBytes: 512, pageBytes: 1024, imageBytes: 3_070, backward: true },
-  { writeBytes: 32, eraseBytes: 1024, pageBytes: 1024, imageBytes: 4_096, backward: true },
-  { writeBytes: 4, eraseBytes: 512, pageBytes: 512, imageBytes: 300, backward: true },
+  { writeBytes: 1, eraseBytes: 512, pageBytes: 512, imageBytes: 2_501, inPlace: 'forward' },
+  { writeBytes: 1, eraseBytes: 512, pageBytes: 512, imageBytes: 2_501, inPlace: 'backward' },
+  { writeBytes: 8, eraseBytes: 512, pageBytes: 1024, imageBytes: 3_072, inPlace: 'forward' },
+  { writeBytes: 8, eraseBytes: 512, pageBytes: 1024, imageBytes: 3_070, inPlace: 'backward' },
+  { writeBytes: 32, eraseBytes: 1024, pageBytes: 1024, imageBytes: 4_096, inPlace: 'backward' },
+  { writeBytes: 4, eraseBytes: 512, pageBytes: 512, imageBytes: 300, inPlace: 'backward' },
 ] as const;
 
 for (const geometry of PLAIN) {
-  const { pageBytes, imageBytes, backward } = geometry;
-  const way = backward ? 'backward' : 'forward';
-  const name = `${way}, ${geometry.writeBytes}-byte units, pages of ${pageBytes}, ${imageBytes} bytes`;
+  const { pageBytes, imageBytes, inPlace } = geometry;
+  const name = `${inPlace}, ${geometry.writeBytes}-byte units, pages of ${pageBytes}, ${imageBytes} bytes`;
 
   test(`an image replaces its base through a cut at every operation and a second one behind it (${name})`, (t) => {
     const sizes = { slotBytes: 4096, scratchBytes: pageBytes, stagingBytes: 1024 };
     const base = new Prng('base').bytes(4096);
-    const plain: Plain = { image: new Prng('image').bytes(imageBytes), pageBytes, backward, pieceBytes: 256 };
+    const plain: Plain = { image: new Prng('image').bytes(imageBytes), pageBytes, inPlace, pieceBytes: 256 };
     const make = (seed: string) => {
       const board = new Board(geometry, sizes, seed);
       board.slot.load(base);
@@ -68,15 +67,14 @@ const id = (bytes: Uint8Array) => ({
   bytes: bytes.length,
 });
 
-/** A container whose copies stay clear of what has been written over. */
-function containerOf(from: Uint8Array, to: Uint8Array): { container: Uint8Array; workspaceBytes: number } {
-  const copies = remainingCopies(align(from, to, suffixArray(from)), new PageOrder(to.length, PAGE_BYTES, false));
+function containerOf(from: Uint8Array, to: Uint8Array, inPlace: Direction) {
+  const copies = align(from, to, suffixArray(from));
   const fitting = fitModel(NO_MODEL, 0, from, to.length);
   const candidate = { coder: CODER_STORED, windowBits: 0, lookaheadBits: 0, predictor: 0, fitting };
-  return assemble({ kind: 'delta', old: from, fresh: to, copies }, 'S', candidate, PAGE_BYTES);
+  return assemble({ kind: 'delta', old: from, fresh: to, copies, inPlace }, 'S', candidate, PAGE_BYTES);
 }
 
-const { container, workspaceBytes } = containerOf(old, fresh);
+const { container, workspaceBytes } = containerOf(old, fresh, 'forward');
 const sizes = { slotBytes: 24_576, scratchBytes: PAGE_BYTES, stagingBytes: 20_480 };
 const geometry = { writeBytes: 4, eraseBytes: 1024 };
 const job = () => ({
@@ -148,35 +146,41 @@ test('a journal that names pages the image does not have is refused', (t) => {
   t.throws(() => applyStaged(made, job()), { instanceOf: Refusal, code: 'BAD_STATE' });
 });
 
-test('pages count from the end where they fall, and the short one is the first', (t) => {
-  const order = new PageOrder(10, 4, true);
+test('blocks count from the end where they fall, and the short one is the first', (t) => {
+  const order = new BlockOrder(10, 4, 'backward');
+  const turns = [0, 1, 2, 3];
   t.deepEqual(
-    [0, 1, 2].map((turn) => [order.start(turn), order.length(turn)]),
+    turns.map((turn) => [order.start(turn), order.length(turn), order.produced(turn)]),
     [
-      [8, 2],
-      [4, 4],
-      [0, 4],
+      [8, 2, 0],
+      [4, 4, 2],
+      [0, 4, 6],
+      [0, 0, 10],
     ],
   );
   t.deepEqual(
-    [0, 1, 2, 5, 6, 9, 10].map((produced) => order.turnAt(produced)),
-    [0, 0, 1, 1, 2, 2, 3],
+    turns.map((turn) => order.turnAt(order.border(turn))),
+    turns,
   );
   t.deepEqual(
-    [order.isGone(7, 1), order.isGone(8, 1), order.isGone(11, 0), order.isGone(12, 0)],
-    [false, true, false, true],
+    [0, 1, 2].map((turn) => order.remaining(turn, 11)),
+    [
+      [0, 11],
+      [0, 8],
+      [0, 4],
+    ],
   );
 });
 
 test('copies are kept as far as their bytes are still there', (t) => {
-  const forward = new PageOrder(30, 10, false);
-  t.deepEqual(remainingCopies([{ newStart: 5, oldStart: 3, length: 20 }], forward), [
+  const forward = new BlockOrder(30, 10, 'forward');
+  t.deepEqual(remainingCopies([{ newStart: 5, oldStart: 3, length: 20 }], forward, 40), [
     { newStart: 5, oldStart: 3, length: 5 },
     { newStart: 12, oldStart: 10, length: 8 },
     { newStart: 22, oldStart: 20, length: 3 },
   ]);
-  const backward = new PageOrder(30, 10, true);
-  t.deepEqual(remainingCopies([{ newStart: 5, oldStart: 7, length: 20 }], backward), [
+  const backward = new BlockOrder(30, 10, 'backward');
+  t.deepEqual(remainingCopies([{ newStart: 5, oldStart: 7, length: 20 }], backward, 40), [
     { newStart: 5, oldStart: 7, length: 3 },
     { newStart: 10, oldStart: 12, length: 8 },
     { newStart: 20, oldStart: 22, length: 5 },

@@ -5,6 +5,7 @@ import {
   DeltaDecoder,
   type DeltaLimits,
   type DeltaPorts,
+  type Direction,
   IMAGE_BYTES_MAX,
   readHeader,
 } from '@countersign/device-sdk/delta';
@@ -98,7 +99,8 @@ export function bench(
       },
     },
     sink: (offset, bytes) => {
-      if (output.length > 0 && offset !== next) throw new RangeError(`page at ${offset}, expected ${next}`);
+      const follows = output.length === 0 || offset === next || header.inPlace === 'backward';
+      if (!follows) throw new RangeError(`page at ${offset}, expected ${next}`);
       next = offset + bytes.length;
       if (next > ports.limits.slotBytes) throw new RangeError(`write beyond the slot at ${next}`);
       output.push(bytes.slice());
@@ -114,7 +116,7 @@ export function bench(
 }
 
 /** Sizes to give a decoder for a container that may be damaged. */
-function sizesOf(container: Uint8Array): { workspaceBytes: number; newBytes: number } {
+function sizesOf(container: Uint8Array): { workspaceBytes: number; newBytes: number; inPlace?: Direction } {
   try {
     return readHeader(container) ?? { workspaceBytes: 4096, newBytes: 1000 };
   } catch {

@@ -1,11 +1,11 @@
 /** One slot, a scratch page, a staging area and a journal on one flash, under power cuts. */
+import { BlockOrder, type Direction } from '@countersign/device-sdk/delta';
 import {
   applyInPlace,
   type InPlaceJob,
   type InPlaceProgress,
   InPlaceWriter,
   Journal,
-  PageOrder,
 } from '@countersign/device-sdk/install';
 import { PagePool, PowerCut, PowerCutter, partition, VirtualFlash } from '@countersign/device-sdk/rig';
 
@@ -69,7 +69,7 @@ function readProgress(bytes: Uint8Array): InPlaceProgress {
 export interface Plain {
   image: Uint8Array;
   pageBytes: number;
-  backward: boolean;
+  inPlace: Direction;
   /** Pieces in which the image comes, whole write units. */
   pieceBytes: number;
 }
@@ -80,50 +80,26 @@ export interface Plain {
  */
 export function writePlain(board: Board, base: Uint8Array, plain: Plain): boolean {
   return board.boot((resume, save) => {
-    const { image, pageBytes, backward, pieceBytes } = plain;
+    const { image, pageBytes, inPlace, pieceBytes } = plain;
     const { slot, scratch } = board;
-    let produced = 0;
-    const checkpoint = () => Uint8Array.of(produced & 255, produced >> 8);
-    const writer = new InPlaceWriter({
-      slot,
-      scratch,
-      imageBytes: image.length,
-      pageBytes,
-      backward,
-      resume,
-      checkpoint,
-      save,
-    });
-    const [low = 0, high = 0] = writer.progress.checkpoint;
-    produced = writer.complete ? image.length : low + 256 * high;
-    const order = new PageOrder(image.length, pageBytes, backward);
-    while (produced < image.length) {
-      const turn = order.turnAt(produced);
-      const inPage = produced - pagesBefore(order, turn);
-      const length = Math.min(pieceOf(order, turn, inPage, pieceBytes), order.length(turn) - inPage);
-      const offset = order.start(turn) + (backward ? order.length(turn) - inPage - length : inPage);
-      const there = new Uint8Array(length);
-      slot.read(offset, there);
-      writer.write(
-        offset,
-        there.map((byte, i) => byte ^ base[offset + i]! ^ image[offset + i]!),
-      );
-      produced += length;
+    const order = new BlockOrder(image.length, pageBytes, inPlace);
+    let turn = 0;
+    const checkpoint = () => Uint8Array.of(turn);
+    const writer = new InPlaceWriter({ slot, scratch, order, resume, checkpoint, save });
+    turn = writer.complete ? order.count : (writer.progress.checkpoint[0] ?? 0);
+    for (; turn < order.count; turn++) {
+      for (let done = 0; done < order.length(turn); done += pieceBytes) {
+        const offset = order.start(turn) + done;
+        const there = new Uint8Array(Math.min(pieceBytes, order.length(turn) - done));
+        slot.read(offset, there);
+        writer.write(
+          offset,
+          there.map((byte, i) => byte ^ base[offset + i]! ^ image[offset + i]!),
+        );
+      }
     }
     writer.finish();
   });
-}
-
-/** The image's end need not fill its write unit: where pages fall, that piece comes first. */
-function pieceOf(order: PageOrder, turn: number, inPage: number, pieceBytes: number): number {
-  const odd = order.length(turn) % pieceBytes;
-  return order.backward && inPage === 0 && odd > 0 ? odd : pieceBytes;
-}
-
-function pagesBefore(order: PageOrder, turn: number): number {
-  let bytes = 0;
-  for (let i = 0; i < turn; i++) bytes += order.length(i);
-  return bytes;
 }
 
 export function applyStaged(

@@ -5,6 +5,8 @@ import { Cursor, Model, Prediction, type Unit, unfold } from './page-prediction.
 
 interface Header {
   full: boolean;
+  inPlace: boolean;
+  backward: boolean;
   predictor: number;
   coder: number;
   w: number;
@@ -16,34 +18,39 @@ interface Header {
 
 export function decodeByPage(container: Uint8Array, old: Uint8Array, trace?: Trace): Uint8Array {
   const cursor = new Cursor(container, 12);
-  const [, full, , predictor, coder, w, l, , c] = container.subarray(3) as unknown as number[];
+  const [, flags, , predictor, coder, w, l, , c] = container.subarray(3) as unknown as number[];
   const [, modelBytes, runs, entries, newBytes] = Array.from({ length: 5 }, () => cursor.number()) as number[];
-  const isFull = (full! & 1) === 1;
+  const isFull = (flags! & 1) === 1;
+  const place = { backward: (flags! & 2) === 2, inPlace: (flags! & 4) === 4 };
   const oldBytes = isFull ? 0 : cursor.number();
   cursor.at += isFull ? 8 : 16;
   const after = cursor.at + modelBytes!;
   const model = new Model(predictor === 0 ? undefined : cursor, runs!, oldBytes, newBytes!);
   if (predictor !== 0 && cursor.at !== after) throw new Error('the model section has another length');
   const interval = c === 0 ? newBytes! : 2 ** c!;
-  const header = { full: isFull, predictor, coder, w, l, interval, entries, newBytes } as Header;
-  const image = isFull ? new Uint8Array() : old;
+  const header = { full: isFull, ...place, predictor, coder, w, l, interval, entries, newBytes } as Header;
+  const image = isFull ? new Uint8Array() : old.slice();
   const prediction = new Prediction(model, header.predictor, image, header.entries);
   const body = new Body(header, image, prediction, trace);
-  while (body.out.length < header.newBytes) body.block(cursor);
+  const blocks = newBytes === 0 ? 0 : Math.ceil(newBytes! / interval);
+  for (let k = 0; k < blocks; k++) body.block(cursor, place.backward ? blocks - 1 - k : k);
   if (cursor.at !== container.length) throw new Error('bytes behind the last block');
-  return Uint8Array.from(body.out);
+  return body.out.image;
 }
 
 class Body {
-  readonly out: number[] = [];
+  readonly out: Output;
   readonly #header: Header;
   readonly #old: Uint8Array;
   readonly #prediction: Prediction;
   readonly #trace: Trace | undefined;
   readonly #places: Uint32Array | undefined;
   #offset = 0;
+  /** Old place less new place of the first copy of a block. */
+  #m: number | undefined;
 
   constructor(header: Header, old: Uint8Array, prediction: Prediction, trace: Trace | undefined) {
+    this.out = new Output(header.newBytes);
     this.#header = header;
     this.#old = old;
     this.#prediction = prediction;
@@ -51,16 +58,33 @@ class Body {
     if (header.coder === 3 && header.w >= 16) this.#places = placesOf(old);
   }
 
-  block(cursor: Cursor): void {
+  block(cursor: Cursor, i: number): void {
     this.#prediction.block();
-    const { newBytes, interval, coder } = this.#header;
-    const end = Math.min(newBytes, this.out.length + interval);
+    const { newBytes, interval, coder, backward, inPlace } = this.#header;
+    const b = i * interval;
+    const end = Math.min(newBytes, b + interval);
+    this.out.length = b;
+    if (inPlace && backward) this.#gone(b + interval, this.#old.length);
+    else if (inPlace) this.#gone(0, b);
+    if (backward) this.#offset = Math.max(0, Math.min(b + (this.#m ?? 0), this.#old.length));
+    this.#m = undefined;
     if (coder >= 2) {
       this.#ranged(cursor, end);
       return;
     }
     const plain = coder === 0 ? () => cursor.bytes[cursor.at++]! : heatshrink(cursor, this.#header);
     while (this.out.length < end) this.#command(plain);
+  }
+
+  /** What is gone can be forgotten: it never comes back. */
+  #gone(from: number, to: number): void {
+    this.#old.fill(0, from, to);
+    this.#prediction.gone(from, to);
+  }
+
+  #copy(n: number): void {
+    this.#m ??= this.#offset - this.out.length;
+    this.#prediction.copy(this.#offset, this.out.length, n);
   }
 
   #command(plain: () => number): void {
@@ -73,7 +97,7 @@ class Body {
 
   #patched(plain: () => number, n: number, seek: number): void {
     this.#offset += seek;
-    this.#prediction.copy(this.#offset, this.out.length, n);
+    this.#copy(n);
     const end = this.out.length + n;
     let unit: Unit | undefined;
     let bytes: number[] = [];
@@ -131,7 +155,7 @@ class Body {
       }
       const count = block.number(1) + 1;
       this.#offset += unfold(block.number(2));
-      this.#prediction.copy(this.#offset, this.out.length, count);
+      this.#copy(count);
       for (let left = count; left > 0; ) {
         const unit = this.#prediction.look(this.#offset, this.out.length, left);
         const bytes = block.unit(unit, this.#prediction);
@@ -142,6 +166,21 @@ class Body {
       }
     }
     if (!range.used) throw new Error('coded bytes that were not used');
+  }
+}
+
+/** The image, and the place in it of the next byte. */
+class Output {
+  readonly image: Uint8Array;
+  length = 0;
+
+  constructor(bytes: number) {
+    this.image = new Uint8Array(bytes);
+  }
+
+  push(...bytes: number[]): void {
+    this.image.set(bytes, this.length);
+    this.length += bytes.length;
   }
 }
 

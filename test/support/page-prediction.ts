@@ -140,6 +140,11 @@ export class Prediction {
     this.#learned = new Map();
   }
 
+  /** From here on these bytes of the base are zeros. */
+  gone(from: number, to: number): void {
+    this.#bytes.fill(0, from, to);
+  }
+
   copy(s: number, d: number, n: number): void {
     this.#copy = { s, n, shift: d - s };
     this.#tables?.reset();

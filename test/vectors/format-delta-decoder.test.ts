@@ -23,6 +23,24 @@ test('the page decodes every accepted vector', (t) => {
 const isas: Isa[] = ['thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr'];
 const classes: MemoryClass[] = ['S', 'M', 'XL', 'G'];
 
+for (const isa of ['thumb', 'riscv'] as const) {
+  test(`the page decodes what is made in place for ${isa}, both ways`, (t) => {
+    const { old, fresh } = programs(isa, 200, 22);
+    const ways = new Set<string | undefined>();
+    for (const name of classes) {
+      for (const [from, to] of [
+        [old, fresh],
+        [fresh, old],
+      ] as const) {
+        const { delta, info } = makeDelta(from, to, { class: name, inPlace: true, checkpointBytes: 4096 });
+        t.is(Buffer.compare(decodeByPage(delta, from), to), 0, `${name}: ${info.coder}, ${info.inPlace}`);
+        ways.add(info.inPlace);
+      }
+    }
+    t.deepEqual([...ways].sort(), ['backward', 'forward']);
+  });
+}
+
 for (const isa of isas) {
   test(`the page decodes what the encoder makes for ${isa}, in every class`, (t) => {
     const { old, fresh } = programs(isa, 200, 21);

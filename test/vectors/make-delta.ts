@@ -41,6 +41,9 @@ interface Row {
   stream: number[];
 }
 
+/** More than one block of 4,096 bytes. */
+const base = Uint8Array.from({ length: 5000 }, (_, i) => (i * i + (i >> 8)) & 0xff);
+
 const accepted: Row[] = [
   {
     id: 'commands',
@@ -112,6 +115,30 @@ const accepted: Row[] = [
     header: { full: true },
     stream: insert(...letters),
   },
+  {
+    id: 'in-place-forward',
+    why: 'a copy from the border on: everything below it is gone',
+    old: base,
+    fresh: joined([new Uint8Array(4096).fill(1), base.subarray(4096, 5000), base.subarray(4200, 4300)]),
+    header: { checkpointBits: 12, flags: 4 },
+    stream: [...fill(4096, 1), ...copyFrom(904, 4096), ...token(904), ...copyFrom(100, -800), ...token(100)],
+  },
+  {
+    id: 'in-place-backward',
+    why: 'the short block first; the next one begins where the first copy of it says, 10 further on in the base',
+    old: base,
+    fresh: joined([
+      base.subarray(10, 4096),
+      new Uint8Array(10).fill(9),
+      base.subarray(4106, 5000),
+      Uint8Array.of(8, 7),
+    ]),
+    header: { checkpointBits: 12, flags: 6 },
+    stream: [
+      ...[...copyFrom(894, 10), ...token(894), ...insert(8, 7)],
+      ...[...copyOn(4086), ...token(4086), ...insert(...new Array<number>(10).fill(9))],
+    ],
+  },
   { id: 'empty', why: 'an image of no bytes is a header alone', old: digits, fresh: new Uint8Array(), stream: [] },
 ];
 
@@ -129,7 +156,7 @@ const refused: (Row & { code: string })[] = [
   },
   {
     id: 'backward',
-    why: 'the reserved direction',
+    why: 'backward, but not in place',
     code: 'UNSUPPORTED',
     old: digits,
     fresh: ten,
@@ -171,6 +198,33 @@ const refused: (Row & { code: string })[] = [
     fresh: ten,
     header: { flags: 8 },
     stream: copyTen,
+  },
+  {
+    id: 'gone-forward',
+    why: 'a copy that begins one byte below the border',
+    code: 'BAD_DELTA',
+    old: base,
+    fresh: new Uint8Array(4196),
+    header: { checkpointBits: 12, flags: 4 },
+    stream: [...fill(4096, 0), ...copyFrom(100, 4095), ...token(100)],
+  },
+  {
+    id: 'gone-backward',
+    why: 'a copy that ends one byte above the border',
+    code: 'BAD_DELTA',
+    old: base,
+    fresh: new Uint8Array(4196),
+    header: { checkpointBits: 12, flags: 6 },
+    stream: [...fill(100, 0), ...copyFrom(100, 3997), ...token(100), ...fill(3996, 0)],
+  },
+  {
+    id: 'in-place-full',
+    why: 'a full image has no base to be written over',
+    code: 'BAD_DELTA',
+    old: digits,
+    fresh: ten,
+    header: { full: true, flags: 5 },
+    stream: insert(...ten),
   },
   { id: 'trailing', why: 'a byte after the end', code: 'BAD_DELTA', old: digits, fresh: ten, stream: [...copyTen, 0] },
   { id: 'cut', why: 'a token is missing', code: 'BAD_DELTA', old: digits, fresh: ten, stream: copyOn(10) },

@@ -1,11 +1,13 @@
 /** One candidate as a container: header, model section, coded blocks. */
 import { demand } from '@countersign/device-sdk';
 import {
+  BlockOrder,
   CLASS_BYTES,
   CODER_HEATSHRINK,
   CODER_LITE,
   CODER_MIXING,
   codingShape,
+  type Direction,
   type MemoryClass,
   workspaceBytes,
 } from '@countersign/device-sdk/delta';
@@ -16,12 +18,15 @@ import { type HeaderFields, tagOf, writeHeader } from './header.ts';
 import { findMatches, heatshrink } from './heatshrink.ts';
 import type { Fitting } from './model/fitting.ts';
 import { writeRanged } from './ranged.ts';
+import { remainingCopies } from './remaining.ts';
 
 export interface Source {
   kind: 'delta' | 'full';
   old: Uint8Array;
   fresh: Uint8Array;
   copies: readonly Copy[];
+  /** For a device that writes the image over its own base: the way its blocks come. */
+  inPlace?: Direction;
 }
 
 /** A coder with its parameters, and a model. */
@@ -53,12 +58,15 @@ export function assemble(
   const { pageBits } = LIMITS[memoryClass];
   // A checkpoint that is never reached would only look like one.
   const blockBytes = checkpointBytes < fresh.length ? checkpointBytes : 0;
-  const { blocks, spent } = code(source, candidate, blockBytes);
+  const order = new BlockOrder(fresh.length, blockBytes || Math.max(1, fresh.length), source.inPlace);
+  const copies = source.inPlace ? remainingCopies(source.copies, order, old.length) : source.copies;
+  const { blocks, spent } = code({ old, fresh, copies }, candidate, order);
   const { mapRuns, learnedEntries, section } = fitting;
   const needs = { predictor, coder, windowBits, lookaheadBits, pageBits, mapRuns, learnedEntries };
   const header: HeaderFields = {
     ...needs,
     kind,
+    inPlace: source.inPlace,
     class: memoryClass,
     checkpointBits: blockBytes === 0 ? 0 : Math.log2(blockBytes),
     workspaceBytes: workspaceBytes(needs),
@@ -73,13 +81,15 @@ export function assemble(
   return { container, workspaceBytes: header.workspaceBytes, blockBytes, spent };
 }
 
-function code(source: Source, candidate: Candidate, blockBytes: number): { blocks: Uint8Array[]; spent: Spent } {
+type Images = Pick<Source, 'old' | 'fresh' | 'copies'>;
+
+function code(images: Images, candidate: Candidate, order: BlockOrder): { blocks: Uint8Array[]; spent: Spent } {
   const { coder, fitting, predictor, windowBits, lookaheadBits } = candidate;
   if (coder === CODER_LITE || coder === CODER_MIXING) {
-    return writeRanged(source, codingShape(candidate), fitting, blockBytes);
+    return writeRanged(images, codingShape(candidate), order, fitting);
   }
   const guide = predictor === 0 ? undefined : fitting;
-  const { blocks, spent } = writeCommands(source.old, source.fresh, source.copies, blockBytes, guide);
+  const { blocks, spent } = writeCommands(images, order, guide);
   if (coder !== CODER_HEATSHRINK) return { blocks, spent };
   const coded = blocks.map((block) =>
     heatshrink(block, findMatches(block, windowBits, 1 << lookaheadBits), lookaheadBits),

@@ -1,5 +1,5 @@
 /** The coders, with and without a model, that a memory class allows for one alignment. */
-import { CODER_HEATSHRINK, CODER_STORED, type MemoryClass } from '@countersign/device-sdk/delta';
+import { BlockOrder, CODER_HEATSHRINK, CODER_STORED, type MemoryClass } from '@countersign/device-sdk/delta';
 import type { Candidate, Source } from './assemble.ts';
 import { LIMITS } from './class-limits.ts';
 import { writeCommands } from './commands.ts';
@@ -32,7 +32,8 @@ function withRuns({ model, votes }: Found, runsMax: number): Model {
 /** Window and lookahead are chosen on one block: where the blocks end hardly changes which of them is best. */
 function bestShape(source: Source, memoryClass: MemoryClass, predictor: number, fitting: Fitting): Candidate {
   const guide = predictor === 0 ? undefined : fitting;
-  const [block = new Uint8Array()] = writeCommands(source.old, source.fresh, source.copies, 0, guide).blocks;
+  const whole = new BlockOrder(source.fresh.length, Math.max(1, source.fresh.length));
+  const [block = new Uint8Array()] = writeCommands(source, whole, guide).blocks;
   const stored = { coder: CODER_STORED, windowBits: 0, lookaheadBits: 0, predictor, fitting };
   let best: { candidate: Candidate; bytes: number } = {
     candidate: stored,

@@ -1,12 +1,13 @@
 /** One alignment as the smallest container that the class allows, decoded again and compared. */
 import { demand } from '@countersign/device-sdk';
-import { PREDICTOR_NAMES } from '@countersign/device-sdk/delta/model';
+import { CODER_MIXING } from '@countersign/device-sdk/delta';
+import { PREDICTOR_NAMES, RICH_BITS } from '@countersign/device-sdk/delta/model';
 import { applyDelta } from './apply.ts';
 import { assemble, type Candidate, type Source } from './assemble.ts';
 import { candidatesOf } from './candidates.ts';
 import { CODER_NAMES } from './class-limits.ts';
 import type { Spent } from './commands.ts';
-import type { Made, MadeInfo, MakeOptions } from './made.ts';
+import { IN_PLACE_BYTES, type Made, type MadeInfo, type MakeOptions } from './made.ts';
 import type { Found } from './model/find.ts';
 
 const CHECKPOINTS = [1 << 14, 1 << 16, 1 << 18, 1 << 20];
@@ -16,20 +17,23 @@ const CHECKPOINT_SHARE_MAX = 1 / 32;
 /** @throws Refusal INTERNAL if it decodes to another image */
 export function smallestOf(source: Source, options: MakeOptions, found: Found | undefined): Made {
   checkInterval(options.checkpointBytes);
-  const candidates = candidatesOf(source, options.class, found);
-  const blockBytes = options.checkpointBytes ?? 0;
-  let best: { candidate: Candidate; bytes: number } | undefined;
-  for (const candidate of candidates) {
-    const bytes = assemble(source, options.class, candidate, blockBytes).container.length;
-    if (best === undefined || bytes < best.bytes) best = { candidate, bytes };
+  const candidates = candidatesOf(source, options.class, found).map((candidate) => fitting(candidate, options));
+  const blockBytes = intervalOf(options) ?? 0;
+  let best: { candidate: Candidate; placed: Source; bytes: number } | undefined;
+  for (const placed of placesOf(source, options)) {
+    for (const candidate of candidates) {
+      const bytes = assemble(placed, options.class, candidate, blockBytes).container.length;
+      if (best === undefined || bytes < best.bytes) best = { candidate, placed, bytes };
+    }
   }
-  const { candidate } = best!;
-  const chosen = chooseCheckpoints(source, options, candidate);
+  const { candidate, placed } = best!;
+  const chosen = chooseCheckpoints(placed, options, candidate);
   const decoded = applyDelta(chosen.container, source.old);
   demand(Buffer.compare(decoded, source.fresh) === 0, 'INTERNAL', 'a container decodes to another image');
   const info: MadeInfo = {
     kind: source.kind,
     alignment: 'none',
+    inPlace: placed.inPlace,
     class: options.class,
     predictor: PREDICTOR_NAMES[candidate.predictor]!,
     coder: CODER_NAMES[candidate.coder]!,
@@ -37,10 +41,29 @@ export function smallestOf(source: Source, options: MakeOptions, found: Found | 
     lookaheadBits: candidate.lookaheadBits,
     checkpointBytes: chosen.blockBytes,
     workspaceBytes: chosen.workspaceBytes,
-    candidates: candidates.length + chosen.candidates,
+    candidates: candidates.length * placesOf(source, options).length + chosen.candidates,
     spent: chosen.spent,
   };
   return { delta: chosen.container, info };
+}
+
+/** In place both ways are tried; a full image has no base that would be lost. */
+function placesOf(source: Source, { inPlace }: MakeOptions): Source[] {
+  if (!inPlace || source.kind === 'full') return [source];
+  return [
+    { ...source, inPlace: 'forward' },
+    { ...source, inPlace: 'backward' },
+  ];
+}
+
+/** The largest tables of the mixing coder come with an index of the whole base, which is not there to the end in place. */
+function fitting(candidate: Candidate, { inPlace }: MakeOptions): Candidate {
+  if (!inPlace || candidate.coder !== CODER_MIXING) return candidate;
+  return { ...candidate, windowBits: Math.min(candidate.windowBits, RICH_BITS - 1) };
+}
+
+function intervalOf({ checkpointBytes, inPlace }: MakeOptions): number | undefined {
+  return checkpointBytes ?? (inPlace ? IN_PLACE_BYTES : undefined);
 }
 
 function checkInterval(bytes: number | undefined): void {
@@ -58,7 +81,7 @@ interface Chosen {
 }
 
 function chooseCheckpoints(source: Source, options: MakeOptions, candidate: Candidate): Chosen {
-  const { checkpointBytes } = options;
+  const checkpointBytes = intervalOf(options);
   if (checkpointBytes !== undefined) {
     return { ...assemble(source, options.class, candidate, checkpointBytes), candidates: 0 };
   }

@@ -1,6 +1,7 @@
 /** From an alignment to the commands of a container, cut into blocks at every checkpoint. */
-import { COPY_FROM, COPY_ON, FILL, GAP_ESCAPE, INSERT } from '@countersign/device-sdk/delta';
+import { type BlockOrder, COPY_FROM, COPY_ON, FILL, GAP_ESCAPE, INSERT } from '@countersign/device-sdk/delta';
 import type { Copy } from './align.ts';
+import { type BlockWriter, writeBlocks } from './blocks.ts';
 import { varint } from './header.ts';
 import type { Fitting } from './model/fitting.ts';
 
@@ -20,58 +21,50 @@ export interface Spent {
 
 /**
  * @param fitting copies are what its predictor says; without one they are the old bytes
- * @param blockBytes blocks of this many bytes of output; 0 for one block
  * @returns the plain bytes of each block
  */
 export function writeCommands(
-  old: Uint8Array,
-  fresh: Uint8Array,
-  copies: readonly Copy[],
-  blockBytes: number,
+  { old, fresh, copies }: { old: Uint8Array; fresh: Uint8Array; copies: readonly Copy[] },
+  order: BlockOrder,
   fitting?: Fitting,
 ): { blocks: Uint8Array[]; spent: Spent } {
-  const writer = new CommandWriter(old, fresh, blockBytes, fitting);
-  let at = 0;
-  for (const copy of copies) {
-    writer.insert(at, copy.newStart);
-    writer.copy(copy);
-    at = copy.newStart + copy.length;
-  }
-  writer.insert(at, fresh.length);
-  return { blocks: writer.finish(), spent: writer.spent };
+  const writer = new CommandWriter(old, fresh, order, fitting);
+  writeBlocks(copies, order, writer);
+  return { blocks: writer.blocks, spent: writer.spent };
 }
 
-class CommandWriter {
+class CommandWriter implements BlockWriter {
   readonly spent: Spent = { copies: 0, inserts: 0, commandBytes: 0, patchBytes: 0, insertBytes: 0 };
+  readonly blocks: Uint8Array[] = [];
   readonly #old: Uint8Array;
   readonly #fresh: Uint8Array;
-  readonly #blockBytes: number;
+  readonly #order: BlockOrder;
   readonly #fitting: Fitting | undefined;
-  readonly #blocks: Uint8Array[] = [];
   #bytes: number[] = [];
-  #output = 0;
   #oldAt = 0;
+  /** Old place less new place of the block's first copy. */
+  #shift: number | undefined;
 
-  constructor(old: Uint8Array, fresh: Uint8Array, blockBytes: number, fitting: Fitting | undefined) {
+  constructor(old: Uint8Array, fresh: Uint8Array, order: BlockOrder, fitting: Fitting | undefined) {
     this.#fitting = fitting;
-    fitting?.reset();
     this.#old = old;
     this.#fresh = fresh;
-    this.#blockBytes = blockBytes;
+    this.#order = order;
   }
 
-  insert(from: number, to: number): void {
-    for (let at = from; at < to; ) {
-      const length = Math.min(to - at, this.#room());
-      this.#insertPart(at, length);
-      at += length;
-      this.#advance(length);
-    }
+  open(turn: number): void {
+    this.#fitting?.open(this.#order, turn);
+    if (this.#order.backward) this.#oldAt = this.#order.oldStart(turn, this.#shift ?? 0, this.#old.length);
+    this.#shift = undefined;
+  }
+
+  close(): void {
+    this.blocks.push(Uint8Array.from(this.#bytes));
+    this.#bytes = [];
   }
 
   /** Long runs of one byte (padding, cleared tables) are one fill; what stands between them is inserted. */
-  #insertPart(from: number, length: number): void {
-    const end = from + length;
+  insert(from: number, end: number): void {
     let start = from;
     for (let at = from; at < end; ) {
       let run = 1;
@@ -96,16 +89,8 @@ class CommandWriter {
     this.spent.insertBytes += to - from;
   }
 
-  copy(copy: Copy): void {
-    for (let done = 0; done < copy.length; ) {
-      const length = Math.min(copy.length - done, this.#room());
-      this.#copyPart(copy.newStart + done, copy.oldStart + done, length);
-      done += length;
-      this.#advance(length);
-    }
-  }
-
-  #copyPart(newStart: number, oldStart: number, length: number): void {
+  copy({ newStart, oldStart, length }: Copy): void {
+    this.#shift ??= oldStart - newStart;
     const distance = oldStart - this.#oldAt;
     this.#number(4 * length + (distance === 0 ? COPY_ON : COPY_FROM));
     if (distance !== 0) this.#number(distance > 0 ? 2 * distance : -2 * distance - 1);
@@ -157,30 +142,9 @@ class CommandWriter {
     return end - from;
   }
 
-  #room(): number {
-    const rest = this.#fresh.length - this.#output;
-    return this.#blockBytes === 0 ? rest : Math.min(rest, this.#blockBytes - (this.#output % this.#blockBytes));
-  }
-
-  #advance(length: number): void {
-    this.#output += length;
-    if (this.#blockBytes > 0 && this.#output % this.#blockBytes === 0) this.#endBlock();
-  }
-
-  #endBlock(): void {
-    this.#blocks.push(Uint8Array.from(this.#bytes));
-    this.#bytes = [];
-    this.#fitting?.reset();
-  }
-
   #number(value: number): void {
     const bytes = varint(value);
     this.#bytes.push(...bytes);
     this.spent.commandBytes += bytes.length;
-  }
-
-  finish(): Uint8Array[] {
-    if (this.#bytes.length > 0) this.#endBlock();
-    return this.#blocks;
   }
 }

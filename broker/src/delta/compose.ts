@@ -1,5 +1,6 @@
 /** Two alignments in a row as one: through a release between, code that moved twice is found where it came from. */
 import type { Copy } from './align.ts';
+import { firstEndingBehind } from './blocks.ts';
 
 /**
  * What `second` takes from the middle image is looked up in `first`; what `first` does not have from the old image is
@@ -28,17 +29,4 @@ function append(copies: Copy[], next: Copy): void {
     last && last.newStart + last.length === next.newStart && last.oldStart + last.length === next.oldStart;
   if (touches) last.length += next.length;
   else copies.push(next);
-}
-
-/** Halving: the copies are in order and do not overlap. */
-function firstEndingBehind(copies: readonly Copy[], position: number): number {
-  let low = 0;
-  let high = copies.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const { newStart, length } = copies[middle]!;
-    if (newStart + length <= position) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

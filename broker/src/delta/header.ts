@@ -12,7 +12,7 @@ export function writeHeader(h: HeaderFields): Uint8Array {
   return Uint8Array.from([
     ...MAGIC,
     VERSION,
-    full ? 1 : 0,
+    (full ? 1 : 0) | (h.inPlace === undefined ? 0 : h.inPlace === 'backward' ? 6 : 4),
     CLASSES.indexOf(h.class),
     h.predictor,
     h.coder,

@@ -1,7 +1,10 @@
 /** What a delta is asked for with, and what comes back beside it. */
-import type { MemoryClass } from '@countersign/device-sdk/delta';
+import type { Direction, MemoryClass } from '@countersign/device-sdk/delta';
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { Spent } from './commands.ts';
+
+/** Every page costs a start of the models, and has to fit the scratch page of the device. */
+export const IN_PLACE_BYTES = 16_384;
 
 export interface MakeOptions {
   class: MemoryClass;
@@ -10,6 +13,11 @@ export interface MakeOptions {
    * densest of 16 KB, 64 KB, 256 KB, 1 MB that makes the container at most 3 % larger.
    */
   checkpointBytes?: number;
+  /**
+   * For a device with one slot: the image is written over its own base, in the direction that makes the smaller container.
+   * The checkpoint is the page that is written at once then, {@link IN_PLACE_BYTES} where it is left out.
+   */
+  inPlace?: boolean;
   /** The image of a release between the two: where code went by way of it is tried as a further alignment. */
   through?: Uint8Array;
   /** The instruction set, if the publisher names it; else every one is tried. */
@@ -22,6 +30,8 @@ export interface MadeInfo {
   kind: 'delta' | 'full';
   /** Whether the alignment is one of the two images, or composed through the image between; none for kind full. */
   alignment: 'direct' | 'composed' | 'none';
+  /** The way the blocks come in place; undefined for a slot beside the base, and for kind full. */
+  inPlace: Direction | undefined;
   class: MemoryClass;
   predictor: string;
   coder: string;

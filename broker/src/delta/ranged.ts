@@ -1,4 +1,5 @@
 /** Commands for the range coders: from an alignment to coded blocks. Decoder: device-sdk/src/delta/ranged.ts. */
+import type { BlockOrder } from '@countersign/device-sdk/delta';
 import {
   COPY_LENGTH,
   Coding,
@@ -9,6 +10,7 @@ import {
   SEEK,
 } from '@countersign/device-sdk/delta/model';
 import type { Copy } from './align.ts';
+import { type BlockWriter, writeBlocks } from './blocks.ts';
 import type { Spent } from './commands.ts';
 import { varint } from './header.ts';
 import type { Fitting } from './model/fitting.ts';
@@ -17,53 +19,55 @@ import { RangeEncoder } from './range-encoder.ts';
 /** A fill costs about three bytes and interrupts the literals around it; a run shorter than this costs less. */
 const FILL_BYTES_MIN = 32;
 
-/** @param blockBytes output bytes of each block; 0 for one block */
 export function writeRanged(
   images: { old: Uint8Array; fresh: Uint8Array; copies: readonly Copy[] },
   shape: CodingShape,
+  order: BlockOrder,
   fitting: Fitting,
-  blockBytes: number,
 ): { blocks: Uint8Array[]; spent: Spent } {
-  const writer = new RangedWriter(images, shape, fitting, blockBytes);
-  let at = 0;
-  for (const copy of images.copies) {
-    writer.insert(at, copy.newStart);
-    writer.copy(copy);
-    at = copy.newStart + copy.length;
-  }
-  writer.insert(at, images.fresh.length);
-  return writer.finish();
+  const writer = new RangedWriter(images, shape, order, fitting);
+  writeBlocks(images.copies, order, writer);
+  return { blocks: writer.blocks, spent: writer.spent };
 }
 
-class RangedWriter {
-  readonly #spent: Spent = { copies: 0, inserts: 0, commandBytes: 0, patchBytes: 0, insertBytes: 0 };
+class RangedWriter implements BlockWriter {
+  readonly blocks: Uint8Array[] = [];
+  readonly spent: Spent = { copies: 0, inserts: 0, commandBytes: 0, patchBytes: 0, insertBytes: 0 };
   readonly #encoder = new RangeEncoder();
   readonly #coding: Coding;
   readonly #fitting: Fitting;
   readonly #old: Uint8Array;
   readonly #fresh: Uint8Array;
-  readonly #blockBytes: number;
-  readonly #blocks: Uint8Array[] = [];
-  #output = 0;
+  readonly #order: BlockOrder;
   #oldOffset = 0;
+  /** Old place less new place of the block's first copy. */
+  #shift: number | undefined;
   /** True where the next command begins with the length of an insert. */
   #betweenCommands = true;
 
-  constructor(
-    images: { old: Uint8Array; fresh: Uint8Array },
-    shape: CodingShape,
-    fitting: Fitting,
-    blockBytes: number,
-  ) {
+  constructor(images: { old: Uint8Array; fresh: Uint8Array }, shape: CodingShape, order: BlockOrder, fitting: Fitting) {
     this.#old = images.old;
     this.#fresh = images.fresh;
     this.#fitting = fitting;
-    this.#blockBytes = blockBytes;
+    this.#order = order;
     const tables = new Uint8Array(codingBytes(shape));
-    const old = { bytes: { byte: (offset: number) => images.old[offset] ?? 0 }, oldBytes: images.old.length };
+    const old = { bytes: fitting.bytes, oldBytes: images.old.length };
     this.#coding = new Coding(shape, tables, old, { predictor: fitting.predictor, coder: this.#encoder });
     this.#coding.match?.index();
-    this.#startBlock();
+  }
+
+  open(turn: number): void {
+    this.#coding.reset();
+    this.#fitting.open(this.#order, turn);
+    this.#betweenCommands = true;
+    if (this.#order.backward) this.#oldOffset = this.#order.oldStart(turn, this.#shift ?? 0, this.#old.length);
+    this.#shift = undefined;
+  }
+
+  close(): void {
+    const coded = this.#encoder.finish();
+    this.blocks.push(Uint8Array.from(varint(coded.length)), coded);
+    this.spent.commandBytes += coded.length;
   }
 
   insert(from: number, to: number): void {
@@ -93,18 +97,13 @@ class RangedWriter {
   }
 
   #literals(from: number, to: number): void {
-    for (let at = from; at < to; ) {
-      const count = Math.min(to - at, this.#room());
-      if (!this.#betweenCommands) throw new Error('two inserts in a row');
-      this.#coding.numbers.code(count, INSERT_LENGTH);
-      this.#coding.match?.begin(this.#coding.recent, this.#oldOffset);
-      for (let i = at; i < at + count; i++) this.#literal(i);
-      this.#betweenCommands = false;
-      this.#spent.inserts++;
-      this.#spent.insertBytes += count;
-      at += count;
-      this.#advance(count);
-    }
+    if (!this.#betweenCommands) throw new Error('two inserts in a row');
+    this.#coding.numbers.code(to - from, INSERT_LENGTH);
+    this.#coding.match?.begin(this.#coding.recent, this.#oldOffset);
+    for (let i = from; i < to; i++) this.#literal(i);
+    this.#betweenCommands = false;
+    this.spent.inserts++;
+    this.spent.insertBytes += to - from;
   }
 
   #literal(at: number): void {
@@ -115,19 +114,14 @@ class RangedWriter {
     this.#coding.match?.take(byte, this.#coding.recent, this.#oldOffset);
   }
 
-  #fill(from: number, length: number): void {
-    for (let done = 0; done < length; ) {
-      const count = Math.min(length - done, this.#room());
-      this.#begin(1);
-      this.#coding.numbers.code(count - 1, FILL_LENGTH);
-      this.#coding.literals.code(this.#fresh[from]!, from + done);
-      for (let i = 0; i < 4; i++) this.#coding.recent.put(this.#fresh[from]!);
-      this.#betweenCommands = true;
-      this.#spent.inserts++;
-      done += count;
-      this.#pass(count);
-      this.#advance(count);
-    }
+  #fill(at: number, length: number): void {
+    this.#begin(1);
+    this.#coding.numbers.code(length - 1, FILL_LENGTH);
+    this.#coding.literals.code(this.#fresh[at]!, at);
+    for (let i = 0; i < 4; i++) this.#coding.recent.put(this.#fresh[at]!);
+    this.#betweenCommands = true;
+    this.spent.inserts++;
+    this.#pass(length);
   }
 
   #begin(kind: number): void {
@@ -135,20 +129,15 @@ class RangedWriter {
     this.#coding.kind(kind);
   }
 
-  copy(copy: Copy): void {
-    for (let done = 0; done < copy.length; ) {
-      const count = Math.min(copy.length - done, this.#room());
-      const oldStart = copy.oldStart + done;
-      this.#begin(0);
-      this.#coding.numbers.code(count - 1, COPY_LENGTH);
-      this.#coding.numbers.codeSigned(oldStart - this.#oldOffset, SEEK);
-      this.#units(oldStart, copy.newStart + done, count);
-      this.#betweenCommands = true;
-      this.#spent.copies++;
-      this.#oldOffset = oldStart + count;
-      done += count;
-      this.#advance(count);
-    }
+  copy({ newStart, oldStart, length }: Copy): void {
+    this.#shift ??= oldStart - newStart;
+    this.#begin(0);
+    this.#coding.numbers.code(length - 1, COPY_LENGTH);
+    this.#coding.numbers.codeSigned(oldStart - this.#oldOffset, SEEK);
+    this.#units(oldStart, newStart, length);
+    this.#betweenCommands = true;
+    this.spent.copies++;
+    this.#oldOffset = oldStart + length;
   }
 
   #units(oldStart: number, newStart: number, length: number): void {
@@ -167,33 +156,5 @@ class RangedWriter {
 
   #pass(count: number): void {
     this.#oldOffset = Math.min(this.#oldOffset + count, this.#old.length);
-  }
-
-  #room(): number {
-    const rest = this.#fresh.length - this.#output;
-    return this.#blockBytes === 0 ? rest : Math.min(rest, this.#blockBytes - (this.#output % this.#blockBytes));
-  }
-
-  #advance(count: number): void {
-    this.#output += count;
-    const ends = this.#blockBytes > 0 && this.#output % this.#blockBytes === 0;
-    if (ends || this.#output === this.#fresh.length) this.#endBlock();
-  }
-
-  #startBlock(): void {
-    this.#coding.reset();
-    this.#fitting.reset();
-    this.#betweenCommands = true;
-  }
-
-  #endBlock(): void {
-    const coded = this.#encoder.finish();
-    this.#blocks.push(Uint8Array.from(varint(coded.length)), coded);
-    this.#spent.commandBytes += coded.length;
-    this.#startBlock();
-  }
-
-  finish(): { blocks: Uint8Array[]; spent: Spent } {
-    return { blocks: this.#blocks, spent: this.#spent };
   }
 }

@@ -1,38 +1,24 @@
-import type { PageOrder } from '@countersign/device-sdk/install';
+import type { BlockOrder } from '@countersign/device-sdk/delta';
 import type { Copy } from './align.ts';
+import { blocksOf } from './blocks.ts';
 
 /**
- * The part of an alignment that can be used in place: each page of the image may only be made from what the pages
+ * The part of an alignment that can be used in place: each block of the image may only be made from what the blocks
  * before it have not been written over. What falls away has to be inserted.
  */
-export function remainingCopies(copies: readonly Copy[], order: PageOrder): Copy[] {
+export function remainingCopies(copies: readonly Copy[], order: BlockOrder, oldBytes: number): Copy[] {
   const kept: Copy[] = [];
-  for (const copy of copies) for (const part of pagesOf(copy, order)) keep(kept, part, order);
+  for (const block of blocksOf(copies, order)) {
+    const [from, to] = order.remaining(block.turn, oldBytes);
+    const there = block.copies.flatMap((copy) => within(copy, from, to));
+    if (order.backward) kept.unshift(...there);
+    else kept.push(...there);
+  }
   return kept;
 }
 
-/** A copy cut at the borders of the image's pages. */
-function pagesOf({ newStart, oldStart, length }: Copy, { pageBytes }: PageOrder): Copy[] {
-  const parts: Copy[] = [];
-  for (let done = 0; done < length; ) {
-    const at = newStart + done;
-    const part = Math.min(length - done, pageBytes - (at % pageBytes));
-    parts.push({ newStart: at, oldStart: oldStart + done, length: part });
-    done += part;
-  }
-  return parts;
-}
-
-/** The gone bytes of a part are its first ones when pages rise, its last ones when they fall. */
-function keep(kept: Copy[], { newStart, oldStart, length }: Copy, order: PageOrder): void {
-  const page = Math.floor(newStart / order.pageBytes);
-  const start = page * order.pageBytes;
-  const from = order.backward ? oldStart : Math.max(oldStart, start);
-  const to = order.backward ? Math.min(oldStart + length, start + order.pageBytes) : oldStart + length;
-  if (to <= from) return;
-  const next = { newStart: newStart + from - oldStart, oldStart: from, length: to - from };
-  const last = kept.at(-1);
-  const joins = last && last.newStart + last.length === next.newStart && last.oldStart + last.length === next.oldStart;
-  if (joins) last.length += next.length;
-  else kept.push(next);
+function within({ newStart, oldStart, length }: Copy, from: number, to: number): Copy[] {
+  const start = Math.max(oldStart, from);
+  const end = Math.min(oldStart + length, to);
+  return end > start ? [{ newStart: newStart + start - oldStart, oldStart: start, length: end - start }] : [];
 }

@@ -1,4 +1,5 @@
 import { demand } from '../errors.ts';
+import { BlockOrder } from './block-order.ts';
 import {
   CODER_HEATSHRINK,
   CODER_LITE,
@@ -15,7 +16,8 @@ import { PREDICTOR_NONE } from './model/cpus.ts';
 import { type ModelMemory, modelMemory } from './model/memory.ts';
 import type { Predictor } from './model/predictor.ts';
 import { ModelSection } from './model/section.ts';
-import { OldBytes, type OldImage, type PageSink, Pages } from './pages.ts';
+import { OldBytes, type OldImage } from './old-bytes.ts';
+import { type PageSink, Pages } from './pages.ts';
 import { Ranged } from './ranged.ts';
 
 export interface BodyPorts {
@@ -28,8 +30,8 @@ export interface BodyPorts {
   predicting?: (predictor: Predictor) => void;
 }
 
-/** Output offset, bytes left of the model section, seven numbers of that, and at most 27 of what follows. */
-export const BODY_NUMBERS = 38;
+/** Output offset, bytes left of the model section, a shift, seven numbers of that, and at most 27 of what follows. */
+export const BODY_NUMBERS = 39;
 
 /** What the blocks are decoded with. */
 interface Engine {
@@ -47,6 +49,10 @@ export class Body {
   readonly #ports: BodyPorts;
   readonly #areas: Areas;
   readonly #section: ModelSection | undefined;
+  readonly #order: BlockOrder;
+  readonly #old: OldBytes;
+  /** The block at hand, counted in the order of decoding. */
+  #turn = 0;
   #engine: Engine | undefined;
   #modelLeft: number;
 
@@ -55,13 +61,26 @@ export class Body {
     this.#ports = ports;
     this.#areas = layOut(header, ports.workspace);
     this.#modelLeft = header.modelBytes;
+    this.#order = BlockOrder.of(header);
+    this.#old = new OldBytes(ports.old, this.#areas.old, header.oldBytes);
     this.pages = new Pages(this.#areas.page, header.newBytes, ports.sink);
     this.#section = this.#areas.model && new ModelSection(header, this.#areas.model);
     if (saved !== undefined) this.#load(saved);
     else {
       this.#areas.tables.fill(0);
+      this.pages.offset = this.#order.start(0);
       if (this.#modelLeft === 0) this.#start();
     }
+  }
+
+  /** Bytes of the new image that are made. */
+  get produced(): number {
+    return this.#order.produced(this.#turn) + this.pages.offset - this.#order.start(this.#turn);
+  }
+
+  /** Where the blocks that are done meet those that are not. */
+  get border(): number {
+    return this.#order.border(this.#turn);
   }
 
   /** False while bytes of the model section are missing. */
@@ -96,27 +115,47 @@ export class Body {
   #start(): void {
     demand(this.#section?.done ?? true, 'BAD_DELTA', 'the model section is cut short');
     this.#engine = this.#makeEngine();
+    if (this.#order.backward) this.#placeOld();
     if (this.#engine instanceof Ranged) this.#engine.prepare();
-    this.openBlock();
+    this.#openBlock();
   }
 
-  openBlock(): void {
-    const { newBytes, checkpointBits } = this.#header;
-    const interval = checkpointBits === 0 ? newBytes : 2 ** checkpointBits;
-    this.#engine!.blockEnd = Math.min(newBytes, this.pages.offset + interval);
-    if (this.#engine instanceof Plain) this.#areas.model?.learned.fill(0);
+  /** The block at hand is complete, and not the last one. */
+  nextBlock(): void {
+    this.#turn++;
+    if (this.#order.backward) this.#placeOld();
+    this.#openBlock();
+  }
+
+  /** Before the first byte: the blocks on one side of a border are done. */
+  goTo(border: number): void {
+    this.#turn = this.#order.turnAt(border);
+    this.pages.offset = this.#order.start(this.#turn);
   }
 
   /** Goes on at the start of a block, as soon as the model section is complete. */
   resumeAt(oldOffset: number): void {
     this.#engine!.oldOffset = oldOffset;
-    this.openBlock();
+    this.#openBlock();
+  }
+
+  #openBlock(): void {
+    const start = this.#order.start(this.#turn);
+    this.pages.offset = start;
+    this.#engine!.blockEnd = start + this.#order.length(this.#turn);
+    this.#old.open(this.#order, this.#turn);
+    if (this.#engine instanceof Plain) this.#areas.model?.learned.fill(0);
+  }
+
+  /** A block that comes before the one that was made: its copies begin elsewhere than where those ended. */
+  #placeOld(): void {
+    this.#engine!.oldOffset = this.#order.oldStart(this.#turn, this.#old.shift, this.#header.oldBytes);
   }
 
   #makeEngine(): Engine {
     const { old: image, watch } = this.#ports;
     const header = this.#header;
-    const bytes = new OldBytes(image, this.#areas.old, header.oldBytes);
+    const bytes = this.#old;
     const predictor = this.#section?.predictor(bytes);
     if (predictor !== undefined) this.#ports.predicting?.(predictor);
     if (header.coder === CODER_LITE || header.coder === CODER_MIXING) {
@@ -136,21 +175,39 @@ export class Body {
 
   save(): number[] {
     const section = this.#section?.save() ?? new Array<number>(SECTION_NUMBERS).fill(0);
-    return [this.pages.offset, this.#modelLeft, ...section, ...(this.#engine?.save() ?? [])];
+    return [this.pages.offset, this.#modelLeft, this.#old.save(), ...section, ...(this.#engine?.save() ?? [])];
   }
 
   #load(saved: readonly number[]): void {
-    const [offset, modelLeft] = saved as [number, number];
+    const [offset, modelLeft, shift] = saved as [number, number, number];
     const { newBytes, modelBytes } = this.#header;
     demand(offset <= newBytes && modelLeft <= modelBytes, 'BAD_STATE', 'dumped output offset');
     this.pages.offset = offset;
     this.#modelLeft = modelLeft;
-    this.#section?.load(saved.slice(2, 2 + SECTION_NUMBERS));
-    if (modelLeft > 0) return;
+    this.#section?.load(saved.slice(3, 3 + SECTION_NUMBERS));
+    if (modelLeft > 0) {
+      this.#loadBorder(offset);
+      return;
+    }
     demand(this.#section?.done ?? true, 'BAD_STATE', 'dumped model section');
     this.#engine = this.#makeEngine();
-    this.#engine.load(saved.slice(2 + SECTION_NUMBERS));
-    demand(this.#engine.blockEnd <= newBytes, 'BAD_STATE', 'dumped block');
+    this.#engine.load(saved.slice(3 + SECTION_NUMBERS));
+    this.#loadBlock(offset, this.#engine.blockEnd);
+    this.#old.load(shift);
+  }
+
+  /** Still in the model section: the next byte of the image begins a block. */
+  #loadBorder(offset: number): void {
+    if (this.#header.newBytes > 0) this.#turn = this.#order.turnOf(offset);
+    demand(offset === this.#order.start(this.#turn), 'BAD_STATE', 'dumped output offset');
+  }
+
+  #loadBlock(offset: number, end: number): void {
+    if (end > 0) this.#turn = this.#order.turnOf(end - 1);
+    const start = this.#order.start(this.#turn);
+    const whole = end === start + this.#order.length(this.#turn);
+    demand(whole && offset >= start && offset <= end, 'BAD_STATE', 'dumped block');
+    this.#old.open(this.#order, this.#turn);
   }
 }
 

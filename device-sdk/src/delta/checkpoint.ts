@@ -3,14 +3,15 @@ import { HEADER_BYTES_MAX } from './header.ts';
 
 /**
  * A place where decoding can begin again: the coder is fresh there, so three offsets and the header say everything.
- * All pages below `outputOffset` have been handed to the sink before the checkpoint is visible.
+ * All pages below `outputOffset`, of a backward delta those from it on, have been handed to the sink before the
+ * checkpoint is visible.
  */
 export interface Checkpoint {
   /** Offset in the container of the first byte not yet used. */
   streamOffset: number;
   /** Old image offset at which the next copy starts without a seek. */
   oldOffset: number;
-  /** Bytes of the new image done: a multiple of the header's checkpoint interval. */
+  /** Where the new image is done up to, backward: from where on. A multiple of the header's checkpoint interval. */
   outputOffset: number;
   /** The container's raw header, so that nothing before `streamOffset` is fetched again. */
   header: Uint8Array;

@@ -1,7 +1,8 @@
 import { demand } from '../errors.ts';
 import { COPIER_NUMBERS, Copier } from './copier.ts';
 import type { Predictor } from './model/predictor.ts';
-import type { OldBytes, OldImage, Pages } from './pages.ts';
+import type { OldBytes, OldImage } from './old-bytes.ts';
+import type { Pages } from './pages.ts';
 
 /** The four commands: the two low bits of a command's number; the rest is its length. */
 export const COPY_FROM = 0; // a seek follows
@@ -118,13 +119,8 @@ export class Commands {
     this.#startCopy();
   }
 
-  /** The source is chosen by the sender: it lies inside the old image as a whole before one byte of it is read. */
   #startCopy(): void {
-    demand(
-      this.oldOffset >= 0 && this.oldOffset + this.#left <= this.#oldBytes,
-      'BAD_DELTA',
-      'a copy outside the old image',
-    );
+    this.#oldByte.beginCopy(this.oldOffset, this.#left, this.#pages.offset);
     this.#copier?.begin(this.oldOffset, this.#pages.offset, this.#left);
     this.#at = AT_TOKEN;
   }

@@ -3,7 +3,8 @@ import { BODY_NUMBERS, Body } from './body.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { STATE_BYTES } from './classes.ts';
 import { type DeltaHeader, HEADER_BYTES_MAX, readHeader } from './header.ts';
-import type { OldImage, PageSink } from './pages.ts';
+import type { OldImage } from './old-bytes.ts';
+import type { PageSink } from './pages.ts';
 
 /** What the signed manifest and the device say about this update, before the first byte of the container is read. */
 export interface DeltaLimits {
@@ -57,8 +58,8 @@ export class DeltaDecoder {
   }
 
   /**
-   * Begins again at a checkpoint: feed the container from {@link wants} on, asking again after each piece. Whatever the slot holds at and above
-   * `checkpoint.outputOffset` will be written again, so it must be erased first.
+   * Begins again at a checkpoint: feed the container from {@link wants} on, asking again after each piece. Whatever the
+   * slot holds at and above `checkpoint.outputOffset`, backward: below it, will be written again: erase it first.
    * @throws Refusal BAD_STATE when the checkpoint contradicts itself; else as for a header in {@link push}
    */
   static restore(ports: DeltaPorts, checkpoint: Checkpoint): DeltaDecoder {
@@ -98,7 +99,7 @@ export class DeltaDecoder {
 
   /** Bytes of the new image produced. Those of the page being filled have not reached the sink yet. */
   get outputBytes(): number {
-    return this.#body?.pages.offset ?? 0;
+    return this.#body?.produced ?? 0;
   }
 
   /** True when the whole new image has reached the sink. Any further byte is refused. */
@@ -186,13 +187,13 @@ export class DeltaDecoder {
 
   #endBlock(body: Body): void {
     if (this.done) return;
+    body.nextBlock();
     this.#checkpoint = {
       streamOffset: this.#used,
       oldOffset: body.oldOffset,
-      outputOffset: body.pages.offset,
+      outputOffset: body.border,
       header: this.#ports.workspace.slice(0, this.#headerBytes),
     };
-    body.openBlock();
   }
 
   #restore(c: Checkpoint): void {
@@ -212,7 +213,7 @@ export class DeltaDecoder {
     this.#used = header.modelBytes === 0 ? c.streamOffset : header.headerBytes;
     this.#checkpoint = c;
     const body = this.#start(header);
-    body.pages.offset = c.outputOffset;
+    body.goTo(c.outputOffset);
     if (body.started) body.resumeAt(c.oldOffset);
   }
 

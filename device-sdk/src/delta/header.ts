@@ -1,4 +1,5 @@
 import { demand, Refusal } from '../errors.ts';
+import type { Direction } from './block-order.ts';
 import {
   CLASS_BYTES,
   CLASSES,
@@ -11,6 +12,7 @@ import {
   workspaceBytes,
 } from './classes.ts';
 import { isPredictor, PREDICTOR_NONE } from './model/cpus.ts';
+import { RICH_BITS } from './model/mixer.ts';
 
 /** "CSD": the first three bytes of every delta container. */
 export const MAGIC: readonly number[] = [0x43, 0x53, 0x44];
@@ -49,6 +51,8 @@ const FLAG_IN_PLACE = 4;
 /** What a container says about itself before its first command. Sizes in bytes. */
 export interface DeltaHeader {
   kind: 'delta' | 'full';
+  /** The image is written over its own base, and which way; undefined where the base stays whole. */
+  inPlace: Direction | undefined;
   class: MemoryClass;
   predictor: number;
   coder: number;
@@ -100,7 +104,6 @@ function readFields(bytes: Uint8Array): DeltaHeader | undefined {
   if (bytes.length < 12) return undefined;
   const flags = bytes[4]!;
   demand((flags & ~7) === 0, 'BAD_DELTA', `delta flags ${flags} have unknown bits`);
-  demand((flags & (FLAG_BACKWARD | FLAG_IN_PLACE)) === 0, 'UNSUPPORTED', 'backward and in-place deltas');
   const full = (flags & FLAG_FULL) !== 0;
   const name = CLASSES[bytes[5]!];
   demand(name !== undefined, 'BAD_DELTA', `memory class ${bytes[5]} does not exist`);
@@ -116,6 +119,7 @@ function readFields(bytes: Uint8Array): DeltaHeader | undefined {
   const newTagAt = cursor.at + tags - TAG_BYTES;
   return {
     kind: full ? 'full' : 'delta',
+    inPlace: directionOf(flags),
     class: name,
     predictor: bytes[6]!,
     coder: bytes[7]!,
@@ -136,6 +140,7 @@ function readFields(bytes: Uint8Array): DeltaHeader | undefined {
 }
 
 function checkHeader(h: DeltaHeader): void {
+  checkPlace(h);
   checkModel(h);
   checkCoder(h);
   demand(h.pageBits >= PAGE_BITS_MIN && h.pageBits <= PAGE_BITS_MAX, 'BAD_DELTA', `page bits ${h.pageBits}`);
@@ -150,6 +155,22 @@ function checkHeader(h: DeltaHeader): void {
   const need = workspaceBytes(h);
   demand(h.workspaceBytes === need, 'BAD_DELTA', `workspace ${h.workspaceBytes}, expected ${need}`);
   demand(need <= CLASS_BYTES[h.class], 'BAD_DELTA', `workspace ${need} is over class ${h.class}`);
+}
+
+/** @throws Refusal UNSUPPORTED for a backward delta that is not in place: a slot beside the base is written upwards */
+function directionOf(flags: number): Direction | undefined {
+  const backward = (flags & FLAG_BACKWARD) !== 0;
+  const inPlace = (flags & FLAG_IN_PLACE) !== 0;
+  demand(inPlace || !backward, 'UNSUPPORTED', 'backward, but not in place');
+  return inPlace ? (backward ? 'backward' : 'forward') : undefined;
+}
+
+/** What has to read the whole base first cannot go on after a power cut. */
+function checkPlace({ kind, inPlace, coder, windowBits }: DeltaHeader): void {
+  if (inPlace === undefined) return;
+  demand(kind === 'delta', 'BAD_DELTA', 'a full image has no base to be written over');
+  const indexed = coder === CODER_MIXING && windowBits >= RICH_BITS;
+  demand(!indexed, 'BAD_DELTA', 'an index of the old image, in place');
 }
 
 function checkModel(h: DeltaHeader): void {

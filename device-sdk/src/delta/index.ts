@@ -12,6 +12,7 @@
  *
  * `dump()` and `DeltaDecoder.load(ports)` suspend between any two bytes, for devices with RAM that survives.
  */
+export { BlockOrder, type Direction } from './block-order.ts';
 export {
   CHECKPOINT_BYTES_MAX,
   type Checkpoint,
@@ -51,4 +52,5 @@ export {
   WINDOW_BITS_MIN,
 } from './header.ts';
 export { type DeltaSpending, type DeltaTaps, inspectDelta } from './inspect.ts';
-export type { OldImage, PageSink } from './pages.ts';
+export type { OldImage } from './old-bytes.ts';
+export type { PageSink } from './pages.ts';

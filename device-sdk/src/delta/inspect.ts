@@ -62,17 +62,17 @@ function walk(container: Uint8Array, header: DeltaHeader, old: Uint8Array | unde
   let checkpoints = 0;
   let waiting = 0;
   for (let at = header.headerBytes; at < container.length; at++) {
-    demand(!body.started || body.pages.offset < header.newBytes, 'BAD_DELTA', 'bytes after the end of the container');
+    demand(!body.started || body.produced < header.newBytes, 'BAD_DELTA', 'bytes after the end of the container');
     const ended = body.feed(container[at]!);
     if (at >= header.headerBytes + header.modelBytes) waiting++;
     for (const spending of fresh) coded[spending] += waiting / fresh.length;
     if (fresh.length > 0) waiting = 0;
     fresh = [];
-    if (!ended || body.pages.offset === header.newBytes) continue;
+    if (!ended || body.produced === header.newBytes) continue;
     checkpoints++;
-    body.openBlock();
+    body.nextBlock();
   }
-  demand(body.pages.offset === header.newBytes, 'BAD_DELTA', 'the container is cut short');
+  demand(body.produced === header.newBytes, 'BAD_DELTA', 'the container is cut short');
   return { body, coded, checkpoints };
 }
 

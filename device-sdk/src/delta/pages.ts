@@ -1,19 +1,15 @@
-import { OLD_BUFFER_BYTES } from './classes.ts';
-
-/** The running image, read in small pieces. Any Flash of the ports fits. Faults are thrown as Refusal FLASH_FAULT. */
-export interface OldImage {
-  read(offset: number, into: Uint8Array): void;
-}
+import type { OldImage } from './old-bytes.ts';
 
 /**
- * Takes one page of the new image. Pages come in rising order without gaps, each 2^pageBits bytes except the last.
- * `bytes` is a view into the workspace and is reused after the call returns: write or copy it at once.
+ * Takes one page of the new image. Pages come in rising order without gaps, each 2^pageBits bytes except the last; those
+ * of a backward delta rise within each block, and the blocks fall. `bytes` is a view into the workspace and is reused
+ * after the call returns: write or copy it at once.
  */
 export type PageSink = (offset: number, bytes: Uint8Array) => void;
 
 /** The output side: fills one page at a time and hands it on when it is full or the image is complete. */
 export class Pages {
-  /** Output bytes produced so far. */
+  /** Place in the new image of the next byte. */
   offset = 0;
   readonly #page: Uint8Array;
   readonly #newBytes: number;
@@ -69,38 +65,5 @@ export class Pages {
     const inPage = this.offset & (this.#page.length - 1);
     if (inPage === 0) this.#sink(this.offset - this.#page.length, this.#page);
     else this.#sink(this.offset - inPage, this.#page.subarray(0, inPage));
-  }
-}
-
-/** Bytes kept behind the place a read begins at: predictors look some instructions ahead and come back. */
-const KEPT_BYTES = OLD_BUFFER_BYTES / 2;
-
-/** Single old bytes through a small buffer, so that one byte does not cost a flash read of its own. */
-export class OldBytes {
-  readonly #old: OldImage;
-  readonly #buffer: Uint8Array;
-  readonly #oldBytes: number;
-  #start = 0;
-  #end = 0;
-
-  constructor(old: OldImage, buffer: Uint8Array, oldBytes: number) {
-    this.#old = old;
-    this.#buffer = buffer;
-    this.#oldBytes = oldBytes;
-  }
-
-  /** Zero beyond the end of the image. */
-  byte(offset: number): number {
-    if (offset >= this.#start && offset < this.#end) return this.#buffer[offset - this.#start]!;
-    if (offset >= this.#oldBytes) return 0;
-    this.#load(Math.max(0, offset - KEPT_BYTES));
-    return this.#buffer[offset - this.#start]!;
-  }
-
-  #load(offset: number): void {
-    const count = Math.min(OLD_BUFFER_BYTES, this.#oldBytes - offset);
-    this.#old.read(offset, this.#buffer.subarray(0, count));
-    this.#start = offset;
-    this.#end = offset + count;
   }
 }

@@ -4,7 +4,7 @@ import { Coding, type CodingShape } from './model/coding.ts';
 import { COPY_LENGTH, FILL_LENGTH, INSERT_LENGTH, SEEK } from './model/numbers.ts';
 import type { Predictor } from './model/predictor.ts';
 import { QUEUE_BYTES, RangeDecoder, STEP_BYTES_MAX } from './model/range-decoder.ts';
-import type { Bytes } from './model/unit.ts';
+import type { OldBytes } from './old-bytes.ts';
 import type { Pages } from './pages.ts';
 
 const AT_LENGTH = 0;
@@ -47,6 +47,7 @@ export class Ranged {
   readonly #coding: Coding;
   readonly #predictor: Predictor;
   readonly #pages: Pages;
+  readonly #old: OldBytes;
   readonly #oldBytes: number;
   #at = AT_LENGTH;
   /** Bytes the current command has still to produce. */
@@ -61,7 +62,7 @@ export class Ranged {
   constructor(
     shape: CodingShape & { oldBytes: number },
     areas: { queue: Uint8Array; tables: Uint8Array },
-    old: { predictor: Predictor; bytes: Bytes },
+    old: { predictor: Predictor; bytes: OldBytes },
     pages: Pages,
     reset: () => void,
   ) {
@@ -75,6 +76,7 @@ export class Ranged {
     );
     this.#predictor = predictor;
     this.#pages = pages;
+    this.#old = bytes;
     this.#oldBytes = shape.oldBytes;
     this.#reset = reset;
   }
@@ -189,11 +191,9 @@ export class Ranged {
     this.#at = AT_INSERT_LENGTH;
   }
 
-  /** The source is chosen by the sender: it lies inside the old image as a whole before one byte of it is read. */
   #seek(distance: number): void {
     this.oldOffset += distance;
-    const inside = this.oldOffset >= 0 && this.oldOffset + this.#left <= this.#oldBytes;
-    demand(inside, 'BAD_DELTA', 'a copy outside the old image');
+    this.#old.beginCopy(this.oldOffset, this.#left, this.#pages.offset);
     this.#predictor.copy(this.oldOffset, this.#pages.offset, this.#left);
     this.begun.copies++;
     this.#at = AT_COPY;

@@ -1,15 +1,14 @@
 /** A staged delta over its own base: the whole way from a verified container in flash to the new image in its place. */
+import { BlockOrder } from '../delta/block-order.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../delta/checkpoint.ts';
 import { DeltaDecoder, type DeltaPorts } from '../delta/decoder.ts';
 import { type DeltaHeader, HEADER_BYTES_MAX, readHeader } from '../delta/header.ts';
-import type { OldImage } from '../delta/pages.ts';
 import { demand } from '../errors.ts';
 import type { ImageId } from '../format/suit.ts';
 import type { Flash, Hash } from '../ports.ts';
 import { demandSlotDigest, slotHolds } from '../store/slots.ts';
 import { chunkBytes, readAt } from '../store/units.ts';
 import { type InPlaceProgress, InPlaceWriter } from './in-place.ts';
-import type { PageOrder } from './page-order.ts';
 
 export interface InPlaceJob {
   slot: Flash;
@@ -42,6 +41,7 @@ export function applyInPlace(job: InPlaceJob): void {
   demandStaging(staging, container.bytes);
   demandSlotDigest(staging, container.bytes, hash(), container.digest);
   const header = stagedHeader(job);
+  demand(header.kind === 'full' || header.inPlace, 'BAD_DELTA', 'a delta for two slots');
   if (!progress && header.kind === 'delta') {
     const base = slotHolds(slot, oldImage.bytes, hash(), oldImage.digest);
     demand(base, 'WRONG_BASE', 'the slot does not hold the image that the delta is from');
@@ -56,11 +56,12 @@ function stagedHeader({ staging, container }: InPlaceJob): DeltaHeader {
   return header;
 }
 
-/** Pages are as large as the checkpoints are apart; without checkpoints the image must be one page. */
-function pageBytesOf({ checkpointBits, newBytes }: DeltaHeader, scratch: Flash): number {
-  if (checkpointBits > 0) return 2 ** checkpointBits;
-  demand(newBytes <= scratch.bytes, 'NO_STAGING', `a container of ${newBytes} bytes without checkpoints`);
-  return scratch.bytes;
+/** Blocks of the container; without checkpoints the image must be one page. */
+function orderOf({ checkpointBits, newBytes, inPlace }: DeltaHeader, scratch: Flash): BlockOrder {
+  const blockBytes = checkpointBits > 0 ? 2 ** checkpointBits : scratch.bytes;
+  const fits = checkpointBits > 0 || newBytes <= scratch.bytes;
+  demand(fits, 'NO_STAGING', `an image of ${newBytes} bytes without checkpoints`);
+  return new BlockOrder(newBytes, blockBytes, inPlace);
 }
 
 function write(job: InPlaceJob, header: DeltaHeader): void {
@@ -69,9 +70,7 @@ function write(job: InPlaceJob, header: DeltaHeader): void {
   const writer = new InPlaceWriter({
     slot,
     scratch,
-    imageBytes: newImage.bytes,
-    pageBytes: pageBytesOf(header, scratch),
-    backward: false,
+    order: orderOf(header, scratch),
     resume: job.progress,
     save: job.save,
     checkpoint: () => encodeCheckpoint(decoder!.checkpoint()!),
@@ -79,7 +78,7 @@ function write(job: InPlaceJob, header: DeltaHeader): void {
   if (!writer.complete) {
     const ports: DeltaPorts = {
       workspace,
-      old: remaining(slot, writer.order, () => decoder?.outputBytes ?? 0),
+      old: slot,
       sink: (offset, bytes) => writer.write(offset, bytes),
       limits: { oldBytes: oldImage.bytes, newBytes: newImage.bytes, slotBytes: slot.bytes },
     };
@@ -96,18 +95,4 @@ function feed(decoder: DeltaDecoder, staging: Flash, bytes: number): void {
   for (let at = decoder.wants; at < bytes; at = decoder.wants)
     decoder.push(readAt(staging, at, Math.min(step, bytes - at)));
   decoder.finalize();
-}
-
-/**
- * The base as far as it is still there. Bytes that pages before lie over read as zero, not as what is in the cells:
- * so they are the same in the first run and after a power cut, and the encoder can reckon with them.
- */
-function remaining(slot: Flash, order: PageOrder, produced: () => number): OldImage {
-  return {
-    read(offset, into) {
-      slot.read(offset, into);
-      const turn = order.turnAt(produced());
-      for (let i = 0; i < into.length; i++) if (order.isGone(offset + i, turn)) into[i] = 0;
-    },
-  };
 }

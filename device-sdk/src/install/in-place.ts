@@ -9,10 +9,10 @@
  *
  * A page is what lies between two checkpoints of the decoder, so it can always begin at a page.
  */
+import type { BlockOrder } from '../delta/block-order.ts';
 import { demand } from '../errors.ts';
 import type { Flash } from '../ports.ts';
 import { alignUp, chunkBytes, demandReadBack, readAt, readsErased } from '../store/units.ts';
-import { PageOrder } from './page-order.ts';
 
 /** What one journal record holds. */
 export interface InPlaceProgress {
@@ -28,10 +28,8 @@ export interface InPlaceOptions {
   /** Holds the base, and in the end the image. */
   slot: Flash;
   scratch: Flash;
-  imageBytes: number;
-  /** Bytes between two checkpoints: a multiple of the slot's erase block, at most the scratch page. */
-  pageBytes: number;
-  backward: boolean;
+  /** Its blocks are the pages: multiples of the slot's erase block, at most the scratch page. */
+  order: BlockOrder;
   resume: InPlaceProgress | undefined;
   /** Encoded checkpoint of the decoder, which stands at a page border when this is called. */
   checkpoint(): Uint8Array;
@@ -40,7 +38,6 @@ export interface InPlaceOptions {
 }
 
 export class InPlaceWriter {
-  readonly order: PageOrder;
   readonly #o: InPlaceOptions;
   #progress: InPlaceProgress;
   /** Bytes of the page in the making that are in scratch; -1 while scratch holds something else. */
@@ -51,16 +48,16 @@ export class InPlaceWriter {
    * @throws Refusal NO_SPACE for an image larger than the slot, NO_STAGING for a scratch page that is too small
    */
   constructor(options: InPlaceOptions) {
-    const { slot, scratch, imageBytes, pageBytes, backward, resume } = options;
+    const { slot, scratch, order, resume } = options;
+    const { imageBytes, blockBytes: pageBytes } = order;
     demand(imageBytes <= slot.bytes, 'NO_SPACE', `${imageBytes} bytes do not fit a slot of ${slot.bytes}`);
     demand(pageBytes <= scratch.bytes, 'NO_STAGING', `pages of ${pageBytes} bytes, a scratch page of ${scratch.bytes}`);
     const whole = pageBytes > 0 && pageBytes % slot.eraseBytes === 0 && pageBytes % scratch.eraseBytes === 0;
     if (!whole) throw new RangeError(`pages of ${pageBytes} bytes are not whole erase blocks`);
     this.#o = options;
-    this.order = new PageOrder(imageBytes, pageBytes, backward);
     this.#progress = resume ?? { done: 0, copying: false, checkpoint: new Uint8Array() };
-    const inside = this.#progress.done + (this.#progress.copying ? 1 : 0) <= this.order.count;
-    demand(inside, 'BAD_STATE', `the journal names page ${this.#progress.done} of ${this.order.count}`);
+    const inside = this.#progress.done + (this.#progress.copying ? 1 : 0) <= order.count;
+    demand(inside, 'BAD_STATE', `the journal names page ${this.#progress.done} of ${order.count}`);
     if (this.#progress.copying) this.#copy();
   }
 
@@ -69,21 +66,21 @@ export class InPlaceWriter {
   }
 
   /**
-   * Takes bytes of the image in the order of the decoder: pieces that are whole write units, except at the image's end,
-   * rising or falling. The page before is committed when the first piece of the next one comes, for only then has the
+   * Takes bytes of the image in the order of the decoder: pieces that are whole write units, except at the image's end.
+   * The page before is committed when the first piece of the next one comes, for only then has the
    * decoder passed its checkpoint.
    * @throws Refusal RESULT_MISMATCH for a piece that is not the next one; FLASH_FAULT
    */
   write(offset: number, bytes: Uint8Array): void {
-    if (this.#filled === this.order.length(this.#progress.done)) this.#commit(this.#o.checkpoint());
+    const { order, scratch } = this.#o;
+    if (this.#filled === order.length(this.#progress.done)) this.#commit(this.#o.checkpoint());
     const { done } = this.#progress;
-    demand(done < this.order.count, 'RESULT_MISMATCH', 'the image is complete, output goes on');
-    const length = this.order.length(done);
+    demand(done < order.count, 'RESULT_MISMATCH', 'the image is complete, output goes on');
     if (this.#filled < 0) this.#clearScratch();
-    const at = this.order.backward ? length - this.#filled - bytes.length : this.#filled;
-    const next = at >= 0 && at + bytes.length <= length && offset === this.order.start(done) + at;
+    const fits = this.#filled + bytes.length <= order.length(done);
+    const next = fits && offset === order.start(done) + this.#filled;
     demand(next, 'RESULT_MISMATCH', `${bytes.length} bytes for offset ${offset} are not the next ones`);
-    this.#o.scratch.write(at, this.#padded(bytes));
+    scratch.write(this.#filled, this.#padded(bytes));
     this.#filled += bytes.length;
   }
 
@@ -92,21 +89,20 @@ export class InPlaceWriter {
    * @throws Refusal RESULT_MISMATCH when bytes are missing
    */
   finish(): void {
-    const { done } = this.#progress;
-    if (done < this.order.count && this.#filled === this.order.length(done)) this.#commit(new Uint8Array());
-    demand(this.#progress.done === this.order.count, 'RESULT_MISMATCH', `${this.#progress.done} pages are written`);
-    const { slot, imageBytes } = this.#o;
-    for (let at = alignUp(imageBytes, slot.eraseBytes); at < slot.bytes; at += slot.eraseBytes)
+    const { slot, order } = this.#o;
+    if (!this.complete && this.#filled === order.length(this.#progress.done)) this.#commit(new Uint8Array());
+    demand(this.complete, 'RESULT_MISMATCH', `${this.#progress.done} pages are written`);
+    for (let at = alignUp(order.imageBytes, slot.eraseBytes); at < slot.bytes; at += slot.eraseBytes)
       if (!readsErased(slot, at, slot.eraseBytes)) slot.erase(at, slot.eraseBytes);
   }
 
   /** Whether every page is in the slot: then there is nothing to decode. */
   get complete(): boolean {
-    return this.#progress.done === this.order.count;
+    return this.#progress.done === this.#o.order.count;
   }
 
   #clearScratch(): void {
-    this.#o.scratch.erase(0, this.order.pageBytes);
+    this.#o.scratch.erase(0, this.#o.order.blockBytes);
     this.#filled = 0;
   }
 
@@ -124,12 +120,12 @@ export class InPlaceWriter {
   }
 
   #copy(): void {
-    const { slot, scratch } = this.#o;
+    const { slot, scratch, order } = this.#o;
     const { done, checkpoint } = this.#progress;
-    const start = this.order.start(done);
+    const start = order.start(done);
     const unit = Math.max(slot.writeBytes, scratch.writeBytes);
-    const length = Math.min(alignUp(this.order.length(done), unit), slot.bytes - start);
-    slot.erase(start, Math.min(this.order.pageBytes, slot.bytes - start));
+    const length = Math.min(alignUp(order.length(done), unit), slot.bytes - start);
+    slot.erase(start, Math.min(order.blockBytes, slot.bytes - start));
     const step = Math.max(chunkBytes(slot), unit);
     for (let at = 0; at < length; at += step) {
       const bytes = readAt(scratch, at, Math.min(step, length - at));

@@ -4,4 +4,3 @@ export { Journal, type JournalEntries, type JournalOptions } from '../store/jour
 export * from '../store/slots.ts';
 export { type InPlaceOptions, type InPlaceProgress, InPlaceWriter } from './in-place.ts';
 export { applyInPlace, demandStaging, type InPlaceJob } from './in-place-apply.ts';
-export { PageOrder } from './page-order.ts';

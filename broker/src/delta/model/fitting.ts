@@ -1,5 +1,7 @@
 /** A model as it stands in a container, and the predictor that a decoder would make of it. */
+import type { BlockOrder } from '@countersign/device-sdk/delta';
 import {
+  type Bytes,
   ModelSection,
   type ModelShape,
   modelBytes,
@@ -44,8 +46,10 @@ export interface Fitting {
   mapRuns: number;
   learnedEntries: number;
   predictor: Predictor;
-  /** Forgets what was learned: at the start of every block. */
-  reset(): void;
+  /** The old image as the decoder sees it while it makes the block that was opened. */
+  bytes: Bytes;
+  /** At the start of every block: forgets what was learned, and what has been written over. */
+  open(order: BlockOrder, turn: number): void;
 }
 
 /** Writes the model and reads it again as a decoder does, so that both sides predict from the same numbers. */
@@ -58,8 +62,14 @@ export function fit(model: Model, learnedEntries: number, old: Uint8Array, newBy
   const memory = modelMemory(new Uint8Array(modelBytes(counts)), counts);
   const reader = new ModelSection(shape, memory);
   for (const byte of section) reader.feed(byte);
-  const predictor = reader.predictor({ byte: (offset) => old[offset] ?? 0 });
-  return { section, ...counts, predictor, reset: () => memory.learned.fill(0) };
+  let [from, to] = [0, old.length];
+  const bytes = { byte: (offset: number) => (offset >= from && offset < to ? old[offset]! : 0) };
+  const predictor = reader.predictor(bytes);
+  const open = (order: BlockOrder, turn: number) => {
+    memory.learned.fill(0);
+    [from, to] = order.remaining(turn, old.length);
+  };
+  return { section, ...counts, predictor, bytes, open };
 }
 
 /** The bytes of the model section. Reader: device-sdk/src/delta/model/section.ts. */
