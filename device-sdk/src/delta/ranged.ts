@@ -244,6 +244,7 @@ export class Ranged {
     const working = at === AT_INSERT || at === AT_COPY || at === AT_FILL || at === AT_SEEK;
     demand(working === left > 0, 'BAD_STATE', 'dumped command without bytes');
     demand(at !== AT_COPY || left <= this.#oldBytes - oldOffset, 'BAD_STATE', 'dumped copy');
+    demand(at === AT_LENGTH || coded > 0, 'BAD_STATE', 'dumped block without bytes');
     const { units, recent } = this.#coding;
     for (const shift of [24, 16, 8, 0]) recent.put((last >>> shift) & 0xff);
     this.oldOffset = oldOffset;
@@ -253,7 +254,7 @@ export class Ranged {
     this.#left = left;
     this.#coded = coded;
     this.#predictor.load(numbers.slice(6, 9));
-    this.#decoder.load(numbers.slice(9, 13));
+    this.#decoder.load(numbers.slice(9, 13), at > AT_START);
     this.#coding.match?.load(numbers.slice(13, 15));
     units.load(numbers.slice(15));
   }

@@ -66,10 +66,14 @@ export class RangeDecoder implements BitCoder {
     return [this.#head, this.#tail, this.#range, this.#code];
   }
 
-  load(numbers: readonly number[]): void {
+  /** @param begun bits of a block have been read */
+  load(numbers: readonly number[], begun: boolean): void {
     const [head, tail, range, code] = numbers as [number, number, number, number];
-    demand(head <= tail && tail <= this.#queue.length, 'BAD_STATE', 'dumped queue');
-    demand(range === 0 || range >= RANGE_MIN, 'BAD_STATE', 'dumped range');
+    // A queue with more than a step in it would have been used: taking in one byte more must not meet a full one.
+    const waits = head <= tail && tail <= this.#queue.length && tail - head < STEP_BYTES_MAX;
+    demand(waits, 'BAD_STATE', 'dumped queue');
+    // A range of 0 never grows to its least: the decoder would look for bytes for ever. Before the first bit it has none.
+    demand(range >= RANGE_MIN || (range === 0 && !begun), 'BAD_STATE', 'dumped range');
     this.#head = head;
     this.#tail = tail;
     this.#range = range;

@@ -209,26 +209,35 @@ export class ModelSection {
     ];
     const at = packed & 15;
     const { mapRuns } = this.#shape;
-    const regions = [counts & 0xff, counts >>> 8] as const;
-    demand(at <= AT_END && packed >>> 9 === 0 && ramRuns <= mapRuns, 'BAD_STATE', 'dumped model');
-    demand(regions[0] <= REGIONS_MAX && regions[1] <= REGIONS_MAX, 'BAD_STATE', 'dumped regions');
-    demand(count <= (at === AT_RUNS ? mapRuns : REGIONS_MAX) || at > AT_RUNS, 'BAD_STATE', 'dumped list');
-    const listed = at === AT_OLD ? regions[0] : at === AT_NEW ? regions[1] : item;
+    const digits = (packed >> 5) & 7;
+    demand(at <= AT_END && packed >>> 9 === 0 && digits <= 4 && ramRuns <= mapRuns, 'BAD_STATE', 'dumped model');
+    demand(counts >>> 16 === 0, 'BAD_STATE', 'dumped regions');
+    const [old, fresh] = [counts & 0xff, counts >>> 8];
     const inList = at === AT_OLD || at === AT_NEW || at === AT_RUNS;
-    demand(!inList || (item === listed && item < count), 'BAD_STATE', 'dumped place in a list');
-    demand(at !== AT_END || (regions[0] > 0 && regions[1] > 0), 'BAD_STATE', 'dumped model without regions');
+    demand(!inList || item < count, 'BAD_STATE', 'dumped place in a list');
+    demand(at !== AT_RUNS || count === mapRuns, 'BAD_STATE', 'dumped runs');
+    // A table that were filled before its list has begun would be filled beyond its end.
+    const limit = inList && at !== AT_RUNS ? count : REGIONS_MAX;
+    demand(limit <= REGIONS_MAX && countFits(old, at - AT_OLD, item), 'BAD_STATE', 'dumped regions');
+    demand(countFits(fresh, at - AT_NEW, item), 'BAD_STATE', 'dumped regions');
     this.#at = at;
     this.#half = (packed >> 4) & 1;
-    this.#digits = (packed >> 5) & 7;
+    this.#digits = digits;
     this.#flags = (packed >> 8) & 1;
     this.#item = item;
     this.#first = first;
     this.#count = count;
     this.#ramRuns = ramRuns;
     this.#number = number;
-    this.#old.count = regions[0];
-    this.#fresh.count = regions[1];
+    this.#old.count = old;
+    this.#fresh.count = fresh;
   }
+}
+
+/** Regions in a table: none before its list (`phase` below 0), as many as items were read within it, some behind it. */
+function countFits(regions: number, phase: number, item: number): boolean {
+  if (phase <= 0) return regions === (phase === 0 ? item : 0);
+  return regions >= 1 && regions <= REGIONS_MAX;
 }
 
 /** 0, -1, 1, -2 … from 0, 1, 2, 3 … */
