@@ -2,8 +2,18 @@
 import { page } from './format-delta.ts';
 import type { Decision, Letters } from './page-formulas.ts';
 
-/** Told of every decision: name, chance, bit, and range and code after it. */
-export type Trace = (name: string, where: string, chance: number, bit: number, range: number, code: number) => void;
+/** One decision: its name and letters, its state or set and slots, and range and code after it. */
+export interface Step {
+  name: string;
+  letters: Letters;
+  where: string;
+  chance: number;
+  bit: number;
+  range: number;
+  code: number;
+}
+
+export type Trace = (step: Step) => void;
 
 export class Range {
   range = 0xffff_ffff;
@@ -37,7 +47,7 @@ export class Range {
   }
 }
 
-const rate = (n: number): number => Math.floor(131072 / (2 * n + 3));
+export const rate = (n: number): number => Math.floor(131072 / (2 * n + 3));
 const learned = (p: number, bit: number, top: number, n: number): number =>
   p + Math.floor(((bit * top - p) * rate(n)) / 65536);
 

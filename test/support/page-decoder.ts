@@ -215,7 +215,7 @@ class Block {
     const { chance, where, learn } = this.#coder.ask(decision, { ...letters, w: this.#shape.w });
     const bit = this.#range.bit(chance);
     learn(bit);
-    this.#trace?.(name, where, chance, bit, this.#range.range, this.#range.code);
+    this.#trace?.({ name, letters, where, chance, bit, range: this.#range.range, code: this.#range.code });
     return bit;
   }
 

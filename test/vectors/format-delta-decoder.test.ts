@@ -5,7 +5,9 @@ import { makeDelta } from '@countersign/broker/delta/index';
 import type { MemoryClass } from '@countersign/device-sdk/delta';
 import test from 'ava';
 import { type Isa, programs } from '../support/code.ts';
+import { page } from '../support/format-delta.ts';
 import { decodeByPage } from '../support/page-decoder.ts';
+import { traceOf } from '../support/page-trace.ts';
 import { repository } from '../support/repository.ts';
 import type { DeltaVector } from './make-delta.ts';
 
@@ -20,7 +22,16 @@ test('the page decodes every accepted vector', (t) => {
   }
 });
 
-const isas: Isa[] = ['thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr'];
+for (const name of ['lite', 'mixing']) {
+  test(`the example of the ${name} coder is the vector "${name}-bits", decision by decision`, (t) => {
+    const { container, old } = vectors('accepted.json').find(({ id }) => id === `${name}-bits`)!;
+    const listing = new RegExp(`<!-- ${name} example -->\\s+\`\`\`text\\n([\\s\\S]*?)\`\`\``).exec(page)![1]!;
+    const [, ...lines] = listing.trimEnd().split('\n');
+    t.deepEqual(lines, traceOf(bytes(container), bytes(old)));
+  });
+}
+
+const isas: Isa[] = ['thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr', 'xtensa-be'];
 const classes: MemoryClass[] = ['S', 'M', 'XL', 'G'];
 
 for (const isa of ['thumb', 'riscv'] as const) {

@@ -1,8 +1,12 @@
 /** docs/FORMAT-DELTA.md against the code: what the page's tables say is what the device's decoder does. */
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { cpuOf, REGISTER_WORDS } from '@countersign/device-sdk/delta/model';
 import test, { type ExecutionContext } from 'ava';
 import { section, table } from '../support/format-delta.ts';
 import { type Look, MAKERS, type Tables } from '../support/instruction-tables.ts';
+import { rate, squash, squashTable, stretch } from '../support/page-coders.ts';
+import { repository } from '../support/repository.ts';
 
 const UNITS = 100_000;
 /** Instructions of one copy: long enough that searches behind LUI and ADRP end inside and outside. */
@@ -39,6 +43,25 @@ test('every predictor of the header has an instruction set on the page, and the 
   const named = [...header.matchAll(/(\d+) [A-Z]/g)].map((match) => Number(match[1]));
   t.deepEqual(numbers, named);
   t.deepEqual(Object.keys(MAKERS).map(Number), numbers);
+});
+
+/** Not for integrators, so no package name leads there. */
+interface Mix {
+  squash(x: number): number;
+  STRETCH: Int16Array;
+  RATE: Int32Array;
+}
+
+test('squash, stretch and rate of the page are those of the code, for every argument', async (t) => {
+  const file = pathToFileURL(join(repository, 'device-sdk/dist/src/delta/model/mix.js')).href;
+  const mix = (await import(file)) as Mix;
+  t.is(squashTable.length, 33);
+  for (let x = -2047; x <= 2047; x++) t.is(squash(x), mix.squash(x), `squash(${x})`);
+  t.deepEqual(stretch, [...mix.STRETCH]);
+  t.deepEqual(
+    [...mix.RATE],
+    [...mix.RATE].map((_, n) => rate(n)),
+  );
 });
 
 for (const number of numbers) {

@@ -47,7 +47,7 @@ const base = Uint8Array.from({ length: 5000 }, (_, i) => (i * i + (i >> 8)) & 0x
 const accepted: Row[] = [
   {
     id: 'commands',
-    why: 'copy with a seek and one patch, insert, fill: the example of FORMAT',
+    why: 'copy with a seek and one patch, insert, fill: the example of FORMAT-DELTA',
     old: digits,
     fresh: letters,
     stream: [...copyFrom(8, 4), ...token(3, 0x41), ...token(4), ...insert(...ascii('XYZ')), ...fill(20, 0x2d)],
@@ -138,6 +138,22 @@ const accepted: Row[] = [
       ...[...copyFrom(894, 10), ...token(894), ...insert(8, 7)],
       ...[...copyOn(4086), ...token(4086), ...insert(...new Array<number>(10).fill(9))],
     ],
+  },
+  {
+    id: 'lite-bits',
+    why: 'a copy with one byte changed, and an insert: the example of FORMAT-DELTA',
+    old: ascii('01234567'),
+    fresh: ascii('0123x567!'),
+    header: { memoryClass: 1, coder: 2, lookaheadBits: 4, workspace: 5308 },
+    stream: [5, 0xc7, 0xe4, 0xbb, 0x34, 0xe0],
+  },
+  {
+    id: 'mixing-bits',
+    why: 'the same images and commands with the other coder: the example of FORMAT-DELTA',
+    old: ascii('01234567'),
+    fresh: ascii('0123x567!'),
+    header: { memoryClass: 2, coder: 3, windowBits: 10, workspace: 10_284 },
+    stream: [6, 0xe3, 0xbe, 0x50, 0x94, 0xf0, 0x30],
   },
   { id: 'empty', why: 'an image of no bytes is a header alone', old: digits, fresh: new Uint8Array(), stream: [] },
 ];
