@@ -43,6 +43,27 @@ test('links between documents lead somewhere', (t) => {
   }
 });
 
+test('links to a section lead to a heading', (t) => {
+  for (const document of documents()) {
+    const text = readFileSync(join(repository, document), 'utf8');
+    for (const [, link, anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)) {
+      const page = link === '' ? document : join(dirname(document), link!);
+      t.true(headingsOf(page).has(anchor!), `${document} links to #${anchor} of ${page}`);
+    }
+  }
+});
+
+/** As GitHub and most other readers of Markdown name them. */
+function headingsOf(document: string): Set<string> {
+  const text = readFileSync(join(repository, document), 'utf8').replace(/^```[\s\S]*?^```$/gm, '');
+  const name = (heading: string) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-');
+  return new Set([...text.matchAll(/^#+ (.+)$/gm)].map((match) => name(match[1]!)));
+}
+
 test('programs in documents compile against the built packages, and run where they say what they print', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-documents-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
