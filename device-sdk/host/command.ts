@@ -29,6 +29,7 @@ export interface CommandResult {
 const WORDS_CHARS_MAX = 2_000;
 /** After SIGTERM; then SIGKILL, which no command can ignore. */
 const GRACE_MS = 2_000;
+const LAST_WORDS_MS = 1_000;
 const MARK = 'COUNTERSIGN_MARK';
 
 /**
@@ -66,14 +67,20 @@ function ended(child: ChildProcessByStdio<null, Readable, Readable>, limitMs: nu
       clearTimeout(limit);
       clearTimeout(kill);
       signal?.removeEventListener('abort', stop);
-      // What the command left behind in its group is over with it.
-      signalGroup(child, 'SIGKILL');
       for (const stream of [child.stdout, child.stderr]) stream.destroy();
       resolve({ exit: exit ?? undefined, late, words: (words + more).trim() });
     };
     child.once('error', (error) => end(null, String(error)));
-    // Not 'close': something that was left behind may hold the pipes for ever.
-    child.once('exit', (exit) => setImmediate(end, exit));
+    child.once('exit', (exit) => {
+      // What the command left behind in its group is over with it.
+      signalGroup(child, 'SIGKILL');
+      // The last words may still be in the pipes; what has left the group may hold these for ever.
+      const last = setTimeout(end, LAST_WORDS_MS, exit);
+      child.once('close', () => {
+        clearTimeout(last);
+        end(exit);
+      });
+    });
   });
 }
 

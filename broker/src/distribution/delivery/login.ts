@@ -31,19 +31,30 @@ export interface DeviceRecord {
   revoked: boolean;
 }
 
-export interface LoginOptions {
+export interface DeviceLoginOptions {
   /** This broker's name. A login for one broker is worthless at another. */
   brokerId: string;
-  /** The password of the distribution server's own client: at least 16 random characters. */
-  secret: string;
   device: (deviceId: Uint8Array) => Promise<DeviceRecord | undefined>;
   counters: LoginCounters;
   verifier: Verifier;
 }
 
+export interface LoginOptions extends DeviceLoginOptions {
+  /** The password of the distribution server's own client: at least 16 random characters. */
+  secret: string;
+}
+
 /** A login statement with every part at its longest has about 250 bytes. */
 export const LOGIN_BYTES_MAX = 512;
 const SECRET_CHARS_MIN = 16;
+
+/** The same for a way in that devices alone use. */
+export function deviceGate(options: DeviceLoginOptions): Authenticate {
+  return async ({ clientId, username, password }) => {
+    demand(username === clientId && password !== undefined, 'UNAUTHORIZED', 'a login names its device');
+    return deviceLogin(username, password, options);
+  };
+}
 
 /**
  * Logins: the distribution server by its secret, a device by a signed statement that is good for one connection.
@@ -64,7 +75,7 @@ export function loginGate(options: LoginOptions): Authenticate {
   };
 }
 
-async function deviceLogin(username: string, password: Uint8Array, options: LoginOptions): Promise<Principal> {
+async function deviceLogin(username: string, password: Uint8Array, options: DeviceLoginOptions): Promise<Principal> {
   const { verifier, counters, brokerId } = options;
   const deviceId = unhex(username);
   const named = deviceId?.length === ID_BYTES && hex(deviceId) === username;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Refusal } from '@countersign/device-sdk';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { pino } from 'pino';
+import type { MqttLogin } from '../up/distribution.ts';
 import { clientTokenPath, peopleFolder, type ServerName, trustRootPath } from '../up/folders.ts';
 import { type FirstPerson, readFirstPerson, readServerKeysFile } from '../up/identities.ts';
 import { readTrustRoot } from '../up/ledger.ts';
@@ -31,6 +32,11 @@ export interface UpOptions {
   mqttUrl?: string;
   mqttUser?: string;
   mqttPasswordFile?: string;
+  mqttCa?: string;
+  mqttCert?: string;
+  mqttKey?: string;
+  devicePort?: number;
+  deviceCa?: string;
   tlsCert?: string;
   tlsKey?: string;
   plain?: boolean;
@@ -87,7 +93,10 @@ function stopSignal(): Promise<string> {
 async function start(options: UpOptions, data: string): Promise<Running & Partial<RunningAll>> {
   const { only } = options;
   const common = await startOptions(options, data);
-  const mqtt = { mqttPort: options.mqttPort, mqttUrl: options.mqttUrl, mqttLogin: await mqttLogin(options) };
+  const mqtt = {
+    ...{ mqttPort: options.mqttPort, mqttUrl: options.mqttUrl, mqttLogin: await mqttLogin(options) },
+    ...{ devicePort: options.devicePort, deviceCa: await pemOf(options.deviceCa) },
+  };
   if (only === undefined) {
     return startAll({ ...common, ...mqtt, ...(await firstStart(options)), samples: options.samples, tell: note });
   }
@@ -123,8 +132,7 @@ function logTo(level: string): StartOptions['log'] {
 async function tlsOf({ tlsCert, tlsKey }: UpOptions): Promise<StartOptions['tls']> {
   if (tlsCert === undefined && tlsKey === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined) throw new WrongUse('--tls-cert and --tls-key go together');
-  const text = async (path: string) => new TextDecoder().decode(await readInput(path));
-  return { cert: await text(tlsCert), key: await text(tlsKey) };
+  return { cert: (await pemOf(tlsCert))!, key: (await pemOf(tlsKey))! };
 }
 
 async function firstStart(o: UpOptions) {
@@ -140,10 +148,19 @@ function peopleOf({ people }: UpOptions): FirstPerson[] | undefined {
   }
 }
 
-async function mqttLogin(o: UpOptions): Promise<{ username: string; password: string } | undefined> {
-  if (o.mqttUser === undefined) return undefined;
-  if (o.mqttPasswordFile === undefined) throw new WrongUse('--mqtt-user needs --mqtt-password-file');
-  return { username: o.mqttUser, password: (await readFile(o.mqttPasswordFile, 'utf8')).trim() };
+async function mqttLogin(o: UpOptions): Promise<MqttLogin | undefined> {
+  const { mqttUser: username, mqttPasswordFile: file } = o;
+  if (username !== undefined && file === undefined && o.mqttCert === undefined)
+    throw new WrongUse('--mqtt-user needs --mqtt-password-file or --mqtt-cert');
+  if ((o.mqttCert === undefined) !== (o.mqttKey === undefined))
+    throw new WrongUse('--mqtt-cert and --mqtt-key go together');
+  const password = file === undefined ? undefined : (await readFile(file, 'utf8')).trim();
+  const [ca, cert, key] = await Promise.all([o.mqttCa, o.mqttCert, o.mqttKey].map(pemOf));
+  return { username, password, tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) } };
+}
+
+async function pemOf(path: string | undefined): Promise<string | undefined> {
+  return path === undefined ? undefined : new TextDecoder().decode(await readInput(path));
 }
 
 /** Tokens come from files: arguments can be read by every user of a machine. */
@@ -176,6 +193,7 @@ function readyText(running: Running & Partial<RunningAll>, data: string, tempora
     '',
     `  API      ${url}`,
     ...(endpoints.mqtt && endpoints.servers.includes('distribution') ? [`  MQTT     ${endpoints.mqtt}`] : []),
+    ...(endpoints.devices ? [`  devices  ${endpoints.devices}`] : []),
     `  ledger   ${endpoints.origin}`,
     `  folder   ${data}${temporary ? '  (temporary: removed at the end)' : ''}`,
     `  trust    ${trustRootPath(data)}`,

@@ -15,6 +15,8 @@ export interface Endpoints {
   collection: string | null;
   distribution: string | null;
   mqtt: string | null;
+  /** Where devices without MQTT ask. */
+  devices: string | null;
   brokerId: string | null;
 }
 

@@ -2,10 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { codeOf, demand, type Verifier } from '@countersign/device-sdk';
 import { decodeSign1, HEADER_TYP, readTransaction, typOf, unhex } from '@countersign/device-sdk/format';
+import type { TlsOptions } from '@countersign/device-sdk/host/mqtt';
 import { createDelivery, type Delivery } from '../../distribution/delivery/broker.ts';
 import { connectDelivery, type DeliveryCredentials } from '../../distribution/delivery/client.ts';
 import { openLoginCounters } from '../../distribution/delivery/counters.ts';
-import { type DeviceRecord, loginGate } from '../../distribution/delivery/login.ts';
+import { Door } from '../../distribution/delivery/door.ts';
+import {
+  type DeviceLoginOptions,
+  type DeviceRecord,
+  deviceGate,
+  loginGate,
+} from '../../distribution/delivery/login.ts';
 import type { Log } from '../../distribution/ports.ts';
 import { createDistribution, type Distribution } from '../../distribution/server.ts';
 import type { KeyRing } from '../../keys/ring.ts';
@@ -14,8 +21,10 @@ import { readRevoke } from '../../ledger/contract/args.ts';
 import type { DeviceView } from '../../ledger/contract/views.ts';
 import type { BlobSource } from '../../store/blobs.ts';
 import { makeFolder } from '../../store/durable.ts';
+import { closeApi } from '../api/app.ts';
+import { createDeviceApi } from '../api/device-api.ts';
 import { serverFolder } from './folders.ts';
-import { type Closers, lastPort, type StartOptions } from './parts.ts';
+import { type Closers, checkHost, lastPort, listen, type StartOptions } from './parts.ts';
 import { text } from './text.ts';
 
 export interface DistributionPart {
@@ -25,14 +34,26 @@ export interface DistributionPart {
   brokerId: string;
   /** The embedded broker, unless another is used. */
   delivery: Delivery | undefined;
+  /** Where devices without MQTT ask, if anywhere. */
+  devices: string | undefined;
+}
+
+export interface MqttLogin {
+  username?: string | undefined;
+  password?: string | undefined;
+  tls?: TlsOptions | undefined;
 }
 
 export interface DistributionPartOptions extends Pick<StartOptions, 'data' | 'host' | 'tls' | 'allowPlain'> {
   mqttPort?: number | undefined;
   /** Another broker of MQTT 3.1.1 instead of the embedded one. */
   mqttUrl?: string | undefined;
-  /** User name and password at that broker. */
-  mqttLogin?: { username: string; password: string } | undefined;
+  /** User name and password at that broker, and what TLS needs there. */
+  mqttLogin?: MqttLogin | undefined;
+  /** Devices may also come by HTTP, on this port; where not given, on the one that this folder had last, else not. */
+  devicePort?: number | undefined;
+  /** In PEM: such devices need a certificate of this authority besides. */
+  deviceCa?: string | undefined;
   ring: KeyRing;
   ledger: LedgerClient;
   blobs: BlobSource;
@@ -48,27 +69,42 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
   const dir = serverFolder(o.data, 'distribution');
   await makeFolder(dir, 0o700);
   const brokerId = o.origin;
-  const delivery = o.mqttUrl === undefined ? await openBroker(o, dir, brokerId, closers) : undefined;
-  const mqtt = delivery?.broker.url ?? o.mqttUrl!;
-  const port = await connectDelivery(mqtt, credentialsOf(o, delivery?.secret), {
-    onTrouble: (error) => o.log.warn(text(error), 'the connection to the MQTT broker failed'),
+  const { verifier, ledger, blobs, trustRoot, log } = o;
+  const counters = await openLoginCounters(join(dir, 'login-counters'));
+  closers.add(() => counters.close());
+  const logins: DeviceLoginOptions = { brokerId, device: (id) => deviceRecord(ledger, id), counters, verifier };
+  const embedded = o.mqttUrl === undefined ? await openBroker(o, logins, closers) : undefined;
+  const mqtt = embedded?.broker.url ?? o.mqttUrl!;
+  const port = await connectDelivery(mqtt, credentialsOf(o, embedded?.secret), {
+    onTrouble: (error) => log.warn(text(error), 'the connection to the MQTT broker failed'),
   });
   closers.add(() => port.close());
-  const signers = { distribution: o.ring.signer('distribution'), command: o.ring.signer('command') };
-  const { ledger, blobs, verifier, trustRoot, log } = o;
+  const devicePort = o.devicePort ?? (await lastPort(o.data, 'devices'));
+  const door = devicePort === undefined ? undefined : new Door({ mqtt: port, authenticate: deviceGate(logins) });
+  await endRevoked(ledger, [embedded?.broker, door], log, closers);
   const distribution = await createDistribution({
-    ledger,
-    blobs,
-    delivery: port,
-    signers,
-    verifier,
-    trustRoot,
-    dir,
-    brokerId,
-    log,
+    ...{ ledger, blobs, delivery: door ?? port, verifier, trustRoot, dir, brokerId, log },
+    signers: { distribution: o.ring.signer('distribution'), command: o.ring.signer('command') },
   });
   closers.add(() => distribution.close());
-  return { distribution, mqtt, brokerId, delivery: delivery?.broker };
+  const devices = door && (await openDeviceApi(o, devicePort!, door, distribution, closers));
+  return { distribution, mqtt, brokerId, delivery: embedded?.broker, devices };
+}
+
+async function openDeviceApi(
+  { host = '127.0.0.1', tls, allowPlain, deviceCa, log }: DistributionPartOptions,
+  port: number,
+  door: Door,
+  { payload }: Distribution,
+  closers: Closers,
+): Promise<string> {
+  checkHost(host, { tls, allowPlain });
+  demand(tls || deviceCa === undefined, 'BAD_REQUEST', 'device certificates need --tls-cert and --tls-key');
+  const app = createDeviceApi({ door, payload, tls, deviceCa, log });
+  closers.add(() => closeApi(app));
+  // A poll under way would hold the stop for its half minute.
+  closers.add(() => door.endAll());
+  return listen(app, host, port, tls !== undefined);
 }
 
 /** What operators noted about a device, for answers about devices. */
@@ -78,32 +114,31 @@ export function notesOf({ distribution }: DistributionPart) {
 
 /** Our own broker shows the certificate that this process was given, and knows the secret that it made. */
 function credentialsOf({ tls, mqttLogin }: DistributionPartOptions, secret: string | undefined): DeliveryCredentials {
-  if (secret === undefined) {
-    demand(mqttLogin, 'BAD_REQUEST', 'another MQTT broker needs a user name and a password for this server');
-    return mqttLogin;
-  }
-  return { password: secret, ...(tls && { tls: { ca: tls.cert } }) };
+  if (secret !== undefined) return { password: secret, ...(tls && { tls: { ca: tls.cert } }) };
+  const { username, password, tls: own } = mqttLogin ?? {};
+  const known = password !== undefined || own?.cert !== undefined;
+  demand(known, 'BAD_REQUEST', 'another MQTT broker needs a password or a certificate for this server');
+  return {
+    password: password ?? '',
+    ...(username !== undefined && { username }),
+    ...(own && { tls: own }),
+  };
 }
 
-async function openBroker(o: DistributionPartOptions, dir: string, brokerId: string, closers: Closers) {
-  const counters = await openLoginCounters(join(dir, 'login-counters'));
-  closers.add(() => counters.close());
+async function openBroker(o: DistributionPartOptions, logins: DeviceLoginOptions, closers: Closers) {
   // Known to this process alone, and another one at every start.
   const secret = randomBytes(32).toString('base64url');
-  const { verifier, ledger, log } = o;
-  const device = (id: Uint8Array) => deviceRecord(ledger, id);
   const port = o.mqttPort ?? (await lastPort(o.data, 'mqtt'));
   const broker = await createDelivery({
     ...(o.host !== undefined && { host: o.host }),
     ...(port !== undefined && { port }),
     ...(o.tls && { tls: o.tls }),
     ...(o.allowPlain && { allowPlain: true }),
-    brokerId,
-    authenticate: loginGate({ brokerId, secret, device, counters, verifier }),
-    onError: (error) => log.error(text(error), 'a fault inside the MQTT broker'),
+    brokerId: logins.brokerId,
+    authenticate: loginGate({ ...logins, secret }),
+    onError: (error) => o.log.error(text(error), 'a fault inside the MQTT broker'),
   });
   closers.add(() => broker.close());
-  await endRevoked(ledger, broker, log, closers);
   return { broker, secret };
 }
 
@@ -122,13 +157,18 @@ async function deviceRecord(ledger: LedgerClient, id: Uint8Array): Promise<Devic
 }
 
 /** A login is checked once; a device that is revoked afterwards loses its connection too. */
-async function endRevoked(ledger: LedgerClient, broker: Delivery, log: Log, closers: Closers): Promise<void> {
+async function endRevoked(
+  ledger: LedgerClient,
+  ways: readonly (Pick<Delivery, 'disconnect'> | Pick<Door, 'disconnect'> | undefined)[],
+  log: Log,
+  closers: Closers,
+): Promise<void> {
   const { head } = await ledger.head();
   const following = ledger.follow(
     head.size,
     ({ bytes }) => {
       const id = revokedDevice(bytes);
-      if (id) broker.disconnect(id);
+      if (id) for (const way of ways) way?.disconnect(id);
     },
     (error) => log.error(text(error), 'revoked devices keep their connections until this server starts anew'),
   );

@@ -132,13 +132,14 @@ async function openGate(options: StartOptions): Promise<TokenGate> {
   });
 }
 
-function checkHost(host: string, { tls, allowPlain }: StartOptions): void {
+/** @throws Refusal BAD_REQUEST */
+export function checkHost(host: string, { tls, allowPlain }: Pick<StartOptions, 'tls' | 'allowPlain'>): void {
   const loopback = host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
   if (loopback || tls || allowPlain) return;
   throw new Refusal('BAD_REQUEST', `on ${host} the token would travel in clear: give --tls-cert and --tls-key`);
 }
 
-async function listen(app: FastifyInstance, host: string, port: number, tls: boolean): Promise<string> {
+export async function listen(app: FastifyInstance, host: string, port: number, tls: boolean): Promise<string> {
   try {
     await app.listen({ host, port });
   } catch (cause) {
@@ -153,7 +154,7 @@ async function listen(app: FastifyInstance, host: string, port: number, tls: boo
 }
 
 /** Devices and people know the former address, so a restart uses it again. */
-export async function lastPort(data: string, which: 'url' | 'mqtt'): Promise<number | undefined> {
+export async function lastPort(data: string, which: 'url' | 'mqtt' | 'devices'): Promise<number | undefined> {
   try {
     const address = (await readEndpointFile(data))[which];
     return address ? Number(new URL(address).port) || undefined : undefined;

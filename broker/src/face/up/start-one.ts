@@ -17,7 +17,7 @@ import { ledgerRoutes } from '../api/ledger-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
 import { openCollectionPart } from './collection.ts';
-import { notesOf, openDistributionPart } from './distribution.ts';
+import { type MqttLogin, notesOf, openDistributionPart } from './distribution.ts';
 import { serverFolder, trustRootPath } from './folders.ts';
 import { type FirstPerson, openServerKeys, type ServerKeys } from './identities.ts';
 import { type FirstStart, openLedgerPart, originOf, readTrustRoot } from './ledger.ts';
@@ -82,7 +82,9 @@ export interface StartDistributionOptions extends StartCollectionOptions {
   collection: Other;
   mqttPort?: number | undefined;
   mqttUrl?: string | undefined;
-  mqttLogin?: { username: string; password: string } | undefined;
+  mqttLogin?: MqttLogin | undefined;
+  devicePort?: number | undefined;
+  deviceCa?: string | undefined;
 }
 
 /** The distribution server alone, with its MQTT broker. */
@@ -113,13 +115,14 @@ export async function startDistributionServer(options: StartDistributionOptions)
       collection: options.collection.url,
       distribution: url,
       mqtt: part.mqtt,
+      devices: part.devices ?? null,
       brokerId: part.brokerId,
     });
     return serve(options, { server: 'distribution', routes, endpoints }, closers);
   });
 }
 
-const NOWHERE = { ledger: null, collection: null, distribution: null, mqtt: null, brokerId: null };
+const NOWHERE = { ledger: null, collection: null, distribution: null, mqtt: null, devices: null, brokerId: null };
 
 function openHttpLedger({ url, token }: Other, closers: Closers): LedgerClient {
   const ledger = httpLedger(url, token);

@@ -18,7 +18,7 @@ import { queryRoutes } from '../api/query-routes.ts';
 import { apiClient } from '../client/api-client.ts';
 import { openSession } from '../client/session.ts';
 import { openCollectionPart } from './collection.ts';
-import { notesOf, openDistributionPart } from './distribution.ts';
+import { type MqttLogin, notesOf, openDistributionPart } from './distribution.ts';
 import { peopleFolder, serverFolder } from './folders.ts';
 import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
 import { type FirstStart, isFirstStart, openLedgerPart } from './ledger.ts';
@@ -31,7 +31,9 @@ export * from './start-one.ts';
 export interface StartAllOptions extends StartOptions, FirstStart {
   mqttPort?: number | undefined;
   mqttUrl?: string | undefined;
-  mqttLogin?: { username: string; password: string } | undefined;
+  mqttLogin?: MqttLogin | undefined;
+  devicePort?: number | undefined;
+  deviceCa?: string | undefined;
   /** Publish the first release of each sample product. Default true. */
   samples?: boolean | undefined;
   /** Told what is being done. */
@@ -93,6 +95,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
           collection: url,
           distribution: url,
           mqtt: part.mqtt,
+          devices: part.devices ?? null,
           brokerId: part.brokerId,
         }),
       },
