@@ -12,15 +12,23 @@ const thumb = programs('thumb', 220, 3);
 const riscv = programs('riscv', 160, 4);
 const xtensa = programs('xtensa', 160, 4);
 const arm64 = programs('aarch64', 160, 7);
+/** With a piece of noise: blocks long enough that the decoder works before it has them whole. */
+const noisy = {
+  old: riscv.old,
+  fresh: joined([riscv.fresh.subarray(0, 5000), image(900, 8), riscv.fresh.subarray(5000)]),
+};
 const CHECKPOINTS = { checkpointBytes: 4096 };
 
 const subjects = [
   { name: 'heatshrink with a predictor', ...thumb, delta: delta(thumb, 'S') },
   { name: 'heatshrink alone', ...plain, delta: delta(plain, 'S') },
   { name: 'lite, class M', ...riscv, delta: delta(riscv, 'M') },
+  { name: 'lite, long blocks', ...noisy, delta: delta(noisy, 'L') },
   { name: 'lite, class L', ...xtensa, delta: delta(xtensa, 'L') },
   { name: 'mixing, class XL', ...arm64, delta: delta(arm64, 'XL') },
   { name: 'mixing, class G', ...thumb, delta: delta(thumb, 'G') },
+  { name: 'heatshrink in place', old: thumb.fresh, fresh: thumb.old, delta: inPlace(thumb.fresh, thumb.old, 'S') },
+  { name: 'lite in place', ...riscv, delta: inPlace(riscv.old, riscv.fresh, 'L') },
   { name: 'a full image', ...plain, delta: makeFull(plain.fresh, { class: 'M', ...CHECKPOINTS }).delta },
 ];
 
@@ -28,9 +36,13 @@ function delta(pair: { old: Uint8Array; fresh: Uint8Array }, name: 'S' | 'M' | '
   return makeDelta(pair.old, pair.fresh, { class: name, ...CHECKPOINTS }).delta;
 }
 
+function inPlace(old: Uint8Array, fresh: Uint8Array, name: 'S' | 'L'): Uint8Array {
+  return makeDelta(old, fresh, { class: name, inPlace: true, ...CHECKPOINTS }).delta;
+}
+
 for (const { name, old, fresh, delta } of subjects) {
   test(`${name}: at every byte the state moves to a fresh workspace, and the image is the same`, (t) => {
-    const output: Uint8Array[] = [];
+    const output = new Uint8Array(fresh.length);
     let decoder = new DeltaDecoder(collecting(delta, old, output));
     for (const byte of delta) {
       const stored = decoder.dump().slice();
@@ -41,7 +53,7 @@ for (const { name, old, fresh, delta } of subjects) {
       decoder.push(Uint8Array.of(byte));
     }
     decoder.finalize();
-    t.deepEqual(joined(output), fresh);
+    t.deepEqual(output, fresh);
     t.true(decoder.checkpoint() !== undefined, 'the container has checkpoints');
     t.log(`${delta.length} bytes, predictor ${readWholeHeader(delta).predictor}`);
   });
@@ -53,7 +65,11 @@ test('what the coders need is in the state: dropped with the power between model
     let at = 0;
     while (first.checkpoint() === undefined) first.push(delta.subarray(at, ++at));
     const checkpoint = first.checkpoint()!;
-    const output: Uint8Array[] = [];
+    const output = fresh.slice();
+    const { outputOffset } = checkpoint;
+    // What the checkpoint says is done stays; the rest must come again.
+    if (readWholeHeader(delta).inPlace === 'backward') output.fill(0, 0, outputOffset);
+    else output.fill(0, outputOffset);
     let decoder = DeltaDecoder.restore(collecting(delta, old, output), checkpoint);
     for (let fed = decoder.wants; fed < delta.length; fed = decoder.wants) {
       const stored = decoder.dump().slice();
@@ -64,20 +80,20 @@ test('what the coders need is in the state: dropped with the power between model
       decoder.push(delta.subarray(fed, fed + 1));
     }
     decoder.finalize();
-    t.deepEqual(joined(output), fresh.slice(checkpoint.outputOffset), name);
+    t.deepEqual(output, fresh, name);
   }
 });
 
 /** Where the numbers of a dump lie, and how many there are at most. */
 const NUMBERS_AT = 64;
 const NUMBERS = 48;
-const HOSTILE = [0, 1, 4, 9, 0xff, 0x100, 0x3fff_ffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
+const HOSTILE = [0, 1, 9, 0x100, 0x7fff_ffff, 0xffff_ffff];
 const ENDINGS = ['accepted', 'BAD_STATE', 'BAD_DELTA', 'UNSUPPORTED', 'NO_MEMORY', 'NO_SPACE'];
 
 for (const { name, old, delta } of subjects) {
   test(`${name}: a dump with any number damaged ends, inside its workspace and its slot`, (t) => {
     const chance = new Chance(name.length);
-    const stops = [20, readWholeHeader(delta).headerBytes + 7, 0.4 * delta.length, 0.9 * delta.length].map(Math.floor);
+    const stops = [readWholeHeader(delta).headerBytes + 7, Math.floor(0.6 * delta.length)];
     const endings: Record<string, number> = {};
     for (const stop of stops) {
       const decoder = new DeltaDecoder(bench(delta, old).ports);
@@ -97,7 +113,7 @@ for (const { name, old, delta } of subjects) {
       Object.keys(endings).filter((code) => !ENDINGS.includes(code)),
       [],
     );
-    t.true(endings.BAD_STATE! > 100);
+    t.true(endings.BAD_STATE! > 50);
   });
 }
 
@@ -120,8 +136,8 @@ test('tables of a dump may hold anything', (t) => {
   }
 });
 
-function collecting(container: Uint8Array, old: Uint8Array, output: Uint8Array[]): DeltaPorts {
-  return { ...bench(container, old).ports, sink: (_offset, page) => output.push(page.slice()) };
+function collecting(container: Uint8Array, old: Uint8Array, output: Uint8Array): DeltaPorts {
+  return { ...bench(container, old).ports, sink: (offset, page) => output.set(page, offset) };
 }
 
 /** Loads a dump and feeds the rest. The old image is read, and the slot written, no more often than a sound one needs. */
@@ -151,8 +167,11 @@ function goOn(dump: Uint8Array, container: Uint8Array, old: Uint8Array, from: nu
 
 test('the subjects are what their names say', (t) => {
   const coders = subjects.map(({ delta }) => readWholeHeader(delta).coder);
-  t.deepEqual(coders.slice(0, 6), [1, 1, 2, 2, 3, 3]);
+  t.deepEqual(coders.slice(0, 9), [1, 1, 2, 2, 2, 3, 3, 1, 2]);
   const predictors = subjects.map(({ delta }) => readWholeHeader(delta).predictor);
-  t.deepEqual(predictors, [1, 0, 2, 3, 5, 1, 0]);
-  for (const { old, fresh, delta } of subjects) t.deepEqual(decode(delta, old), fresh);
+  t.deepEqual(predictors, [1, 0, 2, 2, 3, 5, 1, 1, 2, 0]);
+  const ways = new Set(subjects.map(({ delta }) => readWholeHeader(delta).inPlace));
+  t.deepEqual([...ways].sort(), ['backward', 'forward', undefined]);
+  for (const { old, fresh, delta } of subjects)
+    if (readWholeHeader(delta).inPlace === undefined) t.deepEqual(decode(delta, old), fresh);
 });
