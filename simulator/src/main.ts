@@ -1,7 +1,8 @@
-/** The one command: the broker's verbs, and with them the two that need a false world. */
+/** The one command: the broker's verbs, and with them those that need a false world. */
 import { readFileSync } from 'node:fs';
 import { createProgram, runProgram } from '@countersign/broker/face/cli/program';
 import { brokerVerbs } from '@countersign/broker/face/cli/verbs';
+import { attackVerb } from './attacks/verb.ts';
 import { demoVerb } from './scenario/demo-verb.ts';
 import { simulateVerb } from './scenario/simulate-verb.ts';
 
@@ -12,5 +13,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   demoVerb(program);
   brokerVerbs(program);
   simulateVerb(program);
+  attackVerb(program);
   process.exitCode = await runProgram(program, argv);
 }

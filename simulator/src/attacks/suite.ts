@@ -1,0 +1,76 @@
+/** The named attacks, in the order and the words of docs/THREATS.md. */
+import type { Attack } from './attack.ts';
+import { clockAttack, fastForward, freeze, offlineOld, rollback } from './rows/age.ts';
+import { extraComponent, mixAndMatch, otherModel, partialBundle, wrongLocation } from './rows/content.ts';
+import {
+  coverage,
+  endlessData,
+  extraData,
+  patchBomb,
+  payloadSwap,
+  wrongFormat,
+  wrongPrecursor,
+} from './rows/deltas.ts';
+import { halfRotated, logRewrite, revokedKey, splitView, unlogged } from './rows/ledger-proofs.ts';
+import { bootLoop, clone, gateway, herd, powerCut, reports } from './rows/life.ts';
+import { dropped, mirror, onPath, redirect, slow } from './rows/network.ts';
+import { override, parser, toctou } from './rows/parser.ts';
+import { eavesdropping } from './rows/server-network.ts';
+import { tampering, unapproved, unauthorised } from './rows/server-people.ts';
+import {
+  arbitraryInstallation,
+  crossProtocol,
+  oneSigner,
+  otherContent,
+  sameKeyTwice,
+  signatureStripping,
+} from './rows/signatures.ts';
+
+export const ATTACKS: readonly Attack[] = [
+  arbitraryInstallation,
+  signatureStripping,
+  oneSigner,
+  sameKeyTwice,
+  crossProtocol,
+  otherContent,
+  rollback,
+  offlineOld,
+  freeze,
+  fastForward,
+  mixAndMatch,
+  partialBundle,
+  extraComponent,
+  otherModel,
+  wrongPrecursor,
+  wrongFormat,
+  wrongLocation,
+  endlessData,
+  patchBomb,
+  extraData,
+  coverage,
+  payloadSwap,
+  toctou,
+  parser,
+  override,
+  unapproved,
+  tampering,
+  splitView,
+  logRewrite,
+  unlogged,
+  halfRotated,
+  revokedKey,
+  clockAttack,
+  redirect,
+  eavesdropping,
+  onPath,
+  dropped,
+  slow,
+  mirror,
+  herd,
+  reports,
+  clone,
+  gateway,
+  unauthorised,
+  powerCut,
+  bootLoop,
+];
