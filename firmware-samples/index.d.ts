@@ -33,3 +33,10 @@ export const samples: readonly Sample[];
  * @throws RangeError where there is no such sample.
  */
 export function readSample(product: string, version: string): Uint8Array;
+
+/**
+ * The same program as the image of another product class, whose name is as long: only the name in its descriptor differs.
+ *
+ * @throws RangeError where there is no such sample, or the name has another length.
+ */
+export function readSampleAs(product: string, version: string, name: string): Uint8Array;

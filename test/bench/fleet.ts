@@ -64,6 +64,7 @@ async function fleetOf(devices: number): Promise<void> {
 
     async function switchOn(count: number): Promise<number[]> {
       const options = {
+        product: PRODUCT,
         seed: 'bench',
         devices: count,
         revisions: [['A', 1]],

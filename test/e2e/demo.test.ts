@@ -11,6 +11,15 @@ interface Demo {
   stuck: number;
   seconds: number;
   bytes: { image: number; delta: number; perDevice: number };
+  classes: {
+    class: string;
+    product: string;
+    imageBytes: number;
+    fullBytes: number;
+    deltaBytes: number;
+    devices: number;
+    fetchedBytes: number;
+  }[];
   attacks: { name: string; refused: boolean; outcome: string; code: string | null }[];
   ledger: { entries: number; blocks: number; root: string; verified: boolean };
 }
@@ -26,6 +35,17 @@ test('the demo tells its whole story, refuses every attack and passes the audit'
   t.is(demo.reverted, 2, 'hardware C is one device in ten');
   t.is(demo.stuck, 0);
   t.true(demo.bytes.delta > 0 && demo.bytes.delta < demo.bytes.image / 5, JSON.stringify(demo.bytes));
+  t.deepEqual(
+    demo.classes.map((row) => row.class),
+    ['S', 'M', 'L', 'L', 'L', 'XL', 'G'],
+  );
+  for (const row of demo.classes) {
+    t.true(row.devices > 0, JSON.stringify(row));
+    t.true(row.deltaBytes < row.fullBytes && row.fullBytes < row.imageBytes, JSON.stringify(row));
+    t.true(row.fetchedBytes >= row.deltaBytes && row.fetchedBytes < row.fullBytes, JSON.stringify(row));
+  }
+  const of = (name: string) => demo.classes.find((row) => row.class === name)!;
+  t.true(of('G').deltaBytes < of('M').deltaBytes, 'one program, and more memory');
   t.true(demo.ledger.verified);
   t.regex(demo.ledger.root, /^[0-9a-f]{64}$/);
   t.true(demo.ledger.entries > demo.devices && demo.ledger.blocks > 0);
@@ -46,6 +66,7 @@ test('the demo tells its whole story, refuses every attack and passes the audit'
   const lines = stderr.trimEnd().split('\n');
   t.regex(lines[0]!, /^seed e2e {2}devices 20/);
   t.true(lines.length < 60, `${lines.length} lines`);
+  t.regex(stderr, /XL flow-monitor 3\.1\.0: a delta of \d+ bytes/);
 });
 
 test('wrong use of demo and simulate ends with 2 and says what is wrong', async (t) => {

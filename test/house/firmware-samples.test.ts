@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readSample, samples, vendorDomain } from '@countersign/firmware-samples';
+import { findDescriptor } from '@countersign/device-sdk/rig';
+import { readSample, readSampleAs, samples, vendorDomain } from '@countersign/firmware-samples';
 import test from 'ava';
 import {
   magicOffsets,
@@ -73,6 +74,17 @@ test('the samples tell the story that the demo needs', (t) => {
     'pump-monitor 3.1.0',
   ]);
   t.true(samples.every((s) => s.bytes >= (s.product === 'sensor-node' ? 40 : 20) * 1024));
+});
+
+test('a sample under the name of another product differs in that name alone', (t) => {
+  const own = readSample('sensor-node', '1.0.0');
+  const other = readSampleAs('sensor-node', '1.0.0', 'steam-valve');
+  t.like(findDescriptor(other), { product: 'steam-valve', version: '1.0.0' });
+  t.is(
+    Buffer.from(other).toString('latin1').replace('steam-valve', 'sensor-node'),
+    Buffer.from(own).toString('latin1'),
+  );
+  t.throws(() => readSampleAs('sensor-node', '1.0.0', 'gateway'), { instanceOf: RangeError });
 });
 
 test('asking for a sample that does not exist says which there are', (t) => {

@@ -33,9 +33,9 @@ export interface LedgerRecord {
 
 const PAGE = 1_000;
 
-/** @throws Refusal UNREACHABLE; RangeError for entries that cannot be read */
-export async function readRecord({ api }: Session, product: string): Promise<LedgerRecord> {
-  const releases = (await api.get('/api/v1/releases', { product })) as ReleaseView[];
+/** @param product whose releases; left out, all. @throws Refusal UNREACHABLE; RangeError for entries that cannot be read */
+export async function readRecord({ api }: Session, product?: string): Promise<LedgerRecord> {
+  const releases = (await api.get('/api/v1/releases', product === undefined ? {} : { product })) as ReleaseView[];
   const reports: LoggedReport[] = [];
   let entries = 0;
   for (;;) {

@@ -3,7 +3,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { Meter } from '../fleet/tap.ts';
 import type { FleetOutcome } from './outcome.ts';
 
-export function carriedBytes({ devices }: Fleet): FleetOutcome['bytes'] {
+export function carriedBytes({ devices }: Pick<Fleet, 'devices'>): FleetOutcome['bytes'] {
   const sum = (of: (meter: Meter) => number) => devices.reduce((total, { meter }) => total + of(meter), 0);
   const all = sum(({ announcements, answers, commands }) => announcements + answers + commands);
   return {

@@ -1,4 +1,5 @@
 /** The one object that `simulate --json` and `demo --json` print. */
+import type { MemoryClass } from '@countersign/device-sdk/format';
 import type { Tally } from '../fleet/tally.ts';
 
 export interface AttackRow {
@@ -8,6 +9,23 @@ export interface AttackRow {
   outcome: 'refused' | 'survived' | 'detected';
   /** The code with which it was refused; null where nobody said one. */
   code: string | null;
+}
+
+/** What one product class took for one release, measured on its devices. */
+export interface ClassRow {
+  class: MemoryClass;
+  product: string;
+  from: string;
+  to: string;
+  imageBytes: number;
+  /** The whole image as this class packs it. */
+  fullBytes: number;
+  /** The delta of this class as it was signed. */
+  deltaBytes: number;
+  /** Devices that run it now, proven by their signed reports. */
+  devices: number;
+  /** Frames with their hashes that one of them fetched, on average; more than the delta where frames were lost. */
+  fetchedBytes: number;
 }
 
 export interface FleetOutcome extends Tally {
@@ -25,6 +43,8 @@ export interface FleetOutcome extends Tally {
     /** All that a device received: frames, announcements, proofs, acknowledgements; on average. */
     perDevice: number;
   };
+  /** By memory class; of the demo only. */
+  classes?: ClassRow[];
   attacks: AttackRow[];
   ledger: { entries: number; blocks: number; root: string; verified: boolean };
 }

@@ -1,6 +1,6 @@
 /** The end of a run, for people. */
 import type { Verdict } from '../oracle/judge.ts';
-import type { FleetOutcome } from './outcome.ts';
+import type { ClassRow, FleetOutcome } from './outcome.ts';
 
 export function simulatedText(outcome: FleetOutcome, verdict: Verdict, reached: boolean): string {
   return [figures(outcome), verdictLine(verdict), ...(reached ? [] : ['not everybody arrived'])].join('\n');
@@ -10,7 +10,8 @@ export function demoText(outcome: FleetOutcome, verdict: Verdict, broken: readon
   const refused = outcome.attacks.filter((attack) => attack.refused).length;
   const end = broken.length === 0 ? [] : ['', 'NOT as it should be:', ...broken.map((text) => `  ${text}`)];
   const attacks = `attacks      ${refused} of ${outcome.attacks.length} refused`;
-  return ['', figures(outcome), attacks, verdictLine(verdict), ...end, replay].join('\n');
+  const classes = outcome.classes === undefined ? [] : ['', classTable(outcome.classes), ''];
+  return ['', figures(outcome), ...classes, attacks, verdictLine(verdict), ...end, replay].join('\n');
 }
 
 export function figures(outcome: FleetOutcome): string {
@@ -28,6 +29,24 @@ export function figures(outcome: FleetOutcome): string {
     ['root', ledger.root],
   ];
   return rows.map(([name, value]) => `${name.padEnd(12)} ${value}`).join('\n');
+}
+
+/** Bytes by memory class: what the collection server made, and what the devices fetched of it. */
+export function classTable(rows: readonly ClassRow[]): string {
+  const head = ['class', 'product', 'release', 'image', 'packed', 'delta', 'of image', 'fetched each', 'devices'];
+  const count = (bytes: number) => bytes.toLocaleString('en-GB');
+  const cells = rows.map((row) => [
+    row.class,
+    row.product,
+    `${row.from} → ${row.to}`,
+    ...[row.imageBytes, row.fullBytes, row.deltaBytes].map(count),
+    `${((100 * row.deltaBytes) / row.imageBytes).toFixed(2)} %`,
+    count(row.fetchedBytes),
+    count(row.devices),
+  ]);
+  const widths = head.map((_, i) => Math.max(...[head, ...cells].map((row) => row[i]!.length)));
+  const pad = (cell: string, i: number) => (i < 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!));
+  return [head, ...cells].map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
 }
 
 function savedText({ image, delta, perDevice }: FleetOutcome['bytes']): string {

@@ -4,7 +4,7 @@ import { demoText } from '../report/summary.ts';
 import { demo } from './demo.ts';
 import { freshSeed } from './simulate.ts';
 import { DEFAULT_REVISIONS, faultOptions, faultsOf, interrupted, readDevices, replayLine } from './simulate-verb.ts';
-import type { Demonstrated } from './story.ts';
+import type { Demonstrated } from './told.ts';
 
 interface Options {
   devices: number;
@@ -16,7 +16,7 @@ interface Options {
 }
 
 /** Fewer devices would leave a part of the story without anybody to play it. */
-const DEVICES_MIN = 10;
+const DEVICES_MIN = 14;
 
 /** `demo`, which is `npm start`. */
 export function demoVerb(program: Command): void {

@@ -10,7 +10,8 @@ import { startBroker } from './broker-process.ts';
 import type { FleetHandlers } from './fleet-process.ts';
 import { startChild } from './rpc.ts';
 import { headline } from './simulate.ts';
-import { type Demonstrated, type DemoOptions, Story } from './story.ts';
+import { Story } from './story.ts';
+import type { Demonstrated, DemoOptions } from './told.ts';
 
 export async function demo(options: DemoOptions): Promise<Demonstrated> {
   const data = await mkdtemp(join(tmpdir(), 'countersign-demo-'));

@@ -8,7 +8,7 @@ import { openScene, type SceneOptions } from '../adversary/scene.ts';
 import { Fleet, type FleetOptions } from '../fleet/fleet.ts';
 import { type Goal, tally } from '../fleet/tally.ts';
 import type { VirtualDevice } from '../fleet/virtual-device.ts';
-import { judge } from '../oracle/judge.ts';
+import { judge, type Verdict } from '../oracle/judge.ts';
 import { readRecord } from '../oracle/record.ts';
 import { carriedBytes } from '../report/bytes.ts';
 import { changeLine, whereabouts } from '../report/lines.ts';
@@ -43,12 +43,17 @@ export type FleetHandlers = typeof handlers;
 
 const NEWS_MS = 100;
 const clock = stopwatch();
-let fleet: Fleet | undefined;
-let bystander: Fleet | undefined;
+/** By product. */
+const fleets = new Map<string, Fleet>();
+/** The product the story is about; calls that name none are about it. */
+let main: string | undefined;
 
 const handlers = {
-  make(options: FleetOptions & { verbose: boolean }): Enrollable[] {
-    fleet = new Fleet(options);
+  /** The first fleet that is made is the story's. */
+  make(options: FleetOptions & { product: string; verbose: boolean }): Enrollable[] {
+    const fleet = new Fleet(options);
+    fleets.set(options.product, fleet);
+    main ??= options.product;
     if (options.verbose) {
       fleet.watch((device, change) => {
         const line = changeLine(clock.stamp(), device, change);
@@ -61,25 +66,25 @@ const handlers = {
   /** Image and record into every board. */
   async build({ server, product, version }: { server: Server; product: string; version: string }) {
     const factory = await fetchFactory(await sessionOf(server), product, version);
-    all().build(factory);
+    all(product).build(factory);
     const { sequence, trustRoot } = readProvision(factory.record);
     return { imageBytes: factory.image.length, sequence, trustRoot };
   },
 
-  async switchOn({ numbers }: { numbers: number[] }) {
-    await all().switchOn(of(numbers));
+  async switchOn({ product, numbers }: { product?: string; numbers: number[] }) {
+    await all(product).switchOn(of(numbers, product));
   },
 
   /** Waits until each of these is through with a release and the ledger has acknowledged what it said about it. */
-  async through({ sequence, numbers, timeoutMs }: { sequence: number; numbers: number[]; timeoutMs: number }) {
-    const devices = of(numbers);
+  async through({ product, sequence, numbers, timeoutMs }: ThroughCall) {
+    const devices = of(numbers, product);
     const done = () => devices.filter((device) => isThrough(device, sequence)).length;
     const timer = setInterval(() => {
       const { cuts, lost } = all().counts;
       tell({ done: done(), of: devices.length, cuts, lost } satisfies FleetNews);
     }, NEWS_MS);
     try {
-      await all().until(() => done() === devices.length, timeoutMs);
+      await all(product).until(() => done() === devices.length, timeoutMs);
     } finally {
       clearInterval(timer);
     }
@@ -92,24 +97,12 @@ const handlers = {
 
   /** No more faults: what is refused from now on is refused for a reason that somebody made. */
   calm(_: null) {
-    all().calm();
-  },
-
-  /** A device of another product, so that there is something true to replay on the wrong class. */
-  async makeBystander(options: FleetOptions): Promise<Enrollable[]> {
-    bystander = new Fleet(options);
-    return enrollable(bystander);
-  },
-
-  async bystanderHears({ server, product, version }: { server: Server; product: string; version: string }) {
-    bystander!.build(await fetchFactory(await sessionOf(server), product, version));
-    await bystander!.switchOn();
-    return bystander!.until(() => bystander!.heard.length > 0, LISTEN_MS);
+    for (const fleet of fleets.values()) fleet.calm();
   },
 
   async attack({ name, number, versions, scene }: AttackCall) {
     const known = ATTACKS.find((attack) => attack.name === name)!;
-    const heard = { heard: all().heard, heardElsewhere: bystander?.heard ?? [] };
+    const heard = { heard: all().heard, heardElsewhere: elsewhere() };
     const hostile = await known.prepare(await openScene({ ...scene, ...heard }), versions);
     return attempt(all(), all().devices[number]!, known, hostile);
   },
@@ -119,19 +112,29 @@ const handlers = {
   },
 
   /** Frames that these devices have fetched. */
-  fetched({ numbers }: { numbers: number[] }) {
-    return of(numbers).reduce((sum, { meter }) => sum + meter.frames, 0);
+  fetched({ product, numbers }: { product?: string; numbers: number[] }) {
+    return of(numbers, product).reduce((sum, { meter }) => sum + meter.frames, 0);
   },
 
-  async figures({ server, product, goal }: { server: Server; product: string; goal: Goal }) {
-    const verdict = judge(all(), await readRecord(await sessionOf(server), product));
-    const { counts } = all();
-    return { tally: tally(all(), goal), bytes: carriedBytes(all()), counts: { ...counts }, verdict };
+  /** Every fleet against its own goal and its own releases; all of it together. */
+  async figures({ server, goals }: { server: Server; goals: Record<string, Goal> }) {
+    const { releases, ...record } = await readRecord(await sessionOf(server));
+    const told = [...fleets].map(([product, fleet]) => ({
+      tally: tally(fleet, goals[product]!),
+      verdict: judge(fleet, { ...record, releases: releases.filter((release) => release.product === product) }),
+      counts: fleet.counts,
+    }));
+    const devices = [...fleets.values()].flatMap((fleet) => fleet.devices);
+    return {
+      tally: summed(told.map((one) => one.tally)),
+      counts: summed(told.map((one) => one.counts)),
+      verdict: together(told.map((one) => one.verdict)),
+      bytes: carriedBytes({ devices }),
+    };
   },
 
   async stop(_: null) {
-    await bystander?.switchOff();
-    await fleet?.switchOff();
+    await Promise.all([...fleets.values()].map((fleet) => fleet.switchOff()));
   },
 };
 
@@ -143,18 +146,46 @@ export interface AttackCall {
   scene: Omit<SceneOptions, 'heard' | 'heardElsewhere'>;
 }
 
-/** A retained announcement comes with the subscription. */
-const LISTEN_MS = 15_000;
+export interface ThroughCall {
+  product?: string;
+  sequence: number;
+  numbers: number[];
+  timeoutMs: number;
+}
 
 const tell = answerCalls(handlers);
 
-function all(): Fleet {
+function all(product = main): Fleet {
+  const fleet = fleets.get(product ?? '');
   if (!fleet) throw new RangeError('the fleet has not been made');
   return fleet;
 }
 
-function of(numbers: readonly number[]): VirtualDevice[] {
-  return numbers.map((number) => all().devices[number]!);
+function of(numbers: readonly number[], product?: string): VirtualDevice[] {
+  return numbers.map((number) => all(product).devices[number]!);
+}
+
+/** Announcements of other products, so that there is something true to replay on the wrong class. */
+function elsewhere(): Uint8Array[] {
+  return [...fleets].flatMap(([product, { heard }]) => (product === main ? [] : heard));
+}
+
+function summed<K extends string>(counts: readonly Record<K, number>[]): Record<K, number> {
+  const [first, ...others] = counts;
+  const sum = { ...first! };
+  for (const other of others) for (const key of Object.keys(sum) as K[]) sum[key] += other[key];
+  return sum;
+}
+
+function together(verdicts: readonly Verdict[]): Verdict {
+  const sum = (of: (verdict: Verdict) => number) => verdicts.reduce((total, verdict) => total + of(verdict), 0);
+  const problems = verdicts.flatMap((verdict) => verdict.problems);
+  return {
+    ok: problems.length === 0,
+    slots: sum(({ slots }) => slots),
+    reports: sum(({ reports }) => reports),
+    problems,
+  };
 }
 
 function enrollable({ profiles }: Fleet): Enrollable[] {

@@ -7,7 +7,7 @@ import { loadPerson } from '@countersign/broker/keys/people';
 import type { ReleaseView, RolloutView } from '@countersign/broker/ledger/contract/views';
 import { Refusal } from '@countersign/device-sdk';
 import type { Signer } from '@countersign/device-sdk/format';
-import { readSample, samples } from '@countersign/firmware-samples';
+import { readSampleAs, samples } from '@countersign/firmware-samples';
 
 export interface People {
   engineer: Signer;
@@ -31,11 +31,18 @@ export async function release(
   people: People,
   product: string,
   version: string,
+  /** The product of the sample, where the image is that of another one under this product's name. */
+  sampleOf = product,
 ): Promise<ReleaseView> {
-  const { file } = samples.find((sample) => sample.product === product && sample.version === version)!;
+  const { file } = samples.find((sample) => sample.product === sampleOf && sample.version === version)!;
   const policy = { mandatory: true, log: true, reboot: true, downgrade: false };
   const order = { product, version, fileName: file, policy };
-  const { release: uploaded } = await publish(session, people.engineer, readSample(product, version), order);
+  const { release: uploaded } = await publish(
+    session,
+    people.engineer,
+    readSampleAs(sampleOf, version, product),
+    order,
+  );
   await approve(session, people.approver, uploaded.releaseLeaf);
   await waitForRelease(session, uploaded.releaseLeaf, 'confirmed', CONFIRM_MS_MAX);
   return getRelease(session, uploaded.releaseLeaf);

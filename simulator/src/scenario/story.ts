@@ -4,44 +4,27 @@
  */
 import { apiClient } from '@countersign/broker/face/client/api-client';
 import { enrolDevices } from '@countersign/broker/face/client/devices';
+import { getProduct, getRelease } from '@countersign/broker/face/client/releases';
 import { openSession, type Session } from '@countersign/broker/face/client/session';
 import { clientTokenPath } from '@countersign/broker/face/up/folders';
 import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
+import { MEMORY_CLASSES as CLASSES, type MemoryClass } from '@countersign/device-sdk/format';
 import { readSecretFile } from '@countersign/device-sdk/host/secret-file';
 import { ATTACKS, type Attack } from '../adversary/attacks.ts';
-import { type FaultRates, NO_FAULTS } from '../fleet/faults.ts';
-import type { Revisions } from '../fleet/profile.ts';
-import type { Verdict } from '../oracle/judge.ts';
-import type { AttackRow, FleetOutcome } from '../report/outcome.ts';
+import type { Goal } from '../fleet/tally.ts';
+import type { AttackRow, ClassRow } from '../report/outcome.ts';
 import type { Stages } from '../report/stages.ts';
 import type { BrokerProcess } from './broker-process.ts';
 import { BAD_REVISION, type Cast, castOf } from './cast.ts';
+import { type ClassedFleets, classedFleets, OTHER_PRODUCTS, othersOf, rowOf } from './classes.ts';
 import type { Enrollable, FleetHandlers, FleetNews, Revert, Server } from './fleet-process.ts';
 import { type Anchor, ledgerFigures, pinHead } from './ledger-figures.ts';
 import { abort, firstPeople, open, type People, release, rolloutIn } from './people.ts';
 import type { Child } from './rpc.ts';
+import type { Demonstrated, DemoOptions } from './told.ts';
 
 const PRODUCT = 'sensor-node';
-const BYSTANDER = 'valve-controller';
 const [FACTORY, FIX, FEATURE, BAD] = ['1.0.0', '1.0.1', '1.1.0', '1.2.0'] as const;
-
-export interface DemoOptions {
-  devices: number;
-  seed: string;
-  revisions: Revisions;
-  faults: FaultRates;
-  verbose: boolean;
-  /** Told when everything is over and stays up; resolves when it may end. */
-  keep?: (where: { data: string; url: string }, told: Demonstrated) => Promise<void>;
-  write(line: string): void;
-}
-
-export interface Demonstrated {
-  outcome: FleetOutcome;
-  verdict: Verdict;
-  /** What the story promises and did not happen. */
-  broken: string[];
-}
 
 /** Devices that are through with a release within this time, or the demo has failed. */
 const THROUGH_MS = 120_000;
@@ -59,7 +42,10 @@ export class Story {
   readonly broken: string[] = [];
   #cast!: Cast;
   #anchor!: Anchor;
+  /** Memory class of the main product. */
+  #class!: MemoryClass;
   #updateSeconds = 0;
+  readonly #classes: ClassRow[] = [];
 
   private constructor(
     o: DemoOptions,
@@ -93,13 +79,19 @@ export class Story {
 
   async tell(): Promise<Demonstrated> {
     await this.#manufacture();
-    await this.#firstUpdate();
-    const feature = await this.#secondUpdate();
+    const [factory, fix] = await this.#firstUpdate();
+    const feature = await this.#secondUpdate(fix);
     const attacks = await this.#attacksOnWaiting(feature);
-    await this.#latecomers(feature);
+    await this.#latecomers(factory, feature);
+    const others = await this.#otherClasses();
     const bad = await this.#badRelease();
     attacks.push(...(await this.#attacksOnIdle()));
-    return this.#audit(attacks, bad);
+    return this.#audit(attacks, { ...others.goals, [PRODUCT]: { sequence: bad, open: false } });
+  }
+
+  /** Devices of each other product class. */
+  get #others(): number {
+    return othersOf(this.#o.devices);
   }
 
   // --- the stages ---
@@ -108,13 +100,15 @@ export class Story {
     const { devices, seed, revisions, faults, verbose } = this.#o;
     const { call } = this.#fleet;
     this.#screen.stage(
-      `A factory makes ${devices} devices`,
+      `A factory makes ${devices - this.#others * OTHER_PRODUCTS} devices of one product`,
       'Each is the true SDK on simulated flash, with its own key, image and trust root.',
     );
-    const made = await call.make({ seed, devices, revisions, faults, verbose });
+    const own = devices - this.#others * OTHER_PRODUCTS;
+    const made = await call.make({ product: PRODUCT, seed, devices: own, revisions, faults, verbose });
     this.#cast = castOf(made);
     const { all, late, canary, badRevision } = this.#cast;
     await this.#enrol(PRODUCT, made);
+    this.#class = (await getProduct(this.#session, PRODUCT)).memoryClass;
     const { trustRoot, imageBytes } = await call.build({ server: this.#server, product: PRODUCT, version: FACTORY });
     this.#anchor = await pinHead(this.#session, trustRoot);
     await call.switchOn({ numbers: this.#cast.early });
@@ -126,26 +120,28 @@ export class Story {
     );
   }
 
-  async #firstUpdate(): Promise<void> {
+  async #firstUpdate(): Promise<[factory: ReleaseView, fix: ReleaseView]> {
     this.#screen.stage(
       `Release ${FIX}: a one-line fix`,
       'One person uploads, another approves, the ledger confirms; C and D sign; the operator opens it.',
     );
     const fix = await this.#publish(FIX);
-    await this.#rollOut(fix, this.#cast.early, { waves: [EVERYBODY] });
+    const factory = await getRelease(this.#session, `${PRODUCT}@${FACTORY}`);
+    await this.#rollOut(factory, fix, this.#cast.early, { waves: [EVERYBODY] });
+    return [factory, fix];
   }
 
-  async #secondUpdate(): Promise<ReleaseView> {
+  async #secondUpdate(fix: ReleaseView): Promise<ReleaseView> {
     this.#screen.stage(
       `Release ${FEATURE}: a feature`,
       'Deltas are made from every release in the field, and each is tried with power cuts before C signs.',
     );
     const feature = await this.#publish(FEATURE);
-    await this.#rollOut(feature, this.#cast.early, { waves: [EVERYBODY] });
+    await this.#rollOut(fix, feature, this.#cast.early, { waves: [EVERYBODY] });
     return feature;
   }
 
-  async #latecomers(feature: ReleaseView): Promise<void> {
+  async #latecomers(factory: ReleaseView, feature: ReleaseView): Promise<void> {
     const { late } = this.#cast;
     const { call } = this.#fleet;
     this.#screen.stage(
@@ -158,10 +154,36 @@ export class Story {
     const before = await call.fetched({ numbers: fresh });
     await call.switchOn({ numbers: late });
     const through = await this.#through(feature.sequence, late);
-    const each = Math.round(((await call.fetched({ numbers: fresh })) - before) / Math.max(1, fresh.length));
+    const fetched = (await call.fetched({ numbers: fresh })) - before;
     this.#demandArrived(through, late.length, feature.version);
-    this.#demand(each < feature.imageBytes / 2, `the latecomers fetched ${each} bytes each`);
-    this.#screen.say(`all arrived by the direct delta, ${each} bytes each instead of ${feature.imageBytes}`);
+    const row = rowOf(this.#class, factory, feature, { devices: through.updated, of: fresh.length, fetched });
+    this.#classes.push(row);
+    this.#demandSmall(row);
+    this.#screen.say(
+      `all arrived by the direct delta, ${row.fetchedBytes} bytes each instead of ${feature.imageBytes}`,
+    );
+  }
+
+  /** Product classes with more and less memory, each with a fleet of its own. */
+  async #otherClasses(): Promise<ClassedFleets> {
+    const { seed, revisions, faults, verbose } = this.#o;
+    this.#screen.stage(
+      `${OTHER_PRODUCTS} more products, ${this.#others} devices each, with less memory and with more`,
+      'The collection server makes each delta for the class of the product: S 4 KB, M 8, L 16, XL 64, gateways 1 MB.',
+    );
+    const others = await classedFleets({
+      options: { seed, devices: this.#others, revisions, faults, verbose },
+      ...{ session: this.#session, people: this.#people, fleet: this.#fleet, server: this.#server },
+      through: (product, sequence, numbers) => this.#through(sequence, numbers, product),
+    });
+    for (const { row, through } of others.told) {
+      this.#demandArrived(through, this.#others, row.to);
+      const text = `${row.class.padEnd(2)} ${row.product} ${row.to}: a delta of ${row.deltaBytes} bytes instead of ${row.fullBytes}`;
+      this.#screen.say(`${text}, ${row.fetchedBytes} fetched by each of ${row.devices}`);
+      this.#demandSmall(row);
+      this.#classes.push(row);
+    }
+    return others;
   }
 
   /** @returns the sequence that counts from now on */
@@ -214,19 +236,17 @@ export class Story {
       'Attacks with stolen keys',
       'The thief has copied C, D and the command key, hears every message and may send his own. Never: the log key.',
     );
-    await this.#bystander();
     const chosen = ATTACKS.filter(({ victim }) => victim === 'idle');
     return this.#attempts(chosen, (i) => bystanders[i % bystanders.length]!);
   }
 
-  async #audit(attacks: AttackRow[], sequence: number): Promise<Demonstrated> {
+  async #audit(attacks: AttackRow[], goals: Record<string, Goal>): Promise<Demonstrated> {
     const { seed, devices } = this.#o;
     this.#screen.stage(
       'The audit',
       'Every entry again from the block files alone, against a trust root and a head kept from the beginning.',
     );
-    const goal = { sequence, open: false };
-    const figures = await this.#fleet.call.figures({ server: this.#server, product: PRODUCT, goal });
+    const figures = await this.#fleet.call.figures({ server: this.#server, goals });
     const { tally, bytes, verdict, counts } = figures;
     const ledger = await ledgerFigures(this.#session, this.#anchor, this.#data);
     const seconds = Math.round(100 * this.#screen.seconds()) / 100;
@@ -241,8 +261,9 @@ export class Story {
     this.#screen.say(
       `survived on the way: ${counts.cuts} power cuts, ${counts.lost} lost links, ${counts.faults} network faults`,
     );
-    const outcome = { seed, devices, ...tally, seconds, updateSeconds: this.#updateSeconds, bytes, attacks, ledger };
-    return { outcome, verdict, broken: this.broken };
+    const outcome = { seed, devices, ...tally, seconds, updateSeconds: this.#updateSeconds, bytes };
+    const classes = this.#classes.toSorted((a, b) => CLASSES.indexOf(a.class) - CLASSES.indexOf(b.class));
+    return { outcome: { ...outcome, classes, attacks, ledger }, verdict, broken: this.broken };
   }
 
   // --- their parts ---
@@ -270,11 +291,19 @@ export class Story {
     return done;
   }
 
-  async #rollOut(to: ReleaseView, numbers: readonly number[], wish: Parameters<typeof open>[3]): Promise<void> {
+  async #rollOut(
+    from: ReleaseView,
+    to: ReleaseView,
+    numbers: readonly number[],
+    wish: Parameters<typeof open>[3],
+  ): Promise<void> {
     const begin = this.#screen.seconds();
+    const before = await this.#fleet.call.fetched({ numbers: [...numbers] });
     await open(this.#session, this.#people, to.releaseLeaf, { ...wish, jitterSeconds: JITTER_SECONDS });
     const through = await this.#through(to.sequence, numbers);
     const seconds = this.#screen.seconds() - begin;
+    const fetched = (await this.#fleet.call.fetched({ numbers: [...numbers] })) - before;
+    this.#classes.push(rowOf(this.#class, from, to, { devices: through.updated, of: numbers.length, fetched }));
     this.#updateSeconds = Math.max(this.#updateSeconds, Math.round(100 * seconds) / 100);
     this.#demand(
       through.updated === numbers.length,
@@ -285,14 +314,19 @@ export class Story {
     );
   }
 
-  async #through(sequence: number, numbers: readonly number[]) {
+  async #through(sequence: number, numbers: readonly number[], product = PRODUCT) {
     const bar = this.#screen.bar('devices', numbers.length);
     this.#fleet.onTold = (told) => {
       const { done, cuts, lost } = told as FleetNews;
       bar.update(done, `power cuts ${cuts}, links lost ${lost}`);
     };
     try {
-      const through = await this.#fleet.call.through({ sequence, numbers: [...numbers], timeoutMs: THROUGH_MS });
+      const through = await this.#fleet.call.through({
+        product,
+        sequence,
+        numbers: [...numbers],
+        timeoutMs: THROUGH_MS,
+      });
       for (const text of through.unsettled.slice(0, UNSETTLED_SHOWN)) this.#demand(false, text);
       return through;
     } finally {
@@ -314,23 +348,6 @@ export class Story {
     return rows;
   }
 
-  /** One device of another product, whose true announcement is then played to the wrong class. */
-  async #bystander(): Promise<void> {
-    const { seed } = this.#o;
-    const { call } = this.#fleet;
-    const options = { seed: `${seed}/${BYSTANDER}`, devices: 1, revisions: [['A', 1]] as Revisions, faults: NO_FAULTS };
-    await this.#enrolPlain(BYSTANDER, await call.makeBystander(options));
-    const first = (await this.#session.api.get(`/api/v1/releases/${BYSTANDER}@2.0.0`)) as ReleaseView;
-    await open(this.#session, this.#people, first.releaseLeaf, { waves: [{ percent: 100 }], jitterSeconds: 0 });
-    const heard = await call.bystanderHears({ server: this.#server, product: BYSTANDER, version: '2.0.0' });
-    this.#demand(heard, `the ${BYSTANDER} heard nothing of its own class`);
-  }
-
-  async #enrolPlain(product: string, made: readonly Enrollable[]): Promise<void> {
-    const devices = made.map(({ id, alg, publicKey }) => ({ id, key: { alg, bytes: publicKey } }));
-    await enrolDevices(this.#session, this.#people.operator, product, devices);
-  }
-
   /**
    * Everybody arrived. A device whose power failed twice during its trial has gone back to what worked, which is right:
    * nobody can tell such an image from one that hangs.
@@ -346,6 +363,14 @@ export class Story {
     const right = through.updated + unlucky === expected && unlucky === reverts.length;
     this.#demand(right, `${through.updated} of ${expected} arrived at ${version}, ${reverts.length} went back`);
     if (unlucky > 0) this.#screen.say(`${unlucky} went back because the power failed twice during the trial`);
+  }
+
+  /** What a device has fetched is measured; a delta that is no use shows here. */
+  #demandSmall({ product, to, fetchedBytes, fullBytes }: ClassRow): void {
+    this.#demand(
+      fetchedBytes > 0 && fetchedBytes < fullBytes / 2,
+      `${product} ${to}: ${fetchedBytes} bytes fetched each`,
+    );
   }
 
   #demand(holds: boolean, text: string): void {

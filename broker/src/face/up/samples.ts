@@ -3,8 +3,9 @@
  * as people do, over the API with their keys, and takes up where an earlier start was cut off.
  */
 import { codeOf } from '@countersign/device-sdk';
+import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import { FRAME_BYTES, type MemoryClass, type Signer } from '@countersign/device-sdk/format';
-import { readSample, samples, vendorDomain } from '@countersign/firmware-samples';
+import { readSample, type Sample, samples, vendorDomain } from '@countersign/firmware-samples';
 import type { ReleaseView } from '../../ledger/contract/views.ts';
 import { approve, getRelease, publish, registerProduct, waitForRelease } from '../client/releases.ts';
 import type { Session } from '../client/session.ts';
@@ -14,6 +15,11 @@ export const SAMPLE_PRODUCTS: readonly { name: string; memoryClass: MemoryClass;
   { name: 'sensor-node', memoryClass: 'L', slotBytes: 229_376 },
   { name: 'valve-controller', memoryClass: 'S', slotBytes: 114_688 },
 ];
+
+/** The instruction set that the encoder predicts for, by the core that a sample is compiled for. */
+export function predictorOf(cpu: Sample['cpu']): PredictorName {
+  return cpu === 'rv32imac' ? 'riscv' : 'thumb';
+}
 
 /** An approved release is confirmed within a second; a slow disk may need more. */
 const CONFIRM_MS_MAX = 30_000;
@@ -27,7 +33,11 @@ export async function publishSamples(
   const done: string[] = [];
   for (const product of SAMPLE_PRODUCTS) {
     const [first] = samples.filter((sample) => sample.product === product.name);
-    await ensureProduct(session, people.engineer, { ...product, imageBase: first!.imageBase });
+    await ensureProduct(session, people.engineer, {
+      ...product,
+      imageBase: first!.imageBase,
+      cpu: predictorOf(first!.cpu),
+    });
     await ensureRelease(session, people, first!, tell);
     done.push(`${product.name}@${first!.version}`);
   }
@@ -37,7 +47,7 @@ export async function publishSamples(
 async function ensureProduct(
   session: Session,
   engineer: Signer,
-  product: { name: string; memoryClass: MemoryClass; slotBytes: number; imageBase: number },
+  product: { name: string; memoryClass: MemoryClass; slotBytes: number; imageBase: number; cpu: PredictorName },
 ): Promise<void> {
   try {
     await registerProduct(session, engineer, {
