@@ -5,7 +5,7 @@ import { applyDelta, makeDelta } from '@countersign/broker/delta/index';
 import { suffixArray } from '@countersign/broker/delta/suffix-array';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
-import { edited, image } from '../support/delta.ts';
+import { edited, image, joined } from '../support/delta.ts';
 import { Chance } from '../support/mutate.ts';
 
 const copy = (newStart: number, oldStart: number, length: number): Copy => ({ newStart, oldStart, length });
@@ -53,31 +53,33 @@ test('composed copies lie inside the images, in order, and follow the same bytes
   }
 });
 
-test('a delta through the release between is never larger, and here smaller', (t) => {
-  const [old, through, fresh] = ['1.0.0', '1.1.0', '1.3.0'].map((version) => readSample('sensor-node', version)) as [
-    Uint8Array,
-    Uint8Array,
-    Uint8Array,
-  ];
-  const direct = makeDelta(old, fresh, { class: 'S' });
-  const made = makeDelta(old, fresh, { class: 'S', through });
-  t.is(direct.info.alignment, 'direct');
+/** Blocks that a release shuffled, with every fourteenth byte changed by it and other ones by the next release. */
+function twoReleases(): { base: Uint8Array; through: Uint8Array; image: Uint8Array } {
+  const base = image(20_000, 3);
+  const blocks = Array.from({ length: 20 }, (_, i) =>
+    base.subarray(1000 * ((7 * i) % 20), 1000 * ((7 * i) % 20) + 1000),
+  );
+  const through = joined(blocks).map((byte, i) => (i % 14 === 0 ? byte ^ 0x33 : byte));
+  return { base, through, image: through.map((byte, i) => (i % 14 === 7 ? byte ^ 0x55 : byte)) };
+}
+
+test('a delta through the release between is never larger, and smaller where both changed much', (t) => {
+  const { base, through, image: fresh } = twoReleases();
+  const direct = makeDelta(base, fresh, { class: 'S' });
+  const made = makeDelta(base, fresh, { class: 'S', through });
+  t.not(direct.info.alignment, 'composed');
   t.is(made.info.alignment, 'composed');
   t.true(made.delta.length < direct.delta.length, `${made.delta.length} and ${direct.delta.length}`);
-  t.is(Buffer.compare(applyDelta(made.delta, old), fresh), 0);
-  const unrelated = makeDelta(old, fresh, { class: 'S', through: image(5_000, 3) });
+  t.is(Buffer.compare(applyDelta(made.delta, base), fresh), 0);
+  const unrelated = makeDelta(base, fresh, { class: 'S', through: image(5_000, 3) });
   t.deepEqual(unrelated.delta, direct.delta);
 });
 
 test('a branch says which of the three ways its download came', (t) => {
-  const [base, through, fresh] = ['1.0.0', '1.1.0', '1.3.0'].map((version) => readSample('sensor-node', version)) as [
-    Uint8Array,
-    Uint8Array,
-    Uint8Array,
-  ];
-  const job = { kind: 'make', image: fresh, memoryClass: 'S', imageBase: 0 } as const;
-  t.is(makeBranch({ ...job, base }).path, 'direct');
-  t.is(makeBranch({ ...job, base, through }).path, 'composed');
-  t.is(makeBranch(job).path, 'full');
+  const [base, near] = [readSample('sensor-node', '1.0.0'), readSample('sensor-node', '1.1.0')];
+  const job = { kind: 'make', memoryClass: 'S', imageBase: 0 } as const;
+  t.is(makeBranch({ ...job, base, image: near }).path, 'direct');
+  t.is(makeBranch({ ...job, ...twoReleases() }).path, 'composed');
+  t.is(makeBranch({ ...job, image: near }).path, 'full');
   t.is(makeBranch({ ...job, image: image(4_000, 1), base: image(4_000, 2) }).path, 'full');
 });

@@ -16,6 +16,6 @@ export function makeBranch({ base, through, image, memoryClass, imageBase, cpu }
   };
   const { delta, info } = base ? makeDelta(base, image, options) : makeFull(image, options);
   const { alignment, workspaceBytes, predictor, coder } = info;
-  const path = alignment === 'none' ? 'full' : alignment;
+  const path = alignment === 'none' ? 'full' : alignment === 'composed' ? 'composed' : 'direct';
   return { container: delta, path, workspaceBytes, predictor, coder, seconds: secondsSince(start) };
 }

@@ -12,16 +12,20 @@ const LOOKAHEADS = [3, 4, 5, 6, 8];
 /** Most runs of the map that are kept for RAM. */
 const RAM_RUNS_SHARE = 1 / 4;
 
-export function candidatesOf(source: Source, memoryClass: MemoryClass, found: Found | undefined): Candidate[] {
-  const limits = LIMITS[memoryClass];
-  const models: Model[] = [NO_MODEL];
-  if (found !== undefined) models.push(withRuns(found, limits.runs));
-  return models.flatMap((model) => {
-    const fitting = fit(model, limits.learned, source.old, source.fresh.length);
-    const { predictor } = model;
-    const ranged = limits.ranged === undefined ? [] : [{ ...limits.ranged, predictor, fitting }];
-    return [bestShape(source, memoryClass, predictor, fitting), ...ranged];
-  });
+export function withoutModel(source: Source, memoryClass: MemoryClass): Candidate[] {
+  return candidates(source, memoryClass, NO_MODEL);
+}
+
+export function withModel(source: Source, memoryClass: MemoryClass, found: Found): Candidate[] {
+  return candidates(source, memoryClass, withRuns(found, LIMITS[memoryClass].runs));
+}
+
+function candidates(source: Source, memoryClass: MemoryClass, model: Model): Candidate[] {
+  const { learned, ranged } = LIMITS[memoryClass];
+  const fitting = fit(model, learned, source.old, source.fresh.length);
+  const { predictor } = model;
+  const coded = ranged === undefined ? [] : [{ ...ranged, predictor, fitting }];
+  return [bestShape(source, memoryClass, predictor, fitting), ...coded];
 }
 
 function withRuns({ model, votes }: Found, runsMax: number): Model {

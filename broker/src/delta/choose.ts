@@ -1,39 +1,71 @@
-/** One alignment as the smallest container that the class allows, decoded again and compared. */
+/** All alignments as the smallest container that the class allows, decoded again and compared. */
 import { demand } from '@countersign/device-sdk';
 import { CODER_MIXING } from '@countersign/device-sdk/delta';
 import { PREDICTOR_NAMES, RICH_BITS } from '@countersign/device-sdk/delta/model';
+import type { Alignment } from './alignments.ts';
 import { applyDelta } from './apply.ts';
 import { assemble, type Candidate, type Source } from './assemble.ts';
-import { candidatesOf } from './candidates.ts';
+import { withModel, withoutModel } from './candidates.ts';
 import { CODER_NAMES } from './class-limits.ts';
 import type { Spent } from './commands.ts';
-import { IN_PLACE_BYTES, type Made, type MadeInfo, type MakeOptions } from './made.ts';
-import type { Found } from './model/find.ts';
+import { type AlignmentName, IN_PLACE_BYTES, type Made, type MadeInfo, type MakeOptions } from './made.ts';
 
 const CHECKPOINTS = [1 << 14, 1 << 16, 1 << 18, 1 << 20];
 /** What checkpoints may cost: a small delta is downloaded again in less time than they would add to each download. */
 const CHECKPOINT_SHARE_MAX = 1 / 32;
 
 /** @throws Refusal INTERNAL if it decodes to another image */
-export function smallestOf(source: Source, options: MakeOptions, found: Found | undefined): Made {
+export function smallestDelta(
+  old: Uint8Array,
+  fresh: Uint8Array,
+  alignments: readonly Alignment[],
+  options: MakeOptions,
+): Made {
+  const entries = alignments.flatMap(({ name, copies, found }): Entry[] => {
+    const source: Source = { kind: 'delta', old, fresh, copies };
+    // Without a model only the bytes as they are make sense.
+    const unpredicted = name === 'predicted' ? [] : withoutModel(source, options.class);
+    const predicted = found ? withModel(source, options.class, found) : [];
+    const candidates = [...unpredicted, ...predicted].map((candidate) => fitting(candidate, options));
+    return placesOf(source, options).flatMap((placed) =>
+      candidates.map((candidate) => ({ alignment: name, source: placed, candidate })),
+    );
+  });
+  return smallestOf(entries, options);
+}
+
+/** @throws as {@link smallestDelta} */
+export function smallestFull(fresh: Uint8Array, options: MakeOptions): Made {
+  const source: Source = { kind: 'full', old: new Uint8Array(), fresh, copies: [] };
+  const candidates = withoutModel(source, options.class);
+  return smallestOf(
+    candidates.map((candidate) => ({ alignment: 'none', source, candidate: fitting(candidate, options) })),
+    options,
+  );
+}
+
+interface Entry {
+  alignment: AlignmentName;
+  source: Source;
+  candidate: Candidate;
+}
+
+function smallestOf(entries: readonly Entry[], options: MakeOptions): Made {
   checkInterval(options.checkpointBytes);
-  const candidates = candidatesOf(source, options.class, found).map((candidate) => fitting(candidate, options));
   const blockBytes = intervalOf(options) ?? 0;
-  let best: { candidate: Candidate; placed: Source; bytes: number } | undefined;
-  for (const placed of placesOf(source, options)) {
-    for (const candidate of candidates) {
-      const bytes = assemble(placed, options.class, candidate, blockBytes).container.length;
-      if (best === undefined || bytes < best.bytes) best = { candidate, placed, bytes };
-    }
+  let best: { entry: Entry; bytes: number } | undefined;
+  for (const entry of entries) {
+    const bytes = assemble(entry.source, options.class, entry.candidate, blockBytes).container.length;
+    if (best === undefined || bytes < best.bytes) best = { entry, bytes };
   }
-  const { candidate, placed } = best!;
-  const chosen = chooseCheckpoints(placed, options, candidate);
+  const { alignment, source, candidate } = best!.entry;
+  const chosen = chooseCheckpoints(source, options, candidate);
   const decoded = applyDelta(chosen.container, source.old);
   demand(Buffer.compare(decoded, source.fresh) === 0, 'INTERNAL', 'a container decodes to another image');
   const info: MadeInfo = {
     kind: source.kind,
-    alignment: 'none',
-    inPlace: placed.inPlace,
+    alignment,
+    inPlace: source.inPlace,
     class: options.class,
     predictor: PREDICTOR_NAMES[candidate.predictor]!,
     coder: CODER_NAMES[candidate.coder]!,
@@ -41,7 +73,7 @@ export function smallestOf(source: Source, options: MakeOptions, found: Found | 
     lookaheadBits: candidate.lookaheadBits,
     checkpointBytes: chosen.blockBytes,
     workspaceBytes: chosen.workspaceBytes,
-    candidates: candidates.length * placesOf(source, options).length + chosen.candidates,
+    candidates: entries.length + chosen.candidates,
     spent: chosen.spent,
   };
   return { delta: chosen.container, info };

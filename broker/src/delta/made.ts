@@ -1,10 +1,23 @@
 /** What a delta is asked for with, and what comes back beside it. */
 import type { Direction, MemoryClass } from '@countersign/device-sdk/delta';
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
+import type { Copy } from './align.ts';
 import type { Spent } from './commands.ts';
 
 /** Every page costs a start of the models, and has to fit the scratch page of the device. */
 export const IN_PLACE_BYTES = 16_384;
+
+/**
+ * Of the bytes as they are, of the images as the model sees them, composed through the image between, or found by
+ * bsdiff-node; none for kind full.
+ */
+export type AlignmentName = 'plain' | 'predicted' | 'composed' | 'bsdiff-node' | 'none';
+
+/** An alignment from elsewhere. */
+export interface GivenAlignment {
+  name: 'bsdiff-node';
+  copies: readonly Copy[];
+}
 
 export interface MakeOptions {
   class: MemoryClass;
@@ -20,6 +33,8 @@ export interface MakeOptions {
   inPlace?: boolean;
   /** The image of a release between the two: where code went by way of it is tried as a further alignment. */
   through?: Uint8Array;
+  /** Alignments from elsewhere that compete with ours. */
+  given?: readonly GivenAlignment[];
   /** The instruction set, if the publisher names it; else every one is tried. */
   cpu?: PredictorName;
   /** Address of a flat image, if the publisher names it; else it is found. An Espressif segment table goes before it. */
@@ -28,8 +43,7 @@ export interface MakeOptions {
 
 export interface MadeInfo {
   kind: 'delta' | 'full';
-  /** Whether the alignment is one of the two images, or composed through the image between; none for kind full. */
-  alignment: 'direct' | 'composed' | 'none';
+  alignment: AlignmentName;
   /** The way the blocks come in place; undefined for a slot beside the base, and for kind full. */
   inPlace: Direction | undefined;
   class: MemoryClass;

@@ -1,60 +1,104 @@
-/** Where a flat image lies in the address space: the base at which moved pointers agree with moved code. */
-import { AddressMap } from '@countersign/device-sdk/delta/model';
+/** Where a flat image lies in the address space: the base at which pointers have moved as the code under them has. */
 import type { Copy } from '../align.ts';
 
+/** Words that are looked at, of those that moved and of those that did not. */
 const SAMPLES_MAX = 1500;
-const STEP = 0x100;
-/** Pointers of one image lie in one or two of these. */
+/** Images begin at multiples of this. */
+const STEP_BITS = 8;
+/** Pointers of one image lie in one or two pieces of the address space of this size. */
 const BUCKET_BITS = 20;
 const BUCKETS_MAX = 3;
 /** Agreeing pointers that make a base believable. */
 const AGREEING_MIN = 8;
+/** A rounder base is taken for this share of the agreeing pointers: where little moved, many bases explain it. */
+const ROUND_SHARE = 0.97;
 
-/** @returns undefined when no base explains the pointers */
-export function findBase(
-  old: Uint8Array,
-  fresh: Uint8Array,
-  copies: readonly Copy[],
-  bigEndian: boolean,
-): number | undefined {
-  const samples = movedWords(old, fresh, copies, bigEndian);
-  const map = copyMap(copies);
-  let best = { base: 0, agreeing: AGREEING_MIN - 1 };
-  for (const bucket of popular(samples.map(({ word }) => word >>> BUCKET_BITS))) {
-    const inside = samples.filter(({ word }) => word >>> BUCKET_BITS === bucket);
-    const highest = inside.reduce((most, { word }) => Math.max(most, word), 0);
-    const lowest = Math.max(0, highest - old.length + 1);
-    for (let base = Math.ceil(lowest / STEP) * STEP; base <= highest; base += STEP) {
-      let agreeing = 0;
-      for (const { word, shift } of inside) {
-        const place = word - base;
-        if (place >= 0 && place < old.length && map.shiftAt(place) === shift) agreeing++;
-      }
-      if (agreeing > best.agreeing) best = { base, agreeing };
+interface Word {
+  word: number;
+  shift: number;
+}
+
+/**
+ * Believable bases: by the words that moved, and by those together with the words that stand still. Small numbers and
+ * pairs of instructions that look like pointers mislead each of them now and then, so a model is tried with every one.
+ */
+export function findBases(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[], bigEndian: boolean): number[] {
+  const all = distinct(alignedWords(old, fresh, copies, bigEndian));
+  const moved = sampled(all.filter(({ shift }) => shift !== 0));
+  const places = placesByShift(old.length, copies);
+  const found = popular(moved.map(({ word }) => word >>> BUCKET_BITS)).flatMap((bucket) => {
+    const inside = (words: readonly Word[]) => words.filter(({ word }) => word >>> BUCKET_BITS === bucket);
+    const still = sampled(inside(all.filter(({ shift }) => shift === 0)));
+    const lists = [inside(moved), [...inside(moved), ...still]];
+    return lists.map((words) => bestBase(bucket, old.length, words, places));
+  });
+  return [...new Set(found.filter(({ agreeing }) => agreeing >= AGREEING_MIN).map(({ base }) => base))];
+}
+
+/** Every word says which bases would let it point at a place that moved as it did: at which base do most agree? */
+function bestBase(bucket: number, oldBytes: number, words: readonly Word[], places: Map<number, Interval[]>) {
+  const first = Math.max(0, bucket * 2 ** BUCKET_BITS - oldBytes) >>> STEP_BITS;
+  const last = ((bucket + 1) * 2 ** BUCKET_BITS - 1) >>> STEP_BITS;
+  const changes = new Int32Array(last - first + 2);
+  for (const { word, shift } of words) {
+    for (const { start, end } of places.get(shift) ?? []) {
+      const from = Math.max(first, Math.ceil((word - end + 1) / 2 ** STEP_BITS));
+      const to = Math.min(last, Math.floor((word - start) / 2 ** STEP_BITS));
+      if (from > to) continue;
+      changes[from - first]!++;
+      changes[to - first + 1]!--;
     }
   }
-  return best.agreeing < AGREEING_MIN ? undefined : best.base;
+  return roundest(first, changes);
+}
+
+function roundest(first: number, changes: Int32Array): { base: number; agreeing: number } {
+  const agreeing = new Int32Array(changes.length);
+  let most = 0;
+  for (let i = 0, sum = 0; i + 1 < changes.length; i++) {
+    agreeing[i] = sum += changes[i]!;
+    most = Math.max(most, sum);
+  }
+  let best = { base: 0, agreeing: 0, zeros: -1 };
+  for (let i = 0; i < agreeing.length; i++) {
+    const step = first + i;
+    const zeros = step === 0 ? 32 : 31 - Math.clz32(step & -step);
+    const better = zeros > best.zeros || (zeros === best.zeros && agreeing[i]! > best.agreeing);
+    if (agreeing[i]! >= ROUND_SHARE * most && better) {
+      best = { base: step * 2 ** STEP_BITS, agreeing: agreeing[i]!, zeros };
+    }
+  }
+  return best;
 }
 
 /** Aligned words of the copies that differ by less than a megabyte, at most some of them. */
-export function movedWords(
-  old: Uint8Array,
-  fresh: Uint8Array,
-  copies: readonly Copy[],
-  bigEndian: boolean,
-): { word: number; shift: number }[] {
+export function movedWords(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[], bigEndian: boolean): Word[] {
+  return sampled(alignedWords(old, fresh, copies, bigEndian).filter(({ shift }) => shift !== 0));
+}
+
+function alignedWords(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[], bigEndian: boolean): Word[] {
   const before = new DataView(old.buffer, old.byteOffset, old.length);
   const after = new DataView(fresh.buffer, fresh.byteOffset, fresh.length);
-  const found: { word: number; shift: number }[] = [];
+  const found: Word[] = [];
   for (const { oldStart, newStart, length } of copies) {
     for (let i = -oldStart & 3; i + 4 <= length; i += 4) {
       const word = before.getUint32(oldStart + i, !bigEndian);
       const shift = after.getUint32(newStart + i, !bigEndian) - word;
-      if (shift !== 0 && Math.abs(shift) < 1 << BUCKET_BITS) found.push({ word, shift });
+      if (Math.abs(shift) < 1 << BUCKET_BITS) found.push({ word, shift });
     }
   }
-  const step = Math.max(1, Math.floor(found.length / SAMPLES_MAX));
-  return found.filter((_, i) => i % step === 0);
+  return found;
+}
+
+function distinct(words: readonly Word[]): Word[] {
+  const seen = new Map<number, Word>();
+  for (const each of words) seen.set(each.word + each.shift / 2 ** 24, each);
+  return [...seen.values()];
+}
+
+function sampled(words: readonly Word[]): Word[] {
+  const step = Math.max(1, Math.floor(words.length / SAMPLES_MAX));
+  return words.filter((_, i) => i % step === 0);
 }
 
 function popular(values: readonly number[]): number[] {
@@ -66,11 +110,23 @@ function popular(values: readonly number[]): number[] {
     .map(([value]) => value);
 }
 
-/** The copies as an address map; where two come from one place the later one counts. */
-function copyMap(copies: readonly Copy[]): AddressMap {
+interface Interval {
+  start: number;
+  end: number;
+}
+
+/** For each shift the places of the old image that moved by it; a copy holds until the next one begins. */
+function placesByShift(oldBytes: number, copies: readonly Copy[]): Map<number, Interval[]> {
   const sorted = [...copies].sort((a, b) => a.oldStart - b.oldStart);
-  return new AddressMap(
-    Uint32Array.from(sorted, ({ oldStart }) => oldStart),
-    Int32Array.from(sorted, ({ newStart, oldStart }) => newStart - oldStart),
-  );
+  const places = new Map<number, Interval[]>();
+  for (const [i, { oldStart, newStart }] of sorted.entries()) {
+    const end = sorted[i + 1]?.oldStart ?? oldBytes;
+    const shift = newStart - oldStart;
+    const list = places.get(shift) ?? [];
+    const last = list.at(-1);
+    if (last?.end === oldStart) last.end = end;
+    else if (end > oldStart) list.push({ start: oldStart, end });
+    places.set(shift, list);
+  }
+  return places;
 }

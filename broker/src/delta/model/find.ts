@@ -3,6 +3,7 @@ import {
   PREDICTOR_AARCH64,
   PREDICTOR_ARM,
   PREDICTOR_AVR,
+  PREDICTOR_NONE,
   PREDICTOR_RISCV,
   PREDICTOR_THUMB,
   PREDICTOR_XTENSA,
@@ -12,7 +13,7 @@ import {
   Regions,
 } from '@countersign/device-sdk/delta/model';
 import type { Copy } from '../align.ts';
-import { findBase, movedWords } from './base.ts';
+import { findBases, movedWords } from './base.ts';
 import { costs, splitCode } from './code-parts.ts';
 import { espRegions } from './esp-image.ts';
 import type { Model } from './fitting.ts';
@@ -50,14 +51,14 @@ export function findModel(
   copies: readonly Copy[],
   hints: Hints = {},
 ): Found | undefined {
-  if (copies.length === 0) return undefined;
-  let best: { model: Model; cost: number } | undefined;
-  for (const model of skeletons({ old, fresh, copies }, hints)) {
-    const cost = costs(model, old, fresh, copies).reduce((sum, part) => sum + part, 0);
-    if (best === undefined || cost < best.cost) best = { model, cost };
-  }
-  if (best === undefined) return undefined;
-  const model = { ...best.model, old: splitCode(best.model, old, fresh, copies) };
+  if (copies.length === 0 || hints.predictor === PREDICTOR_NONE) return undefined;
+  const update = { old, fresh, copies };
+  const segmented = espPlaces(update);
+  // Most instructions tell where they point without knowing where they are: first the CPU, then the place.
+  const rough = segmented.length > 0 ? segmented : [flatPlace(hints.base, false)];
+  const predictor = hints.predictor ?? cheapest(update, withCpus(update, rough, segmented.length > 0)).predictor;
+  const best = cheapest(update, placed(update, predictor, segmented, hints));
+  const model = { ...best, old: splitCode(best, old, fresh, copies) };
   return { model, votes: collectVotes(model, old, fresh, copies) };
 }
 
@@ -73,17 +74,32 @@ interface Place {
   pointers: boolean;
 }
 
-function skeletons(update: Update, hints: Hints): Model[] {
-  const { old } = update;
-  const wanted = ({ predictor }: Model): boolean => hints.predictor === undefined || predictor === hints.predictor;
-  const segmented = espPlaces(update);
-  const little = segmented.length > 0 ? segmented : [flatPlace(update, hints, false)];
-  const list = little.flatMap((place) => modelsAt(update, place, LITTLE, false));
+/** The model with the fewest wrong bytes; `models` has at least one. */
+function cheapest({ old, fresh, copies }: Update, models: readonly Model[]): Model {
+  const wrong = (model: Model) => costs(model, old, fresh, copies).reduce((sum, part) => sum + part, 0);
+  if (models.length === 1) return models[0]!;
+  const priced = models.map((model) => ({ model, cost: wrong(model) }));
+  return priced.reduce((best, other) => (other.cost < best.cost ? other : best)).model;
+}
+
+function withCpus(update: Update, places: readonly Place[], espressif: boolean): Model[] {
   // Segment tables are Espressif's, and none of its chips is big-endian.
-  const big = segmented.length > 0 ? [] : [flatPlace(update, hints, true)];
-  list.push(...big.flatMap((place) => modelsAt(update, place, [PREDICTOR_XTENSA_BIG], true)));
-  if (old.length <= AVR_BYTES_MAX || hints.predictor === PREDICTOR_AVR) list.push(avr(hints.base ?? 0));
-  return list.filter(wanted);
+  const predictors = espressif ? LITTLE : [...LITTLE, PREDICTOR_XTENSA_BIG];
+  const models = places.flatMap((place) => predictors.map((predictor) => modelAt(update, place, predictor)));
+  return update.old.length <= AVR_BYTES_MAX ? [...models, avr(0)] : models;
+}
+
+/** One instruction set, wherever its images may lie. */
+function placed(update: Update, predictor: number, segmented: readonly Place[], { base }: Hints): Model[] {
+  if (predictor === PREDICTOR_AVR) return [avr(base ?? 0)];
+  const { old, fresh, copies } = update;
+  const flat = () => {
+    if (base !== undefined) return [flatPlace(base, true)];
+    const bases = findBases(old, fresh, copies, predictor === PREDICTOR_XTENSA_BIG);
+    return [flatPlace(0, false), ...bases.map((found) => flatPlace(found, true))];
+  };
+  const places = segmented.length > 0 ? segmented : flat();
+  return places.map((place) => modelAt(update, place, predictor));
 }
 
 function espPlaces({ old, fresh }: Update): Place[] {
@@ -96,15 +112,15 @@ function espPlaces({ old, fresh }: Update): Place[] {
   return places;
 }
 
-function flatPlace({ old, fresh, copies }: Update, { base }: Hints, bigEndian: boolean): Place {
-  const found = base ?? findBase(old, fresh, copies, bigEndian);
-  const flat = [{ offset: 0, address: found ?? 0, code: true }];
-  return { old: flat, fresh: flat, pointers: found !== undefined };
+function flatPlace(base: number | undefined, pointers: boolean): Place {
+  const flat = [{ offset: 0, address: base ?? 0, code: true }];
+  return { old: flat, fresh: flat, pointers };
 }
 
-function modelsAt(update: Update, place: Place, predictors: readonly number[], bigEndian: boolean): Model[] {
+function modelAt(update: Update, place: Place, predictor: number): Model {
+  const bigEndian = predictor === PREDICTOR_XTENSA_BIG;
   const ram = place.pointers ? findRam(update, place.old, bigEndian) : { address: 0, bytes: 0 };
-  return predictors.map((predictor) => ({ ...place, predictor, ram, runs: [], ramRuns: [] }));
+  return { ...place, predictor, ram, runs: [], ramRuns: [] };
 }
 
 function avr(address: number): Model {

@@ -24,4 +24,4 @@ export { RANGE_MIN } from './range-decoder.ts';
 export { REGIONS_MAX, type Region, Regions } from './regions.ts';
 export { ModelSection, type ModelShape } from './section.ts';
 export { type Range, Targets } from './targets.ts';
-export { type Bytes, type Cpu, POINTER, type Unit } from './unit.ts';
+export { BRANCH, type Bytes, type Cpu, LITERAL, POINTER, UNIT_BYTES_MAX, type Unit } from './unit.ts';
