@@ -14,16 +14,33 @@ export interface Copy {
 /** A match must beat the run it would interrupt by this many bytes. */
 const GAIN_BYTES = 8;
 
+/**
+ * Bytes compared for each byte of the new image, beyond which less is tried: matches that seem useless are passed as a
+ * whole, and a find is stretched back by a little only. Firmware takes under 100.
+ */
+const WORK_PER_BYTE_MAX = 200;
+const WORK_MIN = 1 << 16;
+const BACK_BYTES = 256;
+
 /** Copies in output order, not overlapping; what they leave out must be inserted. */
-export function align(old: Uint8Array, fresh: Uint8Array, order: Int32Array): Copy[] {
+export function align(
+  old: Uint8Array,
+  fresh: Uint8Array,
+  order: Int32Array,
+  matcher = new Matcher(old, order),
+): Copy[] {
   const copies: Copy[] = [];
-  const matcher = new Matcher(old, order);
   let anchor = { newStart: 0, oldStart: 0 };
   let scan = 0;
   while (scan < fresh.length) {
     const found = nextMatch(old, fresh, matcher, scan, anchor.oldStart - anchor.newStart);
     const forward = stretchForward(old, fresh, anchor, found.newStart);
-    const backward = found.length > 0 ? stretchBackward(old, fresh, found, anchor.newStart) : 0;
+    // Where every place looks like every other, each find would reach back to the first.
+    const floor = isOverworked(matcher, scan)
+      ? Math.max(anchor.newStart, found.newStart - BACK_BYTES)
+      : anchor.newStart;
+    const backward = found.length > 0 ? stretchBackward(old, fresh, found, floor) : 0;
+    matcher.compared += forward + backward;
     const overlap = Math.max(0, anchor.newStart + forward - (found.newStart - backward));
     const kept = overlap === 0 ? 0 : bestSplit(old, fresh, anchor, found, forward, backward, overlap);
     const length = forward - overlap + kept;
@@ -38,6 +55,10 @@ export function align(old: Uint8Array, fresh: Uint8Array, order: Int32Array): Co
     if (length > 0) copies.push({ ...anchor, length });
   }
   return copies;
+}
+
+function isOverworked({ compared }: Matcher, done: number): boolean {
+  return compared > WORK_PER_BYTE_MAX * done + WORK_MIN;
 }
 
 interface Found {
@@ -63,7 +84,7 @@ function nextMatch(old: Uint8Array, fresh: Uint8Array, matcher: Matcher, from: n
     }
     // Almost as good at the present offset. Long matches are left in strides: a step of one byte each would take time
     // proportional to the square of the length in images with large equal pages.
-    const stride = Math.max(1, length >> 3);
+    const stride = Math.max(1, length >> 3, isOverworked(matcher, scan) ? length : 0);
     for (let i = 0; i < stride && scan < fresh.length; i++, scan++) {
       if (scan < counted && old[scan + offset] === fresh[scan]) agreeing--;
     }

@@ -29,6 +29,9 @@ const RAM_WORDS_MIN = 6;
 /** Where microcontrollers have their RAM: below it lies code, above it peripherals. */
 const RAM_START = 0x1000_0000;
 const RAM_END = 0x4000_0000;
+/** Bytes on which instruction sets and places are tried, and the pieces they are taken in. */
+const SAMPLE_BYTES = 1 << 19;
+const PIECE_BYTES = 1 << 13;
 
 /** A model without its runs, and the votes they are made of: how many runs there are depends on the memory class. */
 export interface Found {
@@ -51,8 +54,8 @@ export function findModel(
   copies: readonly Copy[],
   hints: Hints = {},
 ): Found | undefined {
-  if (copies.length === 0 || hints.predictor === PREDICTOR_NONE) return undefined;
-  const update = { old, fresh, copies };
+  if (hints.predictor === PREDICTOR_NONE || !differs(old, fresh, copies)) return undefined;
+  const update = { old, fresh, copies: sampled(copies) };
   const segmented = espPlaces(update);
   // Most instructions tell where they point without knowing where they are: first the CPU, then the place.
   const rough = segmented.length > 0 ? segmented : [flatPlace(hints.base, false)];
@@ -60,6 +63,32 @@ export function findModel(
   const best = cheapest(update, placed(update, predictor, segmented, hints));
   const model = { ...best, old: splitCode(best, old, fresh, copies) };
   return { model, votes: collectVotes(model, old, fresh, copies) };
+}
+
+function differs(old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): boolean {
+  return copies.some(({ oldStart, newStart, length }) => {
+    for (let i = 0; i < length; i++) if (old[oldStart + i] !== fresh[newStart + i]) return true;
+    return false;
+  });
+}
+
+/** Pieces of the copies, evenly spread, so that trying a dozen models takes no more time for 16 MB than for one. */
+function sampled(copies: readonly Copy[]): readonly Copy[] {
+  const total = copies.reduce((sum, { length }) => sum + length, 0);
+  if (total <= SAMPLE_BYTES) return copies;
+  const period = PIECE_BYTES * Math.ceil(total / SAMPLE_BYTES);
+  const pieces: Copy[] = [];
+  let passed = 0;
+  for (const { oldStart, newStart, length } of copies) {
+    for (let done = 0; done < length; ) {
+      const inPeriod = (passed + done) % period;
+      const taken = Math.min(length - done, inPeriod < PIECE_BYTES ? PIECE_BYTES - inPeriod : period - inPeriod);
+      if (inPeriod < PIECE_BYTES) pieces.push({ oldStart: oldStart + done, newStart: newStart + done, length: taken });
+      done += taken;
+    }
+    passed += length;
+  }
+  return pieces;
 }
 
 interface Update {

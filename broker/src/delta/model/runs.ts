@@ -9,6 +9,8 @@ const SHIFTS_MAX = 160;
 /** A run takes four bytes, a wrong target about one and a half. */
 const RUN_PRICE = 4;
 const PRICE_GROWTH = 1.6;
+/** More votes are thinned out evenly: the path takes a byte for each vote and shift. */
+const VOTES_MAX = 1 << 20;
 
 export function findRuns(votes: { places: readonly number[]; shifts: readonly number[] }, runsMax: number): Run[] {
   const grouped = group(votes);
@@ -17,6 +19,18 @@ export function findRuns(votes: { places: readonly number[]; shifts: readonly nu
     const runs = cheapest(grouped, price);
     if (runs.length <= runsMax) return runs;
   }
+}
+
+interface Votes {
+  places: readonly number[];
+  shifts: readonly number[];
+}
+
+function sampled(votes: Votes): Votes {
+  const step = Math.ceil(votes.places.length / VOTES_MAX);
+  if (step <= 1) return votes;
+  const some = (list: readonly number[]) => list.filter((_, i) => i % step === 0);
+  return { places: some(votes.places), shifts: some(votes.shifts) };
 }
 
 interface Grouped {
@@ -28,7 +42,8 @@ interface Grouped {
   choices: Int32Array;
 }
 
-function group(votes: { places: readonly number[]; shifts: readonly number[] }): Grouped {
+function group(all: { places: readonly number[]; shifts: readonly number[] }): Grouped {
+  const votes = sampled(all);
   const counts = new Map<number, number>();
   for (const shift of votes.shifts) counts.set(shift, (counts.get(shift) ?? 0) + 1);
   const popular = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, SHIFTS_MAX);
