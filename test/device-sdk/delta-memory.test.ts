@@ -27,7 +27,14 @@ for (const { name, old, fresh } of pairs) {
 }
 
 /** Without machine code made on the way, whose memory would be counted as the decoder's. */
-const FLAGS = ['--expose-gc', '--no-opt', '--no-sparkplug', '--single-threaded'];
+const FLAGS = [
+  '--expose-gc',
+  '--no-opt',
+  '--no-sparkplug',
+  '--single-threaded',
+  '--no-lazy-feedback-allocation',
+  '--no-flush-bytecode',
+];
 
 const CODERS = [
   { memoryClass: 'S', coder: CODER_HEATSHRINK, windowBits: 8, lookaheadBits: 4 },
