@@ -2,6 +2,7 @@ import { makeDelta, makeFull } from '@countersign/broker/delta/index';
 import { CLASSES, DeltaDecoder, decodeCheckpoint, encodeCheckpoint } from '@countersign/device-sdk/delta';
 import test from 'ava';
 import fc from 'fast-check';
+import { programs } from '../support/code.ts';
 import { bench, checkpointsOf, decode, edited, image, joined } from '../support/delta.ts';
 import { codeOfRefusal } from '../support/refused.ts';
 
@@ -34,13 +35,29 @@ test('whatever is encoded decodes to the same image, in every class', (t) => {
   );
 });
 
-test('any split of the container gives the same image', (t) => {
+test('any split of the container gives the same image, in every class', (t) => {
   fc.assert(
-    fc.property(related, fc.array(fc.nat(40)), ({ old, fresh }, pieces) => {
-      const { delta } = makeDelta(old, fresh, { class: 'S' });
+    fc.property(related, fc.constantFrom(...CLASSES), fc.array(fc.nat(40)), ({ old, fresh }, name, pieces) => {
+      const { delta } = makeDelta(old, fresh, { class: name });
       t.deepEqual(decode(delta, old, pieces), fresh);
     }),
     RUNS,
+  );
+});
+
+test('any split of a container with a model section gives the same image', (t) => {
+  const pairs = (['thumb', 'riscv', 'xtensa'] as const).map((isa, i) => programs(isa, 80, 20 + i));
+  const made = pairs.flatMap((pair) =>
+    (['S', 'L', 'XL'] as const).map((name) => ({
+      ...pair,
+      delta: makeDelta(pair.old, pair.fresh, { class: name, checkpointBytes: 4096 }).delta,
+    })),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...made), fc.array(fc.nat(90)), (one, pieces) => {
+      t.is(Buffer.compare(decode(one.delta, one.old, pieces), one.fresh), 0);
+    }),
+    { numRuns: 200 },
   );
 });
 
