@@ -11,6 +11,8 @@ export interface CommandHealthOptions {
   deadlineMs: number;
   /** Ask again until it says yes or the deadline passes: an application needs a while to come up. Default 2 s. */
   againMs?: number;
+  /** Ends the command early. */
+  signal?: AbortSignal;
   on?: CommandTold;
 }
 
@@ -20,13 +22,14 @@ export interface CommandHealthOptions {
  * @example
  * commandHealth({ command: ['/usr/local/bin/check-app', '--fast'], deadlineMs: 60_000 });
  */
-export function commandHealth({ command, deadlineMs, againMs = 2_000, on }: CommandHealthOptions): Health {
+export function commandHealth(options: CommandHealthOptions): Health {
+  const { command, deadlineMs, againMs = 2_000, signal, on } = options;
   return {
     deadlineMs,
     async selfTest() {
       const end = Date.now() + deadlineMs;
       for (;;) {
-        const result = await runCommand(command, { limitMs: Math.max(1, end - Date.now()) });
+        const result = await runCommand(command, { limitMs: Math.max(1, end - Date.now()), ...(signal && { signal }) });
         on?.('health', result);
         if (result.exit !== TEMPFAIL) return result.exit === 0;
         if (Date.now() + againMs >= end) return false;
@@ -54,6 +57,8 @@ export interface OwnerVetoOptions {
   windowStages?: readonly VetoStage[];
   /** Minutes since local midnight. */
   minute?: () => number;
+  /** Ends the command early. */
+  signal?: AbortSignal;
   on?: CommandTold;
 }
 
@@ -61,7 +66,7 @@ export interface OwnerVetoOptions {
 const VETO_LIMIT_MS = 50_000;
 
 export function ownerVeto(options: OwnerVetoOptions): Veto {
-  const { command, windows = [], windowStages = ['install', 'restart'], minute = minuteOfDay, on } = options;
+  const { command, windows = [], windowStages = ['install', 'restart'], minute = minuteOfDay, signal, on } = options;
   return {
     async allow(stage, { version, sequence }) {
       const now = minute();
@@ -69,7 +74,7 @@ export function ownerVeto(options: OwnerVetoOptions): Veto {
       if (!open && windowStages.includes(stage)) return false;
       if (!command) return true;
       const values = { stage, version, sequence: String(sequence) };
-      const result = await runCommand(command, { limitMs: VETO_LIMIT_MS, values });
+      const result = await runCommand(command, { limitMs: VETO_LIMIT_MS, values, ...(signal && { signal }) });
       on?.('veto', result);
       return result.exit === 0;
     },

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { auditVerb } from './audit.ts';
 import { deltaVerbs } from './delta.ts';
+import { deviceProcessVerbs } from './device.ts';
 import { deviceVerbs } from './devices.ts';
 import { inspectVerb } from './inspect.ts';
 import { keyVerbs } from './keys.ts';
@@ -16,6 +17,7 @@ export function brokerVerbs(program: Command): void {
   releaseVerbs(program);
   rolloutVerbs(program);
   deviceVerbs(program);
+  deviceProcessVerbs(program);
   recordVerbs(program);
   auditVerb(program);
   peopleVerbs(program);

@@ -1,0 +1,190 @@
+/** What the verbs of `device` do. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { codeOf, demand, Refusal, type SlotNumber } from '@countersign/device-sdk';
+import { hex } from '@countersign/device-sdk/format';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { DeviceProcess, type ProcessEvent } from '@countersign/device-sdk/host/device-process';
+import { provisionGateway, readIdentity, readState } from '@countersign/device-sdk/host/gateway';
+import { createKey, type LoadedKey, loadSigner } from '@countersign/device-sdk/host/key-file';
+import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
+import { type Profile, readProfile } from '@countersign/device-sdk/host/profile';
+import { lock } from '../../ledger/embedded/lock.ts';
+import { makeFolder } from '../../store/durable.ts';
+import { readInput } from './connect.ts';
+import { note, type Outcome, WrongUse } from './program.ts';
+import { table } from './table.ts';
+
+export interface DeviceOptions {
+  profile: string;
+  passphraseFile?: string;
+}
+
+export interface ProvisionOptions extends DeviceOptions {
+  record: string;
+  image?: string;
+  slot: string;
+}
+
+export interface RunOptions extends DeviceOptions {
+  json?: boolean;
+}
+
+/** A service manager waits for ten seconds and more; whatever has not ended by itself in five, hangs. */
+const STOP_MS_MAX = 5_000;
+
+/** Made where it is not there: who wants it sealed gives the passphrase now. */
+export async function keyOf(o: DeviceOptions): Promise<Outcome> {
+  const profile = readProfile(o.profile);
+  const passphrase = await findPassphrase({ file: o.passphraseFile });
+  const made = !existsSync(profile.key);
+  const { publicKey } = made
+    ? await createKey(profile.key, 'device', { passphrase })
+    : await openKey(profile, passphrase);
+  if (made) note(`made ${profile.key}, ${passphrase === undefined ? 'not sealed: protect it' : 'sealed'}`);
+  return { json: { publicKey: hex(publicKey), made, sealed: passphrase !== undefined }, text: hex(publicKey) };
+}
+
+export async function provision(o: ProvisionOptions): Promise<Outcome> {
+  if (o.slot !== '0' && o.slot !== '1') throw new WrongUse('--slot is 0 or 1');
+  const profile = readProfile(o.profile);
+  const record = await readInput(o.record);
+  const image = o.image === undefined ? undefined : await readInput(o.image);
+  return alone(profile, async () => {
+    const slot = Number(o.slot) as SlotNumber;
+    provisionGateway(profile, nodeVerifier(), record, { slot, ...(image && { image }) });
+    const deviceId = hex(readIdentity(profile).deviceId);
+    return { json: { deviceId, slot }, text: `${profile.folder} is device ${deviceId}` };
+  });
+}
+
+export async function statusOf(o: DeviceOptions): Promise<Outcome> {
+  const profile = readProfile(o.profile);
+  return alone(profile, async () => {
+    const { running, floor, pending, outbox, failed, identity, damaged } = readState(profile, nodeVerifier());
+    const json = {
+      deviceId: hex(identity.deviceId),
+      version: running.version,
+      sequence: running.sequence,
+      slot: running.slot,
+      imageSha256: hex(running.image.digest),
+      floor,
+      pending: pending ? { version: pending.version, phase: pending.phase, attempt: pending.attempt } : null,
+      reportsWaiting: outbox.length,
+      failed: failed.length,
+      damaged,
+    };
+    const rows = Object.entries(json).map(([field, value]) => [field, value === null ? null : textOf(value)]);
+    return { json, text: table(['field', 'value'], rows) };
+  });
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** Ends when it is told to, or when its supervisor has to start it again: both are exit 0. */
+export async function run(o: RunOptions): Promise<void> {
+  const profile = readProfile(o.profile);
+  const keys = await openKey(profile, await findPassphrase({ file: o.passphraseFile }));
+  await alone(profile, async () => {
+    const say = o.json ? sayJson : sayText;
+    const device = new DeviceProcess({ profile, keys, verifier: nodeVerifier(), on: say() });
+    let watchdog: NodeJS.Timeout | undefined;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        note(`stopping on ${signal}`);
+        watchdog = setTimeout(() => process.exit(1), STOP_MS_MAX);
+        device.stop();
+      });
+    }
+    const ended = await device.run();
+    clearTimeout(watchdog);
+    if (ended === 'restart') note('ended, to be started again by its supervisor');
+  });
+  // A command of the owner that is still being waited for must not keep a stopped device alive.
+  process.exit(0);
+}
+
+async function openKey({ key }: Profile, passphrase: string | undefined): Promise<LoadedKey> {
+  demand(existsSync(key), 'NOT_FOUND', `${key} is not there: make it with \`countersign device key\``);
+  const loaded = await loadSigner(key, passphrase);
+  demand(loaded.role === 'device', 'WRONG_ROLE', `${key} is a key of role ${loaded.role}, not of a device`);
+  return loaded;
+}
+
+/** One process on a device's folder; the system lets go of it when the process dies. */
+async function alone<T>({ folder }: Profile, work: () => Promise<T>): Promise<T> {
+  await makeFolder(folder, 0o700);
+  let release: () => Promise<void>;
+  try {
+    release = await lock(join(folder, 'lock'));
+  } catch (cause) {
+    if (codeOf(cause) !== 'LOCKED') throw cause;
+    throw new Refusal('LOCKED', `another process runs the device in ${folder}`, { cause });
+  }
+  try {
+    return await work();
+  } finally {
+    await release();
+  }
+}
+
+type Say = (event: ProcessEvent) => void;
+
+/** Progress in whole percents: a line for each frame would drown the rest. */
+function seldom(say: Say): Say {
+  let last = -1;
+  return (event) => {
+    if (event.kind !== 'progress') return say(event);
+    const percent = Math.floor((100 * event.bytes) / event.of);
+    if (percent !== last) say(event);
+    last = percent;
+  };
+}
+
+function sayJson(): Say {
+  return seldom((event) => {
+    const shown = {
+      at: new Date().toISOString(),
+      ...event,
+      ...('error' in event && { error: errorText(event.error) }),
+    };
+    process.stdout.write(`${JSON.stringify(shown)}\n`);
+  });
+}
+
+function sayText(): Say {
+  return seldom((event) => process.stdout.write(`${new Date().toISOString()}  ${eventText(event)}\n`));
+}
+
+function eventText(event: ProcessEvent): string {
+  switch (event.kind) {
+    case 'booted':
+      return `booted slot ${event.slot}${event.trial ? ' on trial' : ''}, confirmed is ${event.version}`;
+    case 'stage':
+      return `${event.stage} ${event.code} ${event.version}`;
+    case 'progress':
+      return `fetched ${event.bytes} of ${event.of} bytes`;
+    case 'refused':
+      return `refused ${event.code}: ${event.text}`;
+    case 'restart':
+      return `restart, for ${event.version}`;
+    case 'link':
+      return event.up ? 'connected' : 'not connected';
+    case 'damaged':
+      return 'stored state was damaged, older values are used: enrol this device anew';
+    case 'fault':
+      return `fault ${errorText(event.error)}`;
+    case 'command':
+      return `command ${event.name} ${event.result.exit ?? (event.result.late ? 'too late' : 'failed')} ${event.result.words}`;
+    case 'trouble':
+      return `no connection by ${event.way}: ${errorText(event.error)}`;
+    case 'way':
+      return `from ${event.from} to ${event.to}: ${event.why}`;
+  }
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Refusal ? `${error.code} ${error.message}` : String(error);
+}

@@ -1,0 +1,213 @@
+/** A gateway in one JSON file: where its slots are, who boots them, how it reaches the server, whom it asks. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { CODES, type Code, demand, Refusal } from '../src/errors.ts';
+import type { MemoryClass } from '../src/format/suit.ts';
+import type { Argv } from './command.ts';
+import { readWindow, type Window } from './owner.ts';
+import { Fields } from './profile-fields.ts';
+import type { InstallCommands } from './target-installer.ts';
+import type { UbootNames } from './uboot-boot.ts';
+
+export type SlotsProfile = { kind: 'file'; bytes: number } | { kind: 'block'; devices: readonly [string, string] };
+
+export type BootProfile =
+  | { kind: 'file'; attempts: number }
+  | { kind: 'link'; attempts: number; current: string; targets: readonly [string, string] | undefined }
+  | {
+      kind: 'uboot';
+      style: 'upgrade' | 'order';
+      attempts: number;
+      /** `fw_env.config`. */
+      env: string;
+      tool: boolean;
+      slots: readonly [string, string];
+      running: { file: string; words: readonly [string, string] };
+      names: UbootNames;
+    }
+  | {
+      kind: 'command';
+      attempts: number;
+      commands: InstallCommands;
+      fileName: string | undefined;
+      seconds: number;
+      exitCodes: Record<number, Code>;
+    };
+
+export interface LinkProfile {
+  url: string;
+  ca: string | undefined;
+  cert: string | undefined;
+  key: string | undefined;
+}
+
+export interface Profile {
+  /** State, slots in files, the key: nobody else's. */
+  folder: string;
+  memoryClass: MemoryClass;
+  workspaceBytes: number;
+  key: string;
+  slots: SlotsProfile;
+  boot: BootProfile;
+  links: LinkProfile[];
+  health: { command: Argv; seconds: number };
+  veto: { command: Argv | undefined; windows: Window[] };
+  /** Restarts what runs from the slot: the machine or a service. Without one the process ends and is started again. */
+  restart: Argv | undefined;
+  /** False where the machine's clock cannot be trusted. */
+  clock: boolean;
+  askSeconds: number;
+}
+
+/** What a decoder of each class needs (OPERATIONS, Products). */
+const WORKSPACE_BYTES: Record<MemoryClass, number> = { S: 4096, M: 8192, L: 16_384, XL: 65_536, G: 8 * 1024 * 1024 };
+const PROFILE_BYTES_MAX = 65_536;
+const SLOT_BYTES_MAX = 4 * 1024 ** 3;
+const HOUR = 3_600;
+
+/** @throws Refusal NOT_FOUND, BAD_REQUEST with the place of what is wrong */
+export function readProfile(path: string): Profile {
+  const file = new Fields(parse(path), 'profile');
+  const at = (name: string) => resolve(dirname(path), name);
+  const folder = at(file.text('folder'));
+  const memoryClass = file.oneOf('memoryClass', Object.keys(WORKSPACE_BYTES) as MemoryClass[]);
+  const profile: Profile = {
+    folder,
+    memoryClass,
+    workspaceBytes: file.whole('workspaceBytes', 1024, 1024 ** 3, WORKSPACE_BYTES[memoryClass]),
+    key: at(file.text('key')),
+    slots: slotsOf(file.fields('slots')),
+    boot: bootOf(file.fields('boot'), at),
+    links: file.list('links').map((link) => linkOf(link, at)),
+    health: healthOf(file.fields('health')),
+    veto: file.has('veto') ? vetoOf(file.fields('veto')) : { command: undefined, windows: [] },
+    restart: file.optionalCommand('restart'),
+    clock: file.flag('clock', true),
+    askSeconds: file.whole('askSeconds', 1, 24 * HOUR, HOUR),
+  };
+  demand(profile.links.length > 0, 'BAD_REQUEST', 'profile.links names no way to the server');
+  file.done();
+  return profile;
+}
+
+function parse(path: string): unknown {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    throw new Refusal('NOT_FOUND', `${path} cannot be read`, { cause });
+  }
+  demand(bytes.length <= PROFILE_BYTES_MAX, 'BAD_REQUEST', `${path} has ${bytes.length} bytes`);
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new Refusal('BAD_REQUEST', `${path} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function slotsOf(file: Fields): SlotsProfile {
+  const kind = file.oneOf('kind', ['file', 'block']);
+  const slots: SlotsProfile =
+    kind === 'file'
+      ? { kind, bytes: file.whole('bytes', 4096, SLOT_BYTES_MAX) }
+      : { kind, devices: file.pair('devices') };
+  if (slots.kind === 'file') demand(slots.bytes % 4096 === 0, 'BAD_REQUEST', 'profile.slots.bytes is times 4096');
+  file.done();
+  return slots;
+}
+
+type At = (name: string) => string;
+
+function bootOf(file: Fields, at: At): BootProfile {
+  const kind = file.oneOf('kind', ['file', 'link', 'uboot', 'command']);
+  const attempts = file.whole('attempts', 1, 16, 3);
+  const boot: BootProfile =
+    kind === 'file'
+      ? { kind, attempts }
+      : kind === 'link'
+        ? { kind, attempts, current: at(file.text('current')), targets: targetsOf(file) }
+        : kind === 'uboot'
+          ? { kind, attempts, ...ubootOf(file, at) }
+          : { kind, attempts, ...commandsOf(file, at) };
+  file.done();
+  return boot;
+}
+
+function targetsOf(file: Fields): readonly [string, string] | undefined {
+  return file.has('targets') ? file.pair('targets') : undefined;
+}
+
+function ubootOf(file: Fields, at: At) {
+  const running = file.fields('running');
+  const names = file.has('names') ? file.fields('names') : undefined;
+  const known: (keyof UbootNames)[] = ['slot', 'available', 'count', 'order', 'leftBefore', 'leftAfter', 'trial'];
+  const found = {
+    style: file.oneOf('style', ['upgrade', 'order']),
+    env: at(file.text('env', '/etc/fw_env.config')),
+    tool: file.flag('tool', false),
+    slots: file.pair('slots', ['A', 'B']),
+    running: { file: at(running.text('file', '/proc/cmdline')), words: running.pair('words') },
+    names: Object.fromEntries(known.flatMap((name) => (names?.has(name) ? [[name, names.text(name)]] : []))),
+  };
+  running.done();
+  names?.done();
+  return found;
+}
+
+function commandsOf(file: Fields, at: At) {
+  const codes = file.has('exitCodes') ? file.fields('exitCodes') : undefined;
+  const [verify, confirm, readBack] = [
+    file.optionalCommand('verify'),
+    file.optionalCommand('confirm'),
+    file.optionalText('readBack'),
+  ];
+  demand(verify || readBack, 'BAD_REQUEST', 'profile.boot needs verify or readBack: an exit code proves nothing');
+  const fileName = file.optionalText('fileName');
+  demand(!fileName?.includes('/'), 'BAD_REQUEST', 'profile.boot.fileName is a name, not a path');
+  return {
+    commands: {
+      install: file.command('install'),
+      ...(verify && { verify }),
+      ...(confirm && { confirm }),
+      ...(readBack && { readBack: at(readBack) }),
+    },
+    fileName,
+    seconds: file.whole('seconds', 1, 24 * HOUR, 600),
+    exitCodes: Object.fromEntries((codes?.names() ?? []).map((exit) => [exitOf(exit), codes!.oneOf(exit, CODES)])),
+  };
+}
+
+function exitOf(text: string): number {
+  const good = /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 255;
+  demand(good, 'BAD_REQUEST', `profile.boot.exitCodes: ${text} is no exit code from 1 to 255`);
+  return Number(text);
+}
+
+function linkOf(file: Fields, at: At): LinkProfile {
+  const url = file.text('url');
+  const known = URL.canParse(url) && /^(mqtts?|https?):$/.test(new URL(url).protocol);
+  demand(known, 'BAD_REQUEST', `${url} is no mqtts:// or https:// address`);
+  const path = (name: string) => (file.has(name) ? at(file.text(name)) : undefined);
+  const link = { url, ca: path('ca'), cert: path('cert'), key: path('key') };
+  file.done();
+  demand((link.cert === undefined) === (link.key === undefined), 'BAD_REQUEST', 'cert and key of a link go together');
+  return link;
+}
+
+function healthOf(file: Fields): Profile['health'] {
+  const health = { command: file.command('command'), seconds: file.whole('seconds', 1, HOUR, 60) };
+  file.done();
+  return health;
+}
+
+function vetoOf(file: Fields): Profile['veto'] {
+  const texts = file.has('windows') ? file.texts('windows') : [];
+  const windows = texts.map((text) => {
+    const window = readWindow(text);
+    demand(window, 'BAD_REQUEST', `profile.veto.windows: "${text}" is not like 22:00-05:30`);
+    return window;
+  });
+  const veto = { command: file.optionalCommand('command'), windows };
+  file.done();
+  return veto;
+}

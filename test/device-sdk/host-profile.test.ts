@@ -1,0 +1,43 @@
+/** Profiles of gateways: what people write, read strictly. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Refusal } from '@countersign/device-sdk';
+import { readProfile } from '@countersign/device-sdk/host/profile';
+import test from 'ava';
+import { temporary } from '../support/command.ts';
+import { base } from '../support/gateway.ts';
+
+test('every mistake in a profile is refused, with its place', async (t) => {
+  const folder = await temporary(t);
+  const good = { ...base([{ url: 'mqtt://127.0.0.1:1' }]), boot: { kind: 'file' } };
+  const rows: [string, object, RegExp][] = [
+    ['a typo', { ...good, helth: {} }, /no field helth/],
+    ['no health', { ...good, health: undefined }, /profile\.health is missing/],
+    ['a shell line', { ...good, health: { command: 'check | grep ok' } }, /profile\.health\.command is a list/],
+    ['no link', { ...good, links: [] }, /no way to the server/],
+    ['another protocol', { ...good, links: [{ url: 'ftp://x' }] }, /ftp:\/\/x is no/],
+    ['an installer that nobody checks', { ...good, boot: { kind: 'command', install: ['x'] } }, /verify or readBack/],
+    [
+      'a path for a name',
+      { ...good, boot: { kind: 'command', install: ['x'], readBack: 'y', fileName: '../z' } },
+      /a name/,
+    ],
+    ['a window', { ...good, veto: { windows: ['9-5'] } }, /not like 22:00/],
+    ['a slot', { ...good, slots: { kind: 'file', bytes: 5000 } }, /times 4096/],
+    [
+      'an exit code',
+      { ...good, boot: { kind: 'command', install: ['x'], readBack: 'y', exitCodes: { 300: 'BUSY' } } },
+      /300/,
+    ],
+    ['half a certificate', { ...good, links: [{ url: 'mqtts://x', cert: 'a' }] }, /go together/],
+  ];
+  for (const [name, profile, expected] of rows) {
+    const path = join(folder, 'profile.json');
+    writeFileSync(path, JSON.stringify(profile));
+    const error = t.throws(() => readProfile(path), { instanceOf: Refusal, code: 'BAD_REQUEST' }, name);
+    t.regex(error!.message, expected, name);
+  }
+  writeFileSync(join(folder, 'profile.json'), JSON.stringify(good));
+  t.like(readProfile(join(folder, 'profile.json')), { folder: join(folder, 'state'), askSeconds: 5, clock: true });
+  t.throws(() => readProfile(join(folder, 'nowhere')), { instanceOf: Refusal, code: 'NOT_FOUND' });
+});

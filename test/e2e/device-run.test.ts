@@ -1,0 +1,93 @@
+/** `countersign device`: a gateway as a process, against a real server. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readSample } from '@countersign/firmware-samples';
+import test from 'ava';
+import { run, temporary, up } from '../support/command.ts';
+import { base, commandProfile, deviceOf, Gateway, release, untilDevice } from '../support/gateway.ts';
+import { repository } from '../support/repository.ts';
+
+const image = (version: string) => join(repository, `firmware-samples/images/sensor-node-${version}.bin`);
+const SERVER = ['--port', '0', '--mqtt-port', '0', '--device-port', '0'];
+
+test('an external installer takes an update; one that fails sends the target back, and the ledger knows why', async (t) => {
+  t.timeout(110_000);
+  const folder = await temporary(t);
+  const server = await up('--data', join(folder, 'server'), ...SERVER);
+  const { data } = server.ready;
+  // MQTT is not there, so it comes by HTTP.
+  const links = [{ url: 'mqtt://127.0.0.1:1' }, { url: (server.ready as unknown as { devices: string }).devices }];
+  const own = join(folder, 'gateway');
+  const words = join(folder, 'words');
+  writeFileSync(words, 'a passphrase\n', { mode: 0o600 });
+  const gateway = new Gateway(own, commandProfile(own, links), ['--passphrase-file', words]);
+  t.teardown(async () => {
+    await gateway.end();
+    await server.stop();
+  });
+  const id = await gateway.enrol(data, '1.0.0');
+  t.regex(readFileSync(join(own, 'state/device.key'), 'utf8'), /"kdf": "scrypt"/);
+  t.is((await run('device', 'run', '--profile', gateway.profile)).code, 1, 'the key is sealed');
+  gateway.supervise();
+  await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+  t.true(
+    gateway.lines.some(({ kind, why }) => kind === 'way' && why === 'lost'),
+    gateway.errors,
+  );
+  t.deepEqual(readFileSync(join(own, 'target.bin')), Buffer.from(readSample('sensor-node', '1.0.0')));
+
+  await release(data, image('1.0.1'), '1.0.1');
+  await untilDevice(data, id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
+  t.deepEqual(readFileSync(join(own, 'target.bin')), Buffer.from(readSample('sensor-node', '1.0.1')));
+  t.is(gateway.starts, 1, 'the target has restarted, the gateway has not');
+
+  const second = await run('device', 'status', '--profile', gateway.profile);
+  t.is(second.code, 1);
+  t.regex(second.stderr, /LOCKED/);
+
+  const script = readFileSync(join(own, 'install.mjs'), 'utf8');
+  const old = readSample('sensor-node', '1.0.1').length;
+  writeFileSync(join(own, 'install.mjs'), `${script}\nif (bytes.length !== ${old}) process.exit(74);\n`);
+  await release(data, image('1.2.0'), '1.2.0');
+  const reverted = await untilDevice(data, id, ({ outcome }) => outcome === 'reverted');
+  t.is(reverted.code, 'FLASH_FAULT');
+  t.is(reverted.version, '1.0.1');
+  t.deepEqual(readFileSync(join(own, 'target.bin')), Buffer.from(readSample('sensor-node', '1.0.1')));
+
+  await gateway.end('SIGTERM');
+  t.regex(gateway.errors, /stopping on SIGTERM/);
+  const status = await run('device', 'status', '--profile', gateway.profile, '--json');
+  t.like(JSON.parse(status.stdout), { deviceId: id, version: '1.0.1', pending: null, damaged: false });
+});
+
+test('a health check that says no sends the gateway back; a veto keeps it where it is', async (t) => {
+  t.timeout(110_000);
+  const folder = await temporary(t);
+  const server = await up('--data', join(folder, 'server'), ...SERVER);
+  const { data } = server.ready;
+  const own = join(folder, 'gateway');
+  const allowed = join(folder, 'allowed');
+  const profile = {
+    ...base([{ url: server.ready.mqtt }]),
+    boot: { kind: 'link', current: 'current' },
+    health: { command: ['false'], seconds: 30 },
+    veto: { command: ['test', '-e', allowed] },
+    askSeconds: 1,
+  };
+  const gateway = new Gateway(own, profile);
+  t.teardown(async () => {
+    await gateway.end();
+    await server.stop();
+  });
+  const id = await gateway.enrol(data, '1.0.0');
+  gateway.supervise();
+  await release(data, image('1.0.1'), '1.0.1');
+  await gateway.until(() => gateway.lines.filter(({ code }) => code === 'VETO').length >= 2);
+  t.not((await deviceOf(data, id)).version, '1.0.1');
+  writeFileSync(allowed, '');
+  const reverted = await untilDevice(data, id, ({ outcome }) => outcome === 'reverted');
+  t.is(reverted.code, 'SELF_TEST_FAILED');
+  t.is(reverted.version, '1.0.0');
+  t.true(gateway.starts >= 3, 'into the trial and back');
+  await gateway.until(() => gateway.lines.at(-1)?.kind !== 'restart');
+});

@@ -1,0 +1,149 @@
+/** `countersign device run` under a supervisor that starts it again whenever it ends. */
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runJson, start } from './command.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: each test says itself what it expects of an event
+export type Line = Record<string, any> & { kind: string };
+
+export const PRODUCT = 'sensor-node';
+/** What the product is registered with. */
+export const SLOT_BYTES = 262_144;
+
+/** An installer that takes its time: it writes the target in pieces, so that a kill may fall into the middle. */
+const INSTALLER = `import fs from 'node:fs';
+const [, , path, target] = process.argv;
+const bytes = fs.readFileSync(path);
+fs.writeFileSync(target, '');
+for (let at = 0; at < bytes.length; at += 4096) {
+  fs.appendFileSync(target, bytes.subarray(at, at + 4096));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+}
+`;
+
+export class Gateway {
+  readonly folder: string;
+  readonly profile: string;
+  readonly lines: Line[] = [];
+  starts = 0;
+  errors = '';
+  #child: ChildProcess | undefined;
+  #over = false;
+  #supervised: Promise<void> | undefined;
+  readonly #waiting = new Set<() => void>();
+  readonly #args: string[];
+
+  constructor(folder: string, profile: object, args: string[] = []) {
+    mkdirSync(folder, { recursive: true });
+    this.folder = folder;
+    this.profile = join(folder, 'gateway.json');
+    this.#args = args;
+    writeFileSync(this.profile, JSON.stringify(profile, null, 2));
+  }
+
+  /** Key, entry in the ledger, the factory's files, provisioned. @returns the device id */
+  async enrol(data: string, version: string): Promise<string> {
+    const own = ['--profile', this.profile, ...this.#args];
+    const made = await runJson('device', 'key', ...own);
+    const out = join(this.folder, 'factory');
+    const asked = ['--product', PRODUCT, '--key', made.json.publicKey, '--provision', version, '--out', out];
+    const enrolled = await runJson('devices', 'enrol', ...asked, '--data', data, '--as', 'operator');
+    const files = ['--record', enrolled.json.provision, '--image', enrolled.json.image];
+    const done = await runJson('device', 'provision', ...own, ...files);
+    if (done.code !== 0) throw new Error(done.stderr);
+    return done.json.deviceId;
+  }
+
+  supervise(): void {
+    this.#over = false;
+    this.#supervised = (async () => {
+      while (!this.#over) {
+        this.starts++;
+        const { child, ended } = start(['device', 'run', '--profile', this.profile, '--json', ...this.#args]);
+        this.#child = child;
+        let rest = '';
+        child.stdout!.on('data', (text: string) => {
+          const lines = (rest + text).split('\n');
+          rest = lines.pop()!;
+          for (const line of lines) this.#hear(JSON.parse(line));
+        });
+        const { stderr } = await ended;
+        this.errors += stderr;
+        this.#wake();
+        // As a service manager does it, so that a device that cannot start does not take the machine.
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    })();
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.#over = true;
+    this.kill(signal);
+    await this.#supervised;
+  }
+
+  /** Resolves when the lines say so; they are looked at after each new one. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  #hear(line: Line): void {
+    this.lines.push(line);
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** A profile whose target is a file that an external installer writes. */
+export function commandProfile(folder: string, links: object[], more: object = {}): object {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'install.mjs'), INSTALLER);
+  const install = [process.execPath, join(folder, 'install.mjs'), '{path}', join(folder, 'target.bin')];
+  return { ...base(links), boot: { kind: 'command', install, readBack: 'target.bin' }, ...more };
+}
+
+export function base(links: object[]): object {
+  return {
+    ...{ folder: 'state', key: 'state/device.key', memoryClass: 'L', links, askSeconds: 5 },
+    slots: { kind: 'file', bytes: SLOT_BYTES },
+    health: { command: ['true'], seconds: 60 },
+  };
+}
+
+/** Publishes, approves and opens a rollout to everyone. */
+export async function release(data: string, image: string, version: string, more: string[] = []): Promise<void> {
+  const steps: string[][] = [
+    ['publish', image, '--product', PRODUCT, '--version', version, '--as', 'engineer', ...more],
+    ['approve', `${PRODUCT}@${version}`, '--as', 'approver', '--wait'],
+    ['rollout', 'open', `${PRODUCT}@${version}`, '--jitter', '0', '--as', 'operator'],
+  ];
+  for (const step of steps) {
+    const { code, stderr } = await runJson(...step, '--data', data);
+    if (code !== 0) throw new Error(`${step[0]}: ${stderr}`);
+  }
+}
+
+/** What the ledger says about a device. */
+export async function deviceOf(data: string, id: string): Promise<Line> {
+  return (await runJson('devices', id, '--data', data)).json;
+}
+
+export async function untilDevice(data: string, id: string, holds: (device: Line) => boolean): Promise<Line> {
+  for (;;) {
+    const device = await deviceOf(data, id);
+    if (holds(device)) return device;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
