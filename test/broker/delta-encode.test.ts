@@ -6,6 +6,7 @@ import { suffixArray } from '@countersign/broker/delta/suffix-array';
 import { CLASS_BYTES, CLASSES, type MemoryClass, readWholeHeader } from '@countersign/device-sdk/delta';
 import { readSample, samples } from '@countersign/firmware-samples';
 import test from 'ava';
+import { programs } from '../support/code.ts';
 import { decode, edited, image, joined } from '../support/delta.ts';
 import { firmwarePair } from '../support/firmware.ts';
 
@@ -207,3 +208,12 @@ for (const [name, memoryClass, most] of pairs) {
     t.true(delta.length <= most, `${delta.length} bytes`);
   });
 }
+
+test('images in Node buffers are read and never changed', (t) => {
+  const { old, fresh } = programs('xtensa', 60, 11);
+  const [base, target] = [Buffer.from(old), Buffer.from(fresh)];
+  const { delta } = makeDelta(base, target, { class: 'L' });
+  t.is(Buffer.compare(base, old), 0);
+  t.is(Buffer.compare(target, fresh), 0);
+  t.deepEqual(decode(delta, old), fresh);
+});

@@ -37,7 +37,8 @@ export function imagesAsSeen(model: Model, { old, fresh }: Images, copies: reado
 }
 
 function seen(image: Uint8Array, predictor: Predictor, masks: OperandMasks, isCode: (at: number) => boolean) {
-  const bytes = image.slice();
+  // Not slice: of a Node buffer that is no copy, and the image itself would be changed.
+  const bytes = new Uint8Array(image);
   const { unit } = predictor;
   // A copy of no bytes: targets go by the map alone.
   predictor.copy(0, 0, 0);
