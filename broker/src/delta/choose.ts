@@ -9,6 +9,7 @@ import { withModel, withoutModel } from './candidates.ts';
 import { CODER_NAMES } from './class-limits.ts';
 import type { Spent } from './commands.ts';
 import { type AlignmentName, IN_PLACE_BYTES, type Made, type MadeInfo, type MakeOptions } from './made.ts';
+import type { Progress } from './progress.ts';
 
 const CHECKPOINTS = [1 << 14, 1 << 16, 1 << 18, 1 << 20];
 /** What checkpoints may cost: a small delta is downloaded again in less time than they would add to each download. */
@@ -20,6 +21,7 @@ export function smallestDelta(
   fresh: Uint8Array,
   alignments: readonly Alignment[],
   options: MakeOptions,
+  progress: Progress,
 ): Made {
   const entries = alignments.flatMap(({ name, copies, found }): Entry[] => {
     const source: Source = { kind: 'delta', old, fresh, copies };
@@ -31,16 +33,17 @@ export function smallestDelta(
       candidates.map((candidate) => ({ alignment: name, source: placed, candidate })),
     );
   });
-  return smallestOf(entries, options);
+  return smallestOf(entries, options, progress);
 }
 
 /** @throws as {@link smallestDelta} */
-export function smallestFull(fresh: Uint8Array, options: MakeOptions): Made {
+export function smallestFull(fresh: Uint8Array, options: MakeOptions, progress: Progress): Made {
   const source: Source = { kind: 'full', old: new Uint8Array(), fresh, copies: [] };
   const candidates = withoutModel(source, options.class);
   return smallestOf(
     candidates.map((candidate) => ({ alignment: 'none', source, candidate: fitting(candidate, options) })),
     options,
+    progress,
   );
 }
 
@@ -50,15 +53,18 @@ interface Entry {
   candidate: Candidate;
 }
 
-function smallestOf(entries: readonly Entry[], options: MakeOptions): Made {
+function smallestOf(entries: readonly Entry[], options: MakeOptions, progress: Progress): Made {
+  progress.plan(entries.length);
   checkInterval(options.checkpointBytes);
   const blockBytes = intervalOf(options) ?? 0;
   let best: { entry: Entry; bytes: number } | undefined;
   for (const entry of entries) {
     const bytes = assemble(entry.source, options.class, entry.candidate, blockBytes).container.length;
     if (best === undefined || bytes < best.bytes) best = { entry, bytes };
+    progress.step(`${entry.source.kind}, ${nameOf(entry)}: ${bytes} bytes`);
   }
   const { alignment, source, candidate } = best!.entry;
+  progress.note('placing checkpoints, decoding again');
   const chosen = chooseCheckpoints(source, options, candidate);
   const decoded = applyDelta(chosen.container, source.old);
   demand(Buffer.compare(decoded, source.fresh) === 0, 'INTERNAL', 'a container decodes to another image');
@@ -77,6 +83,12 @@ function smallestOf(entries: readonly Entry[], options: MakeOptions): Made {
     spent: chosen.spent,
   };
   return { delta: chosen.container, info };
+}
+
+/** A candidate in a line for people. */
+function nameOf({ alignment, candidate: { coder, predictor } }: Entry): string {
+  const names = [CODER_NAMES[coder], PREDICTOR_NAMES[predictor], alignment];
+  return names.filter((name) => name !== 'none').join(', ');
 }
 
 /** In place both ways are tried; a full image has no base that would be lost. */

@@ -9,6 +9,7 @@ import { alignmentsOf } from './alignments.ts';
 import { smallestDelta, smallestFull } from './choose.ts';
 import type { Made, MakeOptions } from './made.ts';
 import type { Hints } from './model/find.ts';
+import { Progress, type Tell } from './progress.ts';
 
 export type { Made, MadeInfo, MakeOptions } from './made.ts';
 
@@ -16,12 +17,15 @@ export type { Made, MadeInfo, MakeOptions } from './made.ts';
  * The smallest container that turns `old` into `fresh` on a device of this class; of kind full where that is smaller.
  * @throws Refusal TOO_LARGE for images of 1 GiB or more; INTERNAL if a candidate decodes to another image
  */
-export function makeDelta(old: Uint8Array, fresh: Uint8Array, options: MakeOptions): Made {
+export function makeDelta(old: Uint8Array, fresh: Uint8Array, options: MakeOptions, tell?: Tell): Made {
+  const progress = new Progress(tell);
   checkSize(old);
   checkSize(fresh);
   if (options.through) checkSize(options.through);
-  const full = makeFull(fresh, options);
-  const delta = smallestDelta(old, fresh, alignmentsOf(old, fresh, options, hintsOf(options)), options);
+  const full = smallestFull(fresh, options, progress);
+  progress.note('aligning the images, finding the model');
+  const alignments = alignmentsOf(old, fresh, options, hintsOf(options));
+  const delta = smallestDelta(old, fresh, alignments, options, progress);
   return delta.delta.length < full.delta.length ? delta : full;
 }
 
@@ -32,9 +36,9 @@ function hintsOf({ cpu, base }: MakeOptions): Hints {
 }
 
 /** The compressed full image. @throws as {@link makeDelta} */
-export function makeFull(fresh: Uint8Array, options: MakeOptions): Made {
+export function makeFull(fresh: Uint8Array, options: MakeOptions, tell?: Tell): Made {
   checkSize(fresh);
-  return smallestFull(fresh, options);
+  return smallestFull(fresh, options, new Progress(tell));
 }
 
 function checkSize(image: Uint8Array): void {

@@ -3,19 +3,25 @@
 import { Worker } from 'node:worker_threads';
 import { demand, Refusal } from '@countersign/device-sdk';
 import type { Made, MakeOptions } from './encode.ts';
-import type { Bsdiff40Job, Job, Outcome } from './worker.ts';
+import type { Tell } from './progress.ts';
+import type { Bsdiff40Job, Job, Message, Outcome } from './worker.ts';
 
 /** A delta of 16 MB takes under a minute; ten minutes mean that something is wrong with the input. */
 const JOB_MS_MAX = 600_000;
 
 /** {@link makeDelta} in a worker. @throws Refusal as it; BUSY after ten minutes */
-export function makeDeltaInWorker(old: Uint8Array, fresh: Uint8Array, options: MakeOptions): Promise<Made> {
-  return makeInWorker({ old, fresh, options });
+export function makeDeltaInWorker(
+  old: Uint8Array,
+  fresh: Uint8Array,
+  options: MakeOptions,
+  tell?: Tell,
+): Promise<Made> {
+  return makeInWorker({ old, fresh, options }, tell);
 }
 
 /** {@link makeFull} in a worker. */
-export function makeFullInWorker(fresh: Uint8Array, options: MakeOptions): Promise<Made> {
-  return makeInWorker({ fresh, options });
+export function makeFullInWorker(fresh: Uint8Array, options: MakeOptions, tell?: Tell): Promise<Made> {
+  return makeInWorker({ fresh, options }, tell);
 }
 
 /** A BSDIFF40 patch, made in a worker. */
@@ -25,13 +31,13 @@ export async function makeBsdiff40InWorker(old: Uint8Array, fresh: Uint8Array): 
   return outcome.patch;
 }
 
-async function makeInWorker(job: Job): Promise<Made> {
-  const outcome = await run(job);
+async function makeInWorker(job: Job, tell?: Tell): Promise<Made> {
+  const outcome = await run(job, tell);
   demand('made' in outcome, 'INTERNAL', 'the delta worker answered another question');
   return outcome.made;
 }
 
-function run(job: Job | Bsdiff40Job): Promise<Outcome> {
+function run(job: Job | Bsdiff40Job, tell: Tell = () => undefined): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: job });
     const timer = setTimeout(() => end(() => reject(new Refusal('BUSY', 'the delta took too long'))), JOB_MS_MAX);
@@ -40,9 +46,10 @@ function run(job: Job | Bsdiff40Job): Promise<Outcome> {
       settle();
       void worker.terminate();
     };
-    worker.once('message', (outcome: Outcome) =>
-      end(() => ('code' in outcome ? reject(new Refusal(outcome.code, outcome.text)) : resolve(outcome))),
-    );
+    worker.on('message', (message: Message) => {
+      if ('progress' in message) tell(message.progress);
+      else end(() => ('code' in message ? reject(new Refusal(message.code, message.text)) : resolve(message)));
+    });
     worker.once('error', (error) => end(() => reject(error)));
     worker.once('exit', (code) => end(() => reject(new Refusal('INTERNAL', `the delta worker ended with ${code}`))));
   });

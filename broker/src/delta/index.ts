@@ -5,6 +5,7 @@ export { type Made, type MadeInfo, type MakeOptions, makeDelta, makeFull } from 
 export { makeDeltaInWorker, makeFullInWorker } from './in-worker.ts';
 export { explainDelta } from './info/explain.ts';
 export { type ContainerInfo, type DeltaInfo, deltaInfo } from './info/info.ts';
+export type { ProgressTold, Tell } from './progress.ts';
 export {
   type Bsdiff40Made,
   bsdiff40Make,

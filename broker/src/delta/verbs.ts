@@ -8,6 +8,7 @@ import { applyBsdiff40File } from './bsdiff40/file.ts';
 import { APPLY_BYTES, isBsdiff40 } from './bsdiff40/index.ts';
 import { checkFolder, checkReadable, readBounded } from './files.ts';
 import { makeBsdiff40InWorker, makeDeltaInWorker } from './in-worker.ts';
+import type { Tell } from './progress.ts';
 
 export interface DeltaMade {
   kind: 'delta' | 'full';
@@ -27,25 +28,26 @@ export interface DeltaMade {
  * Makes the smallest container of the class and writes it whole or not at all.
  * @throws Refusal NOT_FOUND, TOO_LARGE, UNSUPPORTED (no such class), BAD_REQUEST (no folder for the result)
  */
-export async function deltaMake(paths: {
-  oldPath: string;
-  newPath: string;
-  outPath: string;
-  class: string;
-  /** As in {@link MakeOptions}. */
-  cpu?: PredictorName;
-  base?: number;
-}): Promise<DeltaMade> {
+export async function deltaMake(
+  paths: {
+    oldPath: string;
+    newPath: string;
+    outPath: string;
+    class: string;
+    /** As in {@link MakeOptions}. */
+    cpu?: PredictorName;
+    base?: number;
+  },
+  tell?: Tell,
+): Promise<DeltaMade> {
   const start = performance.now();
   const name = memoryClass(paths.class);
   await checkFolder(paths.outPath);
   const [old, fresh] = await Promise.all([readBounded(paths.oldPath), readBounded(paths.newPath)]);
   const sizes = { oldBytes: old.length, newBytes: fresh.length };
-  const { delta, info } = await makeDeltaInWorker(old, fresh, {
-    class: name,
-    ...(paths.cpu !== undefined && { cpu: paths.cpu }),
-    ...(paths.base !== undefined && { base: paths.base }),
-  });
+  const { cpu, base } = paths;
+  const named = { ...(cpu !== undefined && { cpu }), ...(base !== undefined && { base }) };
+  const { delta, info } = await makeDeltaInWorker(old, fresh, { class: name, ...named }, tell);
   await writeDurable(paths.outPath, delta);
   const { kind, predictor, coder, checkpointBytes, workspaceBytes } = info;
   const made = { class: name, predictor, coder, checkpointBytes, workspaceBytes };

@@ -14,6 +14,10 @@ function explainContainer(i: ContainerInfo): string[] {
     ['what', `${what}: ${share(i.deltaBytes, i.newBytes)}`],
     ...(i.kind === 'full' ? [] : ([['from', image(i.oldBytes, i.oldTag)]] as [string, string][])),
     ['to', image(i.newBytes, i.newTag)],
+    [
+      'written',
+      i.inPlace === null ? 'into a slot beside the old image' : `over the old image, page by page, ${i.inPlace}`,
+    ],
     ['coder', coderText(i)],
     ['addresses', addressText(i)],
     ['checkpoints', checkpointText(i)],

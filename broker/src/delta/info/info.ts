@@ -17,11 +17,14 @@ import { isBsdiff40 } from '../bsdiff40/index.ts';
 import { CODER_NAMES } from '../class-limits.ts';
 import { readBounded } from '../files.ts';
 import { makeDeltaInWorker, makeFullInWorker } from '../in-worker.ts';
+import type { Tell } from '../progress.ts';
 import { type Bsdiff40Info, bsdiff40Info } from './bsdiff40.ts';
 import { QUALITY_BYTES_MAX, type Quality, QualityWatch } from './quality.ts';
 
 export interface ContainerInfo {
   kind: 'delta' | 'full';
+  /** The way the pages come where the image is written over its base; null for a slot beside it. */
+  inPlace: 'forward' | 'backward' | null;
   version: number;
   class: MemoryClass;
   /** Classes whose devices have the memory. */
@@ -65,14 +68,19 @@ export interface InfoPaths {
  * Explains a delta; what a range coder spent its bytes on only beside the old image.
  * @throws Refusal BAD_DELTA, UNSUPPORTED, NOT_FOUND, TOO_LARGE; WRONG_BASE, RESULT_MISMATCH for images that are not its own
  */
-export async function deltaInfo(path: string, paths: InfoPaths = {}): Promise<DeltaInfo> {
+export async function deltaInfo(path: string, paths: InfoPaths = {}, tell?: Tell): Promise<DeltaInfo> {
   const container = await readBounded(path);
   const old = paths.oldPath === undefined ? undefined : await readBounded(paths.oldPath);
   const fresh = paths.newPath === undefined ? undefined : await readBounded(paths.newPath);
-  return isBsdiff40(container) ? bsdiff40Info(container, old) : containerInfo(container, old, fresh);
+  return isBsdiff40(container) ? bsdiff40Info(container, old) : containerInfo(container, old, fresh, tell);
 }
 
-async function containerInfo(container: Uint8Array, old?: Uint8Array, fresh?: Uint8Array): Promise<ContainerInfo> {
+async function containerInfo(
+  container: Uint8Array,
+  old?: Uint8Array,
+  fresh?: Uint8Array,
+  tell?: Tell,
+): Promise<ContainerInfo> {
   const h = readWholeHeader(container);
   if (old !== undefined && h.kind === 'delta') checkOld(old, h);
   if (fresh !== undefined) checkNew(fresh, h);
@@ -84,6 +92,7 @@ async function containerInfo(container: Uint8Array, old?: Uint8Array, fresh?: Ui
   }
   return {
     kind: h.kind,
+    inPlace: h.inPlace ?? null,
     version: container[3]!,
     class: h.class,
     takenBy: CLASSES.filter((name, i) => CLASS_BYTES[name] >= h.workspaceBytes && i >= CLASSES.indexOf(h.class)),
@@ -106,7 +115,7 @@ async function containerInfo(container: Uint8Array, old?: Uint8Array, fresh?: Ui
     spent: bytes,
     counts,
     quality: h.kind === 'delta' ? watch?.summary() : undefined,
-    withoutCheckpointsBytes: await withoutCheckpoints(h, old, fresh),
+    withoutCheckpointsBytes: await withoutCheckpoints(h, old, fresh, tell),
   };
 }
 
@@ -117,11 +126,17 @@ function workspaceOf(h: DeltaHeader): ContainerInfo['workspace'] {
 }
 
 /** What checkpoints cost can only be seen by doing without: coders begin anew at each. */
-async function withoutCheckpoints(h: DeltaHeader, old?: Uint8Array, fresh?: Uint8Array): Promise<number | undefined> {
-  if (fresh === undefined || h.checkpointBits === 0) return undefined;
+async function withoutCheckpoints(
+  h: DeltaHeader,
+  old?: Uint8Array,
+  fresh?: Uint8Array,
+  tell?: Tell,
+): Promise<number | undefined> {
+  // In place each checkpoint is a page that is written at once: there is no doing without.
+  if (fresh === undefined || h.checkpointBits === 0 || h.inPlace !== undefined) return undefined;
   const options = { class: h.class, cpu: PREDICTOR_NAMES[h.predictor]!, checkpointBytes: 0 };
-  if (h.kind === 'full') return (await makeFullInWorker(fresh, options)).delta.length;
-  return old && (await makeDeltaInWorker(old, fresh, options)).delta.length;
+  if (h.kind === 'full') return (await makeFullInWorker(fresh, options, tell)).delta.length;
+  return old && (await makeDeltaInWorker(old, fresh, options, tell)).delta.length;
 }
 
 function checkOld(old: Uint8Array, h: DeltaHeader): void {

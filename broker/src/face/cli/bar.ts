@@ -8,8 +8,7 @@ export interface Bar {
   clear(): void;
 }
 
-export function bar(): Bar {
-  const { stderr } = process;
+export function bar(stderr: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'> = process.stderr): Bar {
   if (!stderr.isTTY) return { update() {}, clear() {} };
   return {
     update(done, total, what) {

@@ -4,7 +4,9 @@ import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/del
 import { type Command, Option } from 'commander';
 import { explainDelta } from '../../delta/info/explain.ts';
 import { deltaInfo } from '../../delta/info/info.ts';
+import type { Tell } from '../../delta/progress.ts';
 import { type Bsdiff40Made, bsdiff40Make, type DeltaMade, deltaApply, deltaMake } from '../../delta/verbs.ts';
+import { bar } from './bar.ts';
 import { benchVerb } from './delta-bench.ts';
 import { verb } from './program.ts';
 import { readAddress } from './values.ts';
@@ -26,7 +28,7 @@ function infoVerb(delta: Command): void {
     .option('--new <file>', 'the new image: what checkpoints cost, by making it anew without (as long as delta make)');
   verb(command, async (path: string, options: { old?: string; new?: string }) => {
     const images = { ...(options.old && { oldPath: options.old }), ...(options.new && { newPath: options.new }) };
-    const found = await deltaInfo(path, images);
+    const found = await watched((tell) => deltaInfo(path, images, tell));
     return { json: found, text: explainDelta(found).join('\n') };
   });
 }
@@ -85,9 +87,20 @@ function makeVerb(delta: Command): void {
     }
     const { cpu, base } = options;
     const named = { ...(cpu !== undefined && { cpu }), ...(base !== undefined && { base }) };
-    const made = await deltaMake({ oldPath, newPath, outPath: options.out, class: options.class, ...named });
+    const paths = { oldPath, newPath, outPath: options.out, class: options.class, ...named };
+    const made = await watched((tell) => deltaMake(paths, tell));
     return { json: made, text: madeText(options.out, made) };
   });
+}
+
+/** A bar while the encoder works. */
+async function watched<T>(work: (tell: Tell) => Promise<T>): Promise<T> {
+  const shown = bar();
+  try {
+    return await work(({ done, total, what }) => shown.update(done, total, what));
+  } finally {
+    shown.clear();
+  }
 }
 
 const KINDS = {
