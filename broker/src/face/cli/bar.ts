@@ -14,7 +14,8 @@ export function bar(stderr: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'writ
     update(done, total, what) {
       const filled = total === 0 ? 0 : Math.round((BAR_CHARACTERS * done) / total);
       const drawn = '#'.repeat(filled).padEnd(BAR_CHARACTERS, '-');
-      const room = Math.max(0, (stderr.columns ?? 80) - 1);
+      // A terminal that does not tell its width says 0.
+      const room = (stderr.columns || 80) - 1;
       stderr.write(`\r\x1b[K${`[${drawn}] ${done}/${total} ${what}`.slice(0, room)}`);
     },
     clear: () => void stderr.write('\r\x1b[K'),
