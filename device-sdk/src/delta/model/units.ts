@@ -64,7 +64,7 @@ export class Units {
     const same = this.#same(equal(this.bytes, guess, unit.size)) === 1;
     this.#history = ((this.#history << 1) | (same ? 0 : 1)) & 0xffff;
     this.#quiet = same ? Math.min(this.#quiet + 1, 255) : 0;
-    if (same) this.bytes.set(guess.subarray(0, unit.size));
+    if (same) copy(this.bytes, guess, unit.size);
     else this.#different();
     const found = unit.kind === 0 ? -1 : this.#predictor.targetOf(this.bytes);
     if (found >= 0) this.#predictor.learn(found);
@@ -102,7 +102,7 @@ export class Units {
     contexts[1] = 0x1869f + unit.kind * 256 + before[0]!;
     const bit = equal(this.bytes, before, unit.size) ? 1 : 0;
     if (this.#chances.decide(bit, SET_OLD + unit.kind, OLD + unit.kind, 2) === 0) return false;
-    this.bytes.set(before.subarray(0, unit.size));
+    copy(this.bytes, before, unit.size);
     return true;
   }
 
@@ -117,7 +117,7 @@ export class Units {
     if (this.#chances.decide(found >= 0 ? 1 : 0, SET_FORM + unit.kind, FORM + unit.kind, 2) === 0) return false;
     const shift = this.#shift((found - unit.target) | 0);
     predictor.put((unit.target + shift) >>> 0);
-    this.bytes.set(guess.subarray(0, unit.size));
+    copy(this.bytes, guess, unit.size);
     return true;
   }
 
@@ -234,6 +234,11 @@ export class Units {
     for (let i = 0; i < SHIFTS; i++) this.#shifts[i] = numbers[2 + i]! | 0;
     new Uint32Array(this.#residuals.buffer, 0, 2).set(numbers.slice(2 + SHIFTS, 4 + SHIFTS));
   }
+}
+
+/** Byte by byte: for two to eight of them a view costs more than they do. */
+function copy(to: Uint8Array, from: Uint8Array, count: number): void {
+  for (let i = 0; i < count; i++) to[i] = from[i]!;
 }
 
 function equal(a: Uint8Array, b: Uint8Array, count: number): boolean {
