@@ -77,6 +77,16 @@ test.serial('a delta larger than the full image ships as the full image', (t) =>
   t.is(info.kind, 'full');
 });
 
+test.serial('an alignment from elsewhere makes a delta of its own, and a useless one the full image', (t) => {
+  const fresh = edited(base, 9);
+  const copies = align(base, fresh, suffixArray(base));
+  const made = makeDelta(base, fresh, { class: 'M', given: [{ name: 'bsdiff-node', copies }] });
+  t.is(made.info.alignment, 'bsdiff-node');
+  t.deepEqual(applyDelta(made.delta, base), fresh);
+  const useless = makeDelta(base, image(900, 5), { class: 'M', given: [{ name: 'bsdiff-node', copies: [] }] });
+  t.is(useless.info.alignment, 'none');
+});
+
 test.serial('checkpoints stand where they are asked for', (t) => {
   for (const checkpointBytes of [0, 4096, 8192]) {
     const { delta, info } = makeDelta(base, edited(base), { class: 'S', checkpointBytes });
@@ -107,7 +117,9 @@ test.serial('a worker makes the same bytes and the loop goes on', async (t) => {
   ]);
   clearInterval(ticking);
   t.true(ticks > 0);
-  t.deepEqual(delta, makeDelta(base, fresh, { class: 'M' }));
+  const alone = makeDelta(base, fresh, { class: 'M' });
+  t.deepEqual(delta.delta, alone.delta);
+  t.deepEqual({ ...delta.info, notes: [] }, alone.info);
   t.deepEqual(full, makeFull(fresh, { class: 'M' }));
 });
 

@@ -2,6 +2,7 @@
  * Alignment after bsdiff (Percival, 2003): runs of the new image that lie over the old one with few differences. Exact
  * matches come from the suffix array; each is stretched both ways for as long as more than half of the bytes agree.
  */
+import { CHOICES } from './choices.ts';
 import { Matcher } from './matcher.ts';
 
 /** `length` bytes of the new image at `newStart` lie over the old image at `oldStart`, differing in some bytes. */
@@ -10,9 +11,6 @@ export interface Copy {
   oldStart: number;
   length: number;
 }
-
-/** A match must beat the run it would interrupt by this many bytes. */
-const GAIN_BYTES = 8;
 
 /**
  * Bytes compared for each byte of the new image, beyond which less is tried: matches that seem useless are passed as a
@@ -74,7 +72,7 @@ function nextMatch(old: Uint8Array, fresh: Uint8Array, matcher: Matcher, from: n
   for (let scan = from; scan < fresh.length; ) {
     const { position, length } = matcher.longest(fresh, scan);
     for (; counted < scan + length; counted++) if (old[counted + offset] === fresh[counted]) agreeing++;
-    if (length > agreeing + GAIN_BYTES) return { newStart: scan, oldStart: position, length };
+    if (length > agreeing + CHOICES.gainBytes) return { newStart: scan, oldStart: position, length };
     if (length === agreeing && length > 0) {
       // The present offset gives the same bytes: go on behind them.
       scan += length;

@@ -34,10 +34,10 @@ export function alignmentsOf(
   more: { through?: Uint8Array; given?: readonly GivenAlignment[] },
   hints: Hints = {},
 ): Alignment[] {
-  const list = pairOf('plain', 'predicted', { old, fresh, hints }, align(old, fresh, suffixArray(old)));
-  if (more.through)
-    list.push(...pairOf('composed', 'composed', { old, fresh, hints }, composed(old, more.through, fresh)));
-  for (const { name, copies } of more.given ?? []) list.push(withModel(name, { old, fresh, hints }, copies));
+  const update = { old, fresh, hints };
+  if (more.given) return more.given.map(({ name, copies }) => withModel(name, update, copies));
+  const list = pairOf('plain', 'predicted', update, align(old, fresh, suffixArray(old)));
+  if (more.through) list.push(...pairOf('composed', 'composed', update, composed(old, more.through, fresh)));
   return list;
 }
 
@@ -51,7 +51,10 @@ function pairOf(
   const { old, fresh } = update;
   const start = withModel(first, update, copies);
   if (!start.found) return [start];
-  return [start, withModel(second, update, alignAsSeen(old, fresh, copies, start.found))];
+  // What the program is and where it lies has been found; only what moved in it is found again.
+  const { predictor, pointers, old: regions } = start.found.model;
+  const hints = { ...update.hints, predictor, ...(pointers && { base: regions[0]!.address }) };
+  return [start, withModel(second, { ...update, hints }, alignAsSeen(old, fresh, copies, start.found))];
 }
 
 function withModel(name: Alignment['name'], { old, fresh, hints }: Update, copies: readonly Copy[]): Alignment {

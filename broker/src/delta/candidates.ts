@@ -1,6 +1,7 @@
 /** The coders, with and without a model, that a memory class allows for one alignment. */
 import { BlockOrder, CODER_HEATSHRINK, CODER_STORED, type MemoryClass } from '@countersign/device-sdk/delta';
 import type { Candidate, Source } from './assemble.ts';
+import { CHOICES } from './choices.ts';
 import { LIMITS } from './class-limits.ts';
 import { writeCommands } from './commands.ts';
 import { findMatches, heatshrink } from './heatshrink.ts';
@@ -9,8 +10,6 @@ import { type Fitting, fit, type Model, NO_MODEL } from './model/fitting.ts';
 import { findRuns } from './model/runs.ts';
 
 const LOOKAHEADS = [3, 4, 5, 6, 8];
-/** Most runs of the map that are kept for RAM. */
-const RAM_RUNS_SHARE = 1 / 4;
 
 export function withoutModel(source: Source, memoryClass: MemoryClass): Candidate[] {
   return candidates(source, memoryClass, NO_MODEL);
@@ -29,7 +28,7 @@ function candidates(source: Source, memoryClass: MemoryClass, model: Model): Can
 }
 
 function withRuns({ model, votes }: Found, runsMax: number): Model {
-  const ramRuns = findRuns(votes.ram, Math.floor(runsMax * RAM_RUNS_SHARE));
+  const ramRuns = findRuns(votes.ram, Math.floor(runsMax * CHOICES.ramRunsShare));
   return { ...model, runs: findRuns(votes.image, runsMax - ramRuns.length), ramRuns };
 }
 

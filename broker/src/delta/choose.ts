@@ -81,6 +81,7 @@ function smallestOf(entries: readonly Entry[], options: MakeOptions, progress: P
     workspaceBytes: chosen.workspaceBytes,
     candidates: entries.length + chosen.candidates,
     spent: chosen.spent,
+    notes: [],
   };
   return { delta: chosen.container, info };
 }

@@ -33,7 +33,7 @@ export interface MakeOptions {
   inPlace?: boolean;
   /** The image of a release between the two: where code went by way of it is tried as a further alignment. */
   through?: Uint8Array;
-  /** Alignments from elsewhere that compete with ours. */
+  /** Alignments from elsewhere, instead of ours. */
   given?: readonly GivenAlignment[];
   /** The instruction set, if the publisher names it; else every one is tried. */
   cpu?: PredictorName;
@@ -57,6 +57,8 @@ export interface MadeInfo {
   /** Candidates that were built. */
   candidates: number;
   spent: Spent;
+  /** Sentences on what was left out. */
+  notes: readonly string[];
 }
 
 export interface Made {

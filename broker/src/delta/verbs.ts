@@ -16,11 +16,15 @@ export interface DeltaMade {
   newBytes: number;
   deltaBytes: number;
   class: MemoryClass;
+  /** Which alignment made the smallest container: made.ts names them. */
+  alignment: string;
   predictor: string;
   coder: string;
   /** Output bytes between two checkpoints; 0 for none. */
   checkpointBytes: number;
   workspaceBytes: number;
+  /** Sentences on what was left out. */
+  notes: readonly string[];
   seconds: number;
 }
 
@@ -49,8 +53,8 @@ export async function deltaMake(
   const named = { ...(cpu !== undefined && { cpu }), ...(base !== undefined && { base }) };
   const { delta, info } = await makeDeltaInWorker(old, fresh, { class: name, ...named }, tell);
   await writeDurable(paths.outPath, delta);
-  const { kind, predictor, coder, checkpointBytes, workspaceBytes } = info;
-  const made = { class: name, predictor, coder, checkpointBytes, workspaceBytes };
+  const { kind, alignment, predictor, coder, checkpointBytes, workspaceBytes, notes } = info;
+  const made = { class: name, alignment, predictor, coder, checkpointBytes, workspaceBytes, notes };
   return { kind, ...sizes, deltaBytes: delta.length, ...made, seconds: secondsSince(start) };
 }
 

@@ -93,7 +93,8 @@ async function ours(pair: BenchPair, name: MemoryClass): Promise<BenchRow> {
     const { delta, info } = await makeDeltaInWorker(pair.old, pair.fresh, { class: name });
     const [seconds, peakMb] = [secondsSince(start), memory.peakMb()];
     const applyMs = bestApplyMs(delta, info.kind === 'full' ? new Uint8Array() : pair.old);
-    const note = `${info.kind}; ${info.predictor}; ${info.coder}; workspace ${info.workspaceBytes}`;
+    const what = [info.kind, info.alignment, info.predictor, info.coder, `workspace ${info.workspaceBytes}`];
+    const note = [...what, ...info.notes].join('; ');
     return rowOf(pair, `class ${name}`, { bytes: delta.length, seconds, applyMs, peakMb, note });
   } catch (error) {
     // A pair that our encoder refuses must stand in the table, not end it.

@@ -1,5 +1,6 @@
 /** Where a flat image lies in the address space: the base at which pointers have moved as the code under them has. */
 import type { Copy } from '../align.ts';
+import { CHOICES } from '../choices.ts';
 
 /** Words that are looked at, of those that moved and of those that did not. */
 const SAMPLES_MAX = 1500;
@@ -10,8 +11,6 @@ const BUCKET_BITS = 20;
 const BUCKETS_MAX = 3;
 /** Agreeing pointers that make a base believable. */
 const AGREEING_MIN = 8;
-/** A rounder base is taken for this share of the agreeing pointers: where little moved, many bases explain it. */
-const ROUND_SHARE = 0.97;
 
 interface Word {
   word: number;
@@ -64,7 +63,7 @@ function roundest(first: number, changes: Int32Array): { base: number; agreeing:
     const step = first + i;
     const zeros = step === 0 ? 32 : 31 - Math.clz32(step & -step);
     const better = zeros > best.zeros || (zeros === best.zeros && agreeing[i]! > best.agreeing);
-    if (agreeing[i]! >= ROUND_SHARE * most && better) {
+    if (agreeing[i]! >= CHOICES.roundShare * most && better) {
       best = { base: step * 2 ** STEP_BITS, agreeing: agreeing[i]!, zeros };
     }
   }

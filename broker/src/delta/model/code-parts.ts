@@ -2,17 +2,14 @@
 import type { Region } from '@countersign/device-sdk/delta/model';
 import { REGIONS_MAX, Regions } from '@countersign/device-sdk/delta/model';
 import type { Copy } from '../align.ts';
+import { CHOICES } from '../choices.ts';
 import { fit, type Model } from './fitting.ts';
 import { findRuns } from './runs.ts';
 import { collectVotes } from './votes.ts';
 
 /** Parts begin at multiples of this: linkers align sections to less, but a boundary costs five bytes. */
 const PART_BITS = 12;
-/** What changing from code to data must save, in wrong bytes. */
-const CHANGE_PRICE = 40;
 const LEARNED = 4096;
-/** What a wrong unit costs beside its bytes. */
-const UNIT_PRICE = 2;
 
 export function splitCode(model: Model, old: Uint8Array, fresh: Uint8Array, copies: readonly Copy[]): Region[] {
   const asCode = costs(model, old, fresh, copies);
@@ -43,7 +40,7 @@ export function costs(model: Model, old: Uint8Array, fresh: Uint8Array, copies: 
       const { unit, guess } = predictor;
       let wrong = 0;
       for (let i = 0; i < unit.size; i++) if (guess[i] !== fresh[newStart + done + i]) wrong++;
-      if (wrong > 0) found[(oldStart + done) >> PART_BITS]! += wrong + UNIT_PRICE;
+      if (wrong > 0) found[(oldStart + done) >> PART_BITS]! += wrong + CHOICES.unitPrice;
       if (unit.kind === 0) continue;
       const target = predictor.targetOf(fresh.subarray(newStart + done, newStart + done + unit.size));
       if (target >= 0) predictor.learn(target);
@@ -60,10 +57,10 @@ function cheapestKinds(asCode: Float64Array, asData: Float64Array): Uint8Array {
   let code = 0;
   for (let i = 0; i < parts; i++) {
     const [dataBefore, codeBefore] = [data, code];
-    stayed[2 * i] = dataBefore <= codeBefore + CHANGE_PRICE ? 1 : 0;
-    stayed[2 * i + 1] = codeBefore <= dataBefore + CHANGE_PRICE ? 1 : 0;
-    data = Math.min(dataBefore, codeBefore + CHANGE_PRICE) + asData[i]!;
-    code = Math.min(codeBefore, dataBefore + CHANGE_PRICE) + asCode[i]!;
+    stayed[2 * i] = dataBefore <= codeBefore + CHOICES.changePrice ? 1 : 0;
+    stayed[2 * i + 1] = codeBefore <= dataBefore + CHOICES.changePrice ? 1 : 0;
+    data = Math.min(dataBefore, codeBefore + CHOICES.changePrice) + asData[i]!;
+    code = Math.min(codeBefore, dataBefore + CHOICES.changePrice) + asCode[i]!;
   }
   const kinds = new Uint8Array(parts);
   let kind = code <= data ? 1 : 0;

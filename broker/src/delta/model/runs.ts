@@ -2,12 +2,9 @@
  * The address map that explains the most votes with the fewest runs: a shortest path over the votes in order of their
  * places, where staying with a shift is free and changing it has a price. The price rises until the runs fit.
  */
+import { CHOICES } from '../choices.ts';
 import type { Run } from './fitting.ts';
 
-/** Shifts considered; further ones have too few votes to pay for a run. */
-const SHIFTS_MAX = 160;
-/** A run takes four bytes, a wrong target about one and a half. */
-const RUN_PRICE = 4;
 const PRICE_GROWTH = 1.6;
 /** More votes are thinned out evenly: the path takes a byte for each vote and shift. */
 const VOTES_MAX = 1 << 20;
@@ -15,7 +12,7 @@ const VOTES_MAX = 1 << 20;
 export function findRuns(votes: { places: readonly number[]; shifts: readonly number[] }, runsMax: number): Run[] {
   const grouped = group(votes);
   if (grouped.places.length === 0 || runsMax === 0) return [];
-  for (let price = RUN_PRICE; ; price *= PRICE_GROWTH) {
+  for (let price = CHOICES.runPrice; ; price *= PRICE_GROWTH) {
     const runs = cheapest(grouped, price);
     if (runs.length <= runsMax) return runs;
   }
@@ -46,7 +43,7 @@ function group(all: { places: readonly number[]; shifts: readonly number[] }): G
   const votes = sampled(all);
   const counts = new Map<number, number>();
   for (const shift of votes.shifts) counts.set(shift, (counts.get(shift) ?? 0) + 1);
-  const popular = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, SHIFTS_MAX);
+  const popular = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, CHOICES.shiftsMax);
   const shifts = popular.map(([shift]) => shift);
   const indexOf = new Map(shifts.map((shift, i) => [shift, i]));
   const order = Int32Array.from(votes.places, (_, i) => i).sort((a, b) => votes.places[a]! - votes.places[b]! || a - b);

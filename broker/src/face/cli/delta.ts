@@ -115,6 +115,7 @@ function madeText(out: string, m: DeltaMade | Bsdiff40Made): string {
   return [
     `${out}: ${m.deltaBytes} bytes${percent}, ${KINDS[m.kind]}`,
     `from ${m.oldBytes} to ${m.newBytes} bytes, ${forClass}predictor ${m.predictor}, coder ${m.coder}`,
+    ...('alignment' in m ? [[`alignment ${m.alignment}`, ...m.notes].join('; ')] : []),
     `workspace ${m.workspaceBytes} bytes, made in ${m.seconds} s`,
   ].join('\n');
 }
