@@ -9,6 +9,7 @@ export * from './descriptor.ts';
 export * from './faults.ts';
 export * from './flash.ts';
 export * from './geometries.ts';
+export * from './one-slot.ts';
 export { PagePool } from './pages.ts';
 export * from './power.ts';
 export { Prng } from './prng.ts';

@@ -1,5 +1,6 @@
 /** What a device takes from its owner and tells him. */
 import type { Code } from './errors.ts';
+import type { Slots } from './fetch/target.ts';
 import type { Stage, StageCode } from './format/report.ts';
 import type { MemoryClass } from './format/suit.ts';
 import type { BootControl, Clock, Entropy, Flash, Health, KeyStore, Link, Timer, Verifier, Veto } from './ports.ts';
@@ -7,7 +8,8 @@ import type { BootControl, Clock, Entropy, Flash, Health, KeyStore, Link, Timer,
 export interface DevicePorts {
   verifier: Verifier;
   keys: KeyStore;
-  slots: readonly [Flash, Flash];
+  /** Two slots, of which one runs; or one, with what it takes to write over it. */
+  slots: Slots;
   /** Region of the journal, at least 16 KB. */
   store: Flash;
   boot: BootControl;

@@ -5,4 +5,5 @@
 export { Device } from './device.ts';
 export type { DeviceEvent, DevicePorts } from './device-ports.ts';
 export { CODES, type Code, codeOf, demand, Refusal } from './errors.ts';
+export type { OneSlot, Slots } from './fetch/target.ts';
 export type * from './ports.ts';

@@ -20,8 +20,17 @@ export interface Flash {
   erase(offset: number, length: number): void;
 }
 
-/** Slot 0 or slot 1 of an A/B pair. */
+/** Slot 0 or slot 1 of an A/B pair; a device with one slot has slot 0. */
 export type SlotNumber = 0 | 1;
+
+/** The flash of a device with one slot. Its boot stage calls `bootInPlace`; `oneSlot` makes it the device's slots. */
+export interface OneSlotFlash {
+  slot: Flash;
+  /** One page: at least as large as the blocks of the deltas, which are whole erase blocks of both. */
+  scratch: Flash;
+  /** Holds a whole delta with its hashes before the first page is written. */
+  staging: Flash;
+}
 
 /**
  * The boot loader's own small state. Every call is atomic and durable when it returns.

@@ -163,6 +163,7 @@ test('the entry points of the packages are the documented ones', (t) => {
     './delta',
     './delta/model',
     './install',
+    './one-slot',
     './crypto/*',
     './rig',
     './host/*',

@@ -6,11 +6,12 @@ import { remainingCopies } from '@countersign/broker/delta/remaining';
 import { suffixArray } from '@countersign/broker/delta/suffix-array';
 import { Refusal } from '@countersign/device-sdk';
 import { BlockOrder, CODER_STORED, type Direction } from '@countersign/device-sdk/delta';
+import { makeFrames } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import type { InPlaceProgress } from '@countersign/device-sdk/install';
 import { CUT_PHASES, Prng } from '@countersign/device-sdk/rig';
 import test from 'ava';
-import { edited, image } from '../support/delta.ts';
+import { edited, image, joined } from '../support/delta.ts';
 import { applyStaged, Board, type Plain, writePlain } from '../support/in-place-life.ts';
 
 const PLAIN = [
@@ -75,10 +76,10 @@ function containerOf(from: Uint8Array, to: Uint8Array, inPlace: Direction) {
 }
 
 const { container, workspaceBytes } = containerOf(old, fresh, 'forward');
+const { frames, payload } = makeFrames(verifier.sha256, container, 512);
 const sizes = { slotBytes: 24_576, scratchBytes: PAGE_BYTES, stagingBytes: 20_480 };
 const geometry = { writeBytes: 4, eraseBytes: 1024 };
 const job = () => ({
-  container: id(container),
   oldImage: id(old),
   newImage: id(fresh),
   workspace: new Uint8Array(workspaceBytes),
@@ -88,7 +89,7 @@ const job = () => ({
 function board(seed: string): Board {
   const made = new Board(geometry, sizes, seed);
   made.slot.load(old);
-  made.staging.load(container);
+  made.staging.load(joined(frames));
   return made;
 }
 
@@ -96,22 +97,22 @@ test('a staged delta is applied over its own base, through a cut at every operat
   t.true(container.length < 16_000, `${container.length} bytes`);
   const dry = board('dry');
   const before = dry.flash.power.operations;
-  t.true(applyStaged(dry, job()));
+  t.true(applyStaged(dry, job(), payload));
   t.deepEqual(dry.slot.dump(0, fresh.length), fresh);
   const operations = dry.flash.power.operations - before;
   t.log(`${operations} operations`);
   for (let operation = 0; operation < operations; operation++) {
     const made = board(`${operation}`);
     made.flash.power.cutAt(before + operation, CUT_PHASES[operation % CUT_PHASES.length]!);
-    t.false(applyStaged(made, job()));
-    t.true(applyStaged(made, job()));
+    t.false(applyStaged(made, job(), payload));
+    t.true(applyStaged(made, job(), payload));
     t.deepEqual(made.slot.dump(0, fresh.length), fresh);
   }
 });
 
 test('without a cut each block of the slot is erased once', (t) => {
   const made = board('wear');
-  t.true(applyStaged(made, job()));
+  t.true(applyStaged(made, job(), payload));
   t.true(made.slot.wear.every((erases) => erases <= 1));
 });
 
@@ -124,7 +125,7 @@ test('nothing of the slot is touched before container and base have been read ba
   small.slot.load(old);
   const narrow = new Board(geometry, { ...sizes, scratchBytes: 2048 }, 'narrow');
   narrow.slot.load(old);
-  narrow.staging.load(container);
+  narrow.staging.load(joined(frames));
   for (const [made, code] of [
     [damaged, 'RESULT_MISMATCH'],
     [foreign, 'WRONG_BASE'],
@@ -133,7 +134,7 @@ test('nothing of the slot is touched before container and base have been read ba
   ] as const) {
     const held = made.slot.dump();
     const before = made.flash.power.operations;
-    t.throws(() => applyStaged(made, job()), { instanceOf: Refusal, code });
+    t.throws(() => applyStaged(made, job(), payload), { instanceOf: Refusal, code });
     t.is(made.flash.power.operations, before);
     t.deepEqual(made.slot.dump(), held);
   }
@@ -143,7 +144,7 @@ test('a journal that names pages the image does not have is refused', (t) => {
   const made = board('pages');
   const progress: InPlaceProgress = { done: 6, copying: true, checkpoint: new Uint8Array() };
   t.true(made.boot((_, save) => save(progress)));
-  t.throws(() => applyStaged(made, job()), { instanceOf: Refusal, code: 'BAD_STATE' });
+  t.throws(() => applyStaged(made, job(), payload), { instanceOf: Refusal, code: 'BAD_STATE' });
 });
 
 test('blocks count from the end where they fall, and the short one is the first', (t) => {

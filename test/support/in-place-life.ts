@@ -1,11 +1,15 @@
 /** One slot, a scratch page, a staging area and a journal on one flash, under power cuts. */
 import { BlockOrder, type Direction } from '@countersign/device-sdk/delta';
+import type { Payload } from '@countersign/device-sdk/format';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import {
   applyInPlace,
-  type InPlaceJob,
   type InPlaceProgress,
+  type InPlaceSource,
   InPlaceWriter,
   Journal,
+  rehearse,
+  Staged,
 } from '@countersign/device-sdk/install';
 import { PagePool, PowerCut, PowerCutter, partition, VirtualFlash } from '@countersign/device-sdk/rig';
 
@@ -14,6 +18,7 @@ export interface Geometry {
   eraseBytes: number;
 }
 
+const verifier = nodeVerifier();
 const KEY = 1;
 const pool = new PagePool();
 
@@ -104,8 +109,16 @@ export function writePlain(board: Board, base: Uint8Array, plain: Plain): boolea
 
 export function applyStaged(
   board: Board,
-  job: Omit<InPlaceJob, 'slot' | 'scratch' | 'staging' | 'progress' | 'save'>,
+  job: Omit<InPlaceSource, 'slot' | 'scratch' | 'staging' | 'container'>,
+  payload: Payload,
 ): boolean {
   const { slot, scratch, staging } = board;
-  return board.boot((progress, save) => applyInPlace({ ...job, slot, scratch, staging, progress, save }));
+  const source = { ...job, slot, scratch, staging, container: new Staged(staging, payload) };
+  return board.boot((progress, save) => {
+    if (!progress) {
+      source.container.prove(verifier.sha256);
+      rehearse(source);
+    }
+    applyInPlace({ ...source, progress, save });
+  });
 }

@@ -1,13 +1,24 @@
 /** A virtual device on a virtual board that talks to the publisher in the pocket. Time and power are the test's. */
 import { Device, type DeviceEvent, type DevicePorts, type Health } from '@countersign/device-sdk';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
-import { type Board, type BoardOptions, createBoard, PowerCut, Prng } from '@countersign/device-sdk/rig';
+import {
+  type Board,
+  type BoardOptions,
+  createBoard,
+  createOneSlotBoard,
+  type OneSlotBoard,
+  type OneSlotBoardOptions,
+  PowerCut,
+  Prng,
+} from '@countersign/device-sdk/rig';
 import { type PocketRelease, type PocketServer, PocketTime, pocketLink, TIME, verifier } from './pocket.ts';
 
 export interface PocketDeviceOptions {
   /** Whether the self-test of this version passes. Default: always. */
   passes?: (version: string) => boolean;
   board?: Partial<BoardOptions>;
+  /** A device with one slot instead of two. */
+  oneSlot?: Partial<OneSlotBoardOptions>;
   /** undefined clock: a device without one. */
   clock?: boolean;
   ports?: Partial<DevicePorts>;
@@ -18,6 +29,7 @@ export const WORKSPACE_BYTES = 8192;
 export class PocketDevice {
   readonly server: PocketServer;
   readonly board: Board;
+  readonly one: OneSlotBoard | undefined;
   readonly time = new PocketTime();
   readonly events: DeviceEvent[] = [];
   readonly deviceId = new Uint8Array(16).fill(7);
@@ -25,6 +37,10 @@ export class PocketDevice {
   device: Device | undefined;
   link: ReturnType<typeof pocketLink> | undefined;
   boots = 0;
+  /** Told of every event as it happens. */
+  told: ((event: DeviceEvent) => void) | undefined;
+  /** Operations behind the next cut at which the power goes again. */
+  cutAgain: number | undefined;
 
   constructor(server: PocketServer, factory: PocketRelease, options: PocketDeviceOptions = {}) {
     this.server = server;
@@ -33,14 +49,19 @@ export class PocketDevice {
       {
         writeBytes: 8,
         eraseBytes: 1024,
-        slotBytes: 16_384,
+        slotBytes: options.oneSlot?.slotBytes ?? 16_384,
         storeBytes: 16_384,
         image: factory.image,
         ...options.board,
       },
       'pocket',
     );
-    Device.provision(this.board.store, verifier, server.provision(factory, this.deviceId));
+    this.one = options.oneSlot && oneSlotBoard(factory, options.oneSlot);
+    Device.provision(this.#hardware.store, verifier, server.provision(factory, this.deviceId));
+  }
+
+  get #hardware(): OneSlotBoard | Board {
+    return this.one ?? this.board;
   }
 
   /** Boots, and boots again for as long as the device asks for it. Power cuts come out as PowerCut. */
@@ -48,7 +69,8 @@ export class PocketDevice {
     for (;;) {
       await this.device?.stop();
       this.boots++;
-      this.board.boot.boot();
+      const { boot, slots, store } = this.#hardware;
+      boot.boot();
       this.link = pocketLink(this.server);
       let fault: unknown;
       const health: Health = {
@@ -59,9 +81,9 @@ export class PocketDevice {
       this.device = new Device({
         verifier,
         keys: nodeKeyStore(-19, new Uint8Array(32).fill(42)),
-        slots: this.board.slots,
-        store: this.board.store,
-        boot: this.board.boot,
+        slots,
+        store,
+        boot,
         link: this.link,
         timer: this.time,
         entropy: { random: (bytes) => random.bytes(bytes) },
@@ -74,15 +96,16 @@ export class PocketDevice {
         ...this.#options.ports,
         on: (event) => {
           this.events.push(event);
+          this.told?.(event);
           if (event.kind === 'fault') fault = event.error;
           this.#options.ports?.on?.(event);
         },
       });
       const started = await this.device.start();
       if (started === 'restart') continue;
-      await this.settle(() => fault !== undefined || this.board.boot.restartRequested);
+      await this.settle(() => fault !== undefined || boot.restartRequested);
       if (fault !== undefined) throw fault;
-      if (!this.board.boot.restartRequested) return;
+      if (!boot.restartRequested) return;
     }
   }
 
@@ -109,24 +132,39 @@ export class PocketDevice {
         cuts++;
         await this.device?.stop();
         this.device = undefined;
-        this.board.power.restorePower();
+        this.#restorePower();
       }
     }
   }
 
+  #restorePower(): void {
+    const { power } = this.#hardware;
+    power.restorePower();
+    if (this.cutAgain !== undefined) power.cutAt(power.operations + this.cutAgain, 'during');
+    this.cutAgain = undefined;
+  }
+
   /** The version in the running slot, by the journal of the running device. */
   bootedVersion(): string {
-    const running = this.board.boot.running();
-    const { pending, running: confirmed } = this.device!.state;
-    return pending && pending.slot === running ? pending.version : confirmed.version;
+    const { pending, running, inPlace } = this.device!.state;
+    const onTrial = this.one ? inPlace?.written : pending?.slot === this.board.boot.running();
+    return pending && onTrial ? pending.version : running.version;
   }
 
   /** What the running slot holds, read from outside. */
   runningImage(bytes: number): Uint8Array {
+    if (this.one) return this.one.slots.slot.dump(0, bytes);
     return this.board.slots[this.board.boot.record.good]!.dump(0, bytes);
   }
 
   codes(): string[] {
     return this.events.flatMap((event) => (event.kind === 'refused' ? [event.code] : []));
   }
+}
+
+function oneSlotBoard({ image }: PocketRelease, options: Partial<OneSlotBoardOptions>): OneSlotBoard {
+  const geometry = { writeBytes: 8, eraseBytes: 1024 };
+  const sizes = { slotBytes: 16_384, scratchBytes: 4096, stagingBytes: 16_384, storeBytes: 16_384 };
+  const own = { image, workspaceBytes: WORKSPACE_BYTES, verifier };
+  return createOneSlotBoard({ ...geometry, ...sizes, ...own, ...options }, 'pocket');
 }

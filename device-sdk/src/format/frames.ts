@@ -29,6 +29,11 @@ export function makeFrames(
   return { frames, payload: { bytes: payload.length, chainHead: next, frameBytes, frameCount } };
 }
 
+/** Bytes of all frames, their hashes included. */
+export function framesBytes({ bytes, frameCount }: Payload): number {
+  return bytes + HASH_BYTES * (frameCount - 1);
+}
+
 /** The exact length of frame `index`, its hash included. */
 export function frameLength(p: Payload, index: number): number {
   const last = index === p.frameCount - 1;

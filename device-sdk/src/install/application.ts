@@ -3,29 +3,24 @@ import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../delta/ch
 import { DeltaDecoder, type DeltaPorts } from '../delta/decoder.ts';
 import { type DeltaHeader, readWholeHeader, TAG_BYTES } from '../delta/header.ts';
 import { demand } from '../errors.ts';
+import type { FrameTaker, TakerOptions } from '../fetch/target.ts';
 import type { Position, Route } from '../fetch/window.ts';
 import { equal } from '../format/bytes.ts';
 import type { ImageId, Payload } from '../format/suit.ts';
 import type { Flash } from '../ports.ts';
 import type { Progress } from '../store/pending.ts';
-import { SlotWriter } from '../store/slots.ts';
-import type { Release } from '../verify/types.ts';
+import { demandSlotDigest, SlotWriter } from '../store/slots.ts';
 
-export interface ApplicationOptions {
-  release: Release;
-  workspace: Uint8Array;
+export interface ApplicationOptions extends Omit<TakerOptions, 'sha256'> {
   /** The running image, read in small pieces. */
   old: Flash;
-  oldImage: ImageId;
   slot: Flash;
-  resume: Progress | undefined;
-  save(progress: Progress): void;
 }
 
 /** A frame of a dense delta makes a hundred kilobytes: the decoder is asked for checkpoints several times within one. */
 const PIECE_BYTES = 32;
 
-export class Application {
+export class Application implements FrameTaker {
   readonly #options: ApplicationOptions;
   readonly #decoder: DeltaDecoder;
   readonly #writer: SlotWriter;
@@ -40,7 +35,7 @@ export class Application {
     this.#from = resume && checkpointOf(resume, release.branch.payload);
     this.#writer = new SlotWriter(slot, release.manifest.image.bytes, resume?.written ?? 0);
     const ports = decoderPorts(options, this.#writer);
-    if (this.#from) this.#checkTags(readWholeHeader(this.#from.header));
+    if (this.#from) checkTags(readWholeHeader(this.#from.header), imagesOf(options));
     this.#decoder = this.#from ? DeltaDecoder.restore(ports, this.#from) : new DeltaDecoder(ports);
     this.#kept = resume?.written ?? 0;
   }
@@ -67,10 +62,12 @@ export class Application {
     }
   }
 
-  /** The container is complete and the slot holds as many bytes as announced. @throws Refusal BAD_DELTA, RESULT_MISMATCH */
+  /** The container is complete and the slot, read back, holds what was signed. @throws Refusal BAD_DELTA, RESULT_MISMATCH */
   finish(): void {
     this.#decoder.finalize();
     this.#writer.finish();
+    const { slot, hash, release } = this.#options;
+    demandSlotDigest(slot, release.manifest.image.bytes, hash(), release.manifest.image.digest);
   }
 
   /**
@@ -81,19 +78,8 @@ export class Application {
     const header = readWholeHeader(frame);
     const same = this.#from === undefined || equal(this.#from.header, frame.subarray(0, header.headerBytes));
     demand(same, 'BAD_DELTA', 'the container is not the one of the checkpoint');
-    this.#checkTags(header);
-  }
-
-  /**
-   * The tags bind the container to both images before a byte of the slot is touched: a delta for another base would only
-   * be noticed when all of it has been applied.
-   */
-  #checkTags(header: DeltaHeader): void {
-    const { release, oldImage } = this.#options;
-    const right = sameTag(header.newTag, release.manifest.image.digest);
-    demand(right, 'BAD_DELTA', 'the container is for another image than the manifest');
-    const base = header.kind === 'full' || sameTag(header.oldTag, oldImage.digest);
-    demand(base, 'WRONG_BASE', 'the delta is for another image than the one that runs');
+    demand(header.inPlace === undefined, 'UNSUPPORTED', 'a delta for one slot, and there are two');
+    checkTags(header, imagesOf(this.#options));
   }
 
   /** A checkpoint counts only where the slot can be resumed too: cells behind the last whole block cannot be trusted. */
@@ -136,4 +122,19 @@ function decoderPorts({ release, workspace, old, oldImage, slot }: ApplicationOp
 function sameTag(tag: Uint8Array, digest: Uint8Array): boolean {
   for (let i = 0; i < TAG_BYTES; i++) if (tag[i] !== digest[i]) return false;
   return true;
+}
+
+function imagesOf({ release, oldImage }: ApplicationOptions): { oldImage: ImageId; newImage: ImageId } {
+  return { oldImage, newImage: release.manifest.image };
+}
+
+/**
+ * The tags bind the container to both images before a byte of the slot is touched: a delta for another base would only
+ * be noticed when all of it has been applied.
+ */
+export function checkTags(header: DeltaHeader, images: { oldImage: ImageId; newImage: ImageId }): void {
+  const right = sameTag(header.newTag, images.newImage.digest);
+  demand(right, 'BAD_DELTA', 'the container is for another image than the manifest');
+  const base = header.kind === 'full' || sameTag(header.oldTag, images.oldImage.digest);
+  demand(base, 'WRONG_BASE', 'the delta is for another image than the one that runs');
 }

@@ -10,6 +10,7 @@
  * The floor stays where the confirmation put it: it governs what is installed next, and stops nothing that runs.
  */
 import type { Code } from '../errors.ts';
+import { flashOf } from '../fetch/target.ts';
 import { makeReport, type ReportPorts } from '../report/reports.ts';
 import { other, slotHolds } from '../store/slots.ts';
 import { addFailure, addTold, type Handover, type RunningRelease } from '../store/state.ts';
@@ -64,5 +65,5 @@ async function stay(p: ReportPorts, { former, rolloutId, attempt }: Handover, co
 }
 
 function holds({ store, slots }: ReportPorts, { slot, image }: RunningRelease): boolean {
-  return slotHolds(slots[slot], image.bytes, store.verifier.hash(), image.digest);
+  return slotHolds(flashOf(slots, slot), image.bytes, store.verifier.hash(), image.digest);
 }

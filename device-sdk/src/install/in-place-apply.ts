@@ -1,98 +1,112 @@
-/** A staged delta over its own base: the whole way from a verified container in flash to the new image in its place. */
+/** A staged delta over its own base: first in thought, then page by page, from wherever the journal says. */
 import { BlockOrder } from '../delta/block-order.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../delta/checkpoint.ts';
 import { DeltaDecoder, type DeltaPorts } from '../delta/decoder.ts';
 import { type DeltaHeader, HEADER_BYTES_MAX, readHeader } from '../delta/header.ts';
 import { demand } from '../errors.ts';
+import { equal } from '../format/bytes.ts';
 import type { ImageId } from '../format/suit.ts';
-import type { Flash, Hash } from '../ports.ts';
+import type { Hash, OneSlotFlash } from '../ports.ts';
 import { demandSlotDigest, slotHolds } from '../store/slots.ts';
-import { chunkBytes, readAt } from '../store/units.ts';
 import { type InPlaceProgress, InPlaceWriter } from './in-place.ts';
+import type { Staged } from './staged.ts';
 
-export interface InPlaceJob {
-  slot: Flash;
-  scratch: Flash;
-  /** Holds the container from its first byte on. */
-  staging: Flash;
-  /** Digest of the container, taken while its frames were proven against the signed chain. */
-  container: ImageId;
+export interface InPlaceImages {
   oldImage: ImageId;
   newImage: ImageId;
+}
+
+/** Everything a page is made from: nothing of it comes over a link. */
+export interface InPlaceSource extends OneSlotFlash, InPlaceImages {
+  container: Staged;
   workspace: Uint8Array;
-  progress: InPlaceProgress | undefined;
-  save(progress: InPlaceProgress): void;
   hash(): Hash;
 }
 
-/** A container larger than the staging area is refused while its frames have not been asked for. @throws Refusal NO_STAGING */
-export function demandStaging(staging: Flash, containerBytes: number): void {
-  demand(containerBytes <= staging.bytes, 'NO_STAGING', `${containerBytes} bytes, a staging area of ${staging.bytes}`);
+export interface InPlaceJob extends InPlaceSource {
+  progress: InPlaceProgress | undefined;
+  save(progress: InPlaceProgress): void;
+}
+
+/** What of a container depends on the flash of one slot. @throws Refusal UNSUPPORTED, NO_STAGING */
+export function checkHeader(header: DeltaHeader, { slot, scratch }: OneSlotFlash): void {
+  demand(header.kind === 'full' || header.inPlace, 'UNSUPPORTED', 'a delta for two slots, and there is one');
+  const { blockBytes } = orderOf(header, scratch.bytes);
+  demand(blockBytes <= scratch.bytes, 'NO_STAGING', `pages of ${blockBytes} bytes, a scratch page of ${scratch.bytes}`);
+  const whole = blockBytes % slot.eraseBytes === 0 && blockBytes % scratch.eraseBytes === 0;
+  demand(whole, 'NO_STAGING', `pages of ${blockBytes} bytes are not whole erase blocks`);
 }
 
 /**
- * Applies the staged container. Nothing of the slot is touched before the container has been read back whole and the
- * base compared; from then on everything that is needed lies in flash, and a cut at any operation is made good by
- * calling this again with the progress that was saved last, whether or not the link ever returns.
- * @throws Refusal NO_STAGING, WRONG_BASE, RESULT_MISMATCH, BAD_DELTA, NO_SPACE, NO_MEMORY, FLASH_FAULT
+ * Decodes the whole container over the base as it will dwindle, and writes nothing. So every byte that the true run will
+ * decode has been decoded once while the old image was still whole; where blocks rise, its digest has been compared too.
+ * @throws Refusal WRONG_BASE, RESULT_MISMATCH, BAD_DELTA, NO_MEMORY, NO_SPACE
+ */
+export function rehearse(source: InPlaceSource): void {
+  const header = headerOf(source);
+  checkHeader(header, source);
+  demandBase(source, header);
+  const hash = source.hash();
+  decode(new DeltaDecoder(portsOf(source, (_offset, bytes) => hash.update(bytes))), source);
+  const rises = header.inPlace !== 'backward';
+  demand(!rises || equal(hash.digest(), source.newImage.digest), 'RESULT_MISMATCH', 'the delta makes another image');
+}
+
+/**
+ * Makes the image in the place of its base. Whatever is needed lies in flash: a cut at any operation is made good by
+ * calling this again with the progress that was saved last, whether or not the link ever returns. Before the first page
+ * container and base must have been proven: by {@link rehearse}.
+ * @throws Refusal WRONG_BASE, RESULT_MISMATCH, BAD_DELTA, NO_SPACE, NO_MEMORY, FLASH_FAULT
  */
 export function applyInPlace(job: InPlaceJob): void {
-  const { slot, staging, container, oldImage, newImage, progress, hash } = job;
-  demandStaging(staging, container.bytes);
-  demandSlotDigest(staging, container.bytes, hash(), container.digest);
-  const header = stagedHeader(job);
-  demand(header.kind === 'full' || header.inPlace, 'BAD_DELTA', 'a delta for two slots');
-  if (!progress && header.kind === 'delta') {
-    const base = slotHolds(slot, oldImage.bytes, hash(), oldImage.digest);
-    demand(base, 'WRONG_BASE', 'the slot does not hold the image that the delta is from');
-  }
+  const { slot, newImage, progress, hash } = job;
+  const header = headerOf(job);
+  checkHeader(header, job);
+  if (!progress) demandBase(job, header);
   write(job, header);
   demandSlotDigest(slot, newImage.bytes, hash(), newImage.digest);
 }
 
-function stagedHeader({ staging, container }: InPlaceJob): DeltaHeader {
-  const header = readHeader(readAt(staging, 0, Math.min(HEADER_BYTES_MAX, container.bytes)));
+function headerOf({ container }: InPlaceSource): DeltaHeader {
+  const header = readHeader(container.read(0).subarray(0, HEADER_BYTES_MAX));
   demand(header, 'BAD_DELTA', 'the container ends inside its header');
   return header;
 }
 
-/** Blocks of the container; without checkpoints the image must be one page. */
-function orderOf({ checkpointBits, newBytes, inPlace }: DeltaHeader, scratch: Flash): BlockOrder {
-  const blockBytes = checkpointBits > 0 ? 2 ** checkpointBits : scratch.bytes;
-  const fits = checkpointBits > 0 || newBytes <= scratch.bytes;
-  demand(fits, 'NO_STAGING', `an image of ${newBytes} bytes without checkpoints`);
+/** A block of the container is a page of the slot. An image without checkpoints is one page, the whole scratch page. */
+function orderOf({ newBytes, checkpointBits, inPlace }: DeltaHeader, least: number): BlockOrder {
+  const blockBytes = checkpointBits > 0 ? 2 ** checkpointBits : Math.max(newBytes, least);
   return new BlockOrder(newBytes, blockBytes, inPlace);
 }
 
+function demandBase({ slot, oldImage, hash }: InPlaceSource, { kind }: DeltaHeader): void {
+  if (kind === 'full') return;
+  const base = slotHolds(slot, oldImage.bytes, hash(), oldImage.digest);
+  demand(base, 'WRONG_BASE', 'the slot does not hold the image that the delta is from');
+}
+
+function portsOf({ slot, workspace, oldImage, newImage }: InPlaceSource, sink: DeltaPorts['sink']): DeltaPorts {
+  const limits = { oldBytes: oldImage.bytes, newBytes: newImage.bytes, slotBytes: slot.bytes };
+  return { workspace, old: slot, sink, limits };
+}
+
 function write(job: InPlaceJob, header: DeltaHeader): void {
-  const { slot, scratch, staging, container, oldImage, newImage, workspace } = job;
+  const { slot, scratch, progress, save } = job;
   let decoder: DeltaDecoder | undefined;
-  const writer = new InPlaceWriter({
-    slot,
-    scratch,
-    order: orderOf(header, scratch),
-    resume: job.progress,
-    save: job.save,
-    checkpoint: () => encodeCheckpoint(decoder!.checkpoint()!),
-  });
+  const checkpoint = () => encodeCheckpoint(decoder!.checkpoint()!);
+  const order = orderOf(header, scratch.bytes);
+  const writer = new InPlaceWriter({ slot, scratch, order, resume: progress, save, checkpoint });
   if (!writer.complete) {
-    const ports: DeltaPorts = {
-      workspace,
-      old: slot,
-      sink: (offset, bytes) => writer.write(offset, bytes),
-      limits: { oldBytes: oldImage.bytes, newBytes: newImage.bytes, slotBytes: slot.bytes },
-    };
-    const { checkpoint } = writer.progress;
-    decoder =
-      checkpoint.length > 0 ? DeltaDecoder.restore(ports, decodeCheckpoint(checkpoint)) : new DeltaDecoder(ports);
-    feed(decoder, staging, container.bytes);
+    const ports = portsOf(job, (offset, bytes) => writer.write(offset, bytes));
+    const { checkpoint: from } = writer.progress;
+    decoder = from.length > 0 ? DeltaDecoder.restore(ports, decodeCheckpoint(from)) : new DeltaDecoder(ports);
+    decode(decoder, job);
   }
   writer.finish();
 }
 
-function feed(decoder: DeltaDecoder, staging: Flash, bytes: number): void {
-  const step = chunkBytes(staging);
-  for (let at = decoder.wants; at < bytes; at = decoder.wants)
-    decoder.push(readAt(staging, at, Math.min(step, bytes - at)));
+function decode(decoder: DeltaDecoder, { container }: InPlaceSource): void {
+  const { bytes } = container.payload;
+  for (let at = decoder.wants; at < bytes; at = decoder.wants) decoder.push(container.read(at));
   decoder.finalize();
 }

@@ -3,4 +3,5 @@ export { crc32 } from '../store/crc32.ts';
 export { Journal, type JournalEntries, type JournalOptions } from '../store/journal.ts';
 export * from '../store/slots.ts';
 export { type InPlaceOptions, type InPlaceProgress, InPlaceWriter } from './in-place.ts';
-export { applyInPlace, demandStaging, type InPlaceJob } from './in-place-apply.ts';
+export { applyInPlace, type InPlaceJob, type InPlaceSource, rehearse } from './in-place-apply.ts';
+export { demandStaging, Staged } from './staged.ts';

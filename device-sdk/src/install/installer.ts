@@ -1,5 +1,5 @@
 /**
- * From a verified release to an image in the other slot: frames proven, decoded, written, read back. Progress is
+ * From a verified release to an image in the other slot, or with one slot to a container in the staging area: frames proven, decoded, written, read back. Progress is
  * journaled at the decoder's checkpoints; after a power cut the same announcement, verified anew, goes on from there.
  *
  *   journal: fetching, no progress
@@ -12,14 +12,15 @@ import type { Tell } from '../device-ports.ts';
 import { type Code, codeOf, demand, Refusal } from '../errors.ts';
 import type { Asker } from '../fetch/asker.ts';
 import { Fetcher } from '../fetch/fetcher.ts';
+import { type FrameTaker, isOneSlot, targetOf } from '../fetch/target.ts';
 import { equal } from '../format/bytes.ts';
 import { FRAME_BYTES } from '../format/frames.ts';
 import type { Stage, StageCode } from '../format/report.ts';
-import type { MemoryClass } from '../format/suit.ts';
+import type { MemoryClass, Payload } from '../format/suit.ts';
 import type { VetoStage } from '../ports.ts';
-import type { Pending } from '../store/pending.ts';
-import { demandSlotDigest, other, slotHolds } from '../store/slots.ts';
-import { addFailure } from '../store/state.ts';
+import type { Pending, Progress } from '../store/pending.ts';
+import { other, slotHolds } from '../store/slots.ts';
+import { addFailure, type InPlace } from '../store/state.ts';
 import type { Release, Verified } from '../verify/types.ts';
 import { Application, type ApplicationOptions } from './application.ts';
 import { beginTrial, type TrialPorts } from './trial.ts';
@@ -56,6 +57,7 @@ const COUNTED: ReadonlySet<Code> = new Set([
   'UNSUPPORTED',
   'NO_MEMORY',
   'NO_SPACE',
+  'NO_STAGING',
   'FLASH_FAULT',
 ]);
 
@@ -93,7 +95,10 @@ export class Installer {
       this.#p.store.commit({ pending: undefined, failed });
       return { code, stages: [['apply', code]] };
     }
-    this.#p.store.commit({ pending: { ...pending, phase: 'staged', progress: undefined } });
+    this.#p.store.commit({
+      pending: { ...pending, phase: 'staged', progress: undefined },
+      ...(isOneSlot(this.#p.slots) && { inPlace: staged(release.branch.payload) }),
+    });
     return {
       code: 'OK',
       stages: [
@@ -134,7 +139,7 @@ export class Installer {
   #pendingFor(release: Verified<Release>): Pending {
     const { manifest, manifestDigest, releaseLeaf, rollout, branch } = release;
     const stored = this.#p.store.state.pending;
-    const slot = other(this.#p.boot.running());
+    const slot = targetOf(this.#p.slots, this.#p.boot.running());
     const same = stored && equal(stored.manifestDigest, manifestDigest) && stored.slot === slot;
     const usable = same && (stored.phase === 'staged' ? this.#isIntact(stored) : isOf(stored, branch));
     if (usable && equal(stored.rolloutId, rollout.rolloutId)) return stored;
@@ -150,31 +155,27 @@ export class Installer {
       progress: usable ? stored.progress : undefined,
       failure: undefined,
     };
-    this.#p.store.commit({ pending: next });
+    this.#p.store.commit({ pending: next, ...(!usable && isOneSlot(this.#p.slots) && { inPlace: undefined }) });
     return next;
   }
 
-  #isIntact({ slot, image }: Pending): boolean {
-    return slotHolds(this.#p.slots[slot], image.bytes, this.#p.store.verifier.hash(), image.digest);
+  #isIntact({ slot, image, chainHead }: Pending): boolean {
+    const { slots, store } = this.#p;
+    const { inPlace } = store.state;
+    if (isOneSlot(slots))
+      return inPlace !== undefined && slots.isStaged({ ...inPlace, chainHead }, store.verifier.sha256);
+    return slotHolds(slots[slot], image.bytes, store.verifier.hash(), image.digest);
   }
 
   async #fetchAndApply(release: Verified<Release>, pending: Pending, asked: Asked): Promise<void> {
-    const { store, slots, workspace, asker, timer } = this.#p;
+    const { store, asker, timer } = this.#p;
     const { payload } = release.branch;
     const { sha256 } = store.verifier;
     this.#demandSession(pending);
     await asked.consent('fetch');
     // Frames are written as they come, so the owner's last word about the slot is due before the first is asked for.
     await asked.consent('install');
-    const application = openApplication({
-      release,
-      workspace,
-      old: slots[other(pending.slot)],
-      oldImage: store.state.running.image,
-      slot: slots[pending.slot],
-      resume: pending.progress,
-      save: (progress) => store.commit({ pending: { ...pending, progress, sessions: 0 } }),
-    });
+    const application = this.#open(release, pending);
     const windowBytes = this.#p.windowBytes ?? WINDOW_FRAMES * (FRAME_BYTES[this.#p.memoryClass] + 32);
     const fetcher = new Fetcher({ sha256, timer, asker, payload, windowBytes, route: application.route });
     let begun = false;
@@ -188,7 +189,7 @@ export class Installer {
         // From here on it costs bytes, and is counted before it does: a device that loses power each time stops, too.
         if (!begun) store.commit({ pending: { ...pending, sessions: pending.sessions + 1 } });
         begun = true;
-        application.take(bytes, position);
+        application.take(bytes, position, fetcher.position);
         const done = Math.min((position.index + 1) * payload.frameBytes, payload.bytes);
         this.#p.tell({ kind: 'progress', bytes: done, of: payload.bytes });
       }
@@ -196,13 +197,29 @@ export class Installer {
       fetcher.close();
     }
     application.finish();
-    demandSlotDigest(
-      slots[pending.slot],
-      release.manifest.image.bytes,
-      store.verifier.hash(),
-      release.manifest.image.digest,
-    );
   }
+
+  /** Whatever takes frames: a decoder and the other slot, or the staging area. */
+  #open(release: Verified<Release>, pending: Pending): FrameTaker {
+    const { store, slots, workspace } = this.#p;
+    const common = {
+      release,
+      workspace,
+      oldImage: store.state.running.image,
+      hash: () => store.verifier.hash(),
+      sha256: store.verifier.sha256,
+      resume: pending.progress,
+      save: (progress: Progress) => store.commit({ pending: { ...pending, progress, sessions: 0 } }),
+    };
+    if (isOneSlot(slots)) return slots.stage(common);
+    return openApplication({ ...common, old: slots[other(pending.slot)], slot: slots[pending.slot] });
+  }
+}
+
+/** What the journal keeps of a container beside its chain head. */
+function staged({ bytes, frameBytes, frameCount }: Payload): InPlace {
+  const begun = { done: 0, copying: false, checkpoint: new Uint8Array(), written: false, boots: 0 };
+  return { bytes, frameBytes, frameCount, ...begun };
 }
 
 /** A checkpoint that cannot be read, of an older build perhaps, costs the bytes before it and nothing else. */

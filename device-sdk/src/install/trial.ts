@@ -8,17 +8,21 @@
  *     failed                  → journal: reason → restart: the loader goes back
  *   old image boots again     → journal: failed, report
  *
+ * With one slot the image has been written by the boot stage before it boots (boot-in-place.ts). One that fails its test
+ * stays, for there is no other; what runs is told as it is, and the next release mends it.
+ *
  * A cut between the confirming record and the loader's confirm makes the loader go back although the journal has
  * confirmed: the loader is told again, a few times (handover.ts).
  */
 
 import { within } from '../deadline.ts';
+import { flashOf, isOneSlot, runsPending } from '../fetch/target.ts';
 import type { StageCode } from '../format/report.ts';
 import type { Health, Timer } from '../ports.ts';
 import { type Finding, makeReport, type Reported, type ReportPorts } from '../report/reports.ts';
 import type { Pending } from '../store/pending.ts';
 import { other, slotHolds } from '../store/slots.ts';
-import { addFailure, addTold } from '../store/state.ts';
+import { addFailure, addTold, type RunningRelease } from '../store/state.ts';
 import { handOver } from './handover.ts';
 
 export interface TrialPorts extends ReportPorts {
@@ -38,7 +42,7 @@ export type Settled = 'running' | 'restart';
 export async function settleBoot(p: TrialPorts): Promise<Settled> {
   const { pending, running } = p.store.state;
   const slot = p.boot.running();
-  if (pending?.phase === 'trial') return slot === pending.slot ? judgeTrial(p, pending) : afterRevert(p, pending);
+  if (pending?.phase === 'trial') return runsPending(p) ? judgeTrial(p, pending) : afterRevert(p, pending);
   if (slot !== running.slot) {
     if (!p.boot.onTrial()) return handOver(p);
     // A trial that the journal knows nothing of (its record was lost) goes back by itself: it is not confirmed.
@@ -70,32 +74,58 @@ async function judgeTrial(p: TrialPorts, pending: Pending): Promise<Settled> {
     await confirm(p, pending);
     return 'running';
   }
+  if (isOneSlot(p.slots)) return stayFailed(p, pending, code);
   // The reason is stored before the restart: the image that failed cannot be asked afterwards.
   p.store.commit({ pending: { ...pending, failure: code } });
   p.boot.restart();
   return 'restart';
 }
 
+/** Not confirmed, so the floor stays where it is; not tried again either, and the next delta is from what lies there. */
+async function stayFailed(p: TrialPorts, pending: Pending, code: StageCode): Promise<Settled> {
+  const report = await reportOn(p, pending, 'reverted', code, [
+    ['trial', code],
+    ['revert', 'UNSUPPORTED'],
+  ]);
+  const { failed, told } = p.store.state;
+  p.store.commit({
+    running: releaseOf(pending),
+    failed: addFailure(failed, pending.manifestDigest, 2),
+    told: addTold(told, { ...pending, code }),
+    pending: undefined,
+    inPlace: undefined,
+    ...report,
+  });
+  return 'running';
+}
+
+function releaseOf(pending: Pending): RunningRelease {
+  const { sequence, manifestDigest, releaseLeaf, image, version, slot } = pending;
+  return { sequence, manifestDigest, releaseLeaf, image, version, slot };
+}
+
 async function testImage(p: TrialPorts, pending: Pending): Promise<StageCode> {
   const { image, slot } = pending;
-  const intact = slotHolds(p.slots[slot], image.bytes, p.store.verifier.hash(), image.digest);
+  const intact = slotHolds(flashOf(p.slots, slot), image.bytes, p.store.verifier.hash(), image.digest);
   if (!intact) return 'RESULT_MISMATCH';
   const work = async (): Promise<StageCode> => ((await p.health.selfTest()) === true ? 'OK' : 'SELF_TEST_FAILED');
   return within<StageCode>(p.timer, p.health.deadlineMs, work, 'TRIAL_TIMEOUT', 'SELF_TEST_FAILED');
 }
 
 async function confirm(p: TrialPorts, pending: Pending): Promise<void> {
-  const { sequence, manifestDigest, releaseLeaf, image, version, slot, rolloutId, attempt } = pending;
+  const { sequence, slot, rolloutId, attempt } = pending;
+  const oneSlot = isOneSlot(p.slots);
   const report = await reportOn(p, pending, 'updated', 'OK', [
     ['trial', 'OK'],
     ['confirm', 'OK'],
   ]);
   p.store.commit({
-    running: { sequence, manifestDigest, releaseLeaf, image, version, slot },
+    running: releaseOf(pending),
     floor: Math.max(p.store.state.floor, sequence),
     failed: [],
     pending: undefined,
-    handover: { repeats: 0, former: p.store.state.running, rolloutId, attempt },
+    handover: oneSlot ? undefined : { repeats: 0, former: p.store.state.running, rolloutId, attempt },
+    ...(oneSlot && { inPlace: undefined }),
     ...report,
   });
   p.boot.confirm();

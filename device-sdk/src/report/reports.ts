@@ -1,5 +1,6 @@
 /** Making reports: each counted and chained to the one before it, and kept until its acknowledgement arrives. */
 import type { Code } from '../errors.ts';
+import { flashOf, runsPending, type Slots } from '../fetch/target.ts';
 import { equal } from '../format/bytes.ts';
 import { leafHash } from '../format/merkle.ts';
 import { readAck } from '../format/messages.ts';
@@ -25,7 +26,7 @@ import {
   STATE_UPDATING,
 } from '../format/report.ts';
 import { signStatement } from '../format/statement.ts';
-import type { BootControl, Flash, KeyStore, Verifier } from '../ports.ts';
+import type { BootControl, KeyStore, Verifier } from '../ports.ts';
 import { digestSlot } from '../store/slots.ts';
 import { type Missed, OUTBOX_MAX, type QueuedReport, type ReportChain, type State } from '../store/state.ts';
 import type { Store } from '../store/store.ts';
@@ -37,7 +38,7 @@ export type Finding = Missed;
 export interface ReportPorts {
   store: Store;
   keys: KeyStore;
-  slots: readonly [Flash, Flash];
+  slots: Slots;
   boot: BootControl;
 }
 
@@ -88,11 +89,11 @@ export function isFull({ outbox, reports }: Readonly<State>): boolean {
 }
 
 /** Read from the slot itself at the moment of the report: a report speaks of what is there. */
-function runningDigest({ store, slots, boot }: ReportPorts): Uint8Array {
+function runningDigest(p: ReportPorts): Uint8Array {
+  const { store, slots, boot } = p;
   const { pending, running } = store.state;
-  const slot = boot.running();
-  const { bytes } = (pending?.slot === slot ? pending : running).image;
-  return digestSlot(slots[slot], bytes, store.verifier.hash());
+  const { bytes } = (pending && runsPending(p) ? pending : running).image;
+  return digestSlot(flashOf(slots, boot.running()), bytes, store.verifier.hash());
 }
 
 function codesOf(finding: Finding): { state: number; result: number; reason: number } {

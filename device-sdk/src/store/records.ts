@@ -35,6 +35,8 @@ const release: Codec<RunningRelease> = record({
   slot,
 });
 
+const flag = oneOf([false, true]);
+
 const CODECS: { [K in Coded]: readonly [key: number, codec: Codec<State[K]>] } = {
   head: [2, record({ origin: text(), size: uint, root: digest, indexRoot: digest, time: uint, rootVersion: uint })],
   identity: [3, record({ deviceId: id, vendorId: id, classId: id, brokerId: text() })],
@@ -59,7 +61,22 @@ const CODECS: { [K in Coded]: readonly [key: number, codec: Codec<State[K]>] } =
       }),
     ),
   ],
-  damaged: [13, oneOf([false, true])],
+  damaged: [13, flag],
+  inPlace: [
+    15,
+    maybe(
+      record({
+        bytes: uint,
+        frameBytes: uint,
+        frameCount: uint,
+        done: uint,
+        copying: flag,
+        checkpoint: bytes(),
+        written: flag,
+        boots: uint,
+      }),
+    ),
+  ],
   handover: [14, maybe(record({ repeats: uint, former: maybe(release), rolloutId: maybe(id), attempt: uint }))],
 };
 const CODED = Object.keys(CODECS) as Coded[];

@@ -62,6 +62,21 @@ export interface Handover {
   attempt: number;
 }
 
+/** What a device with one slot knows of the container that it holds, beside the pending release. */
+export interface InPlace {
+  bytes: number;
+  frameBytes: number;
+  frameCount: number;
+  /** Pages written, whether the next one is being copied, and where the decoder goes on: InPlaceProgress. */
+  done: number;
+  copying: boolean;
+  checkpoint: Uint8Array;
+  /** The image lies in the slot whole, and was read back. */
+  written: boolean;
+  /** Times that it has been started on trial. */
+  boots: number;
+}
+
 export interface Counters {
   /** Logins up to this number may have been used. */
   login: number;
@@ -92,6 +107,7 @@ export interface State {
   reports: ReportChain;
   pending: Pending | undefined;
   handover: Handover | undefined;
+  inPlace: InPlace | undefined;
   /** What was reported lately, so that it is reported once. */
   told: Told[];
   missed: Missed | undefined;

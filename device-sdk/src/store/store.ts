@@ -100,6 +100,7 @@ function factoryState(verifier: Verifier, p: Provision, slot: SlotNumber): State
     reports: { epoch: 0, counter: 0, previous: new Uint8Array(32) },
     pending: undefined,
     handover: undefined,
+    inPlace: undefined,
     told: [],
     missed: undefined,
     outbox: [],

@@ -2,6 +2,7 @@
 import { within } from '../deadline.ts';
 import { type Code, demand, Refusal } from '../errors.ts';
 import { fetchFresh } from '../fetch/proofs.ts';
+import { flashOf, isOneSlot, targetOf } from '../fetch/target.ts';
 import { equal } from '../format/bytes.ts';
 import type { Stage, StageCode } from '../format/report.ts';
 import { POLICY_LOG, POLICY_REBOOT } from '../format/suit.ts';
@@ -10,7 +11,6 @@ import { withdrawTrial } from '../install/trial.ts';
 import type { Entropy, Veto, VetoStage } from '../ports.ts';
 import type { Reporter } from '../report/reporter.ts';
 import type { Resender } from '../report/resender.ts';
-import { other } from '../store/slots.ts';
 import { addFailure, type Failure, failedDigests } from '../store/state.ts';
 import { checkRollout } from '../verify/applies.ts';
 import { verifyRelease } from '../verify/release.ts';
@@ -103,7 +103,8 @@ export class Update {
   #verifyWithout(failedBranches: readonly Uint8Array[], proven: Proven, proofs: Proofs): Verified<Release> {
     const { store, slots, boot, workspace, memoryClass, beliefs } = this.#p;
     return verifyRelease(store.verifier, proven, beliefs.trust, proofs, {
-      slotBytes: slots[other(boot.running())].bytes,
+      slotBytes: flashOf(slots, targetOf(slots, boot.running())).bytes,
+      stagingBytes: isOneSlot(slots) ? slots.staging.bytes : undefined,
       workspaceBytes: workspace.length,
       memoryClass,
       failedBranches,

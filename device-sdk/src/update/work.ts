@@ -34,6 +34,7 @@ const SETTLED: ReadonlySet<Code> = new Set([
   'FAILED_BEFORE',
   'NO_SPACE',
   'NO_MEMORY',
+  'NO_STAGING',
   'CAP_REACHED',
   'WRONG_VENDOR',
   'WRONG_CLASS',

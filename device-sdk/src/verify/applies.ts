@@ -1,6 +1,7 @@
 /** Is this release for this device, now, and can the device hold it? */
 import { demand, Refusal } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
+import { framesBytes } from '../format/frames.ts';
 import { ABORTED, OPEN } from '../format/index-entry.ts';
 import { isInCohort, type Membership, type Rollout } from '../format/rollout.ts';
 import { floorOf, type TrustRoot } from '../format/root.ts';
@@ -53,7 +54,7 @@ function checkWindow({ window }: Rollout, now: number | undefined): void {
 
 /**
  * SUIT try-each: the first branch whose base check holds and that this device can decode.
- * @throws Refusal NO_SPACE, NO_MEMORY, FAILED_BEFORE
+ * @throws Refusal NO_SPACE, NO_MEMORY, NO_STAGING, FAILED_BEFORE
  */
 export function selectBranch(manifest: Manifest, running: ImageId, resources: Resources): Branch {
   const { image } = manifest;
@@ -67,8 +68,10 @@ export function selectBranch(manifest: Manifest, running: ImageId, resources: Re
     ({ payload }) => !resources.failedBranches.some((head) => equal(head, payload.chainHead)),
   );
   demand(untried.length > 0, 'FAILED_BEFORE', 'every branch for this image has failed twice');
-  const fitting = untried.find((branch) => fits(branch, resources));
+  const decodable = untried.filter((branch) => fits(branch, resources));
+  const fitting = decodable.find(({ payload }) => framesBytes(payload) <= (resources.stagingBytes ?? Infinity));
   if (fitting) return fitting;
+  demand(decodable.length === 0, 'NO_STAGING', `no branch fits ${resources.stagingBytes} bytes of staging area`);
   const least = Math.min(...untried.map((branch) => branch.workspaceBytes));
   throw new Refusal(
     'NO_MEMORY',

@@ -89,6 +89,8 @@ export interface DeviceFacts {
 
 export interface Resources {
   slotBytes: number;
+  /** Of a device with one slot: a payload lies there whole, with its hashes, before it is applied. */
+  stagingBytes?: number | undefined;
   workspaceBytes: number;
   memoryClass: MemoryClass;
   /** Branches that failed twice, by chain head: their base check counts as false. */

@@ -10,6 +10,7 @@ export function pocketLink(
   const link = {
     events: undefined as LinkEvents | undefined,
     open(events: LinkEvents, login: () => Promise<Uint8Array>): void {
+      if (server.gone) return;
       link.events = events;
       void login().then(
         async () => {

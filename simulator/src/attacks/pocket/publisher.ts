@@ -93,6 +93,8 @@ export interface PublishOptions {
   bases?: PocketRelease[];
   change?: Partial<Manifest>;
   checkpointBytes?: number;
+  /** Deltas for devices with one slot. */
+  inPlace?: boolean;
   state?: number;
   rollout?: Partial<Rollout>;
   /** Bytes that stand in for what the encoder makes. */
@@ -122,6 +124,8 @@ export class PocketServer {
   readonly reports: Report[] = [];
   /** Whether reports are acknowledged. */
   acknowledges = true;
+  /** No link comes up any more. */
+  gone = false;
   readonly #payloads = new Map<string, Uint8Array[]>();
   readonly memoryClass: MemoryClass;
   time = TIME;
@@ -189,8 +193,8 @@ export class PocketServer {
   }
 
   #branches(image: Uint8Array, options: PublishOptions): Branch[] {
-    const { bases = [], checkpointBytes, containers = {}, workspaceBytes } = options;
-    const made = { class: this.memoryClass, checkpointBytes };
+    const { bases = [], checkpointBytes, inPlace, containers = {}, workspaceBytes } = options;
+    const made = { class: this.memoryClass, checkpointBytes, inPlace };
     const deltas = bases.map((base) => {
       const container =
         containers.delta ?? encoded(() => makeDelta(base.image, image, made).delta, made, base.image, image);

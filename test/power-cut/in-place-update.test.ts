@@ -1,0 +1,125 @@
+/**
+ * Devices with one slot. The long suite cuts at every operation of larger images, and of published ones.
+ */
+
+import { outcomeOf } from '@countersign/device-sdk/format';
+import { Bricked, CUT_PHASES } from '@countersign/device-sdk/rig';
+import { readSample } from '@countersign/firmware-samples';
+import test from 'ava';
+import { image } from '../support/delta.ts';
+import {
+  cutEverywhere,
+  cutOnce,
+  demandUpdated,
+  deviceOf,
+  dryRun,
+  type InPlacePair,
+  inPlaceScene,
+} from '../support/in-place-device.ts';
+import type { PocketDeviceOptions } from '../support/pocket-device.ts';
+
+const base = image(9_300, 3);
+const grown = new Uint8Array([...image(700, 9), ...base]).map((byte, i) => (i % 701 === 0 ? byte ^ 1 : byte));
+const small = { memoryClass: 'M', pageBytes: 4096, options: { oneSlot: {} } } as const;
+const pairs: Record<'backward' | 'forward', InPlacePair> = {
+  backward: { ...small, old: base, fresh: grown },
+  forward: { ...small, old: grown, fresh: base },
+};
+
+for (const direction of ['backward', 'forward'] as const) {
+  test(`an update in place survives a cut at every operation (${direction})`, async (t) => {
+    const scene = await inPlaceScene(pairs[direction]);
+    t.is(scene.direction, direction);
+    t.log(`${await cutEverywhere(t, scene)} cuts`);
+  });
+
+  test(`and a second cut soon after the first (${direction})`, async (t) => {
+    const scene = await inPlaceScene(pairs[direction]);
+    const { from, to } = await dryRun(scene);
+    for (let operation = from; operation < to; operation += 3) {
+      await cutOnce(t, scene, operation, CUT_PHASES[operation % 3]!, operation % 7);
+    }
+  });
+
+  test(`once staged, the link may be gone for ever (${direction})`, async (t) => {
+    const scene = await inPlaceScene(pairs[direction]);
+    const { boot, to } = await dryRun(scene);
+    for (let operation = boot; operation < to - 6; operation += 5) {
+      const device = deviceOf(scene);
+      device.told = ({ kind }) => {
+        if (kind === 'restart') scene.server.gone = true;
+      };
+      device.one!.power.cutAt(operation, 'during');
+      t.is(await device.startThroughCuts(), 1);
+      t.deepEqual(device.runningImage(scene.fresh.length), scene.fresh);
+      t.is(device.device!.state.running.sequence, 2);
+      t.deepEqual(
+        scene.server.reports.map(outcomeOf).filter((outcome) => outcome !== 'trial'),
+        [],
+      );
+      scene.server.gone = false;
+      await device.start();
+      demandUpdated(t, scene, device, `operation ${operation}`);
+    }
+  });
+}
+
+for (const [product, from, to] of [
+  ['sensor-node', '1.0.1', '1.1.0'],
+  ['pump-monitor', '3.0.1', '3.1.0'],
+] as const) {
+  test(`a delta with address prediction, in place: ${product} ${from} to ${to}`, async (t) => {
+    const scene = await inPlaceScene({
+      old: readSample(product, from),
+      fresh: readSample(product, to),
+      memoryClass: 'L',
+      pageBytes: 16_384,
+      options: {
+        oneSlot: {
+          ...{ writeBytes: 8, eraseBytes: 4096, slotBytes: 131_072, scratchBytes: 16_384, stagingBytes: 32_768 },
+          ...{ storeBytes: 32_768, workspaceBytes: 16_384 },
+        },
+        ports: { workspace: new Uint8Array(16_384), memoryClass: 'L' },
+      },
+    });
+    const { from: first, to: last } = await dryRun(scene);
+    t.log(`${scene.direction}, ${last - first} operations, ${await cutEverywhere(t, scene, 29)} cuts`);
+  });
+}
+
+test('an image that fails its test stays, is told as it is, and is not tried again', async (t) => {
+  const pair = { ...pairs.backward, options: { oneSlot: {}, passes: (version: string) => version !== '1.0.1' } };
+  const scene = await inPlaceScene(pair);
+  const device = deviceOf(scene);
+  await device.start();
+  t.deepEqual(device.runningImage(grown.length), grown);
+  const { state } = device.device!;
+  t.is(state.running.sequence, 2);
+  t.is(state.floor, 1, 'nothing was confirmed');
+  const last = scene.server.reports.at(-1)!;
+  t.is(outcomeOf(last), 'reverted');
+  t.deepEqual(last.stages, [
+    ['trial', 'SELF_TEST_FAILED'],
+    ['revert', 'UNSUPPORTED'],
+  ]);
+  t.deepEqual(last.slotDigest, scene.second.manifest.image.digest, 'the report names what lies in the slot');
+  const third = await scene.server.publish(base, { bases: [scene.second], checkpointBytes: 4096, inPlace: true });
+  await device.start();
+  t.is(device.device!.state.running.sequence, third.manifest.sequence, 'the next release mends it');
+  t.deepEqual(device.runningImage(base.length), base);
+});
+
+test('an image that never says that it works is started three times, and then waits for its maker', async (t) => {
+  const options: PocketDeviceOptions = { oneSlot: {} };
+  const scene = await inPlaceScene({ ...pairs.forward, options });
+  const device = deviceOf(scene);
+  const { power } = device.one!;
+  options.passes = () => {
+    power.cutAt(power.operations, 'before'); // its watchdog bites before a word of it is stored
+    return true;
+  };
+  await t.throwsAsync(() => device.startThroughCuts(), { instanceOf: Bricked });
+  t.is(device.boots, 1 + 3 + 1, 'the old image, three trials, and a last look of the boot stage');
+  t.is(power.cuts, 3);
+  t.throws(() => device.one!.boot.boot(), { instanceOf: Bricked });
+});

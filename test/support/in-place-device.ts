@@ -1,0 +1,99 @@
+/**
+ * A whole device with one slot, from the announcement to its report, with the power cut on the way: it always comes back,
+ * the image is the old or the new one and never half of both, and in the end it is the new one.
+ */
+import { type Direction, readWholeHeader } from '@countersign/device-sdk/delta';
+import { hex, outcomeOf } from '@countersign/device-sdk/format';
+import { CUT_PHASES, type CutPhase } from '@countersign/device-sdk/rig';
+import type { ExecutionContext } from 'ava';
+import { type PocketRelease, PocketServer, verifier } from './pocket.ts';
+import { PocketDevice, type PocketDeviceOptions } from './pocket-device.ts';
+
+const { sha256 } = verifier;
+
+export interface InPlacePair {
+  old: Uint8Array;
+  fresh: Uint8Array;
+  memoryClass: 'M' | 'L';
+  pageBytes: number;
+  options: PocketDeviceOptions;
+}
+
+export interface InPlaceScene extends InPlacePair {
+  server: PocketServer;
+  first: PocketRelease;
+  second: PocketRelease;
+  direction: Direction | undefined;
+}
+
+export async function inPlaceScene(pair: InPlacePair): Promise<InPlaceScene> {
+  const server = await PocketServer.create(pair.memoryClass);
+  const first = await server.publish(pair.old);
+  const making = { bases: [first], checkpointBytes: pair.pageBytes, inPlace: true };
+  const second = await server.publish(pair.fresh, making);
+  const [frame] = server.frames(second.manifest.branches[0]!.payload);
+  return { ...pair, server, first, second, direction: readWholeHeader(frame!).inPlace };
+}
+
+export function deviceOf(s: InPlaceScene): PocketDevice {
+  s.server.reports.length = 0;
+  s.server.gone = false;
+  return new PocketDevice(s.server, s.first, s.options);
+}
+
+/** Operations of the undisturbed run after provisioning, and the first of them that the boot stage does. */
+export async function dryRun(s: InPlaceScene): Promise<{ from: number; boot: number; to: number }> {
+  const device = deviceOf(s);
+  const { power } = device.one!;
+  const from = power.operations;
+  let boot = 0;
+  device.told = ({ kind }) => {
+    if (kind === 'restart') boot = power.operations;
+  };
+  await device.start();
+  return { from, boot, to: power.operations };
+}
+
+/** @param again a second cut so many operations behind the first, where it is still on the way */
+export async function cutOnce(
+  t: ExecutionContext,
+  s: InPlaceScene,
+  operation: number,
+  phase: CutPhase,
+  again?: number,
+): Promise<void> {
+  const device = deviceOf(s);
+  const { power } = device.one!;
+  power.cutAt(operation, phase);
+  if (again !== undefined) device.cutAgain = again;
+  const cuts = await device.startThroughCuts();
+  const where = `operation ${operation}, ${phase}`;
+  t.true(cuts >= 1, where);
+  demandUpdated(t, s, device, where);
+}
+
+export function demandUpdated(t: ExecutionContext, s: InPlaceScene, device: PocketDevice, where: string): void {
+  t.is(hex(sha256(device.runningImage(s.fresh.length))), hex(sha256(s.fresh)), where);
+  const { state } = device.device!;
+  t.is(state.running.sequence, 2, where);
+  t.is(state.floor, 2, where);
+  t.is(state.inPlace, undefined, where);
+  const last = s.server.reports.at(-1);
+  t.is(last && outcomeOf(last), 'updated', where);
+  t.is(state.outbox.length, 0, where);
+}
+
+/** A cut at every operation of the update, or at every `stride`-th, in each phase. @returns the number of cuts */
+export async function cutEverywhere(t: ExecutionContext, s: InPlaceScene, stride = 1): Promise<number> {
+  const { from, boot, to } = await dryRun(s);
+  t.true(boot > from && to > boot, 'the boot stage writes');
+  let cuts = 0;
+  for (let operation = from; operation < to; operation += stride) {
+    const phases = stride === 1 ? CUT_PHASES : [CUT_PHASES[((operation / stride) % 3) | 0]!];
+    for (const phase of phases) {
+      await cutOnce(t, s, operation, phase);
+      cuts++;
+    }
+  }
+  return cuts;
+}
