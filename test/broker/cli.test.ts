@@ -158,6 +158,22 @@ test('delta make, apply and info: the image comes back, and the JSON has the doc
   t.deepEqual([wrong.code, wrong.json.error.code], [1, 'WRONG_BASE']);
 });
 
+test('delta make --in-place writes for one slot, and delta apply takes it', async (t) => {
+  const folder = await temporary(t);
+  const [delta, image] = [join(folder, 'delta'), join(folder, 'image')];
+  const [from, to] = [sampleImage('pump-monitor-3.0.1.bin'), sampleImage('pump-monitor-3.1.0.bin')];
+  const place = ['--in-place', '--slot', '65536', '--page', '8192'];
+  const made = await runJson('delta', 'make', from, to, '-o', delta, ...place);
+  t.is(made.code, 0, made.stderr);
+  t.like(made.json, { kind: 'delta', inPlace: 'backward', checkpointBytes: 8192 });
+  const applied = await runJson('delta', 'apply', from, delta, '-o', image);
+  t.is(applied.code, 0, applied.stderr);
+  t.deepEqual(await readFile(image), await readFile(to));
+  t.is((await runJson('delta', 'info', delta)).json.inPlace, 'backward');
+  const small = await runJson('delta', 'make', from, to, '-o', delta, '--in-place', '--slot', '35000');
+  t.deepEqual([small.code, small.json.error.code], [1, 'NO_SPACE']);
+});
+
 test('delta make and apply speak BSDIFF40, and the digest that it lacks can be named', async (t) => {
   const folder = await temporary(t);
   const [patch, image] = [join(folder, 'patch'), join(folder, 'image')];

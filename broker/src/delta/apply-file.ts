@@ -41,32 +41,37 @@ function checkOld(old: number, header: DeltaHeader): number {
     'WRONG_BASE',
     `the old file has ${size} bytes, the delta is from ${header.oldBytes}`,
   );
+  demand(
+    isTag(header.oldTag, hashFile(old, size)),
+    'WRONG_BASE',
+    'the old file is another image than the delta is from',
+  );
+  return size;
+}
+
+function hashFile(file: number, bytes: number): Buffer {
   const hash = createHash('sha256');
   const piece = new Uint8Array(PIECE_BYTES);
-  for (let at = 0; at < size; ) {
-    const count = readSync(old, piece, 0, PIECE_BYTES, at);
+  for (let at = 0; at < bytes; ) {
+    const count = readSync(file, piece, 0, Math.min(PIECE_BYTES, bytes - at), at);
     if (count === 0) break;
     hash.update(piece.subarray(0, count));
     at += count;
   }
-  demand(isTag(header.oldTag, hash.digest()), 'WRONG_BASE', 'the old file is another image than the delta is from');
-  return size;
+  return hash.digest();
 }
 
 function decodeTo(file: number, old: number, oldBytes: number, container: Uint8Array, header: DeltaHeader): string {
-  const hash = createHash('sha256');
   const decoder = new DeltaDecoder({
     workspace: new Uint8Array(header.workspaceBytes),
     old: { read: (offset, into) => readFully(old, offset, into) },
-    sink: (offset, bytes) => {
-      hash.update(bytes);
-      writeFully(file, offset, bytes);
-    },
+    sink: (offset, bytes) => writeFully(file, offset, bytes),
     limits: { oldBytes, newBytes: header.newBytes, slotBytes: IMAGE_BYTES_MAX },
   });
   decoder.push(container);
   decoder.finalize();
-  const digest = hash.digest();
+  // Read back: what is made from its end comes in an order that no hash takes.
+  const digest = hashFile(file, header.newBytes);
   demand(isTag(header.newTag, digest), 'RESULT_MISMATCH', 'the result is not the image the delta names');
   return digest.toString('hex');
 }

@@ -1,6 +1,6 @@
 /** What `countersign delta make` and `apply` do with files. Nothing is left at the output path on a refusal. */
 import { demand } from '@countersign/device-sdk';
-import { type MemoryClass, memoryClass } from '@countersign/device-sdk/delta';
+import { type Direction, type MemoryClass, memoryClass } from '@countersign/device-sdk/delta';
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import { writeDurable } from '../store/durable.ts';
 import { applyFile } from './apply-file.ts';
@@ -22,6 +22,8 @@ export interface DeltaMade {
   coder: string;
   /** Output bytes between two checkpoints; 0 for none. */
   checkpointBytes: number;
+  /** The way its blocks come in place; null for a slot beside the old image, and for a full image. */
+  inPlace: Direction | null;
   workspaceBytes: number;
   /** Sentences on what was left out. */
   notes: readonly string[];
@@ -41,6 +43,8 @@ export async function deltaMake(
     /** As in {@link MakeOptions}. */
     cpu?: PredictorName;
     base?: number;
+    /** For a device with one slot, and what is known of it. */
+    inPlace?: { slotBytes?: number; pageBytes?: number };
   },
   tell?: Tell,
 ): Promise<DeltaMade> {
@@ -49,12 +53,17 @@ export async function deltaMake(
   await checkFolder(paths.outPath);
   const [old, fresh] = await Promise.all([readBounded(paths.oldPath), readBounded(paths.newPath)]);
   const sizes = { oldBytes: old.length, newBytes: fresh.length };
-  const { cpu, base } = paths;
-  const named = { ...(cpu !== undefined && { cpu }), ...(base !== undefined && { base }) };
+  const { cpu, base, inPlace } = paths;
+  const { slotBytes = Infinity, pageBytes } = inPlace ?? {};
+  const least = Math.max(old.length, fresh.length);
+  demand(least <= slotBytes, 'NO_SPACE', `an image of ${least} bytes, a slot of ${slotBytes}`);
+  const placed = { ...(inPlace && { inPlace: true }), ...(pageBytes && { checkpointBytes: pageBytes }) };
+  const named = { ...placed, ...(cpu !== undefined && { cpu }), ...(base !== undefined && { base }) };
   const { delta, info } = await makeDeltaInWorker(old, fresh, { class: name, ...named }, tell);
   await writeDurable(paths.outPath, delta);
   const { kind, alignment, predictor, coder, checkpointBytes, workspaceBytes, notes } = info;
-  const made = { class: name, alignment, predictor, coder, checkpointBytes, workspaceBytes, notes };
+  const way = info.inPlace ?? null;
+  const made = { class: name, inPlace: way, alignment, predictor, coder, checkpointBytes, workspaceBytes, notes };
   return { kind, ...sizes, deltaBytes: delta.length, ...made, seconds: secondsSince(start) };
 }
 

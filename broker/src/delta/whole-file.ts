@@ -9,7 +9,7 @@ import { TEMPORARY_PREFIX } from '../store/durable.ts';
 export function writeWhole<T>(path: string, fill: (file: number) => T): T {
   const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${basename(path)}-${randomBytes(6).toString('hex')}`);
   try {
-    const file = openSync(temporary, 'wx');
+    const file = openSync(temporary, 'wx+');
     let result: T;
     try {
       result = fill(file);

@@ -1,4 +1,4 @@
-import { Refusal } from '@countersign/device-sdk';
+import { demand } from '@countersign/device-sdk';
 import { CLASSES } from '@countersign/device-sdk/delta';
 import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import { type Command, Option } from 'commander';
@@ -9,7 +9,7 @@ import { type Bsdiff40Made, bsdiff40Make, type DeltaMade, deltaApply, deltaMake 
 import { bar } from './bar.ts';
 import { benchVerb } from './delta-bench.ts';
 import { verb } from './program.ts';
-import { readAddress } from './values.ts';
+import { readAddress, readPage, readWhole } from './values.ts';
 
 /** `delta make|apply|info|bench`: the engine alone, on files, without servers and signatures. */
 export function deltaVerbs(program: Command): void {
@@ -59,6 +59,16 @@ interface MakeOptions {
   cpu?: PredictorName;
   base?: number;
   inPlace?: boolean;
+  slot?: number;
+  page?: number;
+}
+
+function placeOf({ inPlace, slot, page }: MakeOptions): { inPlace?: { slotBytes?: number; pageBytes?: number } } {
+  demand(inPlace || (slot === undefined && page === undefined), 'BAD_REQUEST', '--slot and --page are for --in-place');
+  if (!inPlace) return {};
+  return {
+    inPlace: { ...(slot !== undefined && { slotBytes: slot }), ...(page !== undefined && { pageBytes: page }) },
+  };
 }
 
 function makeVerb(delta: Command): void {
@@ -78,16 +88,17 @@ function makeVerb(delta: Command): void {
       ),
     )
     .option('--base <address>', 'address of a flat image in memory (0x… allowed); found if left out', readAddress)
-    .option('--in-place', 'for a device with one slot; refused as UNSUPPORTED so far');
+    .option('--in-place', 'for a device with one slot, which writes the new image over the old one')
+    .option('--slot <bytes>', 'with --in-place: what both images must fit', readWhole)
+    .option('--page <bytes>', 'with --in-place: what is written at once, 4096 or a larger power of two', readPage);
   verb(command, async (oldPath: string, newPath: string, options: MakeOptions) => {
-    if (options.inPlace) throw new Refusal('UNSUPPORTED', 'this build makes deltas for two slots only');
     if (options.format === 'bsdiff40') {
       const patch = await bsdiff40Make({ oldPath, newPath, outPath: options.out });
       return { json: patch, text: madeText(options.out, patch) };
     }
     const { cpu, base } = options;
     const named = { ...(cpu !== undefined && { cpu }), ...(base !== undefined && { base }) };
-    const paths = { oldPath, newPath, outPath: options.out, class: options.class, ...named };
+    const paths = { oldPath, newPath, outPath: options.out, class: options.class, ...named, ...placeOf(options) };
     const made = await watched((tell) => deltaMake(paths, tell));
     return { json: made, text: madeText(options.out, made) };
   });
@@ -115,6 +126,7 @@ function madeText(out: string, m: DeltaMade | Bsdiff40Made): string {
   return [
     `${out}: ${m.deltaBytes} bytes${percent}, ${KINDS[m.kind]}`,
     `from ${m.oldBytes} to ${m.newBytes} bytes, ${forClass}predictor ${m.predictor}, coder ${m.coder}`,
+    ...('inPlace' in m && m.inPlace ? [`over the old image, ${m.inPlace}, ${m.checkpointBytes} bytes at once`] : []),
     ...('alignment' in m ? [[`alignment ${m.alignment}`, ...m.notes].join('; ')] : []),
     `workspace ${m.workspaceBytes} bytes, made in ${m.seconds} s`,
   ].join('\n');

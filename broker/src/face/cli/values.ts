@@ -17,6 +17,14 @@ export function readAddress(text: string): number {
   return address;
 }
 
+/** Bytes between two checkpoints. */
+export function readPage(text: string): number {
+  const bytes = readWhole(text);
+  const fits = bytes >= 4096 && bytes <= 2 ** 28 && Number.isInteger(Math.log2(bytes));
+  if (!fits) throw new InvalidArgumentError('a page is a power of two from 4096 on.');
+  return bytes;
+}
+
 export function readPort(text: string): number {
   const port = readWhole(text);
   if (port > 65_535) throw new InvalidArgumentError('a port is 0 (any free one) to 65535.');
