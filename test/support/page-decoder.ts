@@ -1,6 +1,7 @@
 /** A decoder of containers written from docs/FORMAT-DELTA.md: it trusts its input and refuses next to nothing. */
-import { type Coder, LiteByPage, MixingByPage, Range, type Trace } from './page-coders.ts';
+import { type Asked, type Coder, LiteByPage, Range, type Trace } from './page-coders.ts';
 import { type Decision, decisions, type Letters } from './page-formulas.ts';
+import { MixingByPage } from './page-mixing.ts';
 import { Cursor, Model, Prediction, type Unit, unfold } from './page-prediction.ts';
 
 interface Header {
@@ -44,7 +45,6 @@ class Body {
   readonly #old: Uint8Array;
   readonly #prediction: Prediction;
   readonly #trace: Trace | undefined;
-  readonly #places: Uint32Array | undefined;
   #offset = 0;
   /** Old place less new place of the first copy of a block. */
   #m: number | undefined;
@@ -55,7 +55,6 @@ class Body {
     this.#old = old;
     this.#prediction = prediction;
     this.#trace = trace;
-    if (header.coder === 3 && header.w >= 16) this.#places = placesOf(old);
   }
 
   block(cursor: Cursor, i: number): void {
@@ -126,8 +125,8 @@ class Body {
     cursor.at += length;
     const { coder, w, l } = this.#header;
     const ask = coder === 2 ? new LiteByPage() : new MixingByPage(w);
-    const block = new Block(range, ask, { w, l, rich: this.#places !== undefined }, this.#trace);
-    const match = this.#places && new Match(this.#places, this.#old);
+    const block = new Block(range, ask, { w, l }, this.#trace);
+    if (coder === 3 && l > 0) block.learn(this.#old, this.#offset);
     const pass = (count: number): void => {
       this.#offset = Math.min(this.#offset + count, this.#old.length);
     };
@@ -137,18 +136,16 @@ class Body {
     };
     while (this.out.length < end) {
       const inserted = block.number(0);
-      if (inserted > 0) match?.begin(block.last, this.#offset);
       for (let i = 0; i < inserted; i++) {
-        const byte = block.literal(this.out.length, match);
+        const byte = block.literal(this.out.length);
         put(byte);
         pass(1);
-        match?.take(byte, block.last, this.#offset);
       }
       if (this.out.length === end) break;
       if (block.ask('kind of command', {}) === 1) {
         const count = block.number(3) + 1;
-        const byte = block.literal(this.out.length, match);
-        for (let i = 0; i < 4; i++) block.recent(byte);
+        const byte = block.literal(this.out.length);
+        for (let i = 0; i < 6; i++) block.recent(byte);
         for (let i = 0; i < count; i++) this.out.push(byte);
         pass(count);
         continue;
@@ -190,15 +187,16 @@ const DECISIONS = decisions();
 class Block {
   readonly #range: Range;
   readonly #coder: Coder;
-  readonly #shape: { w: number; l: number; rich: boolean };
+  readonly #shape: { w: number; l: number };
   readonly #trace: Trace | undefined;
-  last = { a: 0, b: 0, c: 0, d: 0 };
+  /** a to f. */
+  last = [0, 0, 0, 0, 0, 0];
   #H = 0;
   #Q = 0;
   readonly #L = new Array<number>(8).fill(0);
   readonly #R = new Uint8Array(8);
 
-  constructor(range: Range, coder: Coder, shape: { w: number; l: number; rich: boolean }, trace?: Trace) {
+  constructor(range: Range, coder: Coder, shape: { w: number; l: number }, trace?: Trace) {
     this.#range = range;
     this.#coder = coder;
     this.#shape = shape;
@@ -206,13 +204,15 @@ class Block {
   }
 
   recent(byte: number): void {
-    const { a, b, c } = this.last;
-    this.last = { a: byte, b: a, c: b, d: c };
+    this.last = [byte, ...this.last.slice(0, 5)];
   }
 
   ask(name: string, letters: Letters): number {
     const decision = DECISIONS.get(name) as Decision;
-    const { chance, where, learn } = this.#coder.ask(decision, { ...letters, w: this.#shape.w });
+    return this.#decide(name, letters, this.#coder.ask(decision, { ...letters, w: this.#shape.w }));
+  }
+
+  #decide(name: string, letters: Letters, { chance, where, learn }: Asked): number {
     const bit = this.#range.bit(chance);
     learn(bit);
     this.#trace?.({ name, letters, where, chance, bit, range: this.#range.range, code: this.#range.code });
@@ -230,17 +230,29 @@ class Block {
     return y - 1;
   }
 
-  literal(offset: number, match: Match | undefined): number {
-    const z = offset % 4;
-    const e = match?.expected() ?? -1;
-    const m = Math.min(match?.length ?? 0, 31);
-    const g = m === 0 ? 0 : m < 8 ? 1 : m < 24 ? 2 : 3;
-    const name = this.#shape.rich ? 'literal, bit i, coder 3 with w of 16 or above' : 'literal, bit i, w below 16';
-    let node = 1;
-    for (let i = 7; i >= 0; i--) {
-      const t = e >= 0 && (e + 256) >> (i + 1) === node ? 1 + ((e >> i) & 1) : 0;
-      node = 2 * node + this.ask(name, { ...this.last, node, i, z, e, m, g, t });
+  /** The old image tells its literals first. */
+  learn(old: Uint8Array, offset: number): void {
+    const coder = this.#coder as MixingByPage;
+    const u = Math.min(2 ** this.#shape.l, old.length);
+    const s = Math.max(0, Math.min(offset - Math.floor(u / 2), old.length - u));
+    for (let at = s; at < s + u; at++) {
+      coder.literal(this.last, at % 4, ({ learn }, i) => {
+        const bit = (old[at]! >> i) & 1;
+        learn(bit);
+        return bit;
+      });
+      this.recent(old[at]!);
     }
+    this.last = [0, 0, 0, 0, 0, 0];
+  }
+
+  literal(offset: number): number {
+    const z = offset % 4;
+    if (this.#coder instanceof MixingByPage) {
+      return this.#coder.literal(this.last, z, (asked, i) => this.#decide('literal, bit i', { i }, asked));
+    }
+    let node = 1;
+    for (let i = 7; i >= 0; i--) node = 2 * node + this.ask('literal, bit i', { a: this.last[0]!, node, i, z });
     return node - 256;
   }
 
@@ -282,7 +294,7 @@ class Block {
     const { l } = this.#shape;
     for (let i = 0; i < s; i++) {
       if ((x >> i) % 2 === 0) continue;
-      const u = i === 0 ? this.last.a : N[i - 1]!;
+      const u = i === 0 ? this.last[0]! : N[i - 1]!;
       const q = i === 0 ? (s === 1 ? 0 : letters.O[1]!) : G[i - 1]!;
       const y = l === 4 ? i % 4 : s === 1 ? 0 : s === 2 ? 1 + i : s === 3 ? 3 + i : 6 + (i % 4);
       let node = 1;
@@ -294,51 +306,6 @@ class Block {
       N[i] = G[i]! + node - 256;
     }
     return N;
-  }
-}
-
-function slotOf(key: number): number {
-  return Math.imul(key, 0x9e3779b1) >>> 17;
-}
-
-function placesOf(old: Uint8Array): Uint32Array {
-  const places = new Uint32Array(32_768);
-  const view = new DataView(old.buffer, old.byteOffset, old.length);
-  const step = Math.ceil(old.length / 32_768);
-  for (let x = step; x < old.length; x += step) if (x >= 4) places[slotOf(view.getUint32(x - 4))] = x;
-  return places;
-}
-
-class Match {
-  length = 0;
-  #place = 0;
-  readonly #places: Uint32Array;
-  readonly #old: Uint8Array;
-
-  constructor(places: Uint32Array, old: Uint8Array) {
-    this.#places = places;
-    this.#old = old;
-  }
-
-  expected(): number {
-    return this.#old[this.#place] ?? -1;
-  }
-
-  begin({ a, b, c, d }: { a: number; b: number; c: number; d: number }, offset: number): void {
-    this.length = 0;
-    this.#place = offset;
-    const x = this.#places[slotOf(((d * 256 + c) * 256 + b) * 256 + a)]!;
-    if (x < 4 || x >= this.#old.length) return;
-    if ([d, c, b, a].some((byte, i) => this.#old[x - 4 + i] !== byte)) return;
-    this.#place = x;
-    this.length = 4;
-  }
-
-  take(byte: number, last: { a: number; b: number; c: number; d: number }, offset: number): void {
-    if (this.expected() === byte) {
-      this.#place++;
-      this.length = Math.min(this.length + 1, 63);
-    } else this.begin(last, offset);
   }
 }
 

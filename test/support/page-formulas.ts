@@ -10,18 +10,17 @@ export interface Decision {
   /** -1 for none. */
   state: Formula;
   contexts: Formula[];
-  rich: Formula[];
 }
 
 export function decisions(): Map<string, Decision> {
   const found = new Map<string, Decision>();
   for (const row of table(section('### Decisions'), 'decision')) {
+    const [set = 'none'] = spans(row.set!);
     const [state = 'none'] = spans(row['state of lite']!);
     found.set(row.decision!, {
-      set: formula(spans(row.set!)[0]!),
+      set: formula(set),
       state: formula(state),
       contexts: spans(row.contexts!).map(formula),
-      rich: spans(row['rich contexts']!).map(formula),
     });
   }
   return found;

@@ -152,8 +152,8 @@ const accepted: Row[] = [
     why: 'the same images and commands with the other coder: the example of FORMAT-DELTA',
     old: ascii('01234567'),
     fresh: ascii('0123x567!'),
-    header: { memoryClass: 2, coder: 3, windowBits: 10, workspace: 10_284 },
-    stream: [6, 0xe3, 0xbe, 0x50, 0x94, 0xf0, 0x30],
+    header: { memoryClass: 3, coder: 3, windowBits: 0, workspace: 54_684 },
+    stream: [6, 0xda, 0x71, 0x6a, 0x1f, 0xdc, 0x80],
   },
   { id: 'empty', why: 'an image of no bytes is a header alone', old: digits, fresh: new Uint8Array(), stream: [] },
 ];

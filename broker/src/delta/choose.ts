@@ -1,12 +1,12 @@
 /** All alignments as the smallest container that the class allows, decoded again and compared. */
 import { demand } from '@countersign/device-sdk';
-import { CODER_MIXING } from '@countersign/device-sdk/delta';
-import { PREDICTOR_NAMES, RICH_BITS } from '@countersign/device-sdk/delta/model';
+import { CODER_MIXING, LEARNED_BITS_MIN } from '@countersign/device-sdk/delta';
+import { PREDICTOR_NAMES } from '@countersign/device-sdk/delta/model';
 import type { Alignment } from './alignments.ts';
 import { applyDelta } from './apply.ts';
 import { assemble, type Candidate, type Source } from './assemble.ts';
 import { withModel, withoutModel } from './candidates.ts';
-import { CODER_NAMES } from './class-limits.ts';
+import { CODER_NAMES, LIMITS } from './class-limits.ts';
 import type { Spent } from './commands.ts';
 import { type AlignmentName, IN_PLACE_BYTES, type Made, type MadeInfo, type MakeOptions } from './made.ts';
 import type { Progress } from './progress.ts';
@@ -14,6 +14,8 @@ import type { Progress } from './progress.ts';
 const CHECKPOINTS = [1 << 14, 1 << 16, 1 << 18, 1 << 20];
 /** What checkpoints may cost: a small delta is downloaded again in less time than they would add to each download. */
 const CHECKPOINT_SHARE_MAX = 1 / 32;
+/** What learning from the old image must save: a device spends two seconds on each megabyte of it. */
+const LEARNED_SHARE_MIN = 1 / 64;
 
 /** @throws Refusal INTERNAL if it decodes to another image */
 export function smallestDelta(
@@ -28,22 +30,31 @@ export function smallestDelta(
     // Without a model only the bytes as they are make sense.
     const unpredicted = name === 'predicted' ? [] : withoutModel(source, options.class);
     const predicted = found ? withModel(source, options.class, found) : [];
-    const candidates = [...unpredicted, ...predicted].map((candidate) => fitting(candidate, options));
+    const candidates = [...unpredicted, ...predicted];
     return placesOf(source, options).flatMap((placed) =>
       candidates.map((candidate) => ({ alignment: name, source: placed, candidate })),
     );
   });
-  return smallestOf(entries, options, progress);
+  return smallestOf(entries, options, progress)!;
 }
 
-/** @throws as {@link smallestDelta} */
-export function smallestFull(fresh: Uint8Array, options: MakeOptions, progress: Progress): Made {
+/**
+ * Nothing if it is not below `below` bytes: mostly it is not, and then its checkpoints need not be looked for.
+ * @throws as {@link smallestDelta}
+ */
+export function smallestFull(
+  fresh: Uint8Array,
+  options: MakeOptions,
+  progress: Progress,
+  below = Number.POSITIVE_INFINITY,
+): Made | undefined {
   const source: Source = { kind: 'full', old: new Uint8Array(), fresh, copies: [] };
   const candidates = withoutModel(source, options.class);
   return smallestOf(
-    candidates.map((candidate) => ({ alignment: 'none', source, candidate: fitting(candidate, options) })),
+    candidates.map((candidate) => ({ alignment: 'none', source, candidate })),
     options,
     progress,
+    below,
   );
 }
 
@@ -53,7 +64,12 @@ interface Entry {
   candidate: Candidate;
 }
 
-function smallestOf(entries: readonly Entry[], options: MakeOptions, progress: Progress): Made {
+function smallestOf(
+  entries: readonly Entry[],
+  options: MakeOptions,
+  progress: Progress,
+  below = Number.POSITIVE_INFINITY,
+): Made | undefined {
   progress.plan(entries.length);
   checkInterval(options.checkpointBytes);
   const blockBytes = intervalOf(options) ?? 0;
@@ -63,9 +79,12 @@ function smallestOf(entries: readonly Entry[], options: MakeOptions, progress: P
     if (best === undefined || bytes < best.bytes) best = { entry, bytes };
     progress.step(`${entry.source.kind}, ${nameOf(entry)}: ${bytes} bytes`);
   }
-  const { alignment, source, candidate } = best!.entry;
+  if (best!.bytes >= below) return undefined;
+  const { alignment, source } = best!.entry;
+  const candidate = learned(source, options, best!.entry.candidate, best!.bytes);
   progress.note('placing checkpoints, decoding again');
   const chosen = chooseCheckpoints(source, options, candidate);
+  if (chosen.container.length >= below) return undefined;
   const decoded = applyDelta(chosen.container, source.old);
   demand(Buffer.compare(decoded, source.fresh) === 0, 'INTERNAL', 'a container decodes to another image');
   const info: MadeInfo = {
@@ -101,12 +120,6 @@ function placesOf(source: Source, { inPlace }: MakeOptions): Source[] {
   ];
 }
 
-/** The largest tables of the mixing coder come with an index of the whole base, which is not there to the end in place. */
-function fitting(candidate: Candidate, { inPlace }: MakeOptions): Candidate {
-  if (!inPlace || candidate.coder !== CODER_MIXING) return candidate;
-  return { ...candidate, windowBits: Math.min(candidate.windowBits, RICH_BITS - 1) };
-}
-
 function intervalOf({ checkpointBytes, inPlace }: MakeOptions): number | undefined {
   return checkpointBytes ?? (inPlace ? IN_PLACE_BYTES : undefined);
 }
@@ -115,6 +128,23 @@ function checkInterval(bytes: number | undefined): void {
   if (bytes === undefined || bytes === 0) return;
   const fits = Number.isInteger(Math.log2(bytes)) && bytes >= 4096 && bytes <= 1 << 28;
   if (!fits) throw new RangeError(`checkpointBytes ${bytes}: expected 0 or a power of two from 4096 to 2^28`);
+}
+
+/** The same candidate with literals that know the old image, if that pays for the time it takes. */
+function learned(source: Source, options: MakeOptions, candidate: Candidate, bytes: number): Candidate {
+  const { oldBits = 0 } = LIMITS[options.class];
+  const most = Math.min(oldBits, Math.ceil(Math.log2(source.old.length)));
+  if (candidate.coder !== CODER_MIXING || most < LEARNED_BITS_MIN) return candidate;
+  const other = { ...candidate, lookaheadBits: most };
+  const blockBytes = intervalOf(options) ?? 0;
+  const learning = assemble(source, options.class, within(other, blockBytes), blockBytes).container.length;
+  return learning < bytes * (1 - LEARNED_SHARE_MIN) ? other : candidate;
+}
+
+/** A block learns from no more bytes than it produces. */
+function within(candidate: Candidate, blockBytes: number): Candidate {
+  if (candidate.coder !== CODER_MIXING || blockBytes === 0) return candidate;
+  return { ...candidate, lookaheadBits: Math.min(candidate.lookaheadBits, Math.log2(blockBytes)) };
 }
 
 interface Chosen {
@@ -128,14 +158,14 @@ interface Chosen {
 function chooseCheckpoints(source: Source, options: MakeOptions, candidate: Candidate): Chosen {
   const checkpointBytes = intervalOf(options);
   if (checkpointBytes !== undefined) {
-    return { ...assemble(source, options.class, candidate, checkpointBytes), candidates: 0 };
+    return { ...assemble(source, options.class, within(candidate, checkpointBytes), checkpointBytes), candidates: 0 };
   }
   const plain = assemble(source, options.class, candidate, 0);
   const most = plain.container.length * (1 + CHECKPOINT_SHARE_MAX);
   let candidates = 0;
   for (const blockBytes of CHECKPOINTS.filter((bytes) => bytes < source.fresh.length)) {
     candidates++;
-    const cut = assemble(source, options.class, candidate, blockBytes);
+    const cut = assemble(source, options.class, within(candidate, blockBytes), blockBytes);
     if (cut.container.length <= most) return { ...cut, candidates };
   }
   return { ...plain, candidates };

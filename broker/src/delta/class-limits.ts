@@ -1,4 +1,4 @@
-import { CODER_LITE, CODER_MIXING, type MemoryClass } from '@countersign/device-sdk/delta';
+import { CODER_LITE, CODER_MIXING, LEARNED_BITS_MAX, type MemoryClass } from '@countersign/device-sdk/delta';
 
 export interface ClassLimits {
   pageBits: number;
@@ -9,6 +9,8 @@ export interface ClassLimits {
   learned: number;
   /** The range coder that fits beside them, with its parameters. */
   ranged?: { coder: number; windowBits: number; lookaheadBits: number };
+  /** Power of two of old bytes that its literals may learn from at the start of a block. */
+  oldBits?: number;
 }
 
 /** What fits the workspace of each class beside the state. */
@@ -33,14 +35,15 @@ export const LIMITS: Record<MemoryClass, ClassLimits> = {
     windows: [10, 11, 13, 15],
     runs: 256,
     learned: 256,
-    ranged: { coder: CODER_MIXING, windowBits: 14, lookaheadBits: 0 },
+    ranged: { coder: CODER_MIXING, windowBits: 0, lookaheadBits: 0 },
   },
   G: {
     pageBits: 12,
     windows: [10, 11, 13, 15],
     runs: 1024,
-    learned: 8192,
-    ranged: { coder: CODER_MIXING, windowBits: 18, lookaheadBits: 0 },
+    learned: 4096,
+    ranged: { coder: CODER_MIXING, windowBits: 1, lookaheadBits: 0 },
+    oldBits: LEARNED_BITS_MAX,
   },
 };
 

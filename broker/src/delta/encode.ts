@@ -22,11 +22,10 @@ export function makeDelta(old: Uint8Array, fresh: Uint8Array, options: MakeOptio
   checkSize(old);
   checkSize(fresh);
   if (options.through) checkSize(options.through);
-  const full = smallestFull(fresh, options, progress);
   progress.note('aligning the images, finding the model');
   const alignments = alignmentsOf(old, fresh, options, hintsOf(options));
   const delta = smallestDelta(old, fresh, alignments, options, progress);
-  return delta.delta.length < full.delta.length ? delta : full;
+  return smallestFull(fresh, options, progress, delta.delta.length) ?? delta;
 }
 
 /** What is named is not looked for; whether it helps is still decided by the bytes. */
@@ -38,7 +37,7 @@ function hintsOf({ cpu, base }: MakeOptions): Hints {
 /** The compressed full image. @throws as {@link makeDelta} */
 export function makeFull(fresh: Uint8Array, options: MakeOptions, tell?: Tell): Made {
   checkSize(fresh);
-  return smallestFull(fresh, options, new Progress(tell));
+  return smallestFull(fresh, options, new Progress(tell))!;
 }
 
 function checkSize(image: Uint8Array): void {

@@ -53,15 +53,14 @@ class RangedWriter implements BlockWriter {
     const tables = new Uint8Array(codingBytes(shape));
     const old = { bytes: fitting.bytes, oldBytes: images.old.length };
     this.#coding = new Coding(shape, tables, old, { predictor: fitting.predictor, coder: this.#encoder });
-    this.#coding.match?.index();
   }
 
   open(turn: number): void {
-    this.#coding.reset();
     this.#fitting.open(this.#order, turn);
     this.#betweenCommands = true;
     if (this.#order.backward) this.#oldOffset = this.#order.oldStart(turn, this.#shift ?? 0, this.#old.length);
     this.#shift = undefined;
+    this.#coding.reset(this.#oldOffset);
   }
 
   close(): void {
@@ -99,7 +98,6 @@ class RangedWriter implements BlockWriter {
   #literals(from: number, to: number): void {
     if (!this.#betweenCommands) throw new Error('two inserts in a row');
     this.#coding.numbers.code(to - from, INSERT_LENGTH);
-    this.#coding.match?.begin(this.#coding.recent, this.#oldOffset);
     for (let i = from; i < to; i++) this.#literal(i);
     this.#betweenCommands = false;
     this.spent.inserts++;
@@ -111,14 +109,13 @@ class RangedWriter implements BlockWriter {
     this.#coding.literals.code(byte, at);
     this.#coding.recent.put(byte);
     this.#pass(1);
-    this.#coding.match?.take(byte, this.#coding.recent, this.#oldOffset);
   }
 
   #fill(at: number, length: number): void {
     this.#begin(1);
     this.#coding.numbers.code(length - 1, FILL_LENGTH);
     this.#coding.literals.code(this.#fresh[at]!, at);
-    for (let i = 0; i < 4; i++) this.#coding.recent.put(this.#fresh[at]!);
+    this.#coding.recent.fill(this.#fresh[at]!);
     this.#betweenCommands = true;
     this.spent.inserts++;
     this.#pass(length);

@@ -30,8 +30,8 @@ export interface BodyPorts {
   predicting?: (predictor: Predictor) => void;
 }
 
-/** Output offset, bytes left of the model section, a shift, seven numbers of that, and at most 27 of what follows. */
-export const BODY_NUMBERS = 39;
+/** Output offset, bytes left of the model section, a shift, seven numbers of that, and at most 26 of what follows. */
+export const BODY_NUMBERS = 38;
 
 /** What the blocks are decoded with. */
 interface Engine {
@@ -116,7 +116,6 @@ export class Body {
     demand(this.#section?.done ?? true, 'BAD_DELTA', 'the model section is cut short');
     this.#engine = this.#makeEngine();
     if (this.#order.backward) this.#placeOld();
-    if (this.#engine instanceof Ranged) this.#engine.prepare();
     this.#openBlock();
   }
 

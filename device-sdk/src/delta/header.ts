@@ -11,8 +11,8 @@ import {
   type MemoryClass,
   workspaceBytes,
 } from './classes.ts';
+import { MIXING_SIZES } from './model/coding.ts';
 import { isPredictor, PREDICTOR_NONE } from './model/cpus.ts';
-import { RICH_BITS } from './model/mixer.ts';
 
 /** "CSD": the first three bytes of every delta container. */
 export const MAGIC: readonly number[] = [0x43, 0x53, 0x44];
@@ -37,9 +37,9 @@ export const LOOKAHEAD_BITS_MAX = 8; // with 15 window bits a token has 24 bits:
 /** Lite coder: at most 16 trees of literals; 4 or 10 trees of residual bytes. */
 export const LITERAL_BITS_MAX = 4;
 export const RESIDUAL_TREES: readonly number[] = [4, 10];
-/** Mixing coder: 3 KB to 768 KB of states. */
-export const STATE_BITS_MIN = 10;
-export const STATE_BITS_MAX = 18;
+/** Mixing coder: old bytes that are learned from at the start of a block, 4 KB to 4 MB; 0 for none. */
+export const LEARNED_BITS_MIN = 12;
+export const LEARNED_BITS_MAX = 22;
 /** More runs or entries than these were never of use, and a lookup stays short. */
 export const RUNS_MAX = 4096;
 export const ENTRIES_MAX = 32_768;
@@ -165,12 +165,9 @@ function directionOf(flags: number): Direction | undefined {
   return inPlace ? (backward ? 'backward' : 'forward') : undefined;
 }
 
-/** What has to read the whole base first cannot go on after a power cut. */
-function checkPlace({ kind, inPlace, coder, windowBits }: DeltaHeader): void {
-  if (inPlace === undefined) return;
-  demand(kind === 'delta', 'BAD_DELTA', 'a full image has no base to be written over');
-  const indexed = coder === CODER_MIXING && windowBits >= RICH_BITS;
-  demand(!indexed, 'BAD_DELTA', 'an index of the old image, in place');
+function checkPlace({ kind, inPlace }: DeltaHeader): void {
+  const fits = inPlace === undefined || kind === 'delta';
+  demand(fits, 'BAD_DELTA', 'a full image has no base to be written over');
 }
 
 function checkModel(h: DeltaHeader): void {
@@ -193,7 +190,7 @@ function checkCoder(h: DeltaHeader): void {
     return;
   }
   if (h.coder === CODER_MIXING) {
-    const fits = first >= STATE_BITS_MIN && first <= STATE_BITS_MAX && second === 0;
+    const fits = MIXING_SIZES[first] !== undefined && (second === 0 || isLearned(h, second));
     demand(fits, 'BAD_DELTA', `mixing coder ${first}, ${second}`);
     return;
   }
@@ -206,6 +203,13 @@ function checkCoder(h: DeltaHeader): void {
   const lookahead = h.lookaheadBits;
   const most = Math.min(LOOKAHEAD_BITS_MAX, h.windowBits - 1);
   demand(lookahead >= LOOKAHEAD_BITS_MIN && lookahead <= most, 'BAD_DELTA', `lookahead ${lookahead}`);
+}
+
+/** Learning takes as long as decoding, so a block produces at least as much: many short ones would cost a device hours. */
+function isLearned(h: DeltaHeader, bits: number): boolean {
+  const interval = h.checkpointBits;
+  const inRange = bits >= LEARNED_BITS_MIN && bits <= LEARNED_BITS_MAX;
+  return h.kind === 'delta' && inRange && (interval === 0 || interval >= bits);
 }
 
 /** Canonical LEB128 below 2^30. Undefined when the bytes end first. */

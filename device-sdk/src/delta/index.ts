@@ -41,6 +41,8 @@ export { DeltaDecoder, type DeltaLimits, type DeltaPorts } from './decoder.ts';
 export {
   type DeltaHeader,
   HEADER_BYTES_MAX,
+  LEARNED_BITS_MAX,
+  LEARNED_BITS_MIN,
   LOOKAHEAD_BITS_MAX,
   LOOKAHEAD_BITS_MIN,
   MAGIC,

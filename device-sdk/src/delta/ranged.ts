@@ -81,11 +81,6 @@ export class Ranged {
     this.#reset = reset;
   }
 
-  /** Before the first block; not for a state that is loaded. */
-  prepare(): void {
-    this.#coding.match?.index();
-  }
-
   /** Takes one byte of the container. @returns true when it completed the block */
   feed(byte: number): boolean {
     if (this.#at === AT_LENGTH) {
@@ -119,14 +114,14 @@ export class Ranged {
     const { numbers } = this.#coding;
     switch (this.#at) {
       case AT_START:
-        this.#coding.reset();
+        this.#coding.reset(this.oldOffset);
         this.#reset();
         this.#decoder.start();
         this.#at = AT_INSERT_LENGTH;
         return false;
       case AT_INSERT_LENGTH:
         this.#begin(numbers.code(0, INSERT_LENGTH));
-        if (this.#left > 0) this.#beginInsert();
+        if (this.#left > 0) this.begun.inserts++;
         this.#at = this.#left > 0 ? AT_INSERT : AT_KIND;
         return false;
       case AT_INSERT:
@@ -155,23 +150,17 @@ export class Ranged {
     return this.#pages.offset === this.blockEnd && this.#endBlock();
   }
 
-  #beginInsert(): void {
-    this.begun.inserts++;
-    this.#coding.match?.begin(this.#coding.recent, this.oldOffset);
-  }
-
   #begin(length: number): void {
     demand(length <= this.blockEnd - this.#pages.offset, 'BAD_DELTA', 'a command crosses the end of its block');
     this.#left = length;
   }
 
   #insert(): void {
-    const { literals, recent, match } = this.#coding;
+    const { literals, recent } = this.#coding;
     const byte = literals.code(0, this.#pages.offset);
     recent.put(byte);
     this.#pages.put(byte);
     this.#pass(1);
-    match?.take(byte, recent, this.oldOffset);
     if (--this.#left === 0) this.#at = AT_KIND;
   }
 
@@ -183,7 +172,7 @@ export class Ranged {
   #fill(): void {
     const { literals, recent } = this.#coding;
     const byte = literals.code(0, this.#pages.offset);
-    for (let i = 0; i < 4; i++) recent.put(byte);
+    recent.fill(byte);
     this.#pages.fill(byte, this.#left);
     this.#pass(this.#left);
     this.begun.fills++;
@@ -222,21 +211,12 @@ export class Ranged {
   save(): number[] {
     const { units, recent } = this.#coding;
     const packed = this.#at | (this.#digits << 4);
-    const last = (recent.a | (recent.b << 8) | (recent.c << 16) | (recent.d << 24)) >>> 0;
-    const place = [this.oldOffset, this.blockEnd, packed, this.#left, this.#coded, last];
-    const match = this.#coding.match?.save() ?? [0, 0];
-    return [...place, ...this.#predictor.save(), ...this.#decoder.save(), ...match, ...units.save()];
+    const place = [this.oldOffset, this.blockEnd, packed, this.#left, this.#coded];
+    return [...place, ...recent.save(), ...this.#predictor.save(), ...this.#decoder.save(), ...units.save()];
   }
 
   load(numbers: readonly number[]): void {
-    const [oldOffset, blockEnd, packed, left, coded, last] = numbers as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [oldOffset, blockEnd, packed, left, coded] = numbers as [number, number, number, number, number];
     const at = packed & 15;
     const digits = packed >>> 4;
     demand(at <= AT_FILL && digits <= 4 && oldOffset <= this.#oldBytes, 'BAD_STATE', 'dumped commands');
@@ -246,16 +226,15 @@ export class Ranged {
     demand(at !== AT_COPY || left <= this.#oldBytes - oldOffset, 'BAD_STATE', 'dumped copy');
     demand(at === AT_LENGTH || coded > 0, 'BAD_STATE', 'dumped block without bytes');
     const { units, recent } = this.#coding;
-    for (const shift of [24, 16, 8, 0]) recent.put((last >>> shift) & 0xff);
+    recent.load(numbers.slice(5, 7));
     this.oldOffset = oldOffset;
     this.blockEnd = blockEnd;
     this.#at = at;
     this.#digits = digits;
     this.#left = left;
     this.#coded = coded;
-    this.#predictor.load(numbers.slice(6, 9));
-    this.#decoder.load(numbers.slice(9, 13), at > AT_START);
-    this.#coding.match?.load(numbers.slice(13, 15));
-    units.load(numbers.slice(15));
+    this.#predictor.load(numbers.slice(7, 10));
+    this.#decoder.load(numbers.slice(10, 14), at > AT_START);
+    units.load(numbers.slice(14));
   }
 }

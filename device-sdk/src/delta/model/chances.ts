@@ -4,14 +4,12 @@ export interface BitCoder {
 }
 
 /** Most contexts one decision can have. */
-export const CONTEXTS_MAX = 8;
+export const CONTEXTS_MAX = 6;
 
 /** Adaptive probabilities for all decisions of a container, in memory that the caller gives. */
 export interface Chances {
   /** Contexts of the next decision, for coders that mix: numbers of 32 bits, hashed. */
   readonly contexts: Int32Array;
-  /** True if there is room for the contexts that seldom repeat: they stand behind those that often do. */
-  readonly rich: boolean;
   /** All as at the start of a block. */
   reset(): void;
   /**

@@ -1,9 +1,9 @@
 import type { BitCoder, Chances } from './chances.ts';
 import { Lite, liteBytes } from './lite.ts';
-import { Literals, TREE_STATES } from './literals.ts';
-import { Mixer, mixerBytes, RICH_BITS } from './mixer.ts';
+import { LiteralMixer, type LiteralShape, literalBytes } from './literal-mixer.ts';
+import { type LiteralCoder, Literals, TREE_STATES } from './literals.ts';
+import { Mixer, mixerBytes } from './mixer.ts';
 import { NUMBER_STATES, Numbers } from './numbers.ts';
-import { OldMatch, PLACES, PLACES_BYTES } from './old-match.ts';
 import type { Predictor } from './predictor.ts';
 import { Recent } from './recent.ts';
 import { SET_KIND } from './sets.ts';
@@ -13,11 +13,17 @@ import { UNIT_STATES, Units } from './units.ts';
 /** Which coder, and its two parameters as they stand in the header. */
 export interface CodingShape {
   mixing: boolean;
-  /** Lite: upper bits of the byte before a literal that choose its tree. Mixing: states are 2 to this power. */
+  /** Lite: upper bits of the byte before a literal that choose its tree. Mixing: its size, an index of {@link MIXING_SIZES}. */
   first: number;
-  /** Lite: trees of residual bytes, 4 or 10. Mixing: 0. */
+  /** Lite: trees of residual bytes, 4 or 10. Mixing: 0, or 2^second old bytes are learned from at the start of a block. */
   second: number;
 }
+
+/** Two sizes of the mixing coder, for 64 KB and for 1 MB: powers of two of states for units, and what literals need. */
+export const MIXING_SIZES: readonly (LiteralShape & { unitBits: number })[] = [
+  { unitBits: 11, stateBits: 13, followerBits: 8, fine: false },
+  { unitBits: 16, stateBits: 17, followerBits: 13, fine: true },
+];
 
 const KIND = UNIT_STATES;
 const NUMBERS = KIND + 2;
@@ -25,12 +31,9 @@ const TREES = NUMBERS + NUMBER_STATES;
 
 /** Memory of the coder's tables. */
 export function codingBytes(shape: CodingShape): number {
-  const bytes = shape.mixing ? mixingBytes(shape.first) : liteBytes(statesOf(shape));
-  return (bytes + 3) & ~3;
-}
-
-function mixingBytes(bits: number): number {
-  return mixerBytes(bits) + (bits >= RICH_BITS ? PLACES_BYTES : 0);
+  if (!shape.mixing) return (liteBytes(statesOf(shape)) + 3) & ~3;
+  const size = MIXING_SIZES[shape.first]!;
+  return mixerBytes(size.unitBits) + literalBytes(size);
 }
 
 function statesOf(shape: CodingShape): number {
@@ -42,36 +45,62 @@ export interface CodingPorts {
   coder: BitCoder;
 }
 
+/** The old image. */
+export interface Old {
+  bytes: Bytes;
+  oldBytes: number;
+}
+
 /** All that is coded in a block, in the words of its commands. The same object drives encoder and decoder. */
 export class Coding {
   readonly numbers: Numbers;
-  readonly literals: Literals;
+  readonly literals: LiteralCoder;
   readonly units: Units;
   readonly recent = new Recent();
-  /** Only with tables that have room for it. */
-  readonly match: OldMatch | undefined;
   readonly #chances: Chances;
+  readonly #mixed: LiteralMixer | undefined;
+  readonly #old: Old;
+  readonly #learned: number;
 
   /** @param memory {@link codingBytes} of the shape, at a multiple of 4 */
-  constructor(shape: CodingShape, memory: Uint8Array, old: { bytes: Bytes; oldBytes: number }, ports: CodingPorts) {
+  constructor(shape: CodingShape, memory: Uint8Array, old: Old, ports: CodingPorts) {
     const { predictor, coder } = ports;
-    if (shape.mixing && shape.first >= RICH_BITS) {
-      const places = new Uint32Array(memory.buffer, memory.byteOffset + mixerBytes(shape.first), PLACES);
-      this.match = new OldMatch(old.bytes, old.oldBytes, places);
+    if (shape.mixing) {
+      const size = MIXING_SIZES[shape.first]!;
+      this.#chances = new Mixer(memory, size.unitBits, coder);
+      const behind = memory.subarray(mixerBytes(size.unitBits));
+      this.literals = this.#mixed = new LiteralMixer(behind, size, this.recent, coder);
+    } else {
+      this.#chances = new Lite(memory, statesOf(shape), coder);
+      this.literals = new Literals(this.#chances, this.recent, TREES, shape.first);
     }
-    this.#chances = shape.mixing ? new Mixer(memory, shape.first, coder) : new Lite(memory, statesOf(shape), coder);
+    this.#old = old;
+    this.#learned = shape.mixing && shape.second > 0 ? Math.min(2 ** shape.second, old.oldBytes) : 0;
     this.numbers = new Numbers(this.#chances, NUMBERS);
-    this.literals = new Literals(this.#chances, this.recent, this.match, TREES, shape.mixing ? 0 : shape.first);
     const first = TREES + 2 ** shape.first * TREE_STATES;
     this.units = new Units(this.#chances, this.numbers, predictor, this.recent, { first, count: shape.second });
   }
 
-  /** As at the start of a block. */
-  reset(): void {
+  /** As at the start of a block that expects its first copy at `oldOffset`. */
+  reset(oldOffset: number): void {
     this.#chances.reset();
+    this.#mixed?.reset();
     this.units.reset();
     this.recent.reset();
-    this.match?.reset();
+    if (this.#learned > 0) this.#learn(oldOffset);
+  }
+
+  /** Learns from the old bytes around a place: three seconds for a megabyte here, so a block is at least as long. */
+  #learn(oldOffset: number): void {
+    const { bytes, oldBytes } = this.#old;
+    const count = this.#learned;
+    const from = Math.max(0, Math.min(oldOffset - (count >> 1), oldBytes - count));
+    for (let at = from; at < from + count; at++) {
+      const byte = bytes.byte(at);
+      this.#mixed!.learn(byte, at);
+      this.recent.put(byte);
+    }
+    this.recent.reset();
   }
 
   /** 0 for a copy, 1 for a fill. */

@@ -17,7 +17,6 @@ export {
   REGISTER_WORDS,
 } from './cpus.ts';
 export { modelBytes, modelMemory } from './memory.ts';
-export { RICH_BITS } from './mixer.ts';
 export { COPY_LENGTH, FILL_LENGTH, INSERT_LENGTH, SEEK } from './numbers.ts';
 export { Predictor } from './predictor.ts';
 export { RANGE_MIN } from './range-decoder.ts';

@@ -14,7 +14,6 @@ const HALF = 2048 << 4;
  */
 export class Lite implements Chances {
   readonly contexts = new Int32Array(CONTEXTS_MAX);
-  readonly rich = false;
   readonly #states: Uint16Array;
   readonly #visits: Uint8Array;
   readonly #coder: BitCoder;

@@ -3,9 +3,6 @@
  * domain ln(p / (1 - p)), a small set of weights adds them up, and both learn from the bit that comes.
  */
 
-/** One decision with up to this many contexts. */
-export const INPUTS = 6;
-
 /** 4096 / (1 + e^-x), x in 1/256, at -2047, -1919 … 2047 in steps of 128. */
 const SQUASH = [
   1, 2, 3, 6, 10, 16, 27, 45, 73, 120, 194, 310, 488, 747, 1101, 1546, 2047, 2549, 2994, 3348, 3607, 3785, 3901, 3975,

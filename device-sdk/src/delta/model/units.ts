@@ -72,19 +72,17 @@ export class Units {
 
   #same(same: boolean): number {
     const { unit, moved, before } = this.#predictor;
-    const { contexts, rich } = this.#chances;
+    const { contexts } = this.#chances;
     const history = this.#history;
     const kind = unit.kind * 2 + (moved ? 1 : 0);
     const key = this.#key();
     contexts[0] = kind * 64 + (history & 63);
     contexts[1] = 0x100000 + kind * 4096 + (history & 15) * 256 + before[0]!;
     contexts[2] = 0x300000 + (this.#quiet >> 2) * 16 + kind;
-    if (rich) {
-      contexts[3] = 0x1400000 + history * 16 + kind;
-      contexts[4] = Math.imul(key, 0x2c9277b5) ^ 0x7777;
-      contexts[5] = Math.imul(key, 0x5bd1e995) ^ (history & 3);
-    }
-    return this.#chances.decide(same ? 1 : 0, SET_SAME + kind, SAME + kind * 8 + (history & 7), rich ? 6 : 3);
+    contexts[3] = 0x1400000 + history * 16 + kind;
+    contexts[4] = Math.imul(key, 0x2c9277b5) ^ 0x7777;
+    contexts[5] = Math.imul(key, 0x5bd1e995) ^ (history & 3);
+    return this.#chances.decide(same ? 1 : 0, SET_SAME + kind, SAME + kind * 8 + (history & 7), 6);
   }
 
   #different(): void {
@@ -151,7 +149,7 @@ export class Units {
   /** Which bytes differ from the guess. At least one does, so the last is not asked when no other did. */
   #mask(): number {
     const { unit, before, guess } = this.#predictor;
-    const { contexts, rich } = this.#chances;
+    const { contexts } = this.#chances;
     const { size } = unit;
     const key = Math.imul(this.#key(), 0x9e3779b1);
     let mask = 0;
@@ -163,15 +161,14 @@ export class Units {
       contexts[3] = key + i * 512 + mask;
       const state = MASK + (Math.min(size, 4) - 1) * 32 + (i & 3) * 8 + (mask & 7);
       const bit = this.bytes[i] === guess[i] ? 0 : 1;
-      mask |= this.#chances.decide(bit, SET_MASK + i, state, rich ? 4 : 3) << i;
+      mask |= this.#chances.decide(bit, SET_MASK + i, state, 4) << i;
     }
     return mask;
   }
 
   #residual(mask: number): void {
     const { unit, before, guess } = this.#predictor;
-    const { contexts, rich } = this.#chances;
-    const count = rich ? 6 : 3;
+    const { contexts } = this.#chances;
     const { bytes } = this;
     const { size } = unit;
     const key = Math.imul(this.#key(), 0x9e3779b1);
@@ -193,12 +190,10 @@ export class Units {
         contexts[0] = 0x2000000 + place * 256 + node;
         contexts[1] = here + guessed;
         contexts[2] = 0x30000000 + here + this.#residuals[i]!;
-        if (rich) {
-          contexts[3] = key ^ (node + i * 256);
-          contexts[4] = (here + previous) ^ 0x5a000000;
-          contexts[5] = Math.imul((node + i * 256) * 65536 + guessed * 256 + beside, 0x27d4eb2d);
-        }
-        const decided = this.#chances.decide((residual >> bit) & 1, SET_BYTE + i * 8 + bit, tree + node, count);
+        contexts[3] = key ^ (node + i * 256);
+        contexts[4] = (here + previous) ^ 0x5a000000;
+        contexts[5] = Math.imul((node + i * 256) * 65536 + guessed * 256 + beside, 0x27d4eb2d);
+        const decided = this.#chances.decide((residual >> bit) & 1, SET_BYTE + i * 8 + bit, tree + node, 6);
         node = 2 * node + decided;
       }
       this.#residuals[i] = node;
