@@ -5,7 +5,6 @@
 /* Which questions a range-coded block asks, each with its state for lite and its set and contexts for mixing. */
 
 #define MIXES(d) (HAS_CODER(3) && (!HAS_CODER(2) || CODER(d) == MIXING))
-#define RICH(d) (FIRST(d) >= 16)
 
 static int lite(cs_decoder *d, int32_t state) {
 #if HAS_CODER(2)
@@ -36,35 +35,28 @@ static int two_contexts(cs_decoder *d, uint32_t set, int32_t state, uint32_t fir
   return MIXES(d) ? mixing(d, set, contexts, 2) : lite(d, state);
 }
 
-int cs_ask_kind(cs_decoder *d) { return one_context(d, 160, 280, 0x6B696E64); }
+int cs_ask_kind(cs_decoder *d) { return one_context(d, 122, 280, 0x6B696E64); }
 
 /* v + 1 has k + 1 bits: k one by one, then the bits below the highest. */
 uint32_t cs_ask_number(cs_decoder *d, unsigned f) {
   uint32_t y = 1, i, k = 0, j;
-  while (k < 31 && one_context(d, 144 + 2 * f, (int32_t)(282 + 64 * f + (k < 15 ? k : 15)), 0x1000000 + 64 * f + k)) k++;
+  while (k < 31 && one_context(d, 112 + 2 * f, (int32_t)(282 + 64 * f + (k < 15 ? k : 15)), 0x1000000 + 64 * f + k)) k++;
   for (i = k; i-- > 0;) {
     int32_t state;
     j = i + 1 == k ? 0 : i + 2 == k ? 1 + y % 2 : 3;
     state = j < 3 ? (int32_t)(298 + 64 * f + 3 * (k < 15 ? k : 15) + j) : -1;
-    y = y << 1 | (uint32_t)one_context(d, 145 + 2 * f, state, 0x2000000 + 4 * (32 * (32 * f + k) + i) + j);
+    y = y << 1 | (uint32_t)one_context(d, 113 + 2 * f, state, 0x2000000 + 4 * (32 * (32 * f + k) + i) + j);
   }
   return y - 1;
 }
 
-static int literal_bit(cs_decoder *d, uint32_t node, unsigned i) {
-  const uint8_t *last = d->in.range.last;
-  uint32_t a = last[0], b = last[1], z = d->out % 4, x[3];
-  if (!MIXES(d)) return lite(d, (int32_t)(602 + 256 * (a >> (8 - FIRST(d))) + node));
-  x[0] = node;
-  x[1] = 0x2000000 + 256 * a + node;
-  x[2] = 0x5000000 + 16384 * (b >> 4) + 1024 * (a >> 4) + 256 * z + node;
-  return mixing(d, 112 + 8 * z + i, x, 3);
-}
-
 uint8_t cs_ask_literal(cs_decoder *d) {
-  uint32_t node = 1;
+  uint32_t node = 1, first = 602 + 256 * ((uint32_t)d->in.range.last[0] >> (8 - FIRST(d)));
   unsigned i;
-  for (i = 8; i-- > 0;) node = 2 * node + (uint32_t)literal_bit(d, node, i);
+#if HAS_CODER(3)
+  if (MIXES(d)) return cs_mixing_literal(d);
+#endif
+  for (i = 8; i-- > 0;) node = 2 * node + (uint32_t)lite(d, (int32_t)(first + node));
   return (uint8_t)node;
 }
 
@@ -87,7 +79,7 @@ static int ask_same(cs_decoder *d, const unit *u, uint32_t e) {
     x[3] = 0x1400000 + 16 * h + k;
     x[4] = (e * 0x2C9277B5u) ^ 0x7777;
     x[5] = (e * 0x5BD1E995u) ^ (h % 4);
-    same = mixing(d, k, x, RICH(d) ? 6 : 3);
+    same = mixing(d, k, x, 6);
   } else {
     same = lite(d, (int32_t)(8 * k + h % 8));
   }
@@ -119,7 +111,7 @@ static unsigned ask_mask(cs_decoder *d, const unit *u, uint32_t e) {
       x[1] = 65536 * (8 * s + i) + 256u * u->old[0] + mask;
       x[2] = 0x7000000 + 65536 * (8 * s + i) + 256u * u->old[i] + mask;
       x[3] = e * 0x9E3779B1u + 512 * i + mask;
-      differs = MIXES(d) ? mixing(d, 40 + i, x, RICH(d) ? 4 : 3)
+      differs = MIXES(d) ? mixing(d, 40 + i, x, 4)
                          : lite(d, (int32_t)(152 + 32 * ((s < 4 ? s : 4) - 1) + 8 * (i % 4) + mask % 8));
     }
     mask |= (uint32_t)differs << i;
@@ -146,7 +138,7 @@ static int residual_bit(cs_decoder *d, const unit *u, const uint8_t *fresh, uint
   x[3] = (old_number(u) * 0x9E3779B1u) ^ (node + 256 * i);
   x[4] = (v + before) ^ 0x5A000000;
   x[5] = (65536 * (node + 256 * i) + 256u * u->guess[i] + q) * 0x27D4EB2Du;
-  return mixing(d, 48 + 8 * i + n, x, RICH(d) ? 6 : 3);
+  return mixing(d, 48 + 8 * i + n, x, 6);
 }
 
 static void ask_bytes(cs_decoder *d, const unit *u, uint32_t e, uint8_t *fresh) {

@@ -9,7 +9,7 @@
 #define CS_PREDICTORS 0xFF
 #endif
 #ifndef CS_CODERS
-#define CS_CODERS 0x07
+#define CS_CODERS 0x0F
 #endif
 
 #define CS_HEADER_MAX 58

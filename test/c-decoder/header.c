@@ -7,22 +7,19 @@ enum { FIXED = 12, TAG_BYTES = 8, RUNS_MAX = 4096, LEARNED_MAX = 32768 };
 static const uint32_t NUMBER_LIMIT = (uint32_t)1 << 30;
 
 static cs_status coder_fault(const cs_decoder *d) {
-  unsigned w = FIRST(d), l = SECOND(d);
+  unsigned w = FIRST(d), l = SECOND(d), c = BLOCK_BITS(d);
   int good;
   if (CODER(d) > MIXING || !HAS_CODER(CODER(d))) return CS_UNSUPPORTED;
   if (CODER(d) == STORED) good = w == 0 && l == 0;
   else if (CODER(d) == HEATSHRINK) good = w >= 4 && w <= 15 && l >= 3 && l <= 8 && l < w;
   else if (CODER(d) == LITE) good = w <= 4 && (l == 4 || l == 10);
-  else good = w >= 10 && w <= 18 && l == 0;
+  else good = w <= 1 && (l == 0 || (l >= 12 && l <= 22 && !(FLAGS(d) & FULL) && (c == 0 || l <= c)));
   return good ? CS_OK : CS_BAD_DELTA;
 }
 
 static cs_status rule_6(const cs_decoder *d) {
   unsigned flags = FLAGS(d);
-  if (flags & IN_PLACE) {
-    if (flags & FULL) return CS_BAD_DELTA;
-    return CODER(d) == MIXING && FIRST(d) >= 16 ? CS_BAD_DELTA : CS_OK;
-  }
+  if (flags & IN_PLACE) return flags & FULL ? CS_BAD_DELTA : CS_OK;
   return flags & BACKWARD ? CS_UNSUPPORTED : CS_OK;
 }
 

@@ -81,7 +81,7 @@ typedef struct {
   copy at;
   uint32_t shifts[8];   /* L */
   uint8_t residuals[8]; /* R */
-  uint8_t last[4];      /* a, b, c, d */
+  uint8_t last[6];      /* a to f */
   uint16_t h;
   uint16_t queued;
   uint8_t head;
@@ -229,8 +229,10 @@ int cs_range_done(const cs_decoder *);
 void cs_lite_block(cs_decoder *);
 int cs_lite(cs_decoder *, int32_t state);
 void cs_mixing_block(cs_decoder *);
+uint8_t cs_mixing_literal(cs_decoder *);
 int cs_mixing(cs_decoder *, uint32_t set, const uint32_t *contexts, unsigned used);
 int cs_bit(cs_decoder *, uint32_t chance);
+void cs_newest(cs_decoder *, uint8_t byte); /* becomes a, b, c and so on */
 
 /* decisions.c */
 enum { CS_INSERT, CS_COPY, CS_SEEK, CS_FILL, CS_SHIFT };

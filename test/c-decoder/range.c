@@ -61,10 +61,14 @@ static void insert(cs_decoder *d) {
   if (r->left == 0) literals_end(d);
 }
 
-static void output(cs_decoder *d, uint8_t byte) {
+void cs_newest(cs_decoder *d, uint8_t byte) {
   range_state *r = &d->in.range;
-  memmove(r->last + 1, r->last, 3);
+  memmove(r->last + 1, r->last, sizeof r->last - 1);
   r->last[0] = byte;
+}
+
+static void output(cs_decoder *d, uint8_t byte) {
+  cs_newest(d, byte);
   cs_out(d, byte);
 }
 

