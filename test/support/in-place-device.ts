@@ -65,7 +65,7 @@ export async function cutOnce(
   const device = deviceOf(s);
   const { power } = device.one!;
   power.cutAt(operation, phase);
-  if (again !== undefined) device.cutAgain = again;
+  if (again !== undefined) device.cutAgain = [again];
   const cuts = await device.startThroughCuts();
   const where = `operation ${operation}, ${phase}`;
   t.true(cuts >= 1, where);

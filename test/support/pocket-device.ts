@@ -39,8 +39,8 @@ export class PocketDevice {
   boots = 0;
   /** Told of every event as it happens. */
   told: ((event: DeviceEvent) => void) | undefined;
-  /** Operations behind the next cut at which the power goes again. */
-  cutAgain: number | undefined;
+  /** Operations behind each further cut at which the power goes again. */
+  cutAgain: number[] = [];
 
   constructor(server: PocketServer, factory: PocketRelease, options: PocketDeviceOptions = {}) {
     this.server = server;
@@ -140,8 +140,8 @@ export class PocketDevice {
   #restorePower(): void {
     const { power } = this.#hardware;
     power.restorePower();
-    if (this.cutAgain !== undefined) power.cutAt(power.operations + this.cutAgain, 'during');
-    this.cutAgain = undefined;
+    const after = this.cutAgain.shift();
+    if (after !== undefined) power.cutAt(power.operations + after, 'during');
   }
 
   /** The version in the running slot, by the journal of the running device. */
