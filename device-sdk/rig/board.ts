@@ -56,7 +56,7 @@ export function boardFactory(options: BoardOptions): (...seed: readonly (number 
 }
 
 /** Power back after a cut, or a restart: what then runs. @throws Bricked */
-export function restart(board: Board): Booted {
+export function restart(board: Pick<Board, 'power'> & { boot: { boot(): Booted } }): Booted {
   board.power.restorePower();
   return board.boot.boot();
 }

@@ -1,7 +1,9 @@
 import type { OneSlot } from '../src/fetch/target.ts';
 import { bootInPlace, oneSlot } from '../src/one-slot.ts';
-import type { BootControl, OneSlotFlash, SlotNumber, Verifier } from '../src/ports.ts';
-import type { BoardOptions } from './board.ts';
+import type { BootControl, Flash, OneSlotFlash, SlotNumber, Verifier } from '../src/ports.ts';
+import type { Board, BoardOptions } from './board.ts';
+import type { Booted, VirtualBoot } from './boot.ts';
+import { findDescriptor } from './descriptor.ts';
 import { Bricked, FlashMisuse } from './faults.ts';
 import { type FlashRegion, partition, VirtualFlash } from './flash.ts';
 import { PagePool } from './pages.ts';
@@ -33,45 +35,69 @@ export interface OneSlotBoard {
  *   storeBytes: 32_768, image, workspaceBytes: CLASS_BYTES.M, verifier }, 'seed');
  */
 export function createOneSlotBoard(options: OneSlotBoardOptions, ...seed: readonly (number | string)[]): OneSlotBoard {
+  return oneSlotBoardFactory(options)(...seed);
+}
+
+/** Many boards of one kind, as boardFactory for two slots. */
+export function oneSlotBoardFactory(
+  options: OneSlotBoardOptions,
+): (...seed: readonly (number | string)[]) => OneSlotBoard {
   const { writeBytes, eraseBytes, image, workspaceBytes, verifier, pool = new PagePool() } = options;
   const sizes = [options.slotBytes, options.scratchBytes, options.stagingBytes, options.storeBytes].map(
     (bytes) => Math.ceil(bytes / eraseBytes) * eraseBytes,
   );
-  const power = new PowerCutter(...seed);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
-  const flash = new VirtualFlash({ writeBytes, eraseBytes, bytes, pool, power });
-  const [slot, scratch, staging, store] = partition(flash, ...sizes) as [
-    FlashRegion,
-    FlashRegion,
-    FlashRegion,
-    FlashRegion,
-  ];
-  slot.load(image);
-  const regions = { slot, scratch, staging };
-  const boot = new OneSlotLoader(power, () =>
-    bootInPlace({ store, verifier, slots: regions, workspace: new Uint8Array(workspaceBytes) }),
-  );
-  return { power, flash, slots: { ...oneSlot(regions), ...regions }, store, boot };
+  const master = new VirtualFlash({ writeBytes, eraseBytes, bytes, pool });
+  master.region(0, sizes[0]!).load(image);
+  return (...seed) => {
+    const power = new PowerCutter(...seed);
+    const flash = master.fork(power);
+    const [slot, scratch, staging, store] = partition(flash, ...sizes) as Regions;
+    const regions = { slot, scratch, staging };
+    const stage = () => bootInPlace({ store, verifier, slots: regions, workspace: new Uint8Array(workspaceBytes) });
+    const boot = new OneSlotLoader(power, slot, stage);
+    return { power, flash, slots: { ...oneSlot(regions), ...regions }, store, boot };
+  };
+}
+
+type Regions = [FlashRegion, FlashRegion, FlashRegion, FlashRegion];
+
+/** The region that boots next, or runs: read from outside. */
+export function bootRegion({ boot, slots }: Board | OneSlotBoard): FlashRegion {
+  if ('slot' in slots) return slots.slot;
+  const two = boot as VirtualBoot;
+  return slots[two.booted?.slot ?? two.record.good];
 }
 
 /** The loader of a device with one slot: it runs the SDK's boot stage and jumps, or does not. */
 export class OneSlotLoader implements BootControl {
   readonly #power: PowerCutter;
+  readonly #slot: Flash;
   readonly #stage: () => 'run' | 'recover';
+  #booted: Booted | undefined;
   #bootedAfterCuts = -1;
   #restartRequested = false;
 
-  constructor(power: PowerCutter, stage: () => 'run' | 'recover') {
+  constructor(power: PowerCutter, slot: Flash, stage: () => 'run' | 'recover') {
     this.#power = power;
+    this.#slot = slot;
     this.#stage = stage;
   }
 
   /** @throws Bricked where the device waits for its maker; PowerCut: call again when the power is back */
-  boot(): void {
+  boot(): Booted {
     this.#restartRequested = false;
     this.#bootedAfterCuts = -1;
     if (this.#stage() === 'recover') throw new Bricked('the slot holds no image that may run');
     this.#bootedAfterCuts = this.#power.cuts;
+    // Whether it runs on trial is the journal's to say.
+    this.#booted = { slot: 0, descriptor: findDescriptor(this.#slot), trial: false, reverted: false };
+    return this.#booted;
+  }
+
+  /** What runs now, or undefined between a power cut or restart and the next boot. */
+  get booted(): Booted | undefined {
+    return this.#bootedAfterCuts === this.#power.cuts ? this.#booted : undefined;
   }
 
   running(): SlotNumber {

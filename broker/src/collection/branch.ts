@@ -2,6 +2,7 @@
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { MemoryClass, Payload } from '@countersign/device-sdk/format';
 import type { GEOMETRIES } from '@countersign/device-sdk/rig';
+import type { OneSlotFlashSizes } from '../ledger/contract/args.ts';
 
 export interface BenchOptions {
   /** Hardware revisions on which a new image must pass its self-test. At least one. */
@@ -28,6 +29,8 @@ export interface MakeJob {
   imageBase: number;
   /** Left out: found by the encoder. */
   cpu?: PredictorName | undefined;
+  /** For devices with one slot: bytes that are written at once. Left out: for two slots. */
+  pageBytes?: number | undefined;
 }
 
 /** Install one branch of a manifest on virtual boards. */
@@ -46,6 +49,8 @@ export interface TrialJob {
   version: string | undefined;
   memoryClass: MemoryClass;
   slotBytes: number;
+  /** Boards with one slot. Left out: with two. */
+  oneSlot?: OneSlotFlashSizes | undefined;
   bench: BenchOptions;
 }
 

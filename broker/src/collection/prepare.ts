@@ -3,6 +3,7 @@ import { codeOf, demand, type Verifier } from '@countersign/device-sdk';
 import {
   type Branch,
   encodeManifest,
+  framesBytes,
   hex,
   leafHash,
   MANIFEST_BYTES_MAX,
@@ -122,11 +123,12 @@ async function makeBranches(
   bases: readonly Base[],
   dropped: Dropped,
 ): Promise<Candidate[]> {
-  const { memoryClass, imageBase, cpu } = product;
+  const { memoryClass, imageBase, cpu, oneSlot } = product;
+  const pageBytes = oneSlot?.pageBytes;
   const make = async (base: Base | undefined): Promise<Candidate> => {
     const between = base && base !== bases[0] ? bases[0]!.image : undefined;
     const images = { image, ...(base && { base: base.image }), ...(between && { through: between }) };
-    const made = await runner.make({ kind: 'make', ...images, memoryClass, imageBase, cpu });
+    const made = await runner.make({ kind: 'make', ...images, memoryClass, imageBase, cpu, pageBytes });
     const framed = makeFrames(verifier.sha256, made.container, product.frameBytes);
     return { base, made, ...framed };
   };
@@ -137,7 +139,29 @@ async function makeBranches(
     if (!worth) dropped.push({ base: base!.release.version, reason: 'no delta is smaller than the compressed image' });
     return worth;
   });
-  return [...smaller, full];
+  return [...staged(smaller, full, product, dropped), full];
+}
+
+/**
+ * Devices with one slot hold a release in their staging area before they write a byte of it. A delta that does not fit is
+ * left out. The full image stays even so: the first release has nothing else, and factories write it past the staging.
+ * @throws Refusal NO_STAGING where no device in the field could hold any branch
+ */
+function staged(deltas: Candidate[], full: Candidate, { name, oneSlot }: ProductView, dropped: Dropped): Candidate[] {
+  if (!oneSlot) return deltas;
+  const { stagingBytes } = oneSlot;
+  const fits = ({ payload }: Candidate) => framesBytes(payload) <= stagingBytes;
+  const fitting = deltas.filter((candidate) => {
+    const { base, payload } = candidate;
+    const held = fits(candidate);
+    const reason = `its ${framesBytes(payload)} bytes do not fit a staging area of ${stagingBytes}`;
+    if (!held) dropped.push({ base: base!.release.version, reason });
+    return held;
+  });
+  const reaches = fitting.length > 0 || fits(full) || dropped.length === 0;
+  const least = Math.min(...[...deltas, full].map(({ payload }) => framesBytes(payload)));
+  demand(reaches, 'NO_STAGING', `the least branch has ${least} bytes, a staging area of ${name} ${stagingBytes}`);
+  return fitting;
 }
 
 /** The very manifest that will be signed, branch by branch, on the true device code. @throws Refusal TRIAL_RIG */
@@ -160,6 +184,7 @@ async function tryBranches(
       version: order.policy.downgrade ? undefined : order.version,
       memoryClass: product.memoryClass,
       slotBytes: product.slotBytes,
+      oneSlot: product.oneSlot,
     });
     const { container, path, workspaceBytes, predictor, coder, seconds } = made;
     const percent = Math.round((1000 * container.length) / image.length) / 10;

@@ -5,14 +5,17 @@
  */
 import { Device, type DeviceEvent, demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { CLASS_BYTES } from '@countersign/device-sdk/delta';
-import { equal, hex, readManifest } from '@countersign/device-sdk/format';
+import { equal, framesBytes, hex, readManifest } from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import {
   type Board,
   boardFactory,
+  bootRegion,
   CUT_PHASES,
   findDescriptor,
   GEOMETRIES,
+  type OneSlotBoard,
+  oneSlotBoardFactory,
   otherSlot,
   PowerCut,
   Prng,
@@ -39,17 +42,23 @@ export async function tryBranch(job: TrialJob): Promise<TrialSummary> {
     const hardware = [...job.bench.hardware];
     const operations = await run(hardware[0]!, 0);
     for (const other of hardware.slice(1)) await run(other, 0);
+    const cuts = isHeld(job) ? job.bench.cuts : 0;
     const random = new Prng('trial', hex(job.payload.chainHead));
-    for (let cut = 0; cut < job.bench.cuts; cut++) {
+    for (let cut = 0; cut < cuts; cut++) {
       const phase = CUT_PHASES[cut % CUT_PHASES.length]!;
       await run(hardware[cut % hardware.length]!, cut + 1, { operation: random.below(operations), phase });
     }
-    return { operations, cuts: job.bench.cuts, hardware, seconds: secondsSince(start) };
+    return { operations, cuts, hardware, seconds: secondsSince(start) };
   } catch (cause) {
     if (cause instanceof Refusal && cause.code === 'TRIAL_RIG') throw cause;
     const said = cause instanceof Error ? cause.message : String(cause);
     throw new Refusal('TRIAL_RIG', `the trial of the branch from ${job.baseName} failed: ${said}`, { cause });
   }
+}
+
+/** With one slot a device takes what its staging area holds. Anything larger it must refuse, and stay as it is. */
+function isHeld({ oneSlot, payload }: TrialJob): boolean {
+  return !oneSlot || framesBytes(payload) <= oneSlot.stagingBytes;
 }
 
 /** An image with a descriptor must be what it is published as. One without a descriptor is taken at its word. */
@@ -63,6 +72,8 @@ function checkDescriptor({ image, product, version }: TrialJob): void {
 }
 
 type Cut = Parameters<Board['power']['cutAt']>;
+type AnyBoard = Board | OneSlotBoard;
+type End = 'confirmed' | 'restart' | 'refused';
 type Run = (hardware: string, seed: number, cut?: { operation: Cut[0]; phase: Cut[1] }) => Promise<number>;
 
 /** Everything the runs share. A run returns how many operations on flash and boot record it took. */
@@ -74,12 +85,8 @@ async function bench(job: TrialJob): Promise<Run> {
   const { announcement, provision } = await trialRelease(verifier, job.manifest, factory, deviceId);
   const { memoryClass, payload, frames } = job;
   const { sequence } = readManifest(job.manifest);
-  const board = boardFactory({
-    ...GEOMETRIES[job.bench.geometry],
-    slotBytes: job.slotBytes,
-    storeBytes: STORE_BYTES,
-    image: job.running,
-  });
+  const board = boards(job, verifier);
+  const expected: End = isHeld(job) ? 'confirmed' : 'refused';
 
   return async (hardware, seed, cut) => {
     const one = board('trial', hex(payload.chainHead), seed);
@@ -88,27 +95,28 @@ async function bench(job: TrialJob): Promise<Run> {
     if (cut) one.power.cutAt(before + cut.operation, cut.phase);
     await live(one, hardware);
     demand(!one.power.armed, 'TRIAL_RIG', 'the power was never cut');
-    judge(one, job, hardware);
+    expected === 'refused' ? judgeKept(one, job) : judge(one, job, hardware);
     return one.power.operations - before;
   };
 
-  /** Boots until the new release is confirmed. */
-  async function live(one: Board, hardware: string): Promise<void> {
+  /** Boots until the new release is confirmed, or refused where it has to be. */
+  async function live(one: AnyBoard, hardware: string): Promise<void> {
     for (let boots = 0; boots < BOOTS_MAX; boots++) {
       const ended = await boot(one, hardware);
-      if (ended === 'confirmed') return;
+      if (ended === expected) return;
     }
     throw new Refusal('TRIAL_RIG', `not settled after ${BOOTS_MAX} boots`);
   }
 
   /** One life of the device, from power to restart or power cut. */
-  async function boot(one: Board, hardware: string): Promise<'confirmed' | 'restart'> {
+  async function boot(one: AnyBoard, hardware: string): Promise<End> {
     const timer = new BenchTimer();
-    let ended: 'restart' | undefined;
+    let ended: 'restart' | 'refused' | undefined;
     let failed: unknown;
     const on = (event: DeviceEvent): void => {
       if (event.kind === 'restart') ended = 'restart';
-      if (event.kind === 'refused')
+      if (event.kind === 'refused' && event.code === 'NO_STAGING' && expected === 'refused') ended = 'refused';
+      else if (event.kind === 'refused')
         failed ??= new Refusal('TRIAL_RIG', `the device refused: ${event.code} ${event.text}`);
       if (event.kind === 'fault') failed ??= event.error;
       if (event.kind === 'stage' && event.code !== 'OK')
@@ -140,10 +148,10 @@ async function bench(job: TrialJob): Promise<Run> {
       const started = await settle(timer, device.start());
       if (failed !== undefined) throw failed;
       if (started === 'restart') return 'restart';
-      if (device.state.running.sequence === sequence) return 'confirmed';
+      if (device.state.running.sequence === sequence && device.state.floor === sequence) return 'confirmed';
       await timer.runUntil(() => ended !== undefined || failed !== undefined || one.power.off);
       if (failed !== undefined) throw failed;
-      return 'restart';
+      return ended ?? 'restart';
     } catch (error) {
       if (error instanceof PowerCut || one.power.off) return 'restart';
       throw error;
@@ -176,12 +184,29 @@ async function settle<T>(timer: BenchTimer, work: Promise<T>): Promise<T> {
 }
 
 /** What lies in the flash, read past the device's own code. */
-function judge(one: Board, { image, running }: TrialJob, hardware: string): void {
+function judge(one: AnyBoard, { image, running }: TrialJob, hardware: string): void {
   const { slot, trial, descriptor } = restart(one);
-  const held = one.slots[slot].dump(0, image.length);
+  const held = bootRegion(one).dump(0, image.length);
   demand(equal(held, image), 'TRIAL_RIG', 'the slot that boots does not hold the new image');
   demand(!trial, 'TRIAL_RIG', 'the new image is still on trial after it was confirmed');
   demand(passesSelfTest(descriptor, hardware), 'TRIAL_RIG', `the self-test fails on hardware ${hardware}`);
+  if ('slot' in one.slots) return;
   const old = one.slots[otherSlot(slot)].dump(0, running.length);
   demand(equal(old, running), 'TRIAL_RIG', 'the old slot was written to');
+}
+
+/** A branch that no staging area of the class holds has left the image alone. */
+function judgeKept(one: AnyBoard, { running }: TrialJob): void {
+  restart(one);
+  const kept = equal(bootRegion(one).dump(0, running.length), running);
+  demand(kept, 'TRIAL_RIG', 'the slot was written to, and the staging area is too small for the branch');
+}
+
+function boards(job: TrialJob, verifier: Verifier): (...seed: (string | number)[]) => AnyBoard {
+  const { bench: options, slotBytes, running: image, oneSlot, memoryClass } = job;
+  const common = { ...GEOMETRIES[options.geometry], slotBytes, storeBytes: STORE_BYTES, image };
+  if (!oneSlot) return boardFactory(common);
+  const { pageBytes, stagingBytes } = oneSlot;
+  const workspaceBytes = CLASS_BYTES[memoryClass];
+  return oneSlotBoardFactory({ ...common, scratchBytes: pageBytes, stagingBytes, workspaceBytes, verifier });
 }

@@ -29,7 +29,7 @@ import {
 } from './connect.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
-import { readAddress, readWhole } from './values.ts';
+import { readAddress, readPage, readWhole } from './values.ts';
 
 /** An approval is confirmed within a second; a collection server that starts anew needs some. */
 export const CONFIRM_MS_MAX = 60_000;
@@ -50,6 +50,9 @@ interface PublishOptions extends PersonOptions {
   frameBytes?: number;
   imageBase?: number;
   cpu?: PredictorName;
+  slots?: '1' | '2';
+  pageBytes?: number;
+  stagingBytes?: number;
   wait?: boolean;
 }
 
@@ -93,7 +96,15 @@ function publishVerb(program: Command): void {
     )
     .addOption(
       new Option('--cpu <name>', 'instruction set of a new product; found if left out').choices(PREDICTOR_NAMES),
-    );
+    )
+    .addOption(
+      new Option('--slots <n>', 'image slots of a new product; 1 needs --page-bytes and --staging-bytes [2]').choices([
+        '1',
+        '2',
+      ]),
+    )
+    .option('--page-bytes <n>', 'with one slot: bytes written at once, a power of two from 4096 on', readPage)
+    .option('--staging-bytes <n>', 'with one slot: flash that holds a release before it is written', readWhole);
   verb(command, async (path: string, options: PublishOptions) => {
     const image = await readInput(path);
     const { session, signer } = await connectAs(options, ['engineer']);
@@ -135,7 +146,16 @@ async function registerNew(
   demand(imageBytes <= slotBytes, 'NO_SPACE', `the image has ${imageBytes} bytes, --slot-bytes are ${slotBytes}`);
   const frameBytes = o.frameBytes ?? FRAME_BYTES[memoryClass];
   const imageBase = o.imageBase ?? 0;
-  const product = { vendorDomain: vendor, name: o.product, memoryClass, frameBytes, slotBytes, imageBase, cpu: o.cpu };
+  const product = {
+    vendorDomain: vendor,
+    name: o.product,
+    memoryClass,
+    frameBytes,
+    slotBytes,
+    imageBase,
+    cpu: o.cpu,
+    oneSlot: oneSlotOf(o),
+  };
   try {
     await registerProduct(session, signer, product);
     note(`registered product ${o.product} of ${vendor}`);
@@ -146,14 +166,26 @@ async function registerNew(
   }
 }
 
+function oneSlotOf({ slots, pageBytes, stagingBytes }: PublishOptions): Product['oneSlot'] {
+  if (slots === '1' && pageBytes !== undefined && stagingBytes !== undefined) return { pageBytes, stagingBytes };
+  const named = slots === '1' || pageBytes !== undefined || stagingBytes !== undefined;
+  if (named) throw new WrongUse('--slots 1, --page-bytes and --staging-bytes go together');
+  return undefined;
+}
+
 /** What was registered stays; other words about it must not pass as if they had counted. */
 function checkSame(known: ProductView, asked: Product): void {
-  for (const field of ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase', 'cpu'] as const) {
-    demand(
-      known[field] === asked[field],
-      'EXISTS',
-      `${known.name} is registered with ${field} ${known[field] ?? 'left out'}, not ${asked[field]}; it stays so: choose another name`,
-    );
+  const flat = ({ oneSlot, ...fields }: Product | ProductView) => ({
+    ...fields,
+    pageBytes: oneSlot?.pageBytes,
+    stagingBytes: oneSlot?.stagingBytes,
+  });
+  const [was, now] = [flat(known), flat(asked)];
+  const fields = ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase', 'cpu'] as const;
+  for (const field of [...fields, 'pageBytes', 'stagingBytes'] as const) {
+    const [before, after] = [was[field] ?? 'left out', now[field] ?? 'left out'];
+    const text = `${known.name} is registered with ${field} ${before}, not ${after}; it stays so: choose another name`;
+    demand(before === after, 'EXISTS', text);
   }
 }
 

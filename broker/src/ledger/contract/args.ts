@@ -22,6 +22,9 @@ import {
 
 /** Devices in one enrolment: 60 bytes each, inside the entry limit. */
 export const ENROL_DEVICES_MAX = 500;
+/** Pages of devices with one slot are blocks of a container: what its header can say, and no less than models are worth. */
+export const PAGE_BYTES_MIN = 4096;
+const PAGE_BYTES_MAX = 2 ** 28;
 export const PERSON_ROLES = ['engineer', 'approver', 'operator', 'auditor'] as const;
 export type PersonRole = (typeof PERSON_ROLES)[number];
 
@@ -121,16 +124,31 @@ export interface Product {
   imageBase: number;
   /** Instruction set, for address prediction; undefined: found by the encoder. */
   cpu?: PredictorName | undefined;
+  /** Devices with one slot, where an image is written over its own base; undefined: two slots. */
+  oneSlot?: OneSlotFlashSizes | undefined;
+}
+
+/** What an encoder and a trial must know of the flash of devices with one slot. */
+export interface OneSlotFlashSizes {
+  /** Bytes that are made and written at once, a power of two from 4096 to 2^28: a scratch page holds them. */
+  pageBytes: number;
+  /** Bytes of the staging area, which holds a release's frames. */
+  stagingBytes: number;
 }
 
 export function productArgs(p: Product): Value {
   const six = [p.vendorDomain, p.name, p.memoryClass, p.frameBytes, p.slotBytes, p.imageBase];
+  if (p.oneSlot) return [...six, p.cpu ?? null, [p.oneSlot.pageBytes, p.oneSlot.stagingBytes]];
   return p.cpu === undefined ? six : [...six, p.cpu];
 }
 
 export function readProduct(args: Value): Product {
-  const length = Array.isArray(args) && args.length === 7 ? 7 : 6;
-  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase, cpu] = asArray(args, 'product', length);
+  const length = Array.isArray(args) && args.length > 6 && args.length < 9 ? args.length : 6;
+  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase, cpu, oneSlot] = asArray(
+    args,
+    'product',
+    length,
+  );
   const known = MEMORY_CLASSES.find((item) => item === memoryClass);
   demand(known, 'MALFORMED', `${String(memoryClass)} is not a memory class`);
   return {
@@ -140,7 +158,16 @@ export function readProduct(args: Value): Product {
     frameBytes: asUint(frameBytes, 'frame size', 4096),
     slotBytes: asUint(slotBytes, 'slot size', 0xffffffff),
     imageBase: asUint(imageBase, 'image base', 0xffffffff),
-    ...(length === 7 && { cpu: readCpu(cpu) }),
+    ...((length === 7 || (length === 8 && cpu !== null)) && { cpu: readCpu(cpu) }),
+    ...(length === 8 && { oneSlot: readOneSlot(oneSlot) }),
+  };
+}
+
+function readOneSlot(value: Value | undefined): OneSlotFlashSizes {
+  const [pageBytes, stagingBytes] = asArray(value, 'flash of one slot', 2);
+  return {
+    pageBytes: asUint(pageBytes, 'page size', PAGE_BYTES_MAX),
+    stagingBytes: asUint(stagingBytes, 'staging area', 0xffffffff),
   };
 }
 

@@ -1,7 +1,7 @@
 /** A product: one SUIT class, one release chain, one index entry. Its ids follow from its names. */
 import { demand } from '@countersign/device-sdk';
 import { FRAME_BYTES_MAX, FRAME_BYTES_MIN } from '@countersign/device-sdk/format';
-import { objectDigest, readProduct } from './args.ts';
+import { type OneSlotFlashSizes, objectDigest, PAGE_BYTES_MIN, readProduct } from './args.ts';
 import { type Call, changed, type Signatory, stampOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { personWith } from './rights.ts';
@@ -21,6 +21,7 @@ export async function product(call: Call, entry: TransactionEntry, by: Signatory
   const frames = args.frameBytes >= FRAME_BYTES_MIN && args.frameBytes <= FRAME_BYTES_MAX;
   demand(frames, 'BAD_STATEMENT', `frames carry ${FRAME_BYTES_MIN} to ${FRAME_BYTES_MAX} bytes`);
   demand(args.slotBytes > 0, 'BAD_STATEMENT', 'a slot has at least one byte');
+  if (args.oneSlot) checkOneSlot(args.oneSlot);
   await write(call.stub, 'product', [classId], {
     classId,
     vendorId: toHex(vendor),
@@ -31,4 +32,11 @@ export async function product(call: Call, entry: TransactionEntry, by: Signatory
     ...stampOf(entry, 'product', person.name),
   });
   await changed(call, entry, digest, 'product', classId);
+}
+
+/** A page is a checkpoint's block of the container: no encoder makes others. */
+function checkOneSlot({ pageBytes, stagingBytes }: OneSlotFlashSizes): void {
+  const page = pageBytes >= PAGE_BYTES_MIN && Number.isInteger(Math.log2(pageBytes));
+  demand(page, 'BAD_STATEMENT', `a page is a power of two from ${PAGE_BYTES_MIN} on`);
+  demand(stagingBytes > 0, 'BAD_STATEMENT', 'a staging area has at least one byte');
 }

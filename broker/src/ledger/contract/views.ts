@@ -1,7 +1,7 @@
 /** What the contract's queries answer: plain JSON, byte strings as lower-case hex, times in seconds since the epoch. */
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { MemoryClass } from '@countersign/device-sdk/format';
-import type { PersonRole } from './args.ts';
+import type { OneSlotFlashSizes, PersonRole } from './args.ts';
 
 export interface ProductView {
   classId: string;
@@ -15,6 +15,8 @@ export interface ProductView {
   imageBase: number;
   /** Absent where the encoder finds it. */
   cpu?: PredictorName | undefined;
+  /** Absent where devices have two slots. */
+  oneSlot?: OneSlotFlashSizes | undefined;
   /** Leaf hash of the latest confirmed release; 64 zeros for none. */
   head: string;
   /** Sequence of the latest confirmed release; 0 for none. */
