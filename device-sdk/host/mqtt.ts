@@ -1,5 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { MqttClient } from 'mqtt';
 import { codeOf, demand, Refusal } from '../src/errors.ts';
 import type { Link } from '../src/ports.ts';
@@ -38,6 +39,8 @@ export function mqttLink(options: MqttLinkOptions): Link {
 export interface MqttDial {
   url: string;
   tls?: TlsOptions;
+  /** In PEM: the broker must show this very certificate, whatever it says, whoever issued it. */
+  pin?: string | Buffer;
   /** Also the user name. */
   clientId: string;
   password: Uint8Array;
@@ -146,8 +149,11 @@ class MqttWire implements Wire {
 /** A socket that ends itself when the broker announces a packet over the limit: mqtt.js would collect all of it. */
 function boundedSocket(options: MqttDial): Socket {
   const { host, port, secure } = readUrl(options.url);
+  const { tls, pin } = options;
   const servername = /^[0-9.]+$|:/.test(host) ? {} : { servername: host };
-  const socket = secure ? connectTls({ host, port, ...servername, ...options.tls }) : connectTcp({ host, port });
+  const checked = { ...servername, ...tls, rejectUnauthorized: pin === undefined };
+  const socket = secure ? connectTls({ host, port, ...checked }) : connectTcp({ host, port });
+  if (secure && pin !== undefined) demandPinned(socket as TLSSocket, pin);
   socket.setNoDelay(true);
   const scanner = new PacketScanner(options.bytesMax);
   socket.on('data', (chunk: Buffer) => {
@@ -158,6 +164,17 @@ function boundedSocket(options: MqttDial): Socket {
     }
   });
   return socket;
+}
+
+/** Nothing is sent before the certificate was seen: the first packet has the password. */
+function demandPinned(socket: TLSSocket, pin: string | Buffer): void {
+  const expected = new X509Certificate(pin).raw;
+  socket.cork();
+  socket.once('secureConnect', () => {
+    const shown = socket.getPeerX509Certificate();
+    if (shown?.raw.equals(expected)) socket.uncork();
+    else socket.destroy(lost('the broker shows another certificate'));
+  });
 }
 
 /** @throws TypeError for anything but mqtt://host[:port] and mqtts://host[:port] */

@@ -1,5 +1,6 @@
 /** Both links of the SDK, mqtt.js and the simulator's, against the real broker: one table, the same behaviour. */
 import { createServer } from 'node:net';
+import { rootCertificates } from 'node:tls';
 import { connectDelivery } from '@countersign/broker/distribution/delivery/client';
 import type { DeviceRecord } from '@countersign/broker/distribution/delivery/login';
 import type { DeliveryPort } from '@countersign/broker/distribution/delivery/port';
@@ -323,4 +324,15 @@ test('faults of the simulated network happen where they are decided, and nowhere
   await ear.hears('up', 2);
   await link.request(bytes('again'));
   await ear.hears('answer again');
+});
+
+test('a pinned certificate is compared and not verified, and nothing is sent to another one', async (t) => {
+  const bed = await makeBed(t, { tls: { key: KEY, cert: CERT } });
+  const url = `mqtts://127.0.0.1:${bed.delivery.port}`;
+  const server = await connectDelivery(url, { password: SECRET, pin: CERT });
+  t.true(server.connected);
+  await server.close();
+  const other = connectDelivery(url, { password: SECRET, pin: rootCertificates[0]! });
+  t.is(await other.then(() => 'none', codeOf), 'LINK_LOST');
+  t.is(bed.delivery.metrics().packetsIn, 2, 'the login and the subscription of the first');
 });

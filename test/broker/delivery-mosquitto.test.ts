@@ -9,6 +9,7 @@ import { connectDelivery } from '@countersign/broker/distribution/delivery/clien
 import { hex } from '@countersign/device-sdk/format';
 import { mqttLink } from '@countersign/device-sdk/host/mqtt';
 import test, { type ExecutionContext } from 'ava';
+import { block } from '../support/mosquitto.ts';
 import { CLASS_ID, eventually, makeDevice, RawClient } from './delivery-bed.ts';
 
 test('the same server and link work over Mosquitto, and its rights are ours', async (t) => {
@@ -68,6 +69,11 @@ test('the same server and link work over Mosquitto, and its rights are ours', as
     [`ota/v1/c/${hex(CLASS_ID)}/announce`],
   );
   t.is(told.filter((what) => what === 'command').length, 1);
+});
+
+test("the files for Mosquitto in docs/OPERATIONS.md are the embedded broker's rights and bounds", (t) => {
+  t.is(block('countersign.acl'), mosquittoAcl());
+  t.true(block('mosquitto.conf').endsWith(MOSQUITTO_BOUNDS));
 });
 
 async function startMosquitto(t: ExecutionContext): Promise<number | undefined> {

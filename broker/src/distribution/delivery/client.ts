@@ -21,6 +21,8 @@ export interface DeliveryCredentials {
   password: string;
   /** For `mqtts:`; `key` and `cert` where the broker demands them of its clients. */
   tls?: TlsOptions;
+  /** In PEM: the certificate that the broker must show. */
+  pin?: string | Buffer;
 }
 
 export interface DeliveryClientOptions {
@@ -88,6 +90,7 @@ class DeliveryClient implements DeliveryPort {
       bytesMax: PACKET_BYTES_MAX,
       unfinishedMax: UNFINISHED_MAX,
       ...(credentials.tls && { tls: credentials.tls }),
+      ...(credentials.pin && { pin: credentials.pin }),
     };
     this.#connection = new Reconnecting({
       dial: (events) => dialMqtt({ ...dial, answerMs: options.connectMs ?? CONNECT_MS }, events),

@@ -112,9 +112,12 @@ export function notesOf({ distribution }: DistributionPart) {
   return (deviceId: string) => distribution.registry.get(Uint8Array.from(Buffer.from(deviceId, 'hex')));
 }
 
-/** Our own broker shows the certificate that this process was given, and knows the secret that it made. */
+/**
+ * Our own broker shows the certificate that this process was given, and knows the secret that it made. The certificate
+ * names the server as devices know it and comes from any authority: it is compared, not verified.
+ */
 function credentialsOf({ tls, mqttLogin }: DistributionPartOptions, secret: string | undefined): DeliveryCredentials {
-  if (secret !== undefined) return { password: secret, ...(tls && { tls: { ca: tls.cert } }) };
+  if (secret !== undefined) return { password: secret, ...(tls && { pin: tls.cert }) };
   const { username, password, tls: own } = mqttLogin ?? {};
   const known = password !== undefined || own?.cert !== undefined;
   demand(known, 'BAD_REQUEST', 'another MQTT broker needs a password or a certificate for this server');

@@ -1,0 +1,79 @@
+/** Mosquitto and its certificates, by the code blocks of docs/OPERATIONS.md. */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { repository } from './repository.ts';
+
+/** A named code block of the page. */
+export function block(name: string): string {
+  const page = readFileSync(join(repository, 'docs/OPERATIONS.md'), 'utf8');
+  const found = new RegExp(`^\`\`\`\\w+ ${name.replace('.', '\\.')}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(page)?.[1];
+  if (found === undefined) throw new Error(`docs/OPERATIONS.md has no block ${name}`);
+  return found;
+}
+
+export function isInstalled(...programs: string[]): boolean {
+  return programs.every((program) => {
+    try {
+      execFileSync(program, ['-h'], { stdio: 'ignore' });
+      return true;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+    }
+  });
+}
+
+/** Authority, broker, distribution server, and one device, as files in the folder. */
+export function certificates(folder: string, deviceId: string): void {
+  mkdirSync(folder, { recursive: true });
+  const script = block('certificates').replaceAll('DNS:broker.example.com', 'IP:127.0.0.1,DNS:localhost');
+  execFileSync('bash', ['-ec', script], { cwd: folder, env: { ...process.env, DEVICE_ID: deviceId }, stdio: 'pipe' });
+}
+
+/** Another device's certificate, by the same authority, in `folder/own`. */
+export function issueDevice(folder: string, deviceId: string): void {
+  const [functions] = block('certificates').split('\nopenssl req -x509');
+  const own = `${functions}\nmkdir -p own\nissue own/device "$DEVICE_ID" extendedKeyUsage=clientAuth`;
+  execFileSync('bash', ['-ec', own], { cwd: folder, env: { ...process.env, DEVICE_ID: deviceId }, stdio: 'pipe' });
+}
+
+/** @returns its port, and how it ends */
+export async function startMosquitto(folder: string): Promise<{ port: number; stop(): void }> {
+  const port = await freePort();
+  const user = process.getuid?.() === 0 ? 'user root\n' : '';
+  const conf = block('mosquitto.conf')
+    .replaceAll('/etc/mosquitto/', `${folder}/`)
+    .replace('listener 8883', `listener ${port} 127.0.0.1`);
+  writeFileSync(join(folder, 'countersign.acl'), block('countersign.acl'), { mode: 0o600 });
+  writeFileSync(join(folder, 'mosquitto.conf'), user + conf);
+  const child = spawn('mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => (errors += text));
+  while (!(await answers(port, folder))) {
+    if (child.exitCode !== null) throw new Error(`mosquitto ended with ${child.exitCode}: ${errors}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return { port, stop: () => child.kill() };
+}
+
+function answers(port: number, folder: string): Promise<boolean> {
+  const [ca, cert, key] = ['ca.pem', 'distribution.pem', 'distribution.key'].map((n) => readFileSync(join(folder, n)));
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, ca: ca!, cert: cert!, key: key! }, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
