@@ -1,4 +1,5 @@
 /** A small fleet over TCP against the true servers in this process: the story in short, its judge, and an attack. */
+import { bootRegion } from '@countersign/device-sdk/rig';
 import { ATTACKS } from '@countersign/simulator/adversary/attacks';
 import { attempt } from '@countersign/simulator/adversary/attempt';
 import { openScene } from '@countersign/simulator/adversary/scene';
@@ -78,9 +79,9 @@ test.serial('a fleet with faults updates, a bad release reverts on its revision,
   // The judge must be able to say no: one bit in a running slot, and a ledger that knows nothing of an update.
   const record = await readRecord(session, PRODUCT);
   const [one] = fleet.devices;
-  one!.board.slots[one!.board.boot.booted!.slot].corrupt(100, 1);
+  bootRegion(one!.board).corrupt(100, 1);
   t.regex(judge(fleet, record).problems[0]!, /^device 0: runs an image that was never released/);
-  one!.board.slots[one!.board.boot.booted!.slot].corrupt(100, 1);
+  bootRegion(one!.board).corrupt(100, 1);
   t.true(judge(fleet, record).ok);
   const forgetful = { ...record, reports: record.reports.slice(0, -1) };
   t.true(judge(fleet, forgetful).problems.some((text) => text.includes('was acknowledged, and the ledger has')));

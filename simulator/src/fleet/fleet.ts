@@ -4,7 +4,15 @@ import { CLASS_BYTES } from '@countersign/device-sdk/delta';
 import { encodeProvision, hex, type MemoryClass, type Provision, readProvision } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { systemClock, systemTimer } from '@countersign/device-sdk/host/system';
-import { type Board, boardFactory, GEOMETRIES, PagePool, Prng } from '@countersign/device-sdk/rig';
+import {
+  type Board,
+  boardFactory,
+  GEOMETRIES,
+  type OneSlotBoard,
+  oneSlotBoardFactory,
+  PagePool,
+  Prng,
+} from '@countersign/device-sdk/rig';
 import type { LinkFaults } from '../world/link-faults.ts';
 import { tcpLink } from '../world/tcp-link.ts';
 import { type FaultRates, NO_FAULTS } from './faults.ts';
@@ -27,6 +35,8 @@ export interface Factory {
   record: Uint8Array;
   slotBytes: number;
   memoryClass: MemoryClass;
+  /** Devices with one slot; left out: with two. */
+  oneSlot?: { pageBytes: number; stagingBytes: number } | undefined;
   mqtt: { host: string; port: number };
 }
 
@@ -71,7 +81,7 @@ export class Fleet {
     const provision = readProvision(factory.record);
     this.factoryImage = hex(this.#verifier.sha256(factory.image));
     const pool = new PagePool();
-    const board = boards(factory, pool);
+    const board = boards(factory, pool, this.#verifier);
     const world = this.#world(factory, provision);
     this.devices = this.profiles.map((profile) => {
       const made = board(profile.geometry, seed, 'board', profile.number);
@@ -206,13 +216,17 @@ const LOOK_MS = 40;
 const ROUNDS_UNASKED = 10;
 
 function boards(
-  { image, slotBytes }: Factory,
+  { image, slotBytes, memoryClass, oneSlot }: Factory,
   pool: PagePool,
-): (geometry: FleetGeometry, ...seed: (string | number)[]) => Board {
-  const factories = new Map(
+  verifier: Verifier,
+): (geometry: FleetGeometry, ...seed: (string | number)[]) => Board | OneSlotBoard {
+  const workspaceBytes = CLASS_BYTES[memoryClass];
+  const factories = new Map<FleetGeometry, (...seed: (string | number)[]) => Board | OneSlotBoard>(
     FLEET_GEOMETRIES.map((name) => {
       const options = { ...GEOMETRIES[name], slotBytes, storeBytes: STORE_BYTES, image, pool };
-      return [name, boardFactory(options)];
+      if (!oneSlot) return [name, boardFactory(options)];
+      const { pageBytes: scratchBytes, stagingBytes } = oneSlot;
+      return [name, oneSlotBoardFactory({ ...options, scratchBytes, stagingBytes, workspaceBytes, verifier })];
     }),
   );
   return (geometry, ...seed) => factories.get(geometry)!(...seed);

@@ -20,7 +20,7 @@ const NOT_OFFERED: ReadonlySet<string> = new Set(['NOT_OPEN', 'NOT_IN_COHORT']);
 const PASSING: ReadonlySet<string> = new Set(['LINK_LOST', 'BAD_FRAME', 'BUSY', 'RATE_LIMITED', 'VETO', 'UNREACHABLE']);
 
 /** The release is meant for this device, and the device cannot hold it. */
-const FINAL: ReadonlySet<string> = new Set(['NO_SPACE', 'NO_MEMORY', 'FAILED_BEFORE']);
+const FINAL: ReadonlySet<string> = new Set(['NO_SPACE', 'NO_MEMORY', 'NO_STAGING', 'FAILED_BEFORE']);
 
 /** Where a device stands; undefined while it may still get further. */
 export function standing(device: VirtualDevice, goal: Goal): Standing | undefined {

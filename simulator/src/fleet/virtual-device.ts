@@ -13,7 +13,7 @@ import {
   type Verifier,
 } from '@countersign/device-sdk';
 import { equal, type MemoryClass } from '@countersign/device-sdk/format';
-import { type Board, Bricked, PowerCut, passesSelfTest, restart } from '@countersign/device-sdk/rig';
+import { type Board, Bricked, type OneSlotBoard, PowerCut, passesSelfTest, restart } from '@countersign/device-sdk/rig';
 import type { LinkFaults } from '../world/link-faults.ts';
 import { type FaultRates, frameFaults, linkFaults, NO_FAULTS, nextCut, restMs } from './faults.ts';
 import type { Profile } from './profile.ts';
@@ -65,7 +65,7 @@ type End = 'restart' | 'owner' | 'cut' | 'off' | 'stuck';
 
 export class VirtualDevice {
   readonly profile: Profile;
-  readonly board: Board;
+  readonly board: Board | OneSlotBoard;
   readonly meter: Meter = newMeter();
   readonly #world: DeviceWorld;
   #device: Device | undefined;
@@ -82,7 +82,7 @@ export class VirtualDevice {
   #stuck: string | undefined;
 
   /** @param board as it left the factory, with its provisioning record in the store */
-  constructor(profile: Profile, board: Board, world: DeviceWorld) {
+  constructor(profile: Profile, board: Board | OneSlotBoard, world: DeviceWorld) {
     this.profile = profile;
     this.board = board;
     this.#world = world;
@@ -272,15 +272,19 @@ export class VirtualDevice {
   /** What start() has settled: a trial that was judged, one way or the other. */
   #compare(before: Device['state'], after: Device['state']): void {
     const { pending, running } = before;
-    if (after.running.sequence > running.sequence) {
+    const failed = ({ manifestDigest }: { manifestDigest: Uint8Array }) =>
+      after.failed.some(({ digest }) => equal(digest, manifestDigest));
+    if (after.running.sequence > running.sequence && !failed(after.running)) {
       this.#attempt = { outcome: 'updated', sequence: after.running.sequence, code: 'OK' };
       this.#world.changed(this, { kind: 'updated', from: running.version, to: after.running.version });
     } else if (pending?.phase === 'trial' && after.pending === undefined) {
-      const known = after.failed.some(({ digest }) => equal(digest, pending.manifestDigest));
-      if (!known) return;
-      const code = pending.failure ?? 'BOOT_FAILED';
+      if (!failed(pending)) return;
+      // With one slot the image that failed is there, and what it failed with is in what it told.
+      const stays = equal(after.running.manifestDigest, pending.manifestDigest);
+      const told = after.told.find(({ manifestDigest }) => equal(manifestDigest, pending.manifestDigest));
+      const code = pending.failure ?? (stays && told ? told.code : 'BOOT_FAILED');
       this.#attempt = { outcome: 'reverted', sequence: pending.sequence, code };
-      this.#world.changed(this, { kind: 'reverted', code, version: pending.version, kept: running.version });
+      this.#world.changed(this, { kind: 'reverted', code, version: pending.version, kept: after.running.version });
     }
   }
 

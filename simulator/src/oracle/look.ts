@@ -1,5 +1,6 @@
 /** One device, seen from outside: what boots, what lies there, what the device believes. For before and after. */
 import { createHash } from 'node:crypto';
+import { bootRegion } from '@countersign/device-sdk/rig';
 import type { VirtualDevice } from '../fleet/virtual-device.ts';
 
 export interface Look {
@@ -11,8 +12,8 @@ export interface Look {
 }
 
 export function lookAt({ board, state }: VirtualDevice): Look {
-  const slot = board.boot.booted?.slot ?? board.boot.record.good;
-  const slotDigest = createHash('sha256').update(board.slots[slot].dump()).digest('hex');
+  const slot = board.boot.booted?.slot ?? ('record' in board.boot ? board.boot.record.good : 0);
+  const slotDigest = createHash('sha256').update(bootRegion(board).dump()).digest('hex');
   const believes = state
     ? { sequence: state.running.sequence, floor: state.floor, rolloutSequence: state.rolloutSequence }
     : null;

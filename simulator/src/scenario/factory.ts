@@ -14,13 +14,13 @@ import type { Profile } from '../fleet/profile.ts';
 export async function fetchFactory(session: Session, product: string, version: string): Promise<Factory> {
   const { api, verifier, endpoints } = session;
   demand(endpoints.mqtt !== null, 'UNREACHABLE', `${api.url} names no MQTT broker`);
-  const { slotBytes, memoryClass } = await getProduct(session, product);
+  const { slotBytes, memoryClass, oneSlot } = await getProduct(session, product);
   const record = await api.bytes(`/provision/${inPath(product)}/${inPath(version)}`);
   const { image: named } = readProvision(record);
   const image = await api.bytes(`/api/v1/blobs/${hex(named.digest)}`);
   const fits = image.length === named.bytes && equal(verifier.sha256(image), named.digest);
   demand(fits, 'BAD_PROVISION', `the server's image is not the one that the record of ${version} names`);
-  return { image, record, slotBytes, memoryClass, mqtt: mqttAddress(endpoints.mqtt) };
+  return { image, record, slotBytes, memoryClass, oneSlot, mqtt: mqttAddress(endpoints.mqtt) };
 }
 
 function mqttAddress(text: string): { host: string; port: number } {
