@@ -3,10 +3,9 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Refusal } from '@countersign/device-sdk';
 import { CLASSES, type MemoryClass } from '@countersign/device-sdk/delta';
-import { applyDelta } from '../apply.ts';
-import { makeBsdiff40InWorker, makeDeltaInWorker } from '../in-worker.ts';
+import { makeBsdiff40InWorker } from '../in-worker.ts';
+import { encodeAlone } from './encoder.ts';
 import type { BenchPair } from './pairs.ts';
 import { quoteOf } from './quoted.ts';
 import type { BenchRow } from './row.ts';
@@ -46,20 +45,20 @@ export async function runBench(pairs: readonly BenchPair[], options: BenchOption
   };
   for (const pair of pairs) {
     const step = (what: string) => options.progress(done++, total, `${pair.name}: ${what}`);
-    for (const name of options.classes) {
-      step(`class ${name}`);
-      add(await ours(pair, name));
-    }
-    step('BSDIFF40 export');
-    const exported = await exportRow(pair);
-    add(exported);
     await inFolder(pair, async (files) => {
+      for (const name of options.classes) {
+        step(`class ${name}`);
+        add(await ours(pair, name, files));
+      }
+      step('BSDIFF40 export');
+      const exported = await exportRow(pair);
+      add(exported);
       for (const tool of tools) {
         step(tool.name);
         add(await theirs(pair, tool, versions.get(tool), files));
       }
+      for (const row of quotedRows(pair, exported.bytes ?? 0)) add(row);
     });
-    for (const row of quotedRows(pair, exported.bytes ?? 0)) add(row);
   }
   options.progress(total, total, 'done');
   const [{ model } = { model: 'unknown' }] = cpus();
@@ -79,6 +78,7 @@ function rowOf(pair: BenchPair, tool: string, more: Partial<BenchRow> & { bytes:
     source: 'measured',
     percent,
     seconds: null,
+    cpuSeconds: null,
     applyMs: null,
     peakMb: null,
     note: '',
@@ -86,23 +86,16 @@ function rowOf(pair: BenchPair, tool: string, more: Partial<BenchRow> & { bytes:
   };
 }
 
-async function ours(pair: BenchPair, name: MemoryClass): Promise<BenchRow> {
-  const memory = watchMemory();
-  try {
-    const start = performance.now();
-    const { delta, info } = await makeDeltaInWorker(pair.old, pair.fresh, { class: name });
-    const [seconds, peakMb] = [secondsSince(start), memory.peakMb()];
-    const applyMs = bestApplyMs(delta, info.kind === 'full' ? new Uint8Array() : pair.old);
-    const what = [info.kind, info.alignment, info.predictor, info.coder, `workspace ${info.workspaceBytes}`];
-    const note = [...what, ...info.notes].join('; ');
-    return rowOf(pair, `class ${name}`, { bytes: delta.length, seconds, applyMs, peakMb, note });
-  } catch (error) {
-    // A pair that our encoder refuses must stand in the table, not end it.
-    if (!(error instanceof Refusal)) throw error;
-    return rowOf(pair, `class ${name}`, { bytes: null, source: 'failed', note: `${error.code}: ${error.message}` });
-  } finally {
-    memory.stop();
-  }
+async function ours(pair: BenchPair, name: MemoryClass, files: Files): Promise<BenchRow> {
+  const made = await encodeAlone(name, files);
+  const tool = `class ${name}`;
+  // A pair that our encoder refuses must stand in the table, not end it.
+  if ('code' in made)
+    return rowOf(pair, tool, { bytes: null, source: 'failed', note: `${made.code}: ${made.message}` });
+  const { bytes, note } = made;
+  const [seconds, cpuSeconds] = [round(made.seconds, 3), round(made.cpuSeconds, 3)];
+  const [applyMs, peakMb] = [round(made.applyMs, 1), Math.round(made.peakBytes / 2 ** 20)];
+  return rowOf(pair, tool, { bytes, seconds, cpuSeconds, applyMs, peakMb, note });
 }
 
 async function exportRow(pair: BenchPair): Promise<BenchRow> {
@@ -138,32 +131,6 @@ async function inFolder(pair: BenchPair, use: (files: Files) => Promise<void>): 
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Often enough for a peak that lasts: the suffix arrays live for most of the work. */
-const MEMORY_INTERVAL_MS = 50;
-
-function watchMemory(): { peakMb(): number; stop(): void } {
-  let peak = 0;
-  const look = () => {
-    peak = Math.max(peak, process.memoryUsage.rss());
-  };
-  const timer = setInterval(look, MEMORY_INTERVAL_MS);
-  const peakMb = () => {
-    look();
-    return Math.round(peak / 2 ** 20);
-  };
-  return { peakMb, stop: () => clearInterval(timer) };
-}
-
-function bestApplyMs(delta: Uint8Array, old: Uint8Array): number {
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 5; i++) {
-    const start = performance.now();
-    applyDelta(delta, old);
-    best = Math.min(best, performance.now() - start);
-  }
-  return round(best, 1);
 }
 
 /** Of the checkout that this file lies in; an installed package has none. */

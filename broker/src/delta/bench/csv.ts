@@ -2,7 +2,7 @@ import type { Bench } from './bench.ts';
 import type { BenchRow } from './row.ts';
 
 const COLUMNS = ['pair', 'oldBytes', 'newBytes', 'tool', 'version', 'source'] as const;
-const FIGURES = ['bytes', 'percent', 'seconds', 'applyMs', 'peakMb', 'note'] as const;
+const FIGURES = ['bytes', 'percent', 'seconds', 'cpuSeconds', 'applyMs', 'peakMb', 'note'] as const;
 
 /** One line per row; commit and machine in each, so that lines of two runs can stand in one file. */
 export function benchCsv({ commit, machine, node, rows }: Bench): string {

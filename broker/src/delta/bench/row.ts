@@ -12,9 +12,11 @@ export interface BenchRow {
   percent: number | null;
   /** Making it, every candidate included. */
   seconds: number | null;
-  /** Our decoder alone, best of five, in milliseconds. */
+  /** Processor time of the same, ours only: two cores at most, so more than the clock shows. */
+  cpuSeconds: number | null;
+  /** Our decoder alone, best of ten, in milliseconds. */
   applyMs: number | null;
-  /** Most memory of the whole process while ours was made, in megabytes. */
+  /** Most memory of the process that made ours and nothing else, in megabytes of 2^20 bytes. */
   peakMb: number | null;
   note: string;
 }
