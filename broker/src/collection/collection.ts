@@ -5,7 +5,7 @@ import type { ReleaseView } from '../ledger/contract/views.ts';
 import type { BlobStore } from '../store/blobs.ts';
 import { BENCH, type BenchOptions } from './branch.ts';
 import { type ConfirmerEvents, confirmRelease, followApprovals } from './confirm.ts';
-import { branchRunner } from './jobs.ts';
+import { type BranchRunner, branchRunner } from './jobs.ts';
 import type { ReleaseOrder } from './order.ts';
 import { prepareRelease } from './prepare.ts';
 import type { Prepared } from './prepared.ts';
@@ -25,6 +25,8 @@ export interface CollectionOptions {
   bench?: Partial<BenchOptions>;
   /** Threads that make and try branches. */
   workers?: number;
+  /** Who makes and tries branches instead of those threads. */
+  runner?: BranchRunner;
   events?: Partial<ConfirmerEvents>;
 }
 
@@ -53,7 +55,7 @@ export interface Collection {
  */
 export function createCollection(options: CollectionOptions): Collection {
   const { ledger, blobs, verifier, signer, service, origin, events = {} } = options;
-  const runner = branchRunner(options.workers);
+  const runner = options.runner ?? branchRunner(options.workers);
   const bench: BenchOptions = { ...BENCH, ...options.bench };
   const confirming = { ledger, sha256: verifier.sha256, service, origin };
   let following: { stop(): void } | undefined;

@@ -1,4 +1,6 @@
-/** What the distribution server is given besides ledger, blobs and delivery: time and a place for its words. */
+/** What the distribution server is given besides ledger, blobs and delivery: time, chance and a place for its words. */
+import { randomBytes } from 'node:crypto';
+import type { Entropy } from '@countersign/device-sdk';
 
 export interface ServerClock {
   /** Whole seconds since the Unix epoch. */
@@ -19,6 +21,9 @@ export const systemClock: ServerClock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** The randomness of this machine, for rollout ids and the salts of groups. */
+export const systemEntropy: Entropy = { random: (bytes) => new Uint8Array(randomBytes(bytes)) };
 
 /** The part of pino that is used here; any logger with these three will do. */
 export interface Log {

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { demand, Refusal } from '@countersign/device-sdk';
+import { demand, type Entropy, Refusal } from '@countersign/device-sdk';
 import { hex, unhex } from '@countersign/device-sdk/format';
 import { makeFolder, writeDurable } from '../store/durable.ts';
 import { readIfThere } from './files.ts';
+import { systemEntropy } from './ports.ts';
 import { serial } from './serial.ts';
 
 /** What operators call a device, and what they group it by. None of it ever enters the ledger. */
@@ -123,14 +123,14 @@ async function recall(path: string): Promise<Map<string, RegistryEntry>> {
 }
 
 /** A secret of this folder, made at the first start. */
-export async function folderSecret(dir: string): Promise<Uint8Array> {
+export async function folderSecret(dir: string, entropy: Entropy = systemEntropy): Promise<Uint8Array> {
   const path = join(dir, 'registry', 'salt-secret');
   const known = await readIfThere(path);
   if (known) {
     demand(known.length === 32, 'BAD_STORE', `${path} has ${known.length} bytes, expected 32`);
     return known;
   }
-  const secret = new Uint8Array(randomBytes(32));
+  const secret = entropy.random(32);
   await writeDurable(path, secret, { mode: 0o600 });
   return secret;
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { demand, type Verifier } from '@countersign/device-sdk';
+import { demand, type Entropy, type Verifier } from '@countersign/device-sdk';
 import {
   type Head,
   hex,
@@ -23,7 +23,7 @@ import { deviceCache } from './devices.ts';
 import { followEntries } from './follower.ts';
 import { type IntakeCounts, intake } from './intake/intake.ts';
 import { cachedPayloads } from './payloads.ts';
-import { type Log, type ServerClock, silentLog, systemClock } from './ports.ts';
+import { type Log, type ServerClock, silentLog, systemClock, systemEntropy } from './ports.ts';
 import { type FactoryRelease, provisioning } from './provisioning.ts';
 import { folderSecret, openRegistry, type Registry } from './registry.ts';
 import { openReleases, type Releases } from './releases.ts';
@@ -52,6 +52,8 @@ export interface DistributionOptions {
   /** What devices name in their login; it goes into provisioning records. */
   brokerId: string;
   clock?: ServerClock;
+  /** Of rollout ids and the salts of groups; this machine's by default. */
+  entropy?: Entropy;
   log?: Log;
   allowance?: AllowanceOptions;
 }
@@ -123,6 +125,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
   const { ledger, delivery, verifier, dir, signers } = options;
   const clock = options.clock ?? systemClock;
   const log = options.log ?? silentLog;
+  const entropy = options.entropy ?? systemEntropy;
   const { command } = signers;
   const { sha256 } = verifier;
 
@@ -131,7 +134,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
   checkSigners(verifier, witness.root, signers);
   const releases = await openReleases({ verifier, ledger, witness, signer: signers.distribution, dir, log });
   const registry = await openRegistry(dir);
-  const groups = await openGroups(sha256, await folderSecret(dir), dir);
+  const groups = await openGroups(sha256, await folderSecret(dir, entropy), dir);
   const notes = await openPauseNotes(dir);
   const payloads = cachedPayloads(verifier, options.blobs, fileBlobStore(join(dir, 'content'), sha256));
   const devices = deviceCache(ledger, clock);
@@ -158,7 +161,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
     async planWaves(request) {
       const { release } = await releases.ensure(request.releaseLeaf);
       const enrolled = await fleet.devices(hex(release.manifest.classId));
-      return planWaves(sha256, { registry, groups }, [...enrolled.keys()], request);
+      return planWaves(sha256, { registry, groups, entropy }, [...enrolled.keys()], request);
     },
     progress,
     provision,

@@ -1,5 +1,5 @@
 /** Many devices that share what can be shared: images as pages, one verifier, one clock; nothing that decides. */
-import { type Clock, Device, type Link, type Timer, type Verifier } from '@countersign/device-sdk';
+import { type Clock, Device, demand, type Link, type Timer, type Verifier } from '@countersign/device-sdk';
 import { CLASS_BYTES } from '@countersign/device-sdk/delta';
 import { encodeProvision, hex, type MemoryClass, type Provision, readProvision } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
@@ -19,6 +19,14 @@ import { type FaultRates, NO_FAULTS } from './faults.ts';
 import { drawProfile, FLEET_GEOMETRIES, type FleetGeometry, type Profile, type Revisions } from './profile.ts';
 import { type Change, type DeviceWorld, VirtualDevice } from './virtual-device.ts';
 
+/** Time and network of a fleet. Left out: this machine's, and TCP. */
+export interface FleetWorld {
+  timer: Timer;
+  clock(profile: Profile): Clock;
+  elapsedMs(): number;
+  link(profile: Profile, classId: Uint8Array, trouble: (error: unknown) => void): Link;
+}
+
 export interface FleetOptions {
   seed: string;
   devices: number;
@@ -37,7 +45,8 @@ export interface Factory {
   memoryClass: MemoryClass;
   /** Devices with one slot; left out: with two. */
   oneSlot?: { pageBytes: number; stagingBytes: number } | undefined;
-  mqtt: { host: string; port: number };
+  /** Where the devices connect; not needed in a world with a network of its own. */
+  mqtt?: { host: string; port: number };
 }
 
 /** A real device asks every hour; a simulation must not last that long to find a message that was lost. */
@@ -60,13 +69,15 @@ export class Fleet {
   /** Distinct announcements that devices have heard, oldest first. */
   readonly heard: Uint8Array[] = [];
   readonly #verifier: Verifier = nodeVerifier();
-  readonly #timer: Timer = systemTimer();
-  readonly #clock: Clock = systemClock();
+  readonly #given: FleetWorld | undefined;
+  readonly #timer: Timer;
   readonly #onlookers = new Set<(device: VirtualDevice, change: Change) => void>();
   #rates: FaultRates;
 
-  constructor(options: FleetOptions) {
+  constructor(options: FleetOptions, world?: FleetWorld) {
     this.options = options;
+    this.#given = world;
+    this.#timer = world?.timer ?? systemTimer();
     this.#rates = options.faults;
     const numbers = Array.from({ length: options.devices }, (_, number) => number);
     this.profiles = numbers.map((number) => drawProfile(options.seed, number, options.revisions));
@@ -116,6 +127,10 @@ export class Fleet {
     return this.options.askSeconds ?? ASK_SECONDS;
   }
 
+  elapsedMs(): number {
+    return this.#given?.elapsedMs() ?? performance.now();
+  }
+
   /** Told of every change. @returns ends it */
   watch(onlooker: (device: VirtualDevice, change: Change) => void): () => void {
     this.#onlookers.add(onlooker);
@@ -154,12 +169,14 @@ export class Fleet {
       seed,
       verifier: this.#verifier,
       timer: this.#timer,
-      clock: this.#clock,
+      clock: this.#given?.clock ?? systemClock,
+      elapsedMs: () => this.elapsedMs(),
       memoryClass,
       workspaceBytes: CLASS_BYTES[memoryClass],
       askSeconds: this.askSeconds,
       rates: () => this.#rates,
-      link: (profile, faults, trouble) => this.#link(mqtt, classId, profile, faults, trouble),
+      link: (profile, faults, trouble) =>
+        this.#given?.link(profile, classId, trouble) ?? this.#link(mqtt, classId, profile, faults, trouble),
       entropy: ({ number }, boot) => {
         const random = new Prng(seed, 'entropy', number, boot);
         return { random: (bytes) => random.bytes(bytes) };
@@ -176,6 +193,7 @@ export class Fleet {
     faults: LinkFaults | undefined,
     trouble: (error: unknown) => void,
   ): Link {
+    demand(mqtt, 'UNREACHABLE', 'nobody has said where the devices connect');
     const counted: LinkFaults | undefined =
       faults &&
       ((event) => {

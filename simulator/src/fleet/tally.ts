@@ -60,7 +60,7 @@ export function isSettled(fleet: Fleet, goal: Goal): boolean {
   const patienceMs = fleet.isCalm ? 0 : 1500 * fleet.askSeconds;
   return fleet.devices.every((device) => {
     const where = standing(device, goal);
-    return where === 'refused' ? performance.now() - device.refusal!.at >= patienceMs : where !== undefined;
+    return where === 'refused' ? fleet.elapsedMs() - device.refusal!.at >= patienceMs : where !== undefined;
   });
 }
 

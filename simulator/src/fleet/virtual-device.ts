@@ -23,7 +23,10 @@ export interface DeviceWorld {
   readonly seed: string;
   readonly verifier: Verifier;
   readonly timer: Timer;
-  readonly clock: Clock;
+  /** The wall clock of a device that has one. */
+  clock(profile: Profile): Clock;
+  /** Milliseconds that only pass. */
+  elapsedMs(): number;
   readonly memoryClass: MemoryClass;
   readonly workspaceBytes: number;
   /** Seconds between two questions for the announcement. */
@@ -56,7 +59,7 @@ export interface Attempt {
 export interface Refused {
   code: Code;
   text: string;
-  /** Milliseconds, as performance.now. */
+  /** Milliseconds of the world's time. */
   at: number;
 }
 
@@ -223,7 +226,7 @@ export class VirtualDevice {
       link: this.#tap,
       timer,
       entropy: entropy(profile, this.#boots),
-      clock: profile.clock ? clock : { now: () => undefined },
+      clock: profile.clock ? clock(profile) : { now: () => undefined },
       health: {
         selfTest: async () => passesSelfTest(board.boot.booted?.descriptor, profile.revision),
         deadlineMs: SELF_TEST_MS_MAX,
@@ -249,7 +252,7 @@ export class VirtualDevice {
         break;
       case 'refused':
         // An older announcement says nothing new about what this device may have.
-        if (event.code !== 'STALE') this.#refusal = { code: event.code, text: event.text, at: performance.now() };
+        if (event.code !== 'STALE') this.#refusal = { code: event.code, text: event.text, at: this.#world.elapsedMs() };
         this.#world.changed(this, event);
         break;
       case 'restart':

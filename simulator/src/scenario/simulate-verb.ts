@@ -1,15 +1,18 @@
 import { connectAs, type PersonOptions, personOptions } from '@countersign/broker/face/cli/connect';
-import { note, verb } from '@countersign/broker/face/cli/program';
+import { note, verb, WrongUse } from '@countersign/broker/face/cli/program';
 import { collectLabels, readWhole } from '@countersign/broker/face/cli/values';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type FaultRates, NO_FAULTS } from '../fleet/faults.ts';
 import { formatRevisions, type Revisions, readRevisions } from '../fleet/profile.ts';
 import { simulatedText } from '../report/summary.ts';
+import { runVirtual } from '../virtual/run.ts';
 import { freshSeed, simulate } from './simulate.ts';
 
 interface Options extends PersonOptions {
-  product: string;
-  from: string;
+  virtual?: boolean;
+  lie?: number;
+  product?: string;
+  from?: string;
   devices: number;
   seed?: string;
   loss: number;
@@ -35,10 +38,14 @@ export const DEFAULT_REVISIONS: Revisions = [
 /** `simulate`: a fleet that joins a running server. */
 export function simulateVerb(program: Command): void {
   const command = personOptions(
-    program.command('simulate').description('virtual devices join a running server and update over TCP'),
+    program
+      .command('simulate')
+      .description('virtual devices join a running server and update over TCP, or live in a world of their own'),
   )
-    .requiredOption('--product <name>', 'product name or class id')
-    .requiredOption('--from <version>', 'the release that the devices leave the factory with')
+    .option('--product <name>', 'product name or class id; not with --virtual')
+    .option('--from <version>', 'the release that the devices leave the factory with; not with --virtual')
+    .option('--virtual', 'a world of its own, servers too, in one process on a virtual clock: one seed, one log')
+    .option('--lie <percent>', 'of messages that a gateway alters or replays; with --virtual only', readLoss)
     .option('--devices <n>', 'how many', readDevices, 20)
     .option('--label <key=value>', 'label every device, beside hw=REVISION; repeat for more', collectLabels)
     .addOption(
@@ -51,16 +58,11 @@ export function simulateVerb(program: Command): void {
     .option('--verbose', 'a line for every change of a device');
   faultOptions(command, { loss: 0, powerCut: 0, revisions: true });
   verb(command, async (options: Options) => {
+    if (options.virtual) return simulateVirtually(command, options);
+    const [product, from] = [needed(command, '--product <name>'), needed(command, '--from <version>')];
     const { session, signer } = await connectAs(options, ['operator']);
     const seed = options.seed ?? freshSeed();
-    const {
-      product,
-      from,
-      devices,
-      revisions = DEFAULT_REVISIONS,
-      until,
-      data = process.env.COUNTERSIGN_DATA,
-    } = options;
+    const { devices, revisions = DEFAULT_REVISIONS, until, data = process.env.COUNTERSIGN_DATA } = options;
     const { outcome, verdict, reached } = await simulate(session, signer, {
       ...{ product, from, devices, revisions, until, seed, data },
       faults: faultsOf(options),
@@ -74,6 +76,40 @@ export function simulateVerb(program: Command): void {
     note(replayLine('simulate', ['--product', product, '--from', from], { ...options, revisions, seed }));
     return { json: { ...outcome, oracle: verdict }, text: simulatedText(outcome, verdict, reached), ok };
   });
+}
+
+/** The releases of the sample that a virtual fleet gets, one after another; the last one fails on hardware C. */
+const VIRTUAL_RELEASES = ['1.0.1', '1.1.0', '1.2.0'];
+/** Virtual, and far beyond what a fleet takes under any faults that it gets through at all. */
+const VIRTUAL_SECONDS = 6 * 3600;
+
+/** What only makes sense beside a running server is refused, not ignored. */
+const BESIDE_A_SERVER = ['product', 'from', 'server', 'as', 'label'] as const;
+
+async function simulateVirtually(command: Command, options: Options) {
+  for (const name of BESIDE_A_SERVER) {
+    const given = command.getOptionValueSource(name) === 'cli';
+    if (given) throw new WrongUse(`--virtual has no server to join: leave out --${name}`);
+  }
+  const { devices, revisions = DEFAULT_REVISIONS, lie = 0, loss, powerCut } = options;
+  const seed = options.seed ?? freshSeed();
+  const { outcome, verdict, reached, events } = await runVirtual({
+    ...{ seed, devices, revisions, releases: VIRTUAL_RELEASES },
+    rates: { loss: loss / 100, lie: lie / 100, powerCut },
+    timeoutSeconds: options.timeout ?? VIRTUAL_SECONDS,
+    line: note,
+  });
+  const own = ['--virtual', '--lie', String(lie), ...(options.timeout ? ['--timeout', String(options.timeout)] : [])];
+  note(replayLine('simulate', own, { ...options, revisions, seed }));
+  const ok = reached && verdict.ok && outcome.stuck === 0 && outcome.ledger.verified;
+  const json = { ...outcome, virtual: true, events, oracle: verdict };
+  return { json, text: simulatedText(outcome, verdict, reached), ok };
+}
+
+function needed(command: Command, flags: string): string {
+  const value: unknown = command.getOptionValue(flags.slice(2, flags.indexOf(' ')));
+  if (typeof value === 'string') return value;
+  throw new WrongUse(`required option '${flags}' not specified`);
 }
 
 /** @param defaults percent and operations; without `revisions` the option is left out */

@@ -1,6 +1,5 @@
 /** Waves: which devices may install when, as a plan that a person signs. */
-import { randomBytes } from 'node:crypto';
-import { demand } from '@countersign/device-sdk';
+import { demand, type Entropy } from '@countersign/device-sdk';
 import {
   COHORTS_MAX,
   type Cohort,
@@ -13,6 +12,7 @@ import {
 import { type Plan, WAVES_MAX, type Wave } from '../../ledger/contract/args.ts';
 import { sameCohorts, unionOfWaves } from '../../ledger/contract/plan.ts';
 import type { RolloutView } from '../../ledger/contract/views.ts';
+import { systemEntropy } from '../ports.ts';
 import type { Registry } from '../registry.ts';
 import type { Groups } from './groups.ts';
 
@@ -47,13 +47,13 @@ export const ATTEMPTS_MAX = 3;
  */
 export async function planWaves(
   sha256: Sha256,
-  parts: { registry: Registry; groups: Groups },
+  parts: { registry: Registry; groups: Groups; entropy?: Entropy },
   fleet: readonly string[],
   request: PlanRequest,
 ): Promise<Plan> {
   const count = request.waves.length;
   demand(count >= 1 && count <= WAVES_MAX, 'BAD_REQUEST', `${count} waves, expected 1 to ${WAVES_MAX}`);
-  const rolloutId = new Uint8Array(randomBytes(ID_BYTES));
+  const rolloutId = (parts.entropy ?? systemEntropy).random(ID_BYTES);
   const rest = new Set(fleet);
   const waves: Wave[] = [];
   for (const wave of request.waves) waves.push(await planWave(wave));

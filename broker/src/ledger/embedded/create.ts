@@ -51,14 +51,16 @@ export async function createLedger(dir: string, genesis: Genesis): Promise<void>
   await flush(dir);
 }
 
-async function firstBlock(genesis: Genesis) {
+/** Block 0 as it is signed, and where it leads. */
+export async function firstBlock(genesis: Genesis) {
   const verifier = genesis.verifier ?? nodeVerifier();
   const { sha256 } = verifier;
   const time = (genesis.now ?? (() => Math.floor(Date.now() / 1000)))();
   const point = startOf(verifier);
   const execution = new Execution(point, new MemoryValues(), verifier, time);
   for (const bytes of [genesis.rootBytes, ...genesis.people]) await execution.add(bytes);
-  const { header, transactions, writes } = execution.seal();
+  const sealed = execution.seal();
+  const { header, transactions, writes } = sealed;
   checkSomebodyApproves(writes);
   const { origin } = genesis;
   demand(header.origin === origin, 'BAD_ROOT', `the trust root is of ${header.origin}, not of ${origin}`);
@@ -68,7 +70,7 @@ async function firstBlock(genesis: Genesis) {
   const block = encodeBlock(header, transactions, ordererSignature, signed);
   // Read as everybody will read it: signers that the trust root does not name end here, not at the first start.
   const { next } = await replay(point, new MemoryValues(), readBlock(block), verifier);
-  return { block, blockHash: next.previousHash, head, signed };
+  return { block, blockHash: next.previousHash, head, signed, sealed };
 }
 
 /** Without an approver no release could ever be confirmed, nor anybody be enrolled who could. */

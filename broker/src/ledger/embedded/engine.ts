@@ -6,19 +6,20 @@ import { demand, type Verifier } from '@countersign/device-sdk';
 import { kidOf, publicKeyOf, type Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { keyFor } from '@countersign/device-sdk/verify';
-import type { Committed, LedgerSource, QueryName } from '../client.ts';
-import { followWith } from '../follow.ts';
 import { HeadFile } from './head-file.ts';
 import { lock } from './lock.ts';
 import { Reader } from './reader.ts';
 import { type Recovered, recover } from './recover.ts';
 import { Segments } from './segments.ts';
+import { type EmbeddedLedger, Growth, ledgerSource } from './source.ts';
 import { Writer } from './writer.ts';
 
 /** Heads are signed again at this part of the trust root's maximum age. */
 const REFRESH_PART = 4;
 /** setTimeout knows no longer time than this. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+export type { EmbeddedLedger } from './source.ts';
 
 export interface LedgerOptions {
   ordererSigner: Signer;
@@ -28,14 +29,6 @@ export interface LedgerOptions {
   now?: () => number;
   /** A new block file is begun beyond this size. */
   segmentBytesMax?: number;
-}
-
-export interface EmbeddedLedger extends LedgerSource {
-  /** Signs the head again with a later time. The engine does it by itself; tests and operators may. */
-  refreshHead(): Promise<void>;
-  /** What opening did beyond reading. */
-  readonly mended: Recovered['mended'];
-  readonly origin: string;
 }
 
 /**
@@ -80,51 +73,12 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
       await index.close();
       await unlock();
     };
-    return client(writer, reader, growth, mended, close);
+    return ledgerSource(writer, reader, growth, mended, close);
   } catch (error) {
     await segments.close();
     await index.close();
     throw error;
   }
-}
-
-function client(
-  writer: Writer,
-  reader: Reader,
-  growth: Growth,
-  mended: Recovered['mended'],
-  close: () => Promise<void>,
-): EmbeddedLedger {
-  let closing: Promise<void> | undefined;
-  const followers = new Set<{ stop(): void }>();
-  const sizeNow = () => writer.head.head.size;
-  const more = (seen: number) => growth.beyond(seen, sizeNow);
-  return {
-    mended,
-    origin: writer.point.root!.origin,
-    submit: (statement: Uint8Array): Promise<Committed> => writer.submit(statement),
-    evaluate: (query: QueryName, ...args: string[]) => reader.evaluate(query, args),
-    head: async () => reader.head(),
-    receipt: async (leafHash) => reader.receipt(leafHash),
-    announcementProof: (classId) => reader.announcementProof(classId),
-    consistency: async (from, to) => reader.consistency(from, to),
-    entries: (from, count) => reader.entries(from, count),
-    events: (from, count) => reader.events(from, count),
-    beyond: (size, ms) => growth.beyond(size, sizeNow, ms),
-    entry: (leafHash) => reader.entry(leafHash),
-    roots: (from) => reader.roots(from),
-    follow(from, call, failed) {
-      const follower = followWith(from, (at, count) => reader.events(at, count), more, call, failed);
-      followers.add(follower);
-      return follower;
-    },
-    refreshHead: () => writer.refreshHead(),
-    close() {
-      for (const follower of followers) follower.stop();
-      closing ??= close();
-      return closing;
-    },
-  };
 }
 
 function checkSigners(verifier: Verifier, { point }: Recovered, { ordererSigner, logSigner }: LedgerOptions): void {
@@ -143,34 +97,4 @@ function refreshing(writer: Writer, headAgeMax: number): { stop(): void } {
   const timer = setInterval(() => void writer.refreshHead(), every);
   timer.unref();
   return { stop: () => clearInterval(timer) };
-}
-
-/** Wakes whoever waits for the next block. */
-class Growth {
-  readonly #waiting = new Set<() => void>();
-  #ended = false;
-
-  /** @param ms wait at most so long; without it as long as the ledger is open */
-  async beyond(size: number, sizeNow: () => number, ms?: number): Promise<void> {
-    if (sizeNow() > size || this.#ended) return;
-    let timer: NodeJS.Timeout | undefined;
-    let wake = () => {};
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      this.#waiting.add(resolve);
-      if (ms !== undefined) timer = setTimeout(resolve, ms);
-    });
-    clearTimeout(timer);
-    this.#waiting.delete(wake);
-  }
-
-  tell(): void {
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting.clear();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.tell();
-  }
 }

@@ -6,27 +6,16 @@ import { Refusal } from '@countersign/device-sdk';
 import { ClassicLevel } from 'classic-level';
 import { toHex } from '../contract/state.ts';
 import type { KeyMod, KV } from '../contract/stub.ts';
-import type { KeyValues } from '../key-values.ts';
-import type { TileStore } from '../log/tiles.ts';
 import { decodeLeaf, encodeLeaf, type LeafRecord } from './leaf-record.ts';
-import type { Place } from './segments.ts';
+import type { IndexedTo, LedgerIndex } from './stores.ts';
 
 /** Values kept in memory, about 0.6 KB each: the devices of a fleet of this size are never read from disk twice. */
 export const VALUES_KEPT_MAX = 32_768;
 
-/** The block up to which the index has come. */
-export interface IndexedTo {
-  number: number;
-  hash: string;
-  size: number;
-  time: number;
-  place: Place;
-}
-
 const META = 'm';
 const number = (n: number) => n.toString().padStart(16, '0');
 
-export class IndexStore implements KeyValues, TileStore {
+export class IndexStore implements LedgerIndex {
   readonly #database: ClassicLevel<string, Uint8Array>;
   /** Written but not yet in the database. */
   #pending = new Map<string, Uint8Array | null>();

@@ -6,9 +6,8 @@ import { evaluate } from '../contract/queries.ts';
 import { fromHex, parse, toHex } from '../contract/state.ts';
 import type { Tiles } from '../log/tiles.ts';
 import { compositeKey, TransactionStub } from '../transaction-stub.ts';
-import type { IndexStore } from './index-store.ts';
 import type { LeafRecord } from './leaf-record.ts';
-import type { Segments } from './segments.ts';
+import type { BlockStore, LedgerIndex } from './stores.ts';
 import type { Writer } from './writer.ts';
 
 /** Leaves of one answer. */
@@ -24,13 +23,13 @@ const RECEIPT_SIZE_MIN = 2;
 
 export class Reader {
   readonly #writer: Writer;
-  readonly #index: IndexStore;
+  readonly #index: LedgerIndex;
   readonly #tiles: Tiles;
-  readonly #segments: Segments;
+  readonly #segments: BlockStore;
 
   readonly #sha256: Sha256;
 
-  constructor(sha256: Sha256, writer: Writer, index: IndexStore, tiles: Tiles, segments: Segments) {
+  constructor(sha256: Sha256, writer: Writer, index: LedgerIndex, tiles: Tiles, segments: BlockStore) {
     this.#sha256 = sha256;
     this.#writer = writer;
     this.#index = index;

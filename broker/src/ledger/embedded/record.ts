@@ -1,12 +1,12 @@
 import { toHex } from '../contract/state.ts';
 import type { ChainPoint, Sealed } from '../execution.ts';
 import type { Tiles } from '../log/tiles.ts';
-import type { IndexStore } from './index-store.ts';
 import type { Place } from './segments.ts';
+import type { LedgerIndex } from './stores.ts';
 import { transactionOffsets } from './transaction-offsets.ts';
 
 /** Takes a durable block into tree and index, without a pause in between: the one place where both move. */
-export function record(index: IndexStore, tiles: Tiles, sealed: Sealed, next: ChainPoint, place: Place): void {
+export function record(index: LedgerIndex, tiles: Tiles, sealed: Sealed, next: ChainPoint, place: Place): void {
   const { header, leaves, firstLeaf, transactions } = sealed;
   const offsets = transactionOffsets(header, transactions);
   for (const [i, { hash, transaction }] of leaves.entries()) {

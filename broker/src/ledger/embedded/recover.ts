@@ -15,9 +15,10 @@ import { replay } from '../replay.ts';
 import { compositeKey } from '../transaction-stub.ts';
 import { currentRoot } from './current-root.ts';
 import { checkStoredHead, loadHeadFile, type StoredHead } from './head-file.ts';
-import { type IndexedTo, IndexStore } from './index-store.ts';
+import { IndexStore } from './index-store.ts';
 import { record } from './record.ts';
 import { cutAt, type Frame, type Place, readFrames, Segments, writeAgain } from './segments.ts';
+import type { IndexedTo } from './stores.ts';
 
 export interface Recovered {
   point: ChainPoint;

@@ -16,10 +16,9 @@ import { type Entry, readEntry } from '../contract/entry.ts';
 import { type ChainPoint, Execution, type Sealed } from '../execution.ts';
 import { BLOCK_ENTRIES_MAX, encodeBlock, encodeHeader, headOf, signHeader } from '../log/block.ts';
 import type { Tiles } from '../log/tiles.ts';
-import { type HeadFile, headAt, type StoredHead } from './head-file.ts';
-import type { IndexStore } from './index-store.ts';
+import { headAt, type StoredHead } from './head-file.ts';
 import { record } from './record.ts';
-import type { Segments } from './segments.ts';
+import type { BlockStore, HeadStore, LedgerIndex } from './stores.ts';
 
 /** A block of this many bytes of entries is written in a few milliseconds; larger ones only make others wait. */
 export const BLOCK_BYTES_MAX = 1024 * 1024;
@@ -33,14 +32,16 @@ const ENTRIES_PER_TURN = 32;
 
 export interface WriterParts {
   verifier: Verifier;
-  segments: Segments;
-  headFile: HeadFile;
-  index: IndexStore;
+  segments: BlockStore;
+  headFile: HeadStore;
+  index: LedgerIndex;
   tiles: Tiles;
   ordererSigner: Signer;
   logSigner: Signer;
   /** Seconds since the epoch. */
   now: () => number;
+  /** Milliseconds that only pass; this machine's by default. */
+  elapsedMs?: () => number;
 }
 
 interface Waiting {
@@ -168,13 +169,13 @@ export class Writer {
   }
 
   async #execute(batch: Waiting[]) {
-    const { index, verifier } = this.#parts;
+    const { index, verifier, elapsedMs = () => performance.now() } = this.#parts;
     const execution = new Execution(this.#point, index, verifier, this.#timeNow());
     const answers: ((after: ChainPoint) => void)[] = [];
-    const until = performance.now() + BLOCK_MS_MAX;
+    const until = elapsedMs() + BLOCK_MS_MAX;
     let done = 0;
     for (const { entry, resolve, reject } of batch) {
-      if (done > 0 && performance.now() > until) break;
+      if (done > 0 && elapsedMs() > until) break;
       if (++done % ENTRIES_PER_TURN === 0) await new Promise((resume) => setImmediate(resume));
       try {
         const leaf = await execution.add(entry.bytes, entry);

@@ -1,0 +1,83 @@
+/** Writer and reader behind the one interface of a ledger. */
+import type { Committed, LedgerSource, QueryName } from '../client.ts';
+import { followWith } from '../follow.ts';
+import type { Reader } from './reader.ts';
+import type { Recovered } from './recover.ts';
+import type { Writer } from './writer.ts';
+
+export interface EmbeddedLedger extends LedgerSource {
+  /** Signs the head again with a later time. The engine does it by itself; tests and operators may. */
+  refreshHead(): Promise<void>;
+  /** What opening did beyond reading. */
+  readonly mended: Recovered['mended'];
+  readonly origin: string;
+}
+
+export function ledgerSource(
+  writer: Writer,
+  reader: Reader,
+  growth: Growth,
+  mended: Recovered['mended'],
+  close: () => Promise<void>,
+): EmbeddedLedger {
+  let closing: Promise<void> | undefined;
+  const followers = new Set<{ stop(): void }>();
+  const sizeNow = () => writer.head.head.size;
+  const more = (seen: number) => growth.beyond(seen, sizeNow);
+  return {
+    mended,
+    origin: writer.point.root!.origin,
+    submit: (statement: Uint8Array): Promise<Committed> => writer.submit(statement),
+    evaluate: (query: QueryName, ...args: string[]) => reader.evaluate(query, args),
+    head: async () => reader.head(),
+    receipt: async (leafHash) => reader.receipt(leafHash),
+    announcementProof: (classId) => reader.announcementProof(classId),
+    consistency: async (from, to) => reader.consistency(from, to),
+    entries: (from, count) => reader.entries(from, count),
+    events: (from, count) => reader.events(from, count),
+    beyond: (size, ms) => growth.beyond(size, sizeNow, ms),
+    entry: (leafHash) => reader.entry(leafHash),
+    roots: (from) => reader.roots(from),
+    follow(from, call, failed) {
+      const follower = followWith(from, (at, count) => reader.events(at, count), more, call, failed);
+      followers.add(follower);
+      return follower;
+    },
+    refreshHead: () => writer.refreshHead(),
+    close() {
+      for (const follower of followers) follower.stop();
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** Wakes whoever waits for the next block. */
+export class Growth {
+  readonly #waiting = new Set<() => void>();
+  #ended = false;
+
+  /** @param ms wait at most so long; without it as long as the ledger is open */
+  async beyond(size: number, sizeNow: () => number, ms?: number): Promise<void> {
+    if (sizeNow() > size || this.#ended) return;
+    let timer: NodeJS.Timeout | undefined;
+    let wake = () => {};
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      this.#waiting.add(resolve);
+      if (ms !== undefined) timer = setTimeout(resolve, ms);
+    });
+    clearTimeout(timer);
+    this.#waiting.delete(wake);
+  }
+
+  tell(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.tell();
+  }
+}

@@ -1,0 +1,115 @@
+/** One run: releases are rolled out to a fleet in a virtual world, and all that happens is said, line by line. */
+
+import type { Log } from '@countersign/broker/distribution/ports';
+import { replayAll } from '@countersign/broker/ledger/memory/ledger';
+import { equal, hex } from '@countersign/device-sdk/format';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { formatRevisions, type Revisions } from '../fleet/profile.ts';
+import { hasArrived, standing, tally } from '../fleet/tally.ts';
+import { judge, type Verdict } from '../oracle/judge.ts';
+import { carriedBytes } from '../report/bytes.ts';
+import { whereabouts } from '../report/lines.ts';
+import type { FleetOutcome } from '../report/outcome.ts';
+import type { VirtualRates } from './faults.ts';
+import { type VirtualLog, virtualLog } from './log.ts';
+import { readVirtualRecord } from './record.ts';
+import { VirtualWorld } from './world.ts';
+
+export interface VirtualOptions {
+  seed: string;
+  devices: number;
+  revisions: Revisions;
+  rates: VirtualRates;
+  /** Rolled out one after another, each when the fleet is through with the one before. */
+  releases: readonly string[];
+  /** Virtual seconds for each of them. */
+  timeoutSeconds: number;
+  line(text: string): void;
+}
+
+export interface VirtualRun {
+  outcome: FleetOutcome;
+  verdict: Verdict;
+  /** Whether every release got where it was to get, in time. */
+  reached: boolean;
+  /** Events of the virtual clock. */
+  events: number;
+}
+
+/** Milliseconds between two devices that are switched on. */
+const SWITCH_ON_MS = 20;
+/** Virtual time between two looks at whether the fleet has arrived. */
+const LOOK_MS = 1_000;
+
+export async function runVirtual(options: VirtualOptions): Promise<VirtualRun> {
+  const { line, releases, timeoutSeconds } = options;
+  let log: VirtualLog | undefined;
+  const later: Log = {
+    info: (fields, text) => log?.server.info(fields, text),
+    warn: (fields, text) => log?.server.warn(fields, text),
+    error: (fields, text) => log?.server.error(fields, text),
+  };
+  line(headlineOf(options));
+  const world = await VirtualWorld.create({ ...options, log: later });
+  log = virtualLog(world.time, line);
+  const { fleet } = world;
+  const unwatch = fleet.watch((device, change) => log.device(device, change));
+  try {
+    switchOn(world);
+    let reached = true;
+    for (const version of releases) {
+      await world.rollOut(version);
+      log.world(`release ${version} is rolled out`);
+      reached = (await runUntilArrived(world, timeoutSeconds * 1000)) && reached;
+    }
+    const goal = await world.goal();
+    for (const device of fleet.devices) {
+      if (standing(device, goal) === undefined) log.world(whereabouts(device));
+    }
+    const record = await readVirtualRecord(world.ledger, hex(world.publisher.classId));
+    const verdict = judge(fleet, record);
+    const outcome: FleetOutcome = {
+      seed: options.seed,
+      devices: options.devices,
+      ...tally(fleet, goal),
+      seconds: Math.round(world.time.elapsedMs() / 10) / 100,
+      bytes: carriedBytes(fleet),
+      attacks: [],
+      ledger: await figuresOf(world),
+    };
+    return { outcome, verdict, reached, events: world.time.happened };
+  } finally {
+    unwatch();
+    await world.end();
+  }
+}
+
+function switchOn({ fleet, time }: VirtualWorld): void {
+  for (const device of fleet.devices) time.after(device.profile.number * SWITCH_ON_MS, () => device.switchOn());
+}
+
+async function runUntilArrived(world: VirtualWorld, ms: number): Promise<boolean> {
+  const { time, fleet } = world;
+  const end = time.elapsedMs() + ms;
+  for (let look = time.elapsedMs() + LOOK_MS; look < end; look += LOOK_MS) {
+    while (await world.step(look));
+    if (hasArrived(fleet, await world.goal())) return true;
+  }
+  return false;
+}
+
+/** Every block is executed again from nothing and must lead to the head that the ledger signed last. */
+async function figuresOf({ ledger }: VirtualWorld): Promise<FleetOutcome['ledger']> {
+  const { head } = await ledger.head();
+  const { frontier } = await replayAll(ledger.blocks, nodeVerifier());
+  const verified = frontier.size === head.size && equal(frontier.root(), head.root);
+  return { entries: head.size, blocks: ledger.blocks.length, root: hex(head.root), verified };
+}
+
+/** Everything that is needed to do it again, before anything is done. */
+function headlineOf({ seed, devices, revisions, rates, releases }: VirtualOptions): string {
+  const { loss, lie, powerCut } = rates;
+  const cut = powerCut > 0 ? `1/${powerCut} operations` : 'never';
+  const faults = `loss ${100 * loss}%  lies ${100 * lie}%  power-cut ${cut}`;
+  return `virtual  seed ${seed}  devices ${devices}  hardware ${formatRevisions(revisions)}  releases ${releases.join(',')}  ${faults}`;
+}

@@ -1,0 +1,47 @@
+/** Worlds of their own: one seed, one log, whatever goes wrong in between. */
+import type { VirtualRates } from '@countersign/simulator/virtual/faults';
+import { runVirtual, type VirtualRun } from '@countersign/simulator/virtual/run';
+import test from 'ava';
+
+const PERFECT: VirtualRates = { loss: 0, lie: 0, powerCut: 0 };
+const STORM: VirtualRates = { loss: 0.06, lie: 0.03, powerCut: 400 };
+
+interface Told extends VirtualRun {
+  log: string;
+}
+
+async function run(seed: string, devices: number, rates: VirtualRates, releases = ['1.0.1']): Promise<Told> {
+  const lines: string[] = [];
+  const options = { seed, devices, rates, releases, revisions: [['A', 2] as const, ['C', 1] as const] };
+  const outcome = await runVirtual({ ...options, timeoutSeconds: 6 * 3600, line: (text) => lines.push(text) });
+  return { ...outcome, log: lines.join('\n') };
+}
+
+test('without faults everybody gets the release, and the ledger executes again from nothing', async (t) => {
+  const { outcome, verdict, reached, log } = await run('calm', 6, PERFECT);
+  t.true(reached);
+  t.deepEqual(verdict.problems, []);
+  t.is(verdict.reports, 12, 'each device reports its trial and its update');
+  t.is(outcome.updated, 6);
+  t.true(outcome.ledger.verified);
+  t.is(log.match(/trial → confirm/g)!.length, 6);
+});
+
+test('two runs of one seed give the same log, byte for byte; another seed does not', async (t) => {
+  const [first, second, other] = [await run('s', 6, STORM), await run('s', 6, STORM), await run('o', 6, STORM)];
+  t.is(first.log, second.log);
+  t.deepEqual(first.outcome, second.outcome);
+  t.is(first.events, second.events);
+  // The heading names the seed: what follows it is what happened.
+  const events = ({ log }: Told) => log.slice(log.indexOf('\n'));
+  t.not(events(first), events(other));
+});
+
+test('in a storm everybody arrives, and who cannot have a release goes back', async (t) => {
+  const { outcome, verdict, reached, log } = await run('storm', 9, STORM, ['1.0.1', '1.2.0']);
+  t.true(reached);
+  t.deepEqual(verdict.problems, []);
+  t.is(outcome.updated, 6);
+  t.is(outcome.reverted, 3, 'hardware C fails the self-test of 1.2.0');
+  t.true(log.includes('power cut'));
+});
