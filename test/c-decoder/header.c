@@ -96,5 +96,6 @@ int cs_read_header(cs_decoder *d) {
   d->model_bytes = fields[MODEL_BYTES];
   d->runs = (uint16_t)fields[RUNS];
   d->learned = (uint16_t)fields[LEARNED];
+  if (d->status == CS_OK) cs_lay_out(d);
   return d->status == CS_OK ? DONE : WRONG;
 }

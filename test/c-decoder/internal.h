@@ -101,7 +101,10 @@ struct cs_decoder {
   uint32_t block_end;
   uint32_t out;        /* output offset */
   uint32_t old_offset; /* where the next copy is expected */
-  uint32_t cache_at;
+  uint32_t model_at; /* in the workspace, as the next two */
+  uint32_t queue_at;
+  uint32_t cache_part_at;
+  uint32_t cache_at; /* offset in the old image of the first byte in the cache */
   uint32_t walk; /* the unit at hand: what looks ahead begins there */
   uint32_t mark_position; /* last checkpoint */
   uint32_t mark_old;
@@ -140,13 +143,14 @@ struct cs_decoder {
 
 /* workspace.c: where the parts lie. */
 uint32_t cs_tables_bytes(unsigned coder, unsigned first, unsigned second);
-uint8_t *cs_tables(cs_decoder *);
-model *cs_model(cs_decoder *);
-run *cs_runs(cs_decoder *);
-learned *cs_learned(cs_decoder *);
-uint8_t *cs_queue(cs_decoder *);
-uint8_t *cs_cache(cs_decoder *);
-uint8_t *cs_page(cs_decoder *);
+void cs_lay_out(cs_decoder *);
+static inline uint8_t *cs_tables(cs_decoder *d) { return (uint8_t *)d + CS_STATE_BYTES; }
+static inline model *cs_model(cs_decoder *d) { return (model *)(void *)((uint8_t *)d + d->model_at); }
+static inline run *cs_runs(cs_decoder *d) { return (run *)(void *)(cs_model(d) + 1); }
+static inline learned *cs_learned(cs_decoder *d) { return (learned *)(void *)(cs_runs(d) + d->runs); }
+static inline uint8_t *cs_queue(cs_decoder *d) { return (uint8_t *)d + d->queue_at; }
+static inline uint8_t *cs_cache(cs_decoder *d) { return (uint8_t *)d + d->cache_part_at; }
+static inline uint8_t *cs_page(cs_decoder *d) { return cs_cache(d) + OLD_CACHE_BYTES; }
 
 /* header.c */
 int cs_read_header(cs_decoder *); /* of the bytes of it that have come */

@@ -16,7 +16,8 @@ typedef struct {
   uint8_t *fresh;
   uint32_t numbers[NUMBERS];
   uint32_t block; /* bytes of a block if the image is written in place, else 0 */
-  uint32_t staged;
+  uint32_t staged; /* where the block begins that is not in its place yet */
+  int has_staged;
   int bad_call;
 } store;
 
@@ -27,17 +28,22 @@ static int read_old(void *context, uint32_t offset, uint8_t *into, uint32_t byte
   return 0;
 }
 
-/* In place, a block is kept until it is whole: until then old bytes in its place may still be asked for. */
+/* In place: the staged block goes to its place when the decoder is done with it, which is when it goes on to another, or
+   has a checkpoint behind it. That all of its pages have come is not enough: a power cut would find its base destroyed. */
+static void settle(store *s) {
+  uint32_t left = s->numbers[FRESH] - s->staged;
+  if (s->has_staged) memcpy(s->old + s->staged, s->fresh + s->staged, left < s->block ? left : s->block);
+  s->has_staged = 0;
+}
+
 static int write_page(void *context, uint32_t offset, const uint8_t *page, uint32_t bytes) {
   store *s = context;
-  uint32_t begin, size;
   if (offset > s->numbers[FRESH] || bytes > s->numbers[FRESH] - offset) return s->bad_call = 1;
   memcpy(s->fresh + offset, page, bytes);
   if (s->block == 0) return 0;
-  begin = offset / s->block * s->block;
-  size = s->numbers[FRESH] - begin < s->block ? s->numbers[FRESH] - begin : s->block;
-  s->staged = offset + bytes - begin;
-  if (s->staged == size) memcpy(s->old + begin, s->fresh + begin, size);
+  if (s->staged != offset / s->block * s->block) settle(s);
+  s->staged = offset / s->block * s->block;
+  s->has_staged = 1;
   return 0;
 }
 
@@ -51,6 +57,12 @@ static void *room(size_t bytes) {
 }
 
 static uint32_t min(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* Is the staged block one that the checkpoint has behind it? */
+static int settled_by(const store *s, const uint8_t *record, uint8_t flags) {
+  uint32_t out = (uint32_t)record[8] | (uint32_t)record[9] << 8 | (uint32_t)record[10] << 16 | (uint32_t)record[11] << 24;
+  return flags & 2 ? s->staged >= out : s->staged < out;
+}
 
 /* The power fails at each checkpoint: nothing is left but its record and what was written. */
 static cs_status decode(store *s, void *workspace, const cs_ports *ports, const uint8_t *container) {
@@ -66,6 +78,8 @@ static cs_status decode(store *s, void *workspace, const cs_ports *ports, const 
     if (status == CS_OK && s->numbers[RESTARTS] && length > 0 && memcmp(&last, record, 4) != 0) {
       cs_rest rest;
       memcpy(&last, record, 4);
+      if (s->block && settled_by(s, record, container[4])) settle(s);
+      s->has_staged = 0;
       memset(workspace, 0x5A, s->numbers[WORKSPACE]);
       d = cs_resume(workspace, ports, record, length, &status, &rest);
       if (d == 0) return status;
@@ -100,6 +114,7 @@ static int one_case(void) {
   s.block = block_bytes(container, &s);
   ports = (cs_ports){&s, read_old, write_page, s.numbers[FRESH], s.numbers[OLD], s.numbers[SLOT], s.numbers[WORKSPACE]};
   answer[0] = decode(&s, workspace, &ports, container);
+  if (s.block) settle(&s);
   if (s.bad_call) exit(4); /* the decoder asked for what is not there, or wrote behind the image */
   answer[1] = answer[0] == CS_OK ? s.numbers[FRESH] : 0;
   for (i = 0; i < 8; i++) head[i] = (uint8_t)(answer[i / 4] >> 8 * (i % 4));

@@ -53,8 +53,14 @@ static void fill_cache(cs_decoder *d, uint32_t from) {
 
 /* Bytes of the old image; 0 for what is gone and for what lies behind the end. */
 void cs_old(cs_decoder *d, uint32_t offset, uint8_t *into, unsigned bytes) {
-  uint32_t from = kept_from(d), to = kept_to(d);
+  uint32_t from, to;
   unsigned i;
+  if (offset - d->cache_at < d->cache_bytes && bytes <= d->cache_bytes - (offset - d->cache_at)) {
+    memcpy(into, cs_cache(d) + (offset - d->cache_at), bytes);
+    return;
+  }
+  from = kept_from(d);
+  to = kept_to(d);
   for (i = 0; i < bytes; i++) {
     uint32_t at = offset + i;
     into[i] = 0;

@@ -16,11 +16,11 @@ static void put_number(uint8_t *p, unsigned size, unsigned order, uint32_t w) {
 }
 
 const row *cs_find(const instruction_set *set, const uint8_t *bytes, unsigned size) {
-  unsigned i;
-  for (i = 0; i < set->count; i++) {
-    const row *r = &set->rows[i];
-    if (size != 0 && r->size != size) continue;
-    if ((number_of(bytes, r->size, set->order) & r->mask) == r->value) return r;
+  uint32_t of_2 = set->order == BIG ? 0 : number_of(bytes, 2, LITTLE);
+  uint32_t of_more = number_of(bytes, set->order == BIG ? 3 : 4, set->order);
+  const row *r = set->rows, *end = r + set->count;
+  for (; r < end; r++) {
+    if (((r->size == 2 ? of_2 : of_more) & r->mask) == r->value && (size == 0 || r->size == size)) return r;
   }
   return 0;
 }

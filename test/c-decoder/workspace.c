@@ -9,21 +9,10 @@ uint32_t cs_tables_bytes(unsigned coder, unsigned first, unsigned second) {
   return 0;
 }
 
-uint8_t *cs_tables(cs_decoder *d) { return (uint8_t *)d + CS_STATE_BYTES; }
-
-model *cs_model(cs_decoder *d) {
-  return (model *)(void *)(cs_tables(d) + ((cs_tables_bytes(CODER(d), FIRST(d), SECOND(d)) + 3) & ~(uint32_t)3));
-}
-
-run *cs_runs(cs_decoder *d) { return (run *)(void *)(cs_model(d) + 1); }
-
-learned *cs_learned(cs_decoder *d) { return (learned *)(void *)(cs_runs(d) + d->runs); }
-
-uint8_t *cs_queue(cs_decoder *d) {
+/* Once, when the header is known: each of them is asked for with every byte. */
+void cs_lay_out(cs_decoder *d) {
   int has_model = PREDICTOR(d) != NONE || CODER(d) >= LITE;
-  return has_model ? (uint8_t *)(cs_learned(d) + d->learned) : (uint8_t *)cs_model(d);
+  d->model_at = CS_STATE_BYTES + ((cs_tables_bytes(CODER(d), FIRST(d), SECOND(d)) + 3) & ~(uint32_t)3);
+  d->queue_at = d->model_at + (has_model ? 520 + 8 * ((uint32_t)d->runs + d->learned) : 0);
+  d->cache_part_at = d->queue_at + (CODER(d) >= LITE ? QUEUE_BYTES : 0);
 }
-
-uint8_t *cs_cache(cs_decoder *d) { return cs_queue(d) + (CODER(d) >= LITE ? QUEUE_BYTES : 0); }
-
-uint8_t *cs_page(cs_decoder *d) { return cs_cache(d) + OLD_CACHE_BYTES; }

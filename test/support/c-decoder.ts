@@ -29,19 +29,19 @@ const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 const CODES = ['accepted', 'BAD_DELTA', 'UNSUPPORTED', 'NO_MEMORY', 'NO_SPACE', 'BAD_STATE', 'a port failed'];
 const OUTPUT_BYTES_MAX = 2 ** 30;
 
-/** Compiles once per test file; the program's path, or the reason why there is none. */
-export function compiled(...extra: string[]): { program: string } | { reason: string } {
+/** Compiles with the sanitizers, once per test file; the program's path, or the reason why there is none. */
+export function compiled(sanitizers: readonly string[] = SANITIZERS): { program: string } | { reason: string } {
   const compiler = ['cc', 'gcc', 'clang'].find((name) => spawnSync(name, ['--version']).status === 0);
   if (compiler === undefined) return { reason: 'no C compiler (cc, gcc, clang) is installed' };
   const folder = mkdtempSync(join(tmpdir(), 'countersign-c-decoder-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const program = join(folder, 'decoder');
-  const withSanitizers = build(compiler, program, [...SANITIZERS, ...extra]);
+  const withSanitizers = build(compiler, program, sanitizers);
   if (withSanitizers === undefined) return { program };
   // A compiler may come without the sanitizers' libraries: the decoder must still compile without a warning.
   if (!/l(?:asan|ubsan)|sanitizer/.test(withSanitizers)) throw new Error(withSanitizers);
   console.log(`${compiler} has no sanitizers here: the decoder in C runs without them`);
-  const without = build(compiler, program, extra);
+  const without = build(compiler, program, []);
   if (without !== undefined) throw new Error(without);
   return { program };
 }
@@ -64,9 +64,14 @@ export function workspaceOf(container: Uint8Array): number {
   }
 }
 
+/** What the program reads from stdin. */
+export function casesInBytes(cases: readonly CCase[]): Buffer {
+  return Buffer.concat(cases.flatMap(caseBytes));
+}
+
 /** Decodes all cases in one process: see main.c for the form of a case and its answer. */
 export function decodeInC(program: string, cases: readonly CCase[]): CAnswer[] {
-  const input = Buffer.concat(cases.flatMap(caseBytes));
+  const input = casesInBytes(cases);
   const { status, signal, stdout, stderr } = spawnSync(program, { input, maxBuffer: OUTPUT_BYTES_MAX });
   if (status !== 0) throw new Error(`the decoder in C ended with ${status ?? signal}: ${stderr}`);
   let at = 0;
