@@ -22,6 +22,7 @@ const FEEDS: readonly (readonly [name: string, feed: Partial<CCase>])[] = [
   ['at once', {}],
   ['byte by byte', { piece: 1 }],
   ['in pieces, starting again at each checkpoint', { piece: 7, restarts: true }],
+  ['in larger pieces, starting again', { piece: 1000, restarts: true }],
 ];
 
 if ('program' in built) {
