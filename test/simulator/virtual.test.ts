@@ -1,18 +1,29 @@
 /** Worlds of their own: one seed, one log, whatever goes wrong in between. */
+
+import { CHAOS_RATES } from '@countersign/simulator/virtual/chaos';
 import type { VirtualRates } from '@countersign/simulator/virtual/faults';
-import { runVirtual, type VirtualRun } from '@countersign/simulator/virtual/run';
+import { runVirtual, type VirtualOptions, type VirtualRun } from '@countersign/simulator/virtual/run';
 import test from 'ava';
 
 const PERFECT: VirtualRates = { loss: 0, lie: 0, powerCut: 0 };
 const STORM: VirtualRates = { loss: 0.06, lie: 0.03, powerCut: 400 };
 
+/** The last one fails its self-test on hardware C. */
+const RELEASES = ['1.0.1', '1.1.0', '1.2.0'];
+
 interface Told extends VirtualRun {
   log: string;
 }
 
-async function run(seed: string, devices: number, rates: VirtualRates, releases = ['1.0.1']): Promise<Told> {
+async function run(
+  seed: string,
+  devices: number,
+  rates: VirtualRates,
+  releases = ['1.0.1'],
+  more: Partial<VirtualOptions> = {},
+): Promise<Told> {
   const lines: string[] = [];
-  const options = { seed, devices, rates, releases, revisions: [['A', 2] as const, ['C', 1] as const] };
+  const options = { seed, devices, rates, releases, revisions: [['A', 2] as const, ['C', 1] as const], ...more };
   const outcome = await runVirtual({ ...options, timeoutSeconds: 6 * 3600, line: (text) => lines.push(text) });
   return { ...outcome, log: lines.join('\n') };
 }
@@ -44,4 +55,40 @@ test('in a storm everybody arrives, and who cannot have a release goes back', as
   t.is(outcome.updated, 6);
   t.is(outcome.reverted, 3, 'hardware C fails the self-test of 1.2.0');
   t.true(log.includes('power cut'));
+});
+
+test('in chaos the judge finds every step safe, and in the healed world everybody arrives or says why', async (t) => {
+  const { outcome, verdict, reached, looks, log } = await run('chaos', 6, CHAOS_RATES, RELEASES, { chaos: true });
+  t.deepEqual(verdict.problems, []);
+  t.true(reached);
+  t.is(outcome.stuck, 0);
+  t.true(looks > 6 * 6, 'the judge looked at every boot');
+  for (const what of ['the server ends', 'the server is back', 'power cut', 'is wrong by', 'is healed']) {
+    t.true(log.includes(what), what);
+  }
+});
+
+/** Devices that take every self-test for passed: the check is broken, and nobody but the judge notices. */
+const withoutSelfTest: Partial<VirtualOptions> = {
+  begun: ({ fleet }) => {
+    for (const { board } of fleet.devices) {
+      const { boot } = board;
+      const booted = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(boot), 'booted')!.get!;
+      // What is asked about the self-test has nothing to say: whoever asks takes it for passed.
+      Object.defineProperty(boot, 'booted', {
+        get: () => booted.call(boot) && { ...booted.call(boot), descriptor: undefined },
+      });
+    }
+  },
+};
+
+test('a device with a broken check is found out, and its replay line fails again in the same way', async (t) => {
+  const first = await run('broken', 3, CHAOS_RATES, RELEASES, { chaos: true, ...withoutSelfTest });
+  t.false(first.verdict.ok);
+  t.regex(first.verdict.problems.join('\n'), /device 1 \(C\): confirmed 1\.2\.0, which fails on its hardware/);
+  const [, seed, devices] = /--seed (\S+) --devices (\d+)/.exec(first.replay)!;
+  const again = await run(seed!, Number(devices), CHAOS_RATES, RELEASES, { chaos: true, ...withoutSelfTest });
+  t.deepEqual(again.verdict, first.verdict);
+  t.is(again.log, first.log);
+  t.regex(first.replay, /simulate --virtual --chaos /);
 });

@@ -5,11 +5,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type FaultRates, NO_FAULTS } from '../fleet/faults.ts';
 import { formatRevisions, type Revisions, readRevisions } from '../fleet/profile.ts';
 import { simulatedText } from '../report/summary.ts';
+import { CHAOS_RATES } from '../virtual/chaos.ts';
 import { runVirtual } from '../virtual/run.ts';
 import { freshSeed, simulate } from './simulate.ts';
 
 interface Options extends PersonOptions {
   virtual?: boolean;
+  chaos?: boolean;
   lie?: number;
   product?: string;
   from?: string;
@@ -45,6 +47,7 @@ export function simulateVerb(program: Command): void {
     .option('--product <name>', 'product name or class id; not with --virtual')
     .option('--from <version>', 'the release that the devices leave the factory with; not with --virtual')
     .option('--virtual', 'a world of its own, servers too, in one process on a virtual clock: one seed, one log')
+    .option('--chaos', 'with --virtual: overlapping releases, restarts and wrong clocks, then a healed world')
     .option('--lie <percent>', 'of messages that a gateway alters or replays; with --virtual only', readLoss)
     .option('--devices <n>', 'how many', readDevices, 20)
     .option('--label <key=value>', 'label every device, beside hw=REVISION; repeat for more', collectLabels)
@@ -91,18 +94,18 @@ async function simulateVirtually(command: Command, options: Options) {
     const given = command.getOptionValueSource(name) === 'cli';
     if (given) throw new WrongUse(`--virtual has no server to join: leave out --${name}`);
   }
-  const { devices, revisions = DEFAULT_REVISIONS, lie = 0, loss, powerCut } = options;
+  const { devices, revisions = DEFAULT_REVISIONS, lie = 0, loss, powerCut, chaos = false } = options;
   const seed = options.seed ?? freshSeed();
-  const { outcome, verdict, reached, events } = await runVirtual({
+  const { outcome, verdict, reached, events, looks, replay } = await runVirtual({
     ...{ seed, devices, revisions, releases: VIRTUAL_RELEASES },
-    rates: { loss: loss / 100, lie: lie / 100, powerCut },
+    rates: chaos ? CHAOS_RATES : { loss: loss / 100, lie: lie / 100, powerCut },
+    chaos,
     timeoutSeconds: options.timeout ?? VIRTUAL_SECONDS,
     line: note,
   });
-  const own = ['--virtual', '--lie', String(lie), ...(options.timeout ? ['--timeout', String(options.timeout)] : [])];
-  note(replayLine('simulate', own, { ...options, revisions, seed }));
+  note(replay);
   const ok = reached && verdict.ok && outcome.stuck === 0 && outcome.ledger.verified;
-  const json = { ...outcome, virtual: true, events, oracle: verdict };
+  const json = { ...outcome, virtual: true, events, looks, oracle: verdict };
   return { json, text: simulatedText(outcome, verdict, reached), ok };
 }
 

@@ -10,9 +10,11 @@ import { judge, type Verdict } from '../oracle/judge.ts';
 import { carriedBytes } from '../report/bytes.ts';
 import { whereabouts } from '../report/lines.ts';
 import type { FleetOutcome } from '../report/outcome.ts';
+import { runChaos } from './chaos.ts';
 import type { VirtualRates } from './faults.ts';
 import { type VirtualLog, virtualLog } from './log.ts';
 import { readVirtualRecord } from './record.ts';
+import { watchSafety } from './safety.ts';
 import { VirtualWorld } from './world.ts';
 
 export interface VirtualOptions {
@@ -25,6 +27,10 @@ export interface VirtualOptions {
   /** Virtual seconds for each of them. */
   timeoutSeconds: number;
   line(text: string): void;
+  /** Releases come one upon the other, the server is restarted and clocks jump, until the world is healed. */
+  chaos?: boolean;
+  /** Told of the world once it stands, before anything happens in it. */
+  begun?(world: VirtualWorld): void;
 }
 
 export interface VirtualRun {
@@ -34,6 +40,10 @@ export interface VirtualRun {
   reached: boolean;
   /** Events of the virtual clock. */
   events: number;
+  /** Boots, power cuts, updates and reverts at which the judge looked into the flash. */
+  looks: number;
+  /** The command that does the same again. */
+  replay: string;
 }
 
 /** Milliseconds between two devices that are switched on. */
@@ -55,19 +65,28 @@ export async function runVirtual(options: VirtualOptions): Promise<VirtualRun> {
   const { fleet } = world;
   const unwatch = fleet.watch((device, change) => log.device(device, change));
   try {
+    options.begun?.(world);
+    const safety = watchSafety(world, log.world);
     switchOn(world);
     let reached = true;
-    for (const version of releases) {
-      await world.rollOut(version);
-      log.world(`release ${version} is rolled out`);
-      reached = (await runUntilArrived(world, timeoutSeconds * 1000)) && reached;
+    if (options.chaos) {
+      await runChaos(world, options, log);
+      reached = await runUntilArrived(world, timeoutSeconds * 1000);
+    } else {
+      for (const version of releases) {
+        await world.rollOut(version);
+        log.world(`release ${version} is rolled out`);
+        reached = (await runUntilArrived(world, timeoutSeconds * 1000)) && reached;
+      }
     }
     const goal = await world.goal();
     for (const device of fleet.devices) {
-      if (standing(device, goal) === undefined) log.world(whereabouts(device));
+      if (standing(device, goal) !== 'updated') log.world(whereabouts(device));
     }
     const record = await readVirtualRecord(world.ledger, hex(world.publisher.classId));
-    const verdict = judge(fleet, record);
+    const atTheEnd = judge(fleet, record);
+    const problems = [...safety.problems, ...atTheEnd.problems];
+    const verdict: Verdict = { ...atTheEnd, ok: problems.length === 0, problems };
     const outcome: FleetOutcome = {
       seed: options.seed,
       devices: options.devices,
@@ -77,7 +96,7 @@ export async function runVirtual(options: VirtualOptions): Promise<VirtualRun> {
       attacks: [],
       ledger: await figuresOf(world),
     };
-    return { outcome, verdict, reached, events: world.time.happened };
+    return { outcome, verdict, reached, events: world.time.happened, looks: safety.looks, replay: replayOf(options) };
   } finally {
     unwatch();
     await world.end();
@@ -110,6 +129,19 @@ async function figuresOf({ ledger }: VirtualWorld): Promise<FleetOutcome['ledger
 function headlineOf({ seed, devices, revisions, rates, releases }: VirtualOptions): string {
   const { loss, lie, powerCut } = rates;
   const cut = powerCut > 0 ? `1/${powerCut} operations` : 'never';
-  const faults = `loss ${100 * loss}%  lies ${100 * lie}%  power-cut ${cut}`;
+  const faults = `loss ${percent(loss)}%  lies ${percent(lie)}%  power-cut ${cut}`;
   return `virtual  seed ${seed}  devices ${devices}  hardware ${formatRevisions(revisions)}  releases ${releases.join(',')}  ${faults}`;
+}
+
+function replayOf({ seed, devices, revisions, rates, chaos, timeoutSeconds }: VirtualOptions): string {
+  const { loss, lie, powerCut } = rates;
+  const faults = ['--loss', percent(loss), '--lie', percent(lie), '--power-cut', powerCut > 0 ? `1/${powerCut}` : '0'];
+  const own = ['--virtual', ...(chaos ? ['--chaos'] : faults), '--seed', seed, '--devices', String(devices)];
+  const rest = ['--revisions', formatRevisions(revisions), '--timeout', String(timeoutSeconds)];
+  return `replay: countersign simulate ${[...own, ...rest].join(' ')}`;
+}
+
+/** Without the rounding errors of a division by 100. */
+function percent(share: number): string {
+  return String(Math.round(share * 1e8) / 1e6);
 }

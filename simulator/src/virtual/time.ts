@@ -38,11 +38,14 @@ export class VirtualTime {
     return this.#happened;
   }
 
-  /** Lets the next event happen. @returns false where there is none up to `untilMs` */
+  /** Lets the next event happen. @returns false where there is none up to `untilMs`, which it is then */
   async step(untilMs: number): Promise<boolean> {
     for (;;) {
       const next = this.#events[0];
-      if (!next || next.at > untilMs) return false;
+      if (!next || next.at > untilMs) {
+        if (Number.isFinite(untilMs)) this.#ms = Math.max(this.#ms, untilMs);
+        return false;
+      }
       this.#pop();
       if (!next.call) continue;
       this.#ms = next.at;

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '@countersign/broker/distribution/ports';
 import { createDistribution, type Distribution } from '@countersign/broker/distribution/server';
+import { HEAD_AGE_MAX_SECONDS } from '@countersign/broker/keys/root';
 import type { ReleaseView, RolloutView } from '@countersign/broker/ledger/contract/views';
 import { createMemoryLedger, type MemoryLedger } from '@countersign/broker/ledger/memory/ledger';
 import type { BlobStore } from '@countersign/broker/store/blobs';
@@ -57,11 +58,14 @@ export class VirtualWorld {
   readonly fleet: Fleet;
   readonly publisher: VirtualPublisher;
   readonly #parts: Parts;
+  /** Versions, in the order of their rollouts. */
+  readonly rolledOut: string[] = [];
   /** Seconds by which each device's wall clock is wrong. */
   readonly clockErrors = new Map<number, number>();
   #rates: VirtualRates;
   #starts = 0;
   #distribution: Distribution | undefined;
+  #cancelRefresh = () => {};
 
   private constructor(options: WorldOptions, parts: Parts) {
     const { time, ledger, verifier, blobs, keys } = parts;
@@ -111,6 +115,7 @@ export class VirtualWorld {
     const { record } = await this.#server.provision(PRODUCT.name, FACTORY_VERSION);
     const { slotBytes, memoryClass } = PRODUCT;
     fleet.build({ image: imageOf(FACTORY_VERSION), record, slotBytes, memoryClass });
+    this.#refreshHeads();
     await rest();
   }
 
@@ -142,6 +147,7 @@ export class VirtualWorld {
   async rollOut(version: string): Promise<ReleaseView> {
     const release = await this.publisher.release(version, imageOf(version));
     await this.#still();
+    this.rolledOut.push(version);
     await this.publisher.open(this.#server, release);
     await this.#still();
     return release;
@@ -176,9 +182,18 @@ export class VirtualWorld {
     });
     while (!off && (await this.step(Number.POSITIVE_INFINITY)));
     await switching;
+    this.#cancelRefresh();
     await this.stopServer();
     await this.ledger.close();
     await rm(this.#parts.dir, { recursive: true, force: true });
+  }
+
+  /** As the embedded ledger does by a timer of this machine. */
+  #refreshHeads(): void {
+    this.#cancelRefresh = this.time.after((HEAD_AGE_MAX_SECONDS * 1000) / 4, () => {
+      void this.ledger.refreshHead();
+      this.#refreshHeads();
+    });
   }
 
   get #server(): Distribution {
