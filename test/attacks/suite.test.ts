@@ -33,6 +33,7 @@ test('every attack is tried in several ways, each in words of its own', (t) => {
 
 for (const attack of ATTACKS) {
   test.serial(`row ${attack.id}, ${attack.name}: none of ${attack.variants.length} tries succeeds`, async (t) => {
+    t.timeout(300_000, 'hundreds of tries on a machine that may be busy');
     const { outcome, failed } = await runAttack(attack, new SdkPort());
     t.deepEqual(failed, []);
     t.true(outcome === 'refused' || outcome === 'held');

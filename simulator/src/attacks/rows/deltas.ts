@@ -266,6 +266,11 @@ export const patchBomb: Attack = {
     full('takes a window of no bits', 'BAD_DELTA', header(8, 0)),
     full('takes a window of 200 bits', 'BAD_DELTA', header(8, 200)),
     full('takes a lookahead of 200 bits', 'BAD_DELTA', header(9, 200)),
+    full('names a predictor in a full image', 'BAD_DELTA', header(6, 1)),
+    ...[0, 1, 2, 3].flatMap((coder) => [
+      full(`gives coder ${coder} parameters out of range`, 'BAD_DELTA', header(9, 99, header(8, 99, header(7, coder)))),
+      full(`gives coder ${coder} no parameters`, 'BAD_DELTA', header(9, 0, header(8, 0, header(7, coder)))),
+    ]),
     full('ends inside its header', 'BAD_DELTA', FULL.slice(0, 20)),
     full('ends inside its stream', 'BAD_DELTA', FULL.slice(0, FULL.length - 9)),
     full('is one byte', 'BAD_DELTA', FULL.slice(0, 1)),

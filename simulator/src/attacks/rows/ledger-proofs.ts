@@ -4,7 +4,6 @@ import {
   encodeReceipt,
   type Head,
   publicKeyOf,
-  ROOTS,
   type Role,
   readAnnouncement,
   readHead,
@@ -18,6 +17,7 @@ import { verifier } from '../pocket/publisher.ts';
 import { inclusionPath, leavesOf } from '../pocket/tree.ts';
 import { found, heard, lied, makeScene, type Scene } from '../scene.ts';
 import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
+import { rootRows } from './device-more.ts';
 import { revokedRows } from './server-people.ts';
 import { announcerRows, auditRows } from './server-proofs.ts';
 
@@ -267,18 +267,9 @@ export const halfRotated: Attack = {
       },
       { publish: { state: 1 } },
     ),
-    heard('never ends giving trust roots', 'BAD_ROOT', endlessRoots, { spare: ['root'] }),
+    ...rootRows,
   ],
 };
-
-/** Each is signed rightly; the announcement wants one more each time, and a device that is asked for ever gives up. */
-async function endlessRoots(s: Scene): Promise<Uint8Array> {
-  const { server, victim } = s;
-  const announcement = await rotated(s, [server.signers.root], rootKeys(s));
-  const { lie } = victim;
-  victim.lie = (answer, request) => (answer.kind === ROOTS ? { ...answer, roots: [] } : lie(answer, request));
-  return announcement;
-}
 
 export const revokedKey: Attack = {
   id: 32,

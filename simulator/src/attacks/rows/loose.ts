@@ -65,10 +65,13 @@ function replacements(value: Value): Value[] {
     return [-1 - Math.min(Math.abs(value), 99), Number.MAX_SAFE_INTEGER, 'x', new Uint8Array(1)];
   if (value instanceof Uint8Array)
     return [value.slice(0, -1), Uint8Array.from([...value, 0]), 7, new Uint8Array(0), [value]];
-  if (typeof value === 'string') return [`${value}\u001b[2J`, 'x'.repeat(65), new Uint8Array(4), 5];
+  if (typeof value === 'string') {
+    const code = /^[A-Z_]+$/.test(value) ? ['NOT_A_CODE'] : [];
+    return [...code, `${value}\u001b[2J`, 'x'.repeat(65), new Uint8Array(4), 5];
+  }
   if (Array.isArray(value)) return [[], 3, new Map(), Array.from({ length: 70 }, () => value[0] ?? 0)];
   if (value instanceof Map) return [[], 3, new Map()];
-  return [1, 'x', []];
+  return [1, 'x', [], new Uint8Array(3)];
 }
 
 export type Looseness =

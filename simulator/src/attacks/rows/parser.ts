@@ -15,7 +15,9 @@ import { altered, relabelled, withEnvelopeMap, withWrapper } from '../forge.ts';
 import { verifier } from '../pocket/publisher.ts';
 import { changed, found, heard, makeScene, type Scene } from '../scene.ts';
 import { DEVICE_ID } from '../victim.ts';
+import { numberRows, partRows } from './device-more.ts';
 import { type Looseness, loose, twisted } from './loose.ts';
+import { wordRows } from './server-words.ts';
 import { differs } from './twist-codes.ts';
 
 const { sha256 } = verifier;
@@ -125,6 +127,9 @@ export const parser: Attack = {
     everyPlace('rollout'),
     answers(),
     commands(),
+    ...numberRows,
+    ...partRows,
+    ...wordRows,
   ],
 };
 

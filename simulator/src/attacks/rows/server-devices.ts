@@ -31,6 +31,7 @@ import {
   type World,
 } from '../server/ledger-world.ts';
 import { contract } from '../server/try.ts';
+import { deviceRows } from './server-more.ts';
 import { loggedIn } from './server-network.ts';
 
 /** What a client without manners does at the broker's door; the broker ends it and goes on. */
@@ -56,7 +57,32 @@ function atTheDoor(how: string, expect: Code, act: (client: RawClient) => void, 
   };
 }
 
+/** A CONNECT that would cost the broker more than its login is worth. */
+function connecting(how: string, change: Parameters<RawClient['connect']>[0]): Variant {
+  return {
+    how,
+    expect: change?.protocolVersion === 3 ? 'held' : 'BAD_REQUEST',
+    async run(ground) {
+      const bed = await makeBed({ teardown: (end) => ground.after(end) });
+      const device = bed.device();
+      const client = new RawClient(bed.delivery.port);
+      ground.after(() => client.close());
+      const password = Buffer.from(await device.login());
+      const code = await client.connect({ clientId: device.name, username: device.name, password, ...change });
+      return { harm: code === 0 ? 'it was let in' : undefined, codes: Object.keys(bed.delivery.metrics().denied) };
+    },
+  };
+}
+
 export const floodRows: Variant[] = [
+  connecting('connects with a session that outlives it', { clean: false }),
+  connecting('connects without a keep-alive', { keepalive: 0 }),
+  connecting('connects with a keep-alive of a day', { keepalive: 65_535 }),
+  connecting('connects with a last will', { will: { topic: 'x', payload: Buffer.from('x'), qos: 0, retain: false } }),
+  connecting('connects with an older protocol', { protocolVersion: 3, protocolId: 'MQIsdp' }),
+  atTheDoor('begins with another packet than CONNECT', 'MALFORMED', (client) =>
+    client.socket.write(Buffer.from([0xc0, 0x00])),
+  ),
   atTheDoor('announces a CONNECT of 150 MB', 'TOO_LARGE', (client) =>
     client.socket.write(Buffer.from([0x10, 0x80, 0xcb, 0xc3, 0x47, 0, 4])),
   ),
@@ -137,13 +163,20 @@ async function withIntake(
 }
 
 /** What the distribution server hears on a device's report topic. */
-function heard(how: string, expect: Code | 'held', make: (parts: Intaking) => Promise<Uint8Array>): Variant {
+const STRANGE = new Uint8Array(16).fill(0xe1);
+
+function heard(
+  how: string,
+  expect: Code | 'held',
+  make: (parts: Intaking) => Promise<Uint8Array>,
+  from?: Uint8Array,
+): Variant {
   return {
     how,
     expect,
     run: (ground) =>
       withIntake(ground, async (parts) => {
-        parts.take(parts.device.id, await make(parts));
+        parts.take(from ?? parts.device.id, await make(parts));
         await parts.settled();
         return undefined;
       }),
@@ -197,6 +230,12 @@ export const reportRows: Variant[] = [
   heard('turns a bit of a report on its way to the server', 'BAD_SIGNATURE', async ({ device }) =>
     flipped(await nextReport(device), -3),
   ),
+  heard(
+    'reports as a device that nobody has enrolled',
+    'NOT_PERMITTED',
+    ({ device }) => nextReport({ ...device, id: STRANGE }),
+    STRANGE,
+  ),
   heard('reports in a message that is too large', 'held', async () => new Uint8Array(5_000)),
   {
     how: 'counts another class’s device in a rollout',
@@ -225,6 +264,7 @@ export const reportRows: Variant[] = [
 ];
 
 export const cloneRows: Variant[] = [
+  ...deviceRows.slice(-1),
   contract('reports from two devices with one identity', 'BAD_COUNTER', async (world) => {
     const device = newDevice();
     await enrolDevices(world, [device]);

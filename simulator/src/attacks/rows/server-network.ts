@@ -1,7 +1,7 @@
 /** Row 35, and the servers' part of rows 34 and 36: logins, topics and reports on the line. */
 import { createDelivery } from '@countersign/broker/distribution/delivery/broker';
 import { memoryLoginCounters } from '@countersign/broker/distribution/delivery/counters';
-import { loginGate } from '@countersign/broker/distribution/delivery/login';
+import { deviceGate, loginGate } from '@countersign/broker/distribution/delivery/login';
 import type { Code } from '@countersign/device-sdk';
 import { announceTopic, loginValue, publicKeyOf, signStatement, TOPIC_HEAD } from '@countersign/device-sdk/format';
 import type { Attack, Found, Variant } from '../attack.ts';
@@ -55,6 +55,13 @@ export function loggedIn(
 }
 
 export const loginRows: Variant[] = [
+  refused('names a client that is not the user, over HTTP', 'UNAUTHORIZED', () =>
+    deviceGate({ brokerId: BROKER, device: async () => undefined, counters: memoryLoginCounters(), verifier })({
+      clientId: 'ff'.repeat(16),
+      username: 'ee'.repeat(16),
+      password: new Uint8Array(9),
+    }),
+  ),
   loggedIn('uses a login for one broker at another', 'BAD_STATEMENT', { broker: 'broker.elsewhere' }),
   loggedIn('uses a login of another device', 'BAD_STATEMENT', { device: new Uint8Array(16).fill(3) }),
   loggedIn('uses another statement as a login', 'WRONG_TYPE', { kind: 'ack' }),

@@ -21,8 +21,10 @@ import {
   NO_LEAF,
   OPEN,
   publicKeyOf,
+  ROLES,
   type Signer,
   signBlock1,
+  type TrustRoot,
   utf8,
 } from '@countersign/device-sdk/format';
 import type { Attack, Variant } from '../attack.ts';
@@ -51,6 +53,7 @@ import {
   type World,
 } from '../server/ledger-world.ts';
 import { contract, refused } from '../server/try.ts';
+import { deviceRows, peopleRows, planRows } from './server-more.ts';
 
 /** Proposed by alice, approved by bob. */
 async function hire(world: World, name: string, roles: PersonRole[]): Promise<Signer> {
@@ -257,11 +260,30 @@ function prepared(): Variant[] {
       { manifest: encodeManifest(manifestOf(1, { ...honest, sequence: 2 })) },
     ],
   ];
-  return rows.map(([how, change, exchanged = {}]) =>
+  const signed: Variant[] = [
+    refused('lets the engineer sign what no collection key has signed', 'UNKNOWN_KEY', async () =>
+      checkPrepared(verifier, IMAGE, await offer(honest), { ...ASKED, root: rootOf(newSigner()) }),
+    ),
+    refused('lets the engineer sign under a broken first signature', 'BAD_SIGNATURE', async () => {
+      const made = await offer(honest);
+      const block1 = flipped(made.block1, -5);
+      const releaseLeaf = leafHash(sha256, block1);
+      return checkPrepared(verifier, IMAGE, { ...made, block1, releaseLeaf }, { ...ASKED, root: rootOf(COLLECTION) });
+    }),
+  ];
+  const exchangedRows = rows.map(([how, change, exchanged = {}]) =>
     refused(how, 'BAD_STATEMENT', async () =>
       checkPrepared(verifier, IMAGE, { ...(await offer(change)), ...exchanged }, ASKED),
     ),
   );
+  return [...exchangedRows, ...signed];
+}
+
+function rootOf(collection: Signer): TrustRoot {
+  const none = { threshold: 0, keys: [], implicit: [] };
+  const roles = Object.fromEntries(ROLES.map((role) => [role, none])) as unknown as TrustRoot['roles'];
+  roles.collection = { threshold: 1, keys: [publicKeyOf(collection)], implicit: [] };
+  return { version: 1, origin: 'x', roles, algorithms: [-19], headAgeMax: 1, floors: [], revocations: [] };
 }
 
 async function offer(change: Partial<Manifest>) {
@@ -481,6 +503,9 @@ export const unauthorised: Attack = {
           rolloutArgs({ op: 'abort', rolloutId: plan.rolloutId, reason: 'x' }),
         );
     }),
+    ...peopleRows,
+    ...planRows,
+    ...deviceRows.slice(0, -1),
   ],
 };
 

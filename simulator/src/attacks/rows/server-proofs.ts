@@ -11,6 +11,7 @@ import type { Variant } from '../attack.ts';
 import { flipped } from '../forge.ts';
 import { act, addProduct, newRelease, newWorld, publish, verifier, type World } from '../server/ledger-world.ts';
 import { codeFrom } from '../server/try.ts';
+import { forgedRows, outsideRows } from './server-more.ts';
 
 const BLOCKS = 'ledger/0000000000.blocks';
 const HEAD = 'ledger/head';
@@ -45,6 +46,8 @@ function audited(
 }
 
 export const auditRows: Variant[] = [
+  ...forgedRows,
+  ...outsideRows,
   audited('cuts the log on disk back to an older head', 'BAD_HEAD', async (world, before) => {
     await truncate(join(world.dir, BLOCKS), before.blocks);
     await writeFile(join(world.dir, HEAD), before.head);
