@@ -3,8 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { FromWorker, Listed, Result } from './messages.ts';
 
-/** The slowest try takes two seconds; a mutant that has said nothing for this long hangs. */
-const SILENCE_MS_MAX = 60_000;
+/** The slowest try takes two seconds on a machine that is not busy; a mutant that says nothing for this long hangs. */
+const SILENCE_MS_MAX = 120_000;
 
 export interface Mutated {
   /** Tries that fail although nothing is removed: then no result means anything. */

@@ -163,13 +163,11 @@ export const SURVIVORS: readonly Survivors[] = [
       'device-sdk/src/delta/header.ts checkHeader demand interval === 0 || (interval >= least && interval <= CHECKPOINT_BITS_MAX)',
       'device-sdk/src/delta/header.ts checkHeader demand h.newBytes <= IMAGE_BYTES_MAX && h.oldBytes <= IMAGE_BYTES_MAX',
       'device-sdk/src/delta/header.ts checkHeader demand need <= CLASS_BYTES[h.class]',
-      "device-sdk/src/delta/header.ts checkPlace demand kind === 'delta'",
-      'device-sdk/src/delta/header.ts checkPlace demand !indexed',
+      'device-sdk/src/delta/header.ts checkPlace demand fits',
       'device-sdk/src/delta/header.ts checkModel demand predicts',
       'device-sdk/src/delta/header.ts checkModel demand h.mapRuns <= RUNS_MAX',
       'device-sdk/src/delta/header.ts checkModel demand entries <= ENTRIES_MAX && (entries & (entries - 1)) === 0',
       'device-sdk/src/delta/header.ts checkCoder demand first <= LITERAL_BITS_MAX && RESIDUAL_TREES.includes(second)',
-      'device-sdk/src/delta/header.ts checkCoder demand fits',
       'device-sdk/src/delta/header.ts checkCoder demand h.windowBits === 0 && h.lookaheadBits === 0',
       'device-sdk/src/delta/header.ts checkCoder demand h.windowBits >= WINDOW_BITS_MIN && h.windowBits <= WINDOW_BITS_MAX',
       'device-sdk/src/delta/header.ts checkCoder demand lookahead >= LOOKAHEAD_BITS_MIN && lookahead <= most',
@@ -181,6 +179,7 @@ export const SURVIVORS: readonly Survivors[] = [
     why: "the device's own journal and order of work; the signed digest decides",
     checks: [
       'device-sdk/src/install/application.ts #checkHeader demand same',
+      'device-sdk/src/install/application.ts #checkHeader demand header.inPlace === undefined',
       'device-sdk/src/install/application.ts checkpointOf demand inChain && inFrame && found.outputOffset === written',
       "device-sdk/src/install/installer.ts begin demand pending?.phase === 'staged'",
     ],
@@ -191,7 +190,10 @@ export const SURVIVORS: readonly Survivors[] = [
   },
   {
     why: 'without an untried branch none fits: NO_MEMORY after it',
-    checks: ['device-sdk/src/verify/applies.ts selectBranch demand untried.length > 0'],
+    checks: [
+      'device-sdk/src/verify/applies.ts selectBranch demand untried.length > 0',
+      'device-sdk/src/verify/applies.ts selectBranch demand decodable.length === 0',
+    ],
   },
   {
     why: "another version than the stored root's is refused before: checkRootVersion",
@@ -230,6 +232,26 @@ export const SURVIVORS: readonly Survivors[] = [
   {
     why: 'the same limit stands in the reader: readAnnouncement',
     checks: ['device-sdk/src/update/work.ts receive demand bytes.length <= ANNOUNCEMENT_BYTES_MAX'],
+  },
+  {
+    why: 'not attacked yet: the board of the suite has two slots; devices with one are tried in test/power-cut and test/device-sdk',
+    checks: [
+      'device-sdk/src/install/in-place.ts constructor demand imageBytes <= slot.bytes',
+      'device-sdk/src/install/in-place.ts constructor demand pageBytes <= scratch.bytes',
+      'device-sdk/src/install/in-place.ts constructor demand inside',
+      'device-sdk/src/install/in-place.ts write demand done < order.count',
+      'device-sdk/src/install/in-place.ts write demand next',
+      'device-sdk/src/install/in-place.ts finish demand this.complete',
+      "device-sdk/src/install/in-place-apply.ts checkHeader demand header.kind === 'full' || header.inPlace",
+      'device-sdk/src/install/in-place-apply.ts checkHeader demand blockBytes <= scratch.bytes',
+      'device-sdk/src/install/in-place-apply.ts checkHeader demand whole',
+      'device-sdk/src/install/in-place-apply.ts rehearse demand !rises || equal(hash.digest(), source.newImage.digest)',
+      'device-sdk/src/install/in-place-apply.ts headerOf demand header',
+      'device-sdk/src/install/in-place-apply.ts demandBase demand base',
+      'device-sdk/src/install/staged.ts demandStaging demand bytes <= staging.bytes',
+      'device-sdk/src/install/staged.ts #next throw RESULT_MISMATCH',
+      'device-sdk/src/install/staging.ts #checkFirst demand header.workspaceBytes <= this.#o.workspace.length',
+    ],
   },
   {
     why: 'reading and its arguments, which change nothing',

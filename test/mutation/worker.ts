@@ -35,8 +35,8 @@ void begin();
 async function begin(): Promise<void> {
   const failed: string[] = [];
   for (const { id, variants } of ATTACKS) {
-    say({ kind: 'alive' });
     for (const variant of variants) {
+      say({ kind: 'alive' });
       const { tried, fired } = await run(variant);
       if (isFailed(tried)) failed.push(`row ${id}: ${variant.how}: ${tried.why}`);
       baseline.push({ row: id, variant, fired, millis: tried.millis });

@@ -6,6 +6,8 @@ import type { Port } from './port/port.ts';
 export interface Found {
   /** What the adversary has reached, in words; undefined where nothing. */
   harm: string | undefined;
+  /** What was said otherwise than it must be, although nothing was reached. */
+  odd?: string | undefined;
   /** Codes with which it was refused, in order. */
   codes: readonly string[];
 }

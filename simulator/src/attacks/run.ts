@@ -37,9 +37,12 @@ export async function runVariant(variant: Variant, port: Port): Promise<Tried> {
   return { how, expect, ...judged(variant, found), millis };
 }
 
-function judged({ expect }: Variant, { harm, codes }: Found): { outcome: Outcome; code: string | null; why?: string } {
+function judged({ expect }: Variant, found: Found): { outcome: Outcome; code: string | null; why?: string } {
+  const { harm, odd, codes } = found;
   const code = codes[0] ?? null;
-  if (harm !== undefined) return { outcome: codes[0] === 'INTERNAL' ? 'unexpected' : 'succeeded', code, why: harm };
+  const broken = code === 'INTERNAL';
+  if (harm !== undefined) return { outcome: broken ? 'unexpected' : 'succeeded', code, why: harm };
+  if (odd !== undefined) return { outcome: 'unexpected', code, why: odd };
   if (expect === 'held') return { outcome: 'held', code };
   if (code === expect) return { outcome: 'refused', code };
   return { outcome: 'unexpected', code, why: `${code ?? 'nothing'} was said where ${expect} must be` };

@@ -161,7 +161,7 @@ function everyPlace(place: Place): Variant {
         if (harm) return { harm: `${what}: ${harm}`, codes };
         said.push(codes[0]);
       }
-      return { harm: differs(place, said), codes: [] };
+      return { harm: undefined, odd: differs(place, said), codes: [] };
     },
   };
 }
@@ -275,7 +275,7 @@ function answers(): Variant {
         if (harm) return { harm: `${what}: ${harm}`, codes };
         said.push(codes[0]);
       }
-      return { harm: differs('answers', said), codes: [] };
+      return { harm: undefined, odd: differs('answers', said), codes: [] };
     },
   };
 }
@@ -299,7 +299,7 @@ function commands(): Variant {
           said.push(codes[0]);
         }
       }
-      return { harm: differs('commands', said), codes: [] };
+      return { harm: undefined, odd: differs('commands', said), codes: [] };
     },
   };
 }

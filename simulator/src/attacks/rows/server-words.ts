@@ -78,7 +78,7 @@ function words(what: string, prepare: (world: World) => Promise<Word>): Variant 
         world = await begun(ground);
         word = await prepare(world);
       }
-      return { harm: differs(what, said), codes: [] };
+      return { harm: undefined, odd: differs(what, said), codes: [] };
     },
   };
 }
@@ -195,7 +195,7 @@ function requests(): Variant {
           return codeOf(error);
         }
       });
-      return { harm: differs('requests', said), codes: [] };
+      return { harm: undefined, odd: differs('requests', said), codes: [] };
     },
   };
 }
