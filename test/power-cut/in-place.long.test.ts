@@ -1,10 +1,9 @@
-/** Devices with one slot: every operation of larger images on several flash geometries, and published releases. */
+/** Devices with one slot: every operation of an update on several flash geometries. */
 
 import { GEOMETRIES } from '@countersign/device-sdk/rig';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
-import { firmwarePair } from '../support/firmware.ts';
-import { cutEverywhere, dryRun, inPlaceScene } from '../support/in-place-device.ts';
+import { cutEverywhere, inPlaceScene } from '../support/in-place-device.ts';
 
 const oneSlot = {
   slotBytes: 0,
@@ -37,24 +36,5 @@ for (const [name, geometry] of Object.entries(GEOMETRIES)) {
       }),
     });
     t.log(`${scene.direction}, ${await cutEverywhere(t, scene)} cuts`);
-  });
-}
-
-for (const [name, slotBytes] of [
-  ['m4-pybv11-1line', 393_216],
-  ['esp8266-upy-1.9.4-1.10', 655_360],
-  ['esp32-wled-0.14.1-0.14.2', 1_310_720],
-] as const) {
-  const pair = firmwarePair(name);
-  (pair ? test : test.skip)(`published releases in place survive cuts all over the update: ${name}`, async (t) => {
-    const scene = await inPlaceScene({
-      ...pair!,
-      memoryClass: 'L',
-      pageBytes: 16_384,
-      options: options({ slotBytes, stagingBytes: 131_072 }),
-    });
-    const { from, to } = await dryRun(scene);
-    const cuts = await cutEverywhere(t, scene, Math.ceil((to - from) / 60));
-    t.log(`${scene.direction}, ${to - from} operations, ${cuts} cuts`);
   });
 }

@@ -1,5 +1,5 @@
 /**
- * A whole device with one slot, from the announcement to its report, with the power cut on the way: it always comes back,
+ * A whole device, with one slot or with two, from the announcement to its report, with the power cut on the way: it always comes back,
  * the image is the old or the new one and never half of both, and in the end it is the new one.
  */
 import { type Direction, readWholeHeader } from '@countersign/device-sdk/delta';
@@ -29,7 +29,7 @@ export interface InPlaceScene extends InPlacePair {
 export async function inPlaceScene(pair: InPlacePair): Promise<InPlaceScene> {
   const server = await PocketServer.create(pair.memoryClass);
   const first = await server.publish(pair.old);
-  const making = { bases: [first], checkpointBytes: pair.pageBytes, inPlace: true };
+  const making = { bases: [first], checkpointBytes: pair.pageBytes, inPlace: pair.options.oneSlot !== undefined };
   const second = await server.publish(pair.fresh, making);
   const [frame] = server.frames(second.manifest.branches[0]!.payload);
   return { ...pair, server, first, second, direction: readWholeHeader(frame!).inPlace };
@@ -44,7 +44,7 @@ export function deviceOf(s: InPlaceScene): PocketDevice {
 /** Operations of the undisturbed run after provisioning, and the first of them that the boot stage does. */
 export async function dryRun(s: InPlaceScene): Promise<{ from: number; boot: number; to: number }> {
   const device = deviceOf(s);
-  const { power } = device.one!;
+  const { power } = device.hardware;
   const from = power.operations;
   let boot = 0;
   device.told = ({ kind }) => {
@@ -63,7 +63,7 @@ export async function cutOnce(
   again?: number,
 ): Promise<void> {
   const device = deviceOf(s);
-  const { power } = device.one!;
+  const { power } = device.hardware;
   power.cutAt(operation, phase);
   if (again !== undefined) device.cutAgain = [again];
   const cuts = await device.startThroughCuts();

@@ -57,10 +57,11 @@ export class PocketDevice {
       'pocket',
     );
     this.one = options.oneSlot && oneSlotBoard(factory, options.oneSlot);
-    Device.provision(this.#hardware.store, verifier, server.provision(factory, this.deviceId));
+    Device.provision(this.hardware.store, verifier, server.provision(factory, this.deviceId));
   }
 
-  get #hardware(): OneSlotBoard | Board {
+  /** What the device is: everything on it loses power together. */
+  get hardware(): OneSlotBoard | Board {
     return this.one ?? this.board;
   }
 
@@ -69,7 +70,7 @@ export class PocketDevice {
     for (;;) {
       await this.device?.stop();
       this.boots++;
-      const { boot, slots, store } = this.#hardware;
+      const { boot, slots, store } = this.hardware;
       boot.boot();
       this.link = pocketLink(this.server);
       let fault: unknown;
@@ -138,7 +139,7 @@ export class PocketDevice {
   }
 
   #restorePower(): void {
-    const { power } = this.#hardware;
+    const { power } = this.hardware;
     power.restorePower();
     const after = this.cutAgain.shift();
     if (after !== undefined) power.cutAt(power.operations + after, 'during');

@@ -11,7 +11,9 @@
  * not start is started a few times and then never again.
  */
 import { Refusal } from '../errors.ts';
+import type { ImageId } from '../format/suit.ts';
 import type { BootControl, Flash, OneSlotFlash, Verifier } from '../ports.ts';
+import { slotHolds } from '../store/slots.ts';
 import type { InPlace } from '../store/state.ts';
 import { Store } from '../store/store.ts';
 import { applyInPlace } from './in-place-apply.ts';
@@ -35,8 +37,20 @@ export interface BootInPlacePorts {
  */
 export function bootInPlace(ports: BootInPlacePorts): 'run' | 'recover' {
   const store = Store.open(ports.store, ports.verifier);
-  if (store.state.pending?.phase !== 'trial' || !store.state.inPlace) return 'run';
-  if (!store.state.inPlace.written && !make(store, ports)) return touched(store.state.inPlace) ? 'recover' : 'run';
+  const { pending, running, damaged } = store.state;
+  const holds = ({ bytes, digest }: ImageId) => slotHolds(ports.slots.slot, bytes, ports.verifier.hash(), digest);
+  if (pending?.phase !== 'trial' || !store.state.inPlace) {
+    // A journal that fell back may have forgotten that pages were being written.
+    return !damaged || holds(running.image) || (pending && holds(pending.image)) ? 'run' : 'recover';
+  }
+  // Or that the image was whole already: made once more, it would be made from itself. A spoilt header of a bank looks
+  // like one that a cut has torn, so the journal need not say that it fell back.
+  if (!store.state.inPlace.written && (damaged || !touched(store.state.inPlace)) && holds(pending.image)) {
+    store.commit({ inPlace: { ...store.state.inPlace, written: true } });
+  }
+  if (!store.state.inPlace.written && !make(store, ports)) {
+    return touched(store.state.inPlace) || !holds(running.image) ? 'recover' : 'run';
+  }
   const inPlace: InPlace = store.state.inPlace;
   if (inPlace.boots >= TRIAL_STARTS_MAX) return 'recover';
   store.commit({ inPlace: { ...inPlace, boots: inPlace.boots + 1 } });
