@@ -1,7 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { align } from '@countersign/broker/delta/align';
 import { bsdiffCopies, bsdiffPatch } from '@countersign/broker/delta/bsdiff-child';
 import { applyBsdiff40, copiesOfBsdiff40, isBsdiff40, writeBsdiff40 } from '@countersign/broker/delta/bsdiff40/index';
@@ -286,4 +287,23 @@ test('make and apply from file to file, with the digest that the format lacks', 
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test.serial('Ctrl-C while bsdiff-node works leaves no image behind', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'interrupted-'));
+  const script = `
+    import { bsdiffPatch } from '@countersign/broker/delta/bsdiff-child';
+    const padded = new Uint8Array(4 << 20);
+    setInterval(() => {}, 1000);
+    await bsdiffPatch(padded, padded.with(2 << 20, 1));`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    env: { ...process.env, TMPDIR: folder, TEMP: folder },
+    stdio: 'ignore',
+  });
+  const ended = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
+  while (readdirSync(folder, { recursive: true }).length < 2 && child.exitCode === null) await setTimeout(20);
+  child.kill('SIGINT');
+  t.is(await ended, 'SIGINT');
+  t.deepEqual(readdirSync(folder), []);
+  rmSync(folder, { recursive: true });
 });

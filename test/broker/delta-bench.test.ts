@@ -59,6 +59,8 @@ test('pairs are folders with old.bin and new.bin, and a folder without any is re
     const refusal = { instanceOf: Refusal, code: 'NOT_FOUND' };
     t.throws(() => pairsIn([join(folder, 'empty')]), refusal);
     t.throws(() => pairsIn([join(folder, 'absent')]), refusal);
+    writeFileSync(join(folder, 'a-file'), old);
+    t.throws(() => pairsIn([join(folder, 'a-file')]), refusal);
     writeFileSync(join(folder, 'empty', 'new.bin'), fresh);
     t.throws(() => pairsIn([folder]), refusal);
   } finally {

@@ -1,6 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { createHash } from 'node:crypto';
+import { link, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writing } from '@countersign/broker/delta/files';
 import {
   bsdiff40Make,
   type ContainerInfo,
@@ -99,6 +101,51 @@ test('a refusal leaves nothing behind and what was there before', async (t) => {
   t.is(await make('missing', 'S'), 'NOT_FOUND');
   t.is((await readFile(at('out'))).toString(), 'precious');
   t.deepEqual(await names(), before);
+  await done();
+});
+
+test('a result never replaces what it is made from, and never a folder', async (t) => {
+  const { at, names, done } = await room();
+  const paths = { oldPath: at('old'), newPath: at('new') };
+  await deltaMake({ ...paths, outPath: at('delta'), class: 'S' });
+  await link(at('old'), at('linked'));
+  const before = await names();
+  for (const outPath of [at('old'), at('new'), at('linked'), at('.')]) {
+    t.is(await codeOf(deltaMake({ ...paths, outPath, class: 'S' })), 'BAD_REQUEST');
+    t.is(await codeOf(bsdiff40Make({ ...paths, outPath })), 'BAD_REQUEST');
+  }
+  for (const newPath of [at('old'), at('delta'), at('linked'), at('.')])
+    t.is(await codeOf(deltaApply({ oldPath: at('old'), deltaPath: at('delta'), newPath })), 'BAD_REQUEST');
+  t.deepEqual(new Uint8Array(await readFile(at('old'))), old);
+  t.deepEqual(new Uint8Array(await readFile(at('new'))), fresh);
+  t.deepEqual(await names(), before);
+  await done();
+});
+
+test('what the system refuses while a result is written is said in its words', async (t) => {
+  const full = () => Promise.reject(Object.assign(new Error('write'), { errno: -constants.errno.ENOSPC }));
+  await t.throwsAsync(writing('out', full), {
+    instanceOf: Refusal,
+    message: 'cannot write out: no space left on device',
+  });
+  const fault = new TypeError('a fault of ours');
+  const thrown = await t.throwsAsync(
+    writing('out', () => {
+      throw fault;
+    }),
+  );
+  t.is(thrown, fault);
+  const refusal = new Refusal('BAD_DELTA', 'no');
+  t.is(await t.throwsAsync(writing('out', () => Promise.reject(refusal))), refusal);
+});
+
+test('a digest may be given in capitals', async (t) => {
+  const { at, done } = await room();
+  const paths = { oldPath: at('old'), newPath: at('new') };
+  await bsdiff40Make({ ...paths, outPath: at('delta') });
+  const sha256 = createHash('sha256').update(fresh).digest('hex').toUpperCase();
+  const applied = await deltaApply({ oldPath: at('old'), deltaPath: at('delta'), newPath: at('out'), sha256 });
+  t.is(applied.sha256, sha256.toLowerCase());
   await done();
 });
 

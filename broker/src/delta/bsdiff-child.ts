@@ -3,6 +3,7 @@
  * on padded images, so nothing of it is ever loaded where a server or a command runs.
  */
 import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +51,7 @@ export async function bsdiffPatch(
   { timeoutMs = CHILD_MS_MAX, note }: BsdiffOptions = {},
 ): Promise<Uint8Array | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-bsdiff-'));
+  const forget = onEnd(() => rmSync(folder, { recursive: true, force: true }));
   try {
     const [oldPath, newPath, patchPath] = ['old', 'new', 'patch'].map((name) => join(folder, name)) as [
       string,
@@ -63,7 +65,25 @@ export async function bsdiffPatch(
     return undefined;
   } finally {
     await rm(folder, { recursive: true, force: true });
+    forget();
   }
+}
+
+/**
+ * Ctrl-C must not leave two firmware images behind in the folder of temporary files. Whoever else listens to the signal
+ * decides whether the process ends.
+ */
+function onEnd(clean: () => void): () => void {
+  const ended = (signal: NodeJS.Signals) => {
+    clean();
+    forget();
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  };
+  const forget = () => {
+    process.off('exit', clean).off('SIGINT', ended).off('SIGTERM', ended);
+  };
+  process.on('exit', clean).on('SIGINT', ended).on('SIGTERM', ended);
+  return forget;
 }
 
 /** @returns why it failed; undefined where it did not */

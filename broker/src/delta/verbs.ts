@@ -6,7 +6,7 @@ import { writeDurable } from '../store/durable.ts';
 import { applyFile } from './apply-file.ts';
 import { applyBsdiff40File } from './bsdiff40/file.ts';
 import { APPLY_BYTES, isBsdiff40 } from './bsdiff40/index.ts';
-import { checkFolder, checkReadable, readBounded } from './files.ts';
+import { checkReadable, checkResult, readBounded, writing } from './files.ts';
 import { makeBsdiff40InWorker, makeDeltaInWorker } from './in-worker.ts';
 import type { Tell } from './progress.ts';
 
@@ -32,7 +32,8 @@ export interface DeltaMade {
 
 /**
  * Makes the smallest container of the class and writes it whole or not at all.
- * @throws Refusal NOT_FOUND, TOO_LARGE, UNSUPPORTED (no such class), BAD_REQUEST (no folder for the result)
+ * @throws Refusal NOT_FOUND, TOO_LARGE, UNSUPPORTED (no such class), BAD_REQUEST (the result cannot be
+ * written, or would replace an input)
  */
 export async function deltaMake(
   paths: {
@@ -50,8 +51,8 @@ export async function deltaMake(
 ): Promise<DeltaMade> {
   const start = performance.now();
   const name = memoryClass(paths.class);
-  await checkFolder(paths.outPath);
   const [old, fresh] = await Promise.all([readBounded(paths.oldPath), readBounded(paths.newPath)]);
+  await checkResult(paths.outPath, [paths.oldPath, paths.newPath]);
   const sizes = { oldBytes: old.length, newBytes: fresh.length };
   const { cpu, base, inPlace } = paths;
   const { slotBytes = Infinity, pageBytes } = inPlace ?? {};
@@ -60,7 +61,7 @@ export async function deltaMake(
   const placed = { ...(inPlace && { inPlace: true }), ...(pageBytes && { checkpointBytes: pageBytes }) };
   const named = { ...placed, ...(cpu !== undefined && { cpu }), ...(base !== undefined && { base }) };
   const { delta, info } = await makeDeltaInWorker(old, fresh, { class: name, ...named }, tell);
-  await writeDurable(paths.outPath, delta);
+  await writing(paths.outPath, () => writeDurable(paths.outPath, delta));
   const { kind, alignment, predictor, coder, checkpointBytes, workspaceBytes, notes } = info;
   const way = info.inPlace ?? null;
   const made = { class: name, inPlace: way, alignment, predictor, coder, checkpointBytes, workspaceBytes, notes };
@@ -88,11 +89,11 @@ export async function bsdiff40Make(paths: {
   outPath: string;
 }): Promise<Bsdiff40Made> {
   const start = performance.now();
-  await checkFolder(paths.outPath);
   const [old, fresh] = await Promise.all([readBounded(paths.oldPath), readBounded(paths.newPath)]);
+  await checkResult(paths.outPath, [paths.oldPath, paths.newPath]);
   const sizes = { oldBytes: old.length, newBytes: fresh.length };
   const patch = await makeBsdiff40InWorker(old, fresh);
-  await writeDurable(paths.outPath, patch);
+  await writing(paths.outPath, () => writeDurable(paths.outPath, patch));
   const made = { class: null, predictor: 'none', coder: 'bzip2', workspaceBytes: APPLY_BYTES } as const;
   return { kind: 'bsdiff40', ...sizes, deltaBytes: patch.length, ...made, seconds: secondsSince(start) };
 }
@@ -122,12 +123,12 @@ export async function deltaApply(paths: {
   const start = performance.now();
   const container = await readBounded(paths.deltaPath);
   await checkReadable(paths.oldPath);
-  await checkFolder(paths.newPath);
-  const { sha256 } = paths;
+  await checkResult(paths.newPath, [paths.oldPath, paths.deltaPath]);
+  const sha256 = paths.sha256?.toLowerCase();
   demand(sha256 === undefined || /^[0-9a-f]{64}$/.test(sha256), 'BAD_REQUEST', 'a SHA-256 has 64 hex digits');
   const kind = isBsdiff40(container) ? 'bsdiff40' : 'container';
   const apply = kind === 'bsdiff40' ? applyBsdiff40File : applyFile;
-  const applied = apply(paths.oldPath, container, paths.newPath, sha256);
+  const applied = await writing(paths.newPath, () => apply(paths.oldPath, container, paths.newPath, sha256));
   return { kind, ...applied, seconds: secondsSince(start) };
 }
 

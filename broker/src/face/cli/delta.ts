@@ -93,6 +93,9 @@ function makeVerb(delta: Command): void {
     .option('--page <bytes>', 'with --in-place: what is written at once, 4096 or a larger power of two', readPage);
   verb(command, async (oldPath: string, newPath: string, options: MakeOptions) => {
     if (options.format === 'bsdiff40') {
+      const { cpu, base, inPlace } = options;
+      const plain = cpu === undefined && base === undefined && !inPlace;
+      demand(plain, 'BAD_REQUEST', 'BSDIFF40 has no processor, no base address and no one-slot form');
       const patch = await bsdiff40Make({ oldPath, newPath, outPath: options.out });
       return { json: patch, text: madeText(options.out, patch) };
     }
@@ -120,13 +123,18 @@ const KINDS = {
   bsdiff40: 'BSDIFF40 patch',
 };
 
+/** An image of no more than a page has no checkpoint inside. */
+function atOnce({ checkpointBytes }: DeltaMade): string {
+  return checkpointBytes === 0 ? 'all in one page' : `${checkpointBytes} bytes at once`;
+}
+
 function madeText(out: string, m: DeltaMade | Bsdiff40Made): string {
   const percent = m.newBytes === 0 ? '' : ` (${((100 * m.deltaBytes) / m.newBytes).toFixed(1)} % of the image)`;
   const forClass = m.class === null ? '' : `class ${m.class}, `;
   return [
     `${out}: ${m.deltaBytes} bytes${percent}, ${KINDS[m.kind]}`,
     `from ${m.oldBytes} to ${m.newBytes} bytes, ${forClass}predictor ${m.predictor}, coder ${m.coder}`,
-    ...('inPlace' in m && m.inPlace ? [`over the old image, ${m.inPlace}, ${m.checkpointBytes} bytes at once`] : []),
+    ...('inPlace' in m && m.inPlace ? [`over the old image, ${m.inPlace}, ${atOnce(m)}`] : []),
     ...('alignment' in m ? [[`alignment ${m.alignment}`, ...m.notes].join('; ')] : []),
     `workspace ${m.workspaceBytes} bytes, made in ${m.seconds} s`,
   ].join('\n');
