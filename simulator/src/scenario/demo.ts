@@ -9,6 +9,7 @@ import { stages } from '../report/stages.ts';
 import { startBroker } from './broker-process.ts';
 import type { FleetHandlers } from './fleet-process.ts';
 import { startChild } from './rpc.ts';
+import { Scene } from './scene.ts';
 import { headline } from './simulate.ts';
 import { Story } from './story.ts';
 import type { Demonstrated, DemoOptions } from './told.ts';
@@ -37,9 +38,10 @@ export async function demo(options: DemoOptions): Promise<Demonstrated> {
     screen.say(
       `process ${broker.pid} on ${broker.url}; quorum 0: one machine holds everything. Fleet: process ${fleet.pid}`,
     );
-    const story = await Story.begin(options, screen, data, broker, fleet);
+    const scene = await Scene.begin(options, screen, data, broker, fleet);
+    const story = new Story(scene);
     const told = await story.tell().catch((error: unknown) => {
-      for (const text of story.broken) options.write(`NOT as it should be: ${text}`);
+      for (const text of scene.broken) options.write(`NOT as it should be: ${text}`);
       throw error;
     });
     disarm();
