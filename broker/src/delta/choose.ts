@@ -14,7 +14,7 @@ import type { Progress } from './progress.ts';
 const CHECKPOINTS = [1 << 14, 1 << 16, 1 << 18, 1 << 20];
 /** What checkpoints may cost: a small delta is downloaded again in less time than they would add to each download. */
 const CHECKPOINT_SHARE_MAX = 1 / 32;
-/** What learning from the old image must save: a device spends two seconds on each megabyte of it. */
+/** What learning from the old image must save: a desktop spends four seconds of processor time on each megabyte. */
 const LEARNED_SHARE_MIN = 1 / 64;
 
 /** @throws Refusal INTERNAL if it decodes to another image */

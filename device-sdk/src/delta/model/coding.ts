@@ -90,7 +90,7 @@ export class Coding {
     if (this.#learned > 0) this.#learn(oldOffset);
   }
 
-  /** Learns from the old bytes around a place: three seconds for a megabyte here, so a block is at least as long. */
+  /** Learns from the old bytes around a place: four seconds of processor time for a megabyte here, so a block is as long at least. */
   #learn(oldOffset: number): void {
     const { bytes, oldBytes } = this.#old;
     const count = this.#learned;
