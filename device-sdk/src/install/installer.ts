@@ -148,7 +148,8 @@ export class Installer {
       phase: usable ? stored.phase : 'fetching',
       ...{ sequence, manifestDigest, releaseLeaf, image, version, policy, slot },
       rolloutId: rollout.rolloutId,
-      chainHead: branch.payload.chainHead,
+      // What is staged stays the container of the branch it came by, whichever one a new rollout would choose.
+      chainHead: usable ? stored.chainHead : branch.payload.chainHead,
       attempt: same ? stored.attempt : 0,
       attemptsMax: rollout.attemptsMax,
       sessions: same && equal(stored.rolloutId, rollout.rolloutId) ? stored.sessions : 0,
