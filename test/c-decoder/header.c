@@ -6,14 +6,23 @@ enum { WORKSPACE, MODEL_BYTES, RUNS, LEARNED, NEW_BYTES, OLD_BYTES, FIELDS };
 enum { FIXED = 12, TAG_BYTES = 8, RUNS_MAX = 4096, LEARNED_MAX = 32768 };
 static const uint32_t NUMBER_LIMIT = (uint32_t)1 << 30;
 
-static cs_status coder_fault(const cs_decoder *d) {
-  unsigned w = FIRST(d), l = SECOND(d), c = BLOCK_BITS(d);
+/* Old bytes that a block learns from: at most twice the size of the new image. */
+static int learning_fits(const cs_decoder *d, const uint32_t *fields) {
+  unsigned l = SECOND(d), c = BLOCK_BITS(d);
+  uint32_t most;
+  if (l < 12 || l > 22 || FLAGS(d) & FULL || (c != 0 && l > c)) return 0;
+  most = (uint32_t)1 << l;
+  return (most < fields[OLD_BYTES] ? most : fields[OLD_BYTES]) <= 2 * fields[NEW_BYTES];
+}
+
+static cs_status coder_fault(const cs_decoder *d, const uint32_t *fields) {
+  unsigned w = FIRST(d), l = SECOND(d);
   int good;
   if (CODER(d) > MIXING || !HAS_CODER(CODER(d))) return CS_UNSUPPORTED;
   if (CODER(d) == STORED) good = w == 0 && l == 0;
   else if (CODER(d) == HEATSHRINK) good = w >= 4 && w <= 15 && l >= 3 && l <= 8 && l < w;
   else if (CODER(d) == LITE) good = w <= 4 && (l == 4 || l == 10);
-  else good = w <= 1 && (l == 0 || (l >= 12 && l <= 22 && !(FLAGS(d) & FULL) && (c == 0 || l <= c)));
+  else good = w <= 1 && (l == 0 || learning_fits(d, fields));
   return good ? CS_OK : CS_BAD_DELTA;
 }
 
@@ -44,7 +53,7 @@ static cs_status faults(const cs_decoder *d, const uint32_t *fields) {
   cs_status status = rule_6(d);
   if (status == CS_OK && (PREDICTOR(d) > XTENSA_BE || !HAS_PREDICTOR(PREDICTOR(d)))) status = CS_UNSUPPORTED;
   if (status == CS_OK) status = rule_5(d, fields);
-  if (status == CS_OK) status = coder_fault(d);
+  if (status == CS_OK) status = coder_fault(d, fields);
   if (status != CS_OK) return status;
   if (p < 8 || p > 16) return CS_BAD_DELTA;
   if (c != 0 && (c < 12 || c > 28 || c < p)) return CS_BAD_DELTA;

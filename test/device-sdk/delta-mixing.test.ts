@@ -1,9 +1,9 @@
 /** The mixing coder: what it may learn from, and its state at every byte. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DeltaDecoder, inspectDelta } from '@countersign/device-sdk/delta';
+import { DeltaDecoder, inspectDelta, LEARNED_PER_NEW_MAX, workspaceBytes } from '@countersign/device-sdk/delta';
 import test from 'ava';
-import { bench } from '../support/delta.ts';
+import { bench, byHand, image } from '../support/delta.ts';
 import { codeOfRefusal } from '../support/refused.ts';
 import { repository } from '../support/repository.ts';
 import type { DeltaVector } from '../vectors/make-delta.ts';
@@ -58,3 +58,30 @@ for (const [why, at, value] of faults) {
     );
   });
 }
+
+const SHAPE = { predictor: 0, coder: 3, windowBits: 1, pageBits: 12, mapRuns: 0, learnedEntries: 0 };
+
+/** What becomes of a header that asks for so much learning, for images of these sizes; nothing follows it. */
+function asked(lookaheadBits: number, oldBytes: number, newBytes: number): { code: string; reads: number } {
+  const old = image(oldBytes, 3);
+  const { learnedEntries: learned, ...shape } = { ...SHAPE, lookaheadBits };
+  const workspace = workspaceBytes({ ...SHAPE, lookaheadBits });
+  const container = byHand(old, new Uint8Array(newBytes), { ...shape, learned, memoryClass: 4, workspace }, [1, 0]);
+  const { ports } = bench(container, old, { newBytes, workspace });
+  let reads = 0;
+  const read = (offset: number, into: Uint8Array): void => {
+    reads++;
+    ports.old.read(offset, into);
+  };
+  const code = codeOfRefusal(() => new DeltaDecoder({ ...ports, old: { read } }).push(container));
+  return { code, reads };
+}
+
+test('an image is worth learning from twice its bytes, and no more: before the first old byte is read', (t) => {
+  t.is(LEARNED_PER_NEW_MAX, 2);
+  t.deepEqual(asked(22, 100_000, 1), { code: 'BAD_DELTA', reads: 0 });
+  t.deepEqual(asked(12, 5000, 2047), { code: 'BAD_DELTA', reads: 0 });
+  t.deepEqual(asked(14, 8194, 4096), { code: 'BAD_DELTA', reads: 0 });
+  t.true(asked(12, 5000, 2048).reads > 0);
+  t.true(asked(14, 8192, 4096).reads > 0, 'what counts is the old image where that is smaller');
+});

@@ -1,6 +1,6 @@
 /** All alignments as the smallest container that the class allows, decoded again and compared. */
 import { demand } from '@countersign/device-sdk';
-import { CODER_MIXING, LEARNED_BITS_MIN } from '@countersign/device-sdk/delta';
+import { CODER_MIXING, LEARNED_BITS_MIN, LEARNED_PER_NEW_MAX } from '@countersign/device-sdk/delta';
 import { PREDICTOR_NAMES } from '@countersign/device-sdk/delta/model';
 import type { Alignment } from './alignments.ts';
 import { applyDelta } from './apply.ts';
@@ -133,7 +133,11 @@ function checkInterval(bytes: number | undefined): void {
 /** The same candidate with literals that know the old image, if that pays for the time it takes. */
 function learned(source: Source, options: MakeOptions, candidate: Candidate, bytes: number): Candidate {
   const { oldBits = 0 } = LIMITS[options.class];
-  const most = Math.min(oldBits, Math.ceil(Math.log2(source.old.length)));
+  const { old, fresh } = source;
+  // All of the old image, or the largest power of two that the size of the new one allows.
+  const allowed = LEARNED_PER_NEW_MAX * fresh.length;
+  const wanted = old.length <= allowed ? Math.ceil(Math.log2(old.length)) : Math.floor(Math.log2(allowed));
+  const most = Math.min(oldBits, wanted);
   if (candidate.coder !== CODER_MIXING || most < LEARNED_BITS_MIN) return candidate;
   const other = { ...candidate, lookaheadBits: most };
   const blockBytes = intervalOf(options) ?? 0;

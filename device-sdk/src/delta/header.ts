@@ -40,6 +40,11 @@ export const RESIDUAL_TREES: readonly number[] = [4, 10];
 /** Mixing coder: old bytes that are learned from at the start of a block, 4 KB to 4 MB; 0 for none. */
 export const LEARNED_BITS_MIN = 12;
 export const LEARNED_BITS_MAX = 22;
+/**
+ * A block learns from at most so many times the bytes of the new image. Images of one product do not halve; without this a
+ * container of 60 bytes for an image of one would cost a device 4 MB of learning: some ten seconds in one call.
+ */
+export const LEARNED_PER_NEW_MAX = 2;
 /** More runs or entries than these were never of use, and a lookup stays short. */
 export const RUNS_MAX = 4096;
 export const ENTRIES_MAX = 32_768;
@@ -209,7 +214,8 @@ function checkCoder(h: DeltaHeader): void {
 function isLearned(h: DeltaHeader, bits: number): boolean {
   const interval = h.checkpointBits;
   const inRange = bits >= LEARNED_BITS_MIN && bits <= LEARNED_BITS_MAX;
-  return h.kind === 'delta' && inRange && (interval === 0 || interval >= bits);
+  const worth = Math.min(2 ** bits, h.oldBytes) <= LEARNED_PER_NEW_MAX * h.newBytes;
+  return h.kind === 'delta' && inRange && worth && (interval === 0 || interval >= bits);
 }
 
 /** Canonical LEB128 below 2^30. Undefined when the bytes end first. */
