@@ -8,41 +8,42 @@ const SIZES = [
   { units: 16, literals: 17, followers: 13, placeSets: 1024 },
 ] as const;
 
-interface State {
-  P: number;
-  n: number;
-}
-
+/** Chances and visits by place, and the eight bits that tell contexts apart. */
 class Table {
-  readonly #states = new Map<number, State & { k: number }>();
-  readonly #size: number;
+  readonly #P: Uint16Array;
+  readonly #n: Uint8Array;
+  readonly #k: Uint8Array;
+  readonly #most: number;
 
-  constructor(bits: number) {
-    this.#size = 2 ** bits;
+  constructor(states: number, most: number) {
+    this.#P = new Uint16Array(states).fill(0x8000);
+    this.#n = new Uint8Array(states);
+    this.#k = new Uint8Array(states);
+    this.#most = most;
   }
 
-  #at(place: number): State & { k: number } {
-    if (!this.#states.has(place)) this.#states.set(place, { P: 0x8000, n: 0, k: 0 });
-    return this.#states.get(place)!;
-  }
-
-  /** With the input as it is now: a later context may take the place. */
-  find(h: number): { state: State; place: number; input: number } {
-    const first = (h >>> 0) % this.#size;
+  find(h: number): number {
+    const first = (h >>> 0) % this.#k.length;
+    const other = first ^ 1;
     const k = Math.floor((h >>> 0) / 2 ** 24);
-    let place = [first, first ^ 1].find((at) => this.#at(at).k === k);
-    if (place === undefined) {
-      place = this.#at(first ^ 1).n < this.#at(first).n ? first ^ 1 : first;
-      Object.assign(this.#at(place), { P: 0x8000, n: 0, k });
-    }
-    const state = this.#at(place);
-    return { state, place, input: stretch[state.P >> 4]! };
+    if (this.#k[first] === k) return first;
+    if (this.#k[other] === k) return other;
+    const place = this.#n[other]! < this.#n[first]! ? other : first;
+    this.#P[place] = 0x8000;
+    this.#n[place] = 0;
+    this.#k[place] = k;
+    return place;
   }
-}
 
-function move(state: State, bit: number, most: number): void {
-  state.P = learned(state.P, bit, 65535, state.n);
-  state.n = Math.min(state.n + 1, most);
+  /** As it is now: a later context may take the place. */
+  input(place: number): number {
+    return stretch[this.#P[place]! >> 4]!;
+  }
+
+  learn(place: number, bit: number): void {
+    this.#P[place] = learned(this.#P[place]!, bit, 65535, this.#n[place]!);
+    this.#n[place] = Math.min(this.#n[place]! + 1, this.#most);
+  }
 }
 
 class Sets {
@@ -54,17 +55,20 @@ class Sets {
 
   sum(set: number, inputs: readonly number[]): number {
     const weights = this.#sets[set]!;
-    const sum = inputs.reduce((all, input, i) => all + input * weights[i]!, 256 * weights.at(-1)!);
+    let sum = 256 * weights.at(-1)!;
+    for (let i = 0; i < inputs.length; i++) sum += inputs[i]! * weights[i]!;
     return Math.max(-2047, Math.min(2047, Math.floor(sum / 65536)));
   }
 
   learn(set: number, inputs: readonly number[], x: number, bit: number): void {
     const weights = this.#sets[set]!;
     const error = 10 * (4096 * bit - squash(x));
-    for (const [i, input] of [...inputs.entries(), [weights.length - 1, 256] as const]) {
+    const move = (i: number, input: number): void => {
       const weight = weights[i]! + Math.floor((input * error + 8192) / 16384);
       weights[i] = Math.max(-0x800000, Math.min(0x7fffff, weight));
-    }
+    };
+    for (let i = 0; i < inputs.length; i++) move(i, inputs[i]!);
+    move(weights.length - 1, 256);
   }
 }
 
@@ -80,22 +84,24 @@ export class MixingByPage implements Coder {
   readonly #literals: LiteralsByPage;
 
   constructor(w: number) {
-    this.#units = new Table(SIZES[w]!.units);
+    this.#units = new Table(2 ** SIZES[w]!.units, 30);
     this.#literals = new LiteralsByPage(w);
   }
 
   ask(decision: Decision, letters: Letters): Asked {
     const set = decision.set(letters);
-    const found = decision.contexts.map((context, i) =>
-      this.#units.find(spread(context(letters) + Math.imul(i, 0x3d4d51cb))),
-    );
-    const inputs = found.map(({ input }) => input);
+    const inputs: number[] = [];
+    const found = decision.contexts.map((context, i) => {
+      const place = this.#units.find(spread(context(letters) + Math.imul(i, 0x3d4d51cb)));
+      inputs.push(this.#units.input(place));
+      return place;
+    });
     const x = this.#sets.sum(set, inputs);
     const learn = (bit: number): void => {
       this.#sets.learn(set, inputs, x, bit);
-      for (const { state } of found) move(state, bit, 30);
+      for (const place of found) this.#units.learn(place, bit);
     };
-    const places = found.map(({ place }) => place.toString(16));
+    const places = found.map((place) => place.toString(16));
     return { chance: 16 * squash(x) + 8, where: `${set}: ${places.join(' ')}`, learn };
   }
 
@@ -111,17 +117,18 @@ interface Expected {
 
 class LiteralsByPage {
   readonly #table: Table;
-  readonly #followers: Map<number, number>[] = [new Map(), new Map(), new Map(), new Map()];
+  readonly #followers: readonly Uint32Array[];
   readonly #followerBits: number;
-  readonly #runStates = new Map<number, State>();
+  readonly #runStates = new Table(256, 127);
   readonly #runSets = new Sets(40, 13, 14_000);
   readonly #placeSets: Sets;
   readonly #fine: boolean;
 
   constructor(w: number) {
     const { literals, followers, placeSets } = SIZES[w]!;
-    this.#table = new Table(literals);
+    this.#table = new Table(2 ** literals, 30);
     this.#followerBits = followers;
+    this.#followers = [0, 1, 2, 3].map(() => new Uint32Array(2 ** followers));
     this.#placeSets = new Sets(placeSets, 13, 14_000);
     this.#fine = w === 1;
   }
@@ -149,7 +156,7 @@ class LiteralsByPage {
   }
 
   #expected(i: number, key: number): Expected | undefined {
-    const word = this.#followers[i]!.get(this.#slot(key)) ?? 0;
+    const word = this.#followers[i]![this.#slot(key)]!;
     const m = word % 256;
     if (Math.floor(word / 65536) !== (key & 0xffff) || m === 0) return undefined;
     return { byte: Math.floor(word / 256) % 256, m };
@@ -159,7 +166,7 @@ class LiteralsByPage {
     let next = { byte: N, m: 1 };
     if (known?.byte === N) next = { byte: N, m: Math.min(known.m + 1, 255) };
     else if (known !== undefined && known.m > 2) next = { byte: known.byte, m: known.m >> 1 };
-    this.#followers[i]!.set(this.#slot(key), (key & 0xffff) * 65536 + next.byte * 256 + next.m);
+    this.#followers[i]![this.#slot(key)] = (key & 0xffff) * 65536 + next.byte * 256 + next.m;
   }
 
   #bit(
@@ -170,11 +177,15 @@ class LiteralsByPage {
     z: number,
     ask: (asked: Asked, i: number) => number,
   ): number {
-    const found = v.map((x) => this.#table.find(spread(x + Math.imul(node, 0x2545f491))));
-    const runs = expected.map((known, i) => this.#run(i, known, node, bit));
-    const expectations = runs.map((state) => (state === undefined ? 0 : stretch[state.P >> 4]!));
-    const inputs = [...found.map(({ input }) => input), ...expectations];
-    const g = runs.findLastIndex((state) => state !== undefined) + 1;
+    const inputs: number[] = [];
+    const found = v.map((x) => {
+      const place = this.#table.find(spread(x + Math.imul(node, 0x2545f491)));
+      inputs.push(this.#table.input(place));
+      return place;
+    });
+    const runs = expected.map((known, i) => runState(i, known, node, bit));
+    for (const at of runs) inputs.push(at === undefined ? 0 : this.#runStates.input(at));
+    const g = runs.findLastIndex((at) => at !== undefined) + 1;
     const run = 8 * g + bit;
     const place = this.#fine ? 256 * z + node : 8 * z + bit;
     const x = this.#runSets.sum(run, inputs);
@@ -182,16 +193,15 @@ class LiteralsByPage {
     const learn = (bit: number): void => {
       this.#runSets.learn(run, inputs, x, bit);
       this.#placeSets.learn(place, inputs, y, bit);
-      for (const { state } of found) move(state, bit, 30);
-      for (const state of runs) if (state !== undefined) move(state, bit, 127);
+      for (const at of found) this.#table.learn(at, bit);
+      for (const at of runs) if (at !== undefined) this.#runStates.learn(at, bit);
     };
     return ask({ chance: 16 * squash((x + y) >> 1) + 8, where: `${run} ${place}`, learn }, bit);
   }
+}
 
-  #run(i: number, known: Expected | undefined, node: number, bit: number): State | undefined {
-    if (known === undefined || (known.byte + 256) >> (bit + 1) !== node) return undefined;
-    const at = 64 * i + 2 * Math.min(known.m, 31) + ((known.byte >> bit) & 1);
-    if (!this.#runStates.has(at)) this.#runStates.set(at, { P: 0x8000, n: 0 });
-    return this.#runStates.get(at);
-  }
+/** The run state that gives an input, if the table expects this bit at all. */
+function runState(i: number, known: Expected | undefined, node: number, bit: number): number | undefined {
+  if (known === undefined || (known.byte + 256) >> (bit + 1) !== node) return undefined;
+  return 64 * i + 2 * Math.min(known.m, 31) + ((known.byte >> bit) & 1);
 }
