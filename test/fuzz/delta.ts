@@ -1,7 +1,7 @@
 import { makeDelta, makeFull } from '@countersign/broker/delta/index';
 import { CLASS_BYTES, DeltaDecoder, inspectDelta, type MemoryClass, readHeader } from '@countersign/device-sdk/delta';
 import { type Isa, programs } from '../support/code.ts';
-import { bench, byHand, copyFrom, edited, fill, image, insert, token } from '../support/delta.ts';
+import { bench, byHand, copyFrom, edited, fill, image, insert, text, token } from '../support/delta.ts';
 import { Chance, mutate } from '../support/mutate.ts';
 import { codeOfRefusal } from '../support/refused.ts';
 
@@ -14,6 +14,7 @@ interface Seed {
 
 const old = image(9000, 31);
 const fresh = edited(old, 6);
+const texts = { old: text(4096, 1), fresh: text(3000, 2) };
 const part = fresh.slice(0, 700);
 const CHECKPOINTS = { checkpointBytes: 4096 };
 
@@ -33,7 +34,8 @@ const stream = [...copyFrom(300, 1000), ...token(100, 1, 2, 3), ...token(197), .
 const seeds: Seed[] = [
   ...PREDICTED.map(([isa, name], i) => predicted(isa, name, i)),
   ...(['S', 'M', 'XL', 'G'] as const).map((name) => made(old, fresh, name)),
-  ...(['S', 'L'] as const).flatMap((name) => [inPlace(fresh, old, name), inPlace(old, fresh, name)]),
+  ...(['S', 'L', 'XL', 'G'] as const).flatMap((name) => [inPlace(fresh, old, name), inPlace(old, fresh, name)]),
+  ...[0, 12].map((oldBits) => learning(oldBits)),
   { old, fresh: part, container: makeDelta(old, part, { class: 'M' }).delta },
   { old, fresh, container: makeFull(fresh, { class: 'S', ...CHECKPOINTS }).delta },
   { old, fresh, container: makeFull(fresh, { class: 'XL', ...CHECKPOINTS }).delta },
@@ -53,6 +55,13 @@ function made(base: Uint8Array, target: Uint8Array, name: MemoryClass): Seed {
 function inPlace(base: Uint8Array, target: Uint8Array, name: MemoryClass): Seed {
   const { delta } = makeDelta(base, target, { class: name, inPlace: true, ...CHECKPOINTS });
   return { old: base, fresh: target, container: delta };
+}
+
+/** Class G in one block, with so many old bytes to learn from: all but the encoder's own number end in another image. */
+function learning(oldBits: number): Seed {
+  const { delta } = makeDelta(texts.old, texts.fresh, { class: 'G', checkpointBytes: 0 });
+  if (delta[9] !== 12) throw new Error(`${delta[9]} old bits`);
+  return { ...texts, container: delta.with(9, oldBits) };
 }
 
 /** A slot a little larger than the images: a damaged size may ask for all of it. */
@@ -115,12 +124,13 @@ function fieldChanged(container: Uint8Array, chance: Chance): Uint8Array {
   return container.with(at, values[chance.below(values.length)]!);
 }
 
+const CLASS_G = 4;
 /** Single old bytes come 128 at a time, and a prediction looks a few instructions ahead: a few reads for a byte made. */
 const READS_PER_BYTE = 8;
 
 function run(bytes: Uint8Array, from: Seed, chance: Chance): string {
   // Damage to the class alone must not hide what follows behind NO_MEMORY: now and then there is room for all classes.
-  const workspace = chance.below(16) === 0 ? CLASS_BYTES.G : CLASS_BYTES.XL;
+  const workspace = chance.below(from.container[5] === CLASS_G ? 6 : 16) === 0 ? CLASS_BYTES.G : CLASS_BYTES.XL;
   const { ports, fenced } = bench(bytes, from.old, {
     slotBytes: SLOT_BYTES,
     workspace,

@@ -1,9 +1,15 @@
 import { makeDelta, makeFull } from '@countersign/broker/delta/index';
-import { CLASSES, DeltaDecoder, decodeCheckpoint, encodeCheckpoint } from '@countersign/device-sdk/delta';
+import {
+  CLASSES,
+  DeltaDecoder,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  workspaceBytes,
+} from '@countersign/device-sdk/delta';
 import test from 'ava';
 import fc from 'fast-check';
 import { programs } from '../support/code.ts';
-import { bench, checkpointsOf, decode, edited, image, joined } from '../support/delta.ts';
+import { bench, byHand, checkpointsOf, decode, edited, image, joined, number, text } from '../support/delta.ts';
 import { codeOfRefusal } from '../support/refused.ts';
 
 const RUNS = { numRuns: 60 };
@@ -132,5 +138,63 @@ test('every checkpoint of every interval leads to the same end', (t) => {
       decoder.finalize();
       t.is(Buffer.compare(joined(output), fresh.slice(checkpoint.outputOffset)), 0);
     }
+  }
+});
+
+const MIXING = { predictor: 0, coder: 3, mapRuns: 0, learnedEntries: 0, pageBits: 8 };
+
+test('whatever the mixing coder is fed, it makes the whole image or refuses, with reads and bytes bounded', (t) => {
+  const endings = new Set<string>();
+  const hostile = fc.record({
+    windowBits: fc.constantFrom(0, 1),
+    lookaheadBits: fc.constantFrom(0, 12, 13),
+    newBytes: fc.integer({ min: 2048, max: 6000 }),
+    coded: fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 600 }),
+      fc.constantFrom(Uint8Array.of(0), Uint8Array.of(255)),
+    ),
+  });
+  fc.assert(
+    fc.property(hostile, ({ windowBits, lookaheadBits, newBytes, coded }) => {
+      const shape = { windowBits, lookaheadBits };
+      const workspace = workspaceBytes({ ...MIXING, ...shape });
+      const stream = [...number(coded.length), ...coded];
+      const by = { ...shape, predictor: 0, coder: 3, memoryClass: 4, workspace };
+      const container = byHand(old, new Uint8Array(newBytes), by, stream);
+      const { ports, output, fenced } = bench(container, old, { newBytes, workspace });
+      let reads = 0;
+      const read = (offset: number, into: Uint8Array): void => {
+        reads++;
+        ports.old.read(offset, into);
+      };
+      const code = codeOfRefusal(() => {
+        const decoder = new DeltaDecoder({ ...ports, old: { read } });
+        decoder.push(container);
+        decoder.finalize();
+      });
+      endings.add(code);
+      t.true(['accepted', 'BAD_DELTA'].includes(code), code);
+      t.is(joined(output).length <= newBytes, true);
+      // Learning reads half a buffer at a time, copies at most twice a byte.
+      t.true(reads <= 2 ** lookaheadBits / 64 + 1 + 2 * newBytes, `${reads} reads`);
+      t.true(fenced());
+    }),
+    { numRuns: 60 },
+  );
+  t.true(endings.has('BAD_DELTA'));
+});
+
+test('class G: the encoder learns from all of the old image, or from the most that the new one allows', (t) => {
+  for (const [oldBytes, newBytes, bits] of [
+    [12_000, 2100, 12],
+    [12_000, 3000, 12],
+    [12_000, 5000, 13],
+    [12_000, 6000, 14],
+    [9000, 9000, 14],
+  ] as const) {
+    const [base, target] = [text(oldBytes, 1), text(newBytes, 2)];
+    const made = makeDelta(base, target, { class: 'G' });
+    t.deepEqual([made.info.coder, made.info.lookaheadBits], ['mixing', bits], `${oldBytes}, ${newBytes}`);
+    t.is(Buffer.compare(decode(made.delta, base), target), 0);
   }
 });

@@ -9,6 +9,7 @@ import {
   IMAGE_BYTES_MAX,
   readHeader,
 } from '@countersign/device-sdk/delta';
+import { Chance } from './mutate.ts';
 
 export interface HandMade {
   full?: boolean;
@@ -178,4 +179,15 @@ export function edited(base: Uint8Array, seed = 1): Uint8Array {
   ]);
   for (let i = seed % 97; i < moved.length; i += 97 + (seed % 13)) moved[i] = (moved[i]! + 1 + (i % 5)) & 0xff;
   return moved;
+}
+
+/** Short words of one language in any order: nothing worth a copy, much that one text tells of another. */
+export function text(bytes: number, seed: number): Uint8Array {
+  const chance = new Chance(seed);
+  const out = new Uint8Array(bytes);
+  for (let at = 0; at < bytes; at += 3) {
+    const word = chance.below(64);
+    out.set([word * 37, word * 91, word * word].slice(0, bytes - at), at);
+  }
+  return out;
 }
