@@ -39,7 +39,7 @@ const FLAGS = [
 const CODERS = [
   { memoryClass: 'S', coder: CODER_HEATSHRINK, windowBits: 8, lookaheadBits: 4 },
   { memoryClass: 'L', coder: CODER_LITE, windowBits: 3, lookaheadBits: 10 },
-  { memoryClass: 'XL', coder: CODER_MIXING, windowBits: 13, lookaheadBits: 0 },
+  { memoryClass: 'XL', coder: CODER_MIXING, windowBits: 0, lookaheadBits: 0 },
 ] as const;
 
 /** A container made without a search: all of the image is one copy, and its addresses stay where they are. */

@@ -41,7 +41,7 @@ test('a partition is a slot: its size found, whole units only, one process alone
     'the kernel keeps others out',
   );
   flash.close();
-  const again = new BlockFlash(device, { bytes: 65_536 });
+  const again = await openFree(device, { bytes: 65_536 });
   t.deepEqual(bytesOf(again, 8192, 4096), piece);
   t.deepEqual(bytesOf(again, 4096, 16), new Uint8Array(16).fill(0xff));
   again.close();
@@ -97,10 +97,10 @@ test('what is flushed later is flushed before the region that speaks of it is wr
 });
 
 /** The system itself looks into a device that has just appeared. */
-async function openFree(device: string): Promise<BlockFlash> {
+async function openFree(device: string, options: { bytes?: number } = {}): Promise<BlockFlash> {
   for (let tries = 0; ; tries++) {
     try {
-      return new BlockFlash(device, { eraseBytes: 65_536 });
+      return new BlockFlash(device, { eraseBytes: 65_536, ...options });
     } catch (error) {
       if (codeOf(error) !== 'LOCKED' || tries === 100) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));

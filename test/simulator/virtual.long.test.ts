@@ -2,9 +2,9 @@
 import { CHAOS_RATES } from '@countersign/simulator/virtual/chaos';
 import { runVirtual } from '@countersign/simulator/virtual/run';
 import test from 'ava';
+import { effort } from '../support/effort.ts';
 
-/** COUNTERSIGN_CHAOS_RUNS=200 for a night; 20 take some minutes. */
-const RUNS = Number(process.env.COUNTERSIGN_CHAOS_RUNS ?? 20);
+const RUNS = effort(6, 200);
 const DEVICES = 50;
 
 test(`${RUNS} worlds of ${DEVICES} devices in chaos: safe at every step, and everybody arrives or says why`, async (t) => {
