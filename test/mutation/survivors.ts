@@ -236,6 +236,8 @@ export const SURVIVORS: readonly Survivors[] = [
   {
     why: 'not attacked yet: the board of the suite has two slots; devices with one are tried in test/power-cut and test/device-sdk',
     checks: [
+      'broker/src/ledger/contract/products.ts checkOneSlot demand page',
+      'broker/src/ledger/contract/products.ts checkOneSlot demand stagingBytes > 0',
       'device-sdk/src/install/in-place.ts constructor demand imageBytes <= slot.bytes',
       'device-sdk/src/install/in-place.ts constructor demand pageBytes <= scratch.bytes',
       'device-sdk/src/install/in-place.ts constructor demand inside',

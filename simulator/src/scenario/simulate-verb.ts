@@ -5,8 +5,6 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type FaultRates, NO_FAULTS } from '../fleet/faults.ts';
 import { formatRevisions, type Revisions, readRevisions } from '../fleet/profile.ts';
 import { simulatedText } from '../report/summary.ts';
-import { CHAOS_RATES } from '../virtual/chaos.ts';
-import { runVirtual } from '../virtual/run.ts';
 import { freshSeed, simulate } from './simulate.ts';
 
 interface Options extends PersonOptions {
@@ -95,6 +93,11 @@ async function simulateVirtually(command: Command, options: Options) {
     if (given) throw new WrongUse(`--virtual has no server to join: leave out --${name}`);
   }
   const { devices, revisions = DEFAULT_REVISIONS, lie = 0, loss, powerCut, chaos = false } = options;
+  // Loaded when asked for: a whole world takes its time.
+  const [{ runVirtual }, { CHAOS_RATES }] = await Promise.all([
+    import('../virtual/run.ts'),
+    import('../virtual/chaos.ts'),
+  ]);
   const seed = options.seed ?? freshSeed();
   const { outcome, verdict, reached, events, looks, replay } = await runVirtual({
     ...{ seed, devices, revisions, releases: VIRTUAL_RELEASES },

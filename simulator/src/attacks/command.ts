@@ -1,0 +1,53 @@
+/** What `attack` does. It stands apart from the verb: the rows and what they attack take half a second to load. */
+import { note, WrongUse } from '@countersign/broker/face/cli/program';
+import type { Row } from './attack.ts';
+import type { Port } from './port/port.ts';
+import { SdkPort } from './port/sdk.ts';
+import { StdioPort } from './port/stdio.ts';
+import { runAttack } from './run.ts';
+import { ATTACKS } from './suite.ts';
+
+export interface AttackOptions {
+  id?: number;
+  port?: string;
+  verbose?: boolean;
+}
+
+export async function attack({ id, port: external, verbose = false }: AttackOptions) {
+  const attacks = chosen(id, external !== undefined);
+  const port = external === undefined ? new SdkPort() : new StdioPort(external);
+  try {
+    const rows = await runAll(attacks, port, verbose);
+    const withstood = rows.filter(({ outcome }) => outcome === 'refused' || outcome === 'held').length;
+    const text = [...rows.map(lineOf), '', `${withstood} of ${rows.length} attacks withstood by the ${port.name}`].join(
+      '\n',
+    );
+    return { json: rows, text, ok: withstood === rows.length };
+  } finally {
+    await (port instanceof StdioPort ? port.end() : port.close());
+  }
+}
+
+async function runAll(attacks: typeof ATTACKS, port: Port, verbose: boolean): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const each of attacks) {
+    const row = await runAttack(each, port, (tried) => {
+      if (verbose) note(`  ${tried.outcome.padEnd(10)} ${(tried.code ?? '').padEnd(17)} ${tried.how}`);
+    });
+    for (const { how, why } of row.failed) note(`row ${row.id}: ${how}: ${why}`);
+    rows.push(row);
+  }
+  return rows;
+}
+
+/** Against another SDK the rows that attack servers alone say nothing. */
+function chosen(id: number | undefined, external: boolean): typeof ATTACKS {
+  const known = id === undefined || ATTACKS.some((row) => row.id === id);
+  if (!known) throw new WrongUse(`--id ${id}: 1 to ${ATTACKS.length}`);
+  const all = external ? ATTACKS.filter(({ against }) => against.includes('device')) : ATTACKS;
+  return id === undefined ? all : all.filter((row) => row.id === id);
+}
+
+function lineOf({ id, name, outcome, codes, variants, millis }: Row): string {
+  return `${String(id).padStart(2)}  ${outcome.padEnd(10)}  ${name.padEnd(44)}  ${String(variants).padStart(3)} tries  ${String(millis).padStart(5)} ms  ${codes.join(' ')}`;
+}
