@@ -11,6 +11,8 @@ import type { Attack, Hostile } from './attacks.ts';
 const PATIENCE_MS = 15_000;
 /** After the first answer: long enough for a device that changed its mind to begin an install. */
 const AFTERMATH_MS = 300;
+/** Nothing new from an idle device for so long: what was on its way when it was cut off has been answered. */
+const QUIET_MS = 500;
 
 /**
  * @returns refused only if the device named a code, and its boot slot, image, floor and everything it believes are what
@@ -22,6 +24,7 @@ export async function attempt(
   attack: Attack,
   hostile: Hostile,
 ): Promise<AttackRow> {
+  if ('announcement' in hostile) await cutOff(fleet, victim);
   const before = lookAt(victim);
   const seen = { code: undefined as string | undefined, stages: 0 };
   const unwatch = fleet.watch((device, change) => {
@@ -46,10 +49,27 @@ export async function attempt(
   }
 }
 
-/** A liar on the link of an idle device keeps true announcements away, so that what it answers is about the false one. */
+/**
+ * A liar on the link of an idle device keeps true announcements away, so that what it answers is about the false one.
+ * One that was already on its way when the liar came (the abort of the last rollout, say) is waited for: its refusal
+ * was once written down as the answer to the attack.
+ */
+async function cutOff(fleet: Fleet, victim: VirtualDevice): Promise<void> {
+  victim.liar = SILENCE;
+  let last = Date.now();
+  const unwatch = fleet.watch((device) => {
+    if (device === victim) last = Date.now();
+  });
+  try {
+    await fleet.until(() => Date.now() - last >= QUIET_MS, PATIENCE_MS);
+  } finally {
+    unwatch();
+    victim.dismissRefusal();
+  }
+}
+
 async function begin(fleet: Fleet, victim: VirtualDevice, hostile: Hostile): Promise<void> {
   if ('announcement' in hostile) {
-    victim.liar = SILENCE;
     victim.inject(hostile.announcement);
     return;
   }
