@@ -53,6 +53,17 @@ export function assemble(
   candidate: Candidate,
   checkpointBytes: number,
 ): Assembled {
+  return assembleWithin(source, memoryClass, candidate, checkpointBytes, Number.POSITIVE_INFINITY)!;
+}
+
+/** Nothing if the container would be longer than `most` bytes. @throws as {@link assemble} */
+export function assembleWithin(
+  source: Source,
+  memoryClass: MemoryClass,
+  candidate: Candidate,
+  checkpointBytes: number,
+  most: number,
+): Assembled | undefined {
   const { kind, old, fresh } = source;
   const { coder, windowBits, lookaheadBits, predictor, fitting } = candidate;
   const { pageBits } = LIMITS[memoryClass];
@@ -60,7 +71,9 @@ export function assemble(
   const blockBytes = checkpointBytes < fresh.length ? checkpointBytes : 0;
   const order = new BlockOrder(fresh.length, blockBytes || Math.max(1, fresh.length), source.inPlace);
   const copies = source.inPlace ? remainingCopies(source.copies, order, old.length) : source.copies;
-  const { blocks, spent } = code({ old, fresh, copies }, candidate, order);
+  const coded = code({ old, fresh, copies }, candidate, order, most - fitting.section.length);
+  if (!coded) return undefined;
+  const { blocks, spent } = coded;
   const { mapRuns, learnedEntries, section } = fitting;
   const needs = { predictor, coder, windowBits, lookaheadBits, pageBits, mapRuns, learnedEntries };
   const header: HeaderFields = {
@@ -78,15 +91,22 @@ export function assemble(
   };
   demand(header.workspaceBytes <= CLASS_BYTES[memoryClass], 'INTERNAL', `class ${memoryClass} has too large tables`);
   const container = new Uint8Array(Buffer.concat([writeHeader(header), section, ...blocks]));
+  if (container.length > most) return undefined;
   return { container, workspaceBytes: header.workspaceBytes, blockBytes, spent };
 }
 
 type Images = Pick<Source, 'old' | 'fresh' | 'copies'>;
 
-function code(images: Images, candidate: Candidate, order: BlockOrder): { blocks: Uint8Array[]; spent: Spent } {
+interface Coded {
+  blocks: Uint8Array[];
+  spent: Spent;
+}
+
+/** Nothing where a coder that knows it on the way would need more than `most` bytes. */
+function code(images: Images, candidate: Candidate, order: BlockOrder, most: number): Coded | undefined {
   const { coder, fitting, predictor, windowBits, lookaheadBits } = candidate;
   if (coder === CODER_LITE || coder === CODER_MIXING) {
-    return writeRanged(images, codingShape(candidate), order, fitting);
+    return writeRanged(images, codingShape(candidate), order, fitting, most);
   }
   const guide = predictor === 0 ? undefined : fitting;
   const { blocks, spent } = writeCommands(images, order, guide);

@@ -4,7 +4,7 @@ import { CODER_MIXING, LEARNED_BITS_MIN, LEARNED_PER_NEW_MAX } from '@countersig
 import { PREDICTOR_NAMES } from '@countersign/device-sdk/delta/model';
 import type { Alignment } from './alignments.ts';
 import { applyDelta } from './apply.ts';
-import { assemble, type Candidate, type Source } from './assemble.ts';
+import { type Assembled, assembleWithin, type Candidate, type Source } from './assemble.ts';
 import { withModel, withoutModel } from './candidates.ts';
 import { CODER_NAMES, LIMITS } from './class-limits.ts';
 import type { Spent } from './commands.ts';
@@ -73,17 +73,20 @@ function smallestOf(
   progress.plan(entries.length);
   checkInterval(options.checkpointBytes);
   const blockBytes = intervalOf(options) ?? 0;
-  let best: { entry: Entry; bytes: number } | undefined;
+  let best: { entry: Entry; made: Assembled } | undefined;
   for (const entry of entries) {
-    const bytes = assemble(entry.source, options.class, entry.candidate, blockBytes).container.length;
-    if (best === undefined || bytes < best.bytes) best = { entry, bytes };
-    progress.step(`${entry.source.kind}, ${nameOf(entry)}: ${bytes} bytes`);
+    const most = (best?.made.container.length ?? below) - 1;
+    const made = assembleWithin(entry.source, options.class, entry.candidate, blockBytes, most);
+    if (made) best = { entry, made };
+    const bytes = made ? `${made.container.length} bytes` : `more than ${most} bytes`;
+    progress.step(`${entry.source.kind}, ${nameOf(entry)}: ${bytes}`);
   }
-  if (best!.bytes >= below) return undefined;
-  const { alignment, source } = best!.entry;
-  const candidate = learned(source, options, best!.entry.candidate, best!.bytes);
+  if (!best) return undefined;
+  const { alignment, source } = best.entry;
+  const start = learned(source, options, best.entry.candidate, best.made);
+  const { candidate } = start;
   progress.note('placing checkpoints, decoding again');
-  const chosen = chooseCheckpoints(source, options, candidate);
+  const chosen = chooseCheckpoints(source, options, start);
   if (chosen.container.length >= below) return undefined;
   const decoded = applyDelta(chosen.container, source.old);
   demand(Buffer.compare(decoded, source.fresh) === 0, 'INTERNAL', 'a container decodes to another image');
@@ -130,19 +133,26 @@ function checkInterval(bytes: number | undefined): void {
   if (!fits) throw new RangeError(`checkpointBytes ${bytes}: expected 0 or a power of two from 4096 to 2^28`);
 }
 
+/** A candidate, and what it makes at the interval that is asked for, or without one. */
+interface Start {
+  candidate: Candidate;
+  made: Assembled;
+}
+
 /** The same candidate with literals that know the old image, if that pays for the time it takes. */
-function learned(source: Source, options: MakeOptions, candidate: Candidate, bytes: number): Candidate {
+function learned(source: Source, options: MakeOptions, candidate: Candidate, made: Assembled): Start {
   const { oldBits = 0 } = LIMITS[options.class];
   const { old, fresh } = source;
   // All of the old image, or the largest power of two that the size of the new one allows.
   const allowed = LEARNED_PER_NEW_MAX * fresh.length;
   const wanted = old.length <= allowed ? Math.ceil(Math.log2(old.length)) : Math.floor(Math.log2(allowed));
-  const most = Math.min(oldBits, wanted);
-  if (candidate.coder !== CODER_MIXING || most < LEARNED_BITS_MIN) return candidate;
-  const other = { ...candidate, lookaheadBits: most };
+  const bits = Math.min(oldBits, wanted);
+  if (candidate.coder !== CODER_MIXING || bits < LEARNED_BITS_MIN) return { candidate, made };
   const blockBytes = intervalOf(options) ?? 0;
-  const learning = assemble(source, options.class, within(other, blockBytes), blockBytes).container.length;
-  return learning < bytes * (1 - LEARNED_SHARE_MIN) ? other : candidate;
+  const other = { ...candidate, lookaheadBits: bits };
+  const worth = Math.ceil(made.container.length * (1 - LEARNED_SHARE_MIN)) - 1;
+  const learning = assembleWithin(source, options.class, within(other, blockBytes), blockBytes, worth);
+  return learning ? { candidate: other, made: learning } : { candidate, made };
 }
 
 /** A block learns from no more bytes than it produces. */
@@ -159,18 +169,24 @@ interface Chosen {
   candidates: number;
 }
 
-function chooseCheckpoints(source: Source, options: MakeOptions, candidate: Candidate): Chosen {
-  const checkpointBytes = intervalOf(options);
-  if (checkpointBytes !== undefined) {
-    return { ...assemble(source, options.class, within(candidate, checkpointBytes), checkpointBytes), candidates: 0 };
-  }
-  const plain = assemble(source, options.class, candidate, 0);
-  const most = plain.container.length * (1 + CHECKPOINT_SHARE_MAX);
+/**
+ * The densest of the intervals that costs little, found by halving: denser ones cost more, and each trial of the largest
+ * coder takes seconds.
+ */
+function chooseCheckpoints(source: Source, options: MakeOptions, { candidate, made }: Start): Chosen {
+  if (intervalOf(options) !== undefined) return { ...made, candidates: 0 };
+  const most = Math.floor(made.container.length * (1 + CHECKPOINT_SHARE_MAX));
+  const intervals = CHECKPOINTS.filter((bytes) => bytes < source.fresh.length);
+  let best = made;
   let candidates = 0;
-  for (const blockBytes of CHECKPOINTS.filter((bytes) => bytes < source.fresh.length)) {
+  for (let from = 0, to = intervals.length; from < to; ) {
+    const middle = (from + to) >> 1;
+    const blockBytes = intervals[middle]!;
+    const cut = assembleWithin(source, options.class, within(candidate, blockBytes), blockBytes, most);
     candidates++;
-    const cut = assemble(source, options.class, within(candidate, blockBytes), blockBytes);
-    if (cut.container.length <= most) return { ...cut, candidates };
+    if (cut) best = cut;
+    if (cut) to = middle;
+    else from = middle + 1;
   }
-  return { ...plain, candidates };
+  return { ...best, candidates };
 }

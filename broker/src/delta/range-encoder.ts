@@ -4,6 +4,7 @@ import { type BitCoder, RANGE_MIN } from '@countersign/device-sdk/delta/model';
 export class RangeEncoder implements BitCoder {
   #bytes = new Uint8Array(4096);
   #length = 0;
+  #certain = 0;
   /** Lower end of the interval: 32 bits and a carry. */
   #low = 0;
   #range = 0xffffffff;
@@ -25,6 +26,11 @@ export class RangeEncoder implements BitCoder {
     return bit;
   }
 
+  /** A lower end of the length of the block: bytes that are certain, up to the last that is not zero. */
+  get written(): number {
+    return this.#certain;
+  }
+
   /** The bytes of the block so far; what the decoder replaces by zeros is left out. Begins the next block. */
   finish(): Uint8Array {
     this.#low = roundest(this.#low, this.#range);
@@ -33,6 +39,7 @@ export class RangeEncoder implements BitCoder {
     while (end > 0 && this.#bytes[end - 1] === 0) end--;
     const block = this.#bytes.slice(0, end);
     this.#length = 0;
+    this.#certain = 0;
     this.#low = 0;
     this.#range = 0xffffffff;
     this.#held = -1;
@@ -57,6 +64,7 @@ export class RangeEncoder implements BitCoder {
       this.#bytes = larger;
     }
     this.#bytes[this.#length++] = byte;
+    if (byte !== 0) this.#certain = this.#length;
   }
 }
 

@@ -19,16 +19,29 @@ import { RangeEncoder } from './range-encoder.ts';
 /** A fill costs about three bytes and interrupts the literals around it; a run shorter than this costs less. */
 const FILL_BYTES_MIN = 32;
 
+/**
+ * Nothing if the blocks together would be longer than `most` bytes. It stops there: the mixing coder takes two seconds for a
+ * full image of half a megabyte, and a hundredth of that to be longer than most deltas.
+ */
 export function writeRanged(
   images: { old: Uint8Array; fresh: Uint8Array; copies: readonly Copy[] },
   shape: CodingShape,
   order: BlockOrder,
   fitting: Fitting,
-): { blocks: Uint8Array[]; spent: Spent } {
-  const writer = new RangedWriter(images, shape, order, fitting);
-  writeBlocks(images.copies, order, writer);
+  most = Number.POSITIVE_INFINITY,
+): { blocks: Uint8Array[]; spent: Spent } | undefined {
+  const writer = new RangedWriter(images, shape, order, fitting, most);
+  try {
+    writeBlocks(images.copies, order, writer);
+  } catch (error) {
+    if (error instanceof TooLong) return undefined;
+    throw error;
+  }
   return { blocks: writer.blocks, spent: writer.spent };
 }
+
+/** Leaves a candidate that has lost from within its innermost loop. */
+class TooLong extends Error {}
 
 class RangedWriter implements BlockWriter {
   readonly blocks: Uint8Array[] = [];
@@ -39,13 +52,23 @@ class RangedWriter implements BlockWriter {
   readonly #old: Uint8Array;
   readonly #fresh: Uint8Array;
   readonly #order: BlockOrder;
+  readonly #most: number;
+  /** Coded bytes of the blocks before this one. */
+  #behind = 0;
   #oldOffset = 0;
   /** Old place less new place of the block's first copy. */
   #shift: number | undefined;
   /** True where the next command begins with the length of an insert. */
   #betweenCommands = true;
 
-  constructor(images: { old: Uint8Array; fresh: Uint8Array }, shape: CodingShape, order: BlockOrder, fitting: Fitting) {
+  constructor(
+    images: { old: Uint8Array; fresh: Uint8Array },
+    shape: CodingShape,
+    order: BlockOrder,
+    fitting: Fitting,
+    most: number,
+  ) {
+    this.#most = most;
     this.#old = images.old;
     this.#fresh = images.fresh;
     this.#fitting = fitting;
@@ -67,6 +90,8 @@ class RangedWriter implements BlockWriter {
     const coded = this.#encoder.finish();
     this.blocks.push(Uint8Array.from(varint(coded.length)), coded);
     this.spent.commandBytes += coded.length;
+    this.#behind += varint(coded.length).length + coded.length;
+    if (this.#behind > this.#most) throw new TooLong();
   }
 
   insert(from: number, to: number): void {
@@ -105,6 +130,8 @@ class RangedWriter implements BlockWriter {
   }
 
   #literal(at: number): void {
+    // What is written of a block can only grow but for zeros at its end, which are left out.
+    if (this.#behind + this.#encoder.written > this.#most) throw new TooLong();
     const byte = this.#fresh[at]!;
     this.#coding.literals.code(byte, at);
     this.#coding.recent.put(byte);

@@ -102,17 +102,14 @@ export class LiteralMixer implements LiteralCoder {
   #begin(place: number): void {
     const { a, b, c, d } = this.#recent;
     const contexts = this.#contexts;
-    const list = [
-      0,
-      a,
-      a | (b << 8),
-      a | (b << 8) | (c << 16),
-      (d << 2) | place,
-      b | (c << 8),
-      (b << 2) | place,
-      (a << 2) | place,
-    ];
-    for (let i = 0; i < CONTEXTS; i++) contexts[i] = hashed(list[i]!, i + 1);
+    contexts[0] = hashed(0, 1);
+    contexts[1] = hashed(a, 2);
+    contexts[2] = hashed(a | (b << 8), 3);
+    contexts[3] = hashed(a | (b << 8) | (c << 16), 4);
+    contexts[4] = hashed((d << 2) | place, 5);
+    contexts[5] = hashed(b | (c << 8), 6);
+    contexts[6] = hashed((b << 2) | place, 7);
+    contexts[7] = hashed((a << 2) | place, 8);
     this.#followers.begin(this.#recent);
   }
 

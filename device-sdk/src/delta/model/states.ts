@@ -49,9 +49,14 @@ export class States {
   }
 }
 
-/** A chance of 16 bits after one more bit. The product has 33 bits: a C decoder needs a wider type here. */
+/**
+ * A chance of 16 bits after one more bit: chance + floor((65535 bit - chance) rate / 65536). Without its sign the product
+ * fits 32 bits, so that no wider type is needed.
+ */
 export function moved(chance: number, bit: number, visits: number): number {
-  return chance + Math.floor((((bit === 1 ? 65535 : 0) - chance) * RATE[visits]!) / 65536);
+  const rate = RATE[visits]!;
+  if (bit === 1) return chance + (Math.imul(65535 - chance, rate) >>> 16);
+  return chance - ((Math.imul(chance, rate) + 65535) >>> 16);
 }
 
 /** Context `x` in its place among the contexts of a decision, spread over 32 bits. */
