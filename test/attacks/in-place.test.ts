@@ -73,6 +73,24 @@ const hostile: [why: string, delta: Uint8Array, code: string][] = [
     'RESULT_MISMATCH',
   ],
   [
+    'backward, it makes another image, and only its end differs, which is made first',
+    byHand(base, fresh, header(6), [
+      ...literally(fresh.subarray(2 * BLOCK).map((byte, i) => (i === 1000 ? byte ^ 1 : byte))),
+      ...literally(fresh.subarray(BLOCK, 2 * BLOCK)),
+      ...literally(fresh.subarray(0, BLOCK)),
+    ]),
+    'RESULT_MISMATCH',
+  ],
+  [
+    'backward, it makes another image, and only the first byte differs, which is made in the last block',
+    byHand(base, fresh, header(6), [
+      ...literally(fresh.subarray(2 * BLOCK)),
+      ...literally(fresh.subarray(BLOCK, 2 * BLOCK)),
+      ...literally(fresh.subarray(0, BLOCK).with(0, fresh[0]! ^ 1)),
+    ]),
+    'RESULT_MISMATCH',
+  ],
+  [
     'its pages are larger than the scratch page',
     byHand(base, fresh, header(4, 13), [
       ...literally(fresh.subarray(0, 2 * BLOCK)),

@@ -1,8 +1,9 @@
 /** A staged delta over its own base: first in thought, then page by page, from wherever the journal says. */
 import { BlockOrder } from '../delta/block-order.ts';
-import { decodeCheckpoint, encodeCheckpoint } from '../delta/checkpoint.ts';
-import { DeltaDecoder, type DeltaPorts } from '../delta/decoder.ts';
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../delta/checkpoint.ts';
+import { DeltaDecoder } from '../delta/decoder.ts';
 import { type DeltaHeader, HEADER_BYTES_MAX, readHeader } from '../delta/header.ts';
+import type { PageSink } from '../delta/pages.ts';
 import { demand } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
 import type { ImageId } from '../format/suit.ts';
@@ -38,8 +39,8 @@ export function checkHeader(header: DeltaHeader, { slot, scratch }: OneSlotFlash
 }
 
 /**
- * Decodes the whole container over the base as it will dwindle, and writes nothing. So every byte that the true run will
- * decode has been decoded once while the old image was still whole; where blocks rise, its digest has been compared too.
+ * Decodes the whole container over the base as it will dwindle, writes nothing, and compares the digest of the result:
+ * every byte that the true run will make has been made once while the old image was still whole.
  * @throws Refusal WRONG_BASE, RESULT_MISMATCH, BAD_DELTA, NO_MEMORY, NO_SPACE
  */
 export function rehearse(source: InPlaceSource): void {
@@ -47,9 +48,25 @@ export function rehearse(source: InPlaceSource): void {
   checkHeader(header, source);
   demandBase(source, header);
   const hash = source.hash();
-  decode(new DeltaDecoder(portsOf(source, (_offset, bytes) => hash.update(bytes))), source);
-  const rises = header.inPlace !== 'backward';
-  demand(!rises || equal(hash.digest(), source.newImage.digest), 'RESULT_MISMATCH', 'the delta makes another image');
+  const order = BlockOrder.of(header);
+  hashTurns(source, order, hash, 0, order.count);
+  demand(equal(hash.digest(), source.newImage.digest), 'RESULT_MISMATCH', 'the delta makes another image');
+}
+
+/**
+ * Hashes what these turns make in the order of the image. Falling blocks are halved: first the later turns, from a
+ * checkpoint that the earlier ones are decoded for, then the earlier ones. So n blocks are decoded 1 + log2(n) / 2 times,
+ * and no more than log2(n) checkpoints are held.
+ */
+function hashTurns(source: InPlaceSource, order: BlockOrder, hash: Hash, from: number, to: number, at?: Checkpoint) {
+  const middle = (from + to) >> 1;
+  const run = (turn: number, sink: PageSink) => decode(decoderOf(source, sink, at), source, order.border(turn));
+  if (!order.backward || middle === from) run(to, (_offset, bytes) => hash.update(bytes));
+  else {
+    const later = run(middle, () => {});
+    hashTurns(source, order, hash, middle, to, later);
+    hashTurns(source, order, hash, from, middle, at);
+  }
 }
 
 /**
@@ -85,9 +102,12 @@ function demandBase({ slot, oldImage, hash }: InPlaceSource, { kind }: DeltaHead
   demand(base, 'WRONG_BASE', 'the slot does not hold the image that the delta is from');
 }
 
-function portsOf({ slot, workspace, oldImage, newImage }: InPlaceSource, sink: DeltaPorts['sink']): DeltaPorts {
+/** From a checkpoint on, or from the first byte. */
+function decoderOf(source: InPlaceSource, sink: PageSink, at: Checkpoint | undefined): DeltaDecoder {
+  const { slot, workspace, oldImage, newImage } = source;
   const limits = { oldBytes: oldImage.bytes, newBytes: newImage.bytes, slotBytes: slot.bytes };
-  return { workspace, old: slot, sink, limits };
+  const ports = { workspace, old: slot, sink, limits };
+  return at ? DeltaDecoder.restore(ports, at) : new DeltaDecoder(ports);
 }
 
 function write(job: InPlaceJob, header: DeltaHeader): void {
@@ -97,16 +117,22 @@ function write(job: InPlaceJob, header: DeltaHeader): void {
   const order = orderOf(header, scratch.bytes);
   const writer = new InPlaceWriter({ slot, scratch, order, resume: progress, save, checkpoint });
   if (!writer.complete) {
-    const ports = portsOf(job, (offset, bytes) => writer.write(offset, bytes));
     const { checkpoint: from } = writer.progress;
-    decoder = from.length > 0 ? DeltaDecoder.restore(ports, decodeCheckpoint(from)) : new DeltaDecoder(ports);
+    const at = from.length > 0 ? decodeCheckpoint(from) : undefined;
+    decoder = decoderOf(job, (offset, bytes) => writer.write(offset, bytes), at);
     decode(decoder, job);
   }
   writer.finish();
 }
 
-function decode(decoder: DeltaDecoder, { container }: InPlaceSource): void {
+/** To the end, or to the checkpoint at a border: byte by byte then, for the byte that ends a block has to be the last. */
+function decode(decoder: DeltaDecoder, { container }: InPlaceSource, border = -1): Checkpoint | undefined {
   const { bytes } = container.payload;
-  for (let at = decoder.wants; at < bytes; at = decoder.wants) decoder.push(container.read(at));
+  for (let at = decoder.wants; at < bytes; at = decoder.wants) {
+    const passed = decoder.checkpoint();
+    if (passed?.outputOffset === border) return passed;
+    decoder.push(container.read(at, border < 0 ? bytes : 1));
+  }
   decoder.finalize();
+  return undefined;
 }

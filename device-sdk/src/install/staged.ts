@@ -22,11 +22,11 @@ export class Staged {
     this.payload = payload;
   }
 
-  /** Bytes of the container from `at` on, as many as its frame has there. */
-  read(at: number): Uint8Array {
+  /** Bytes of the container from `at` on: as many as its frame has there, or `most`. */
+  read(at: number, most = this.payload.frameBytes): Uint8Array {
     const { frameBytes, bytes } = this.payload;
     const index = Math.floor(at / frameBytes);
-    const end = Math.min((index + 1) * frameBytes, bytes);
+    const end = Math.min((index + 1) * frameBytes, bytes, at + most);
     return readAt(this.#flash, at + HASH_BYTES * index, end - at);
   }
 

@@ -9,7 +9,7 @@ import type { Payload } from '../format/suit.ts';
 import type { OneSlotFlash } from '../ports.ts';
 import { SlotWriter } from '../store/slots.ts';
 import { checkTags } from './application.ts';
-import { checkHeader, type InPlaceImages, rehearse } from './in-place-apply.ts';
+import { checkHeader, type InPlaceSource, rehearse } from './in-place-apply.ts';
 import { Staged } from './staged.ts';
 
 /**
@@ -37,24 +37,20 @@ function isStaged({ staging }: OneSlotFlash, payload: Payload, sha256: Sha256): 
 }
 
 class Staging implements FrameTaker {
-  readonly #flash: OneSlotFlash;
   readonly #o: TakerOptions;
-  readonly #images: InPlaceImages;
-  readonly #staged: Staged;
+  readonly #source: InPlaceSource;
   readonly #writer: SlotWriter;
   /** Bytes of the staging area that a restart keeps. */
   #kept: number;
 
   /** @throws Refusal NO_STAGING */
   constructor(flash: OneSlotFlash, options: TakerOptions) {
-    const { release, oldImage, resume } = options;
-    const { payload } = release.branch;
-    this.#flash = flash;
+    const { manifest, branch } = options.release;
+    const container = new Staged(flash.staging, branch.payload);
     this.#o = options;
-    this.#images = { oldImage, newImage: release.manifest.image };
-    this.#staged = new Staged(flash.staging, payload);
-    this.#kept = resume?.written ?? 0;
-    this.#writer = new SlotWriter(flash.staging, framesBytes(payload), this.#kept);
+    this.#source = { ...flash, ...options, newImage: manifest.image, container };
+    this.#kept = options.resume?.written ?? 0;
+    this.#writer = new SlotWriter(flash.staging, framesBytes(branch.payload), this.#kept);
   }
 
   get route(): Route | undefined {
@@ -67,7 +63,7 @@ class Staging implements FrameTaker {
   /** Takes the proven payload of the frame at `position`, which named the hash of `next`. @throws Refusal */
   take(bytes: Uint8Array, position: Position, next: Position | undefined): void {
     if (position.index === 0) this.#checkFirst(bytes);
-    const start = position.index * (this.#staged.payload.frameBytes + HASH_BYTES);
+    const start = position.index * (this.#source.container.payload.frameBytes + HASH_BYTES);
     const skip = Math.max(0, this.#writer.offset - start);
     this.#writer.write(bytes.subarray(skip));
     if (next) this.#writer.write(next.expected.subarray(Math.max(0, skip - bytes.length)));
@@ -85,21 +81,20 @@ class Staging implements FrameTaker {
 
   /**
    * The container is read back along its chain and decoded once from end to end, over the base as it will dwindle, with
-   * nothing written: what a decoder would refuse half-way is refused while the device still has its image.
+   * nothing written: what would be found half-way or behind the end is found while the device still has its image.
    * @throws Refusal RESULT_MISMATCH, WRONG_BASE, BAD_DELTA, NO_MEMORY
    */
   finish(): void {
-    const { workspace, hash, sha256 } = this.#o;
     this.#writer.finish();
-    this.#staged.prove(sha256);
-    rehearse({ ...this.#flash, ...this.#images, workspace, hash, container: this.#staged });
+    this.#source.container.prove(this.#o.sha256);
+    rehearse(this.#source);
   }
 
   /** The header lies whole in the first frame: what this device cannot do is not fetched. */
   #checkFirst(frame: Uint8Array): void {
     const header = readWholeHeader(frame);
-    checkTags(header, this.#images);
-    checkHeader(header, this.#flash);
+    checkTags(header, this.#source);
+    checkHeader(header, this.#source);
     demand(
       header.workspaceBytes <= this.#o.workspace.length,
       'NO_MEMORY',
