@@ -58,6 +58,7 @@ export const CODES = [
   'NOT_FOUND', // no such object
   'EXISTS', // already there with other content
   'NOT_APPROVED', // approvals are missing
+  'NOT_TRIED', // the product demands a trial record: absent, too small or failed
   'BAD_STATEMENT', // a transaction whose arguments contradict what they refer to
   'DUPLICATE', // this exact statement or counter has been logged already
   'BAD_COUNTER', // a counter or chain that does not continue the last one

@@ -1,22 +1,9 @@
 import { basename } from 'node:path';
-import { codeOf, demand } from '@countersign/device-sdk';
-import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
-import { FRAME_BYTES, MEMORY_CLASSES, type MemoryClass } from '@countersign/device-sdk/format';
 import { type Command, Option } from 'commander';
 import type { ReleaseOrder } from '../../collection/order.ts';
-import type { Product } from '../../ledger/contract/args.ts';
-import type { ProductView, ReleaseView } from '../../ledger/contract/views.ts';
+import type { ReleaseView } from '../../ledger/contract/views.ts';
 import type { CommittedView } from '../api/views.ts';
-import {
-  approve,
-  getProduct,
-  getRelease,
-  type Published,
-  publish,
-  registerProduct,
-  reject,
-  waitForRelease,
-} from '../client/releases.ts';
+import { approve, getRelease, type Published, publish, reject, waitForRelease } from '../client/releases.ts';
 import {
   connect,
   connectAs,
@@ -27,15 +14,14 @@ import {
   type ServerOptions,
   serverOptions,
 } from './connect.ts';
-import { note, verb, WrongUse } from './program.ts';
+import { type NewProductOptions, newProductOptions, registerNew } from './new-product.ts';
+import { note, verb } from './program.ts';
 import { short, table } from './table.ts';
-import { readAddress, readPage, readWhole } from './values.ts';
 
 /** An approval is confirmed within a second; a collection server that starts anew needs some. */
 export const CONFIRM_MS_MAX = 60_000;
 
-interface PublishOptions extends PersonOptions {
-  product: string;
+interface PublishOptions extends PersonOptions, NewProductOptions {
   version: string;
   optional?: boolean;
   log: boolean;
@@ -43,16 +29,6 @@ interface PublishOptions extends PersonOptions {
   downgrade?: boolean;
   bases?: string;
   fileName?: string;
-  newProduct?: boolean;
-  vendor?: string;
-  memoryClass?: MemoryClass;
-  slotBytes?: number;
-  frameBytes?: number;
-  imageBase?: number;
-  cpu?: PredictorName;
-  slots?: '1' | '2';
-  pageBytes?: number;
-  stagingBytes?: number;
   wait?: boolean;
 }
 
@@ -79,32 +55,8 @@ function publishVerb(program: Command): void {
     .option('--downgrade', 'old bytes as a new release: the one way back')
     .option('--bases <versions>', 'versions to make deltas from, comma separated, instead of those in the field')
     .option('--file-name <name>', "name on the record, instead of the image's own")
-    .option('--wait', 'wait until somebody has approved it and it is confirmed')
-    .option('--new-product', 'register the product first; needs --vendor, --memory-class and --slot-bytes')
-    .option('--vendor <domain>', 'vendor domain of a new product, such as example.com')
-    .addOption(new Option('--memory-class <class>', 'memory class of a new product').choices(MEMORY_CLASSES))
-    .option('--slot-bytes <n>', 'slot size of a new product', readWhole)
-    .option(
-      '--frame-bytes <n>',
-      'payload bytes of a frame of a new product, 256 to 4096; by default as its class',
-      readWhole,
-    )
-    .option(
-      '--image-base <n>',
-      "address of a new product's images in memory (0x… allowed); 0, the default: found",
-      readAddress,
-    )
-    .addOption(
-      new Option('--cpu <name>', 'instruction set of a new product; found if left out').choices(PREDICTOR_NAMES),
-    )
-    .addOption(
-      new Option('--slots <n>', 'image slots of a new product; 1 needs --page-bytes and --staging-bytes [2]').choices([
-        '1',
-        '2',
-      ]),
-    )
-    .option('--page-bytes <n>', 'with one slot: bytes written at once, a power of two from 4096 on', readPage)
-    .option('--staging-bytes <n>', 'with one slot: flash that holds a release before it is written', readWhole);
+    .option('--wait', 'wait until somebody has approved it and it is confirmed');
+  newProductOptions(command);
   verb(command, async (path: string, options: PublishOptions) => {
     const image = await readInput(path);
     const { session, signer } = await connectAs(options, ['engineer']);
@@ -130,63 +82,6 @@ function orderOf(path: string, o: PublishOptions): ReleaseOrder {
     policy: { mandatory: !o.optional, log: o.log, reboot: o.reboot, downgrade: o.downgrade ?? false },
     ...(o.bases === undefined ? {} : { bases: o.bases.split(',') }),
   };
-}
-
-async function registerNew(
-  session: Parameters<typeof registerProduct>[0],
-  signer: Parameters<typeof registerProduct>[1],
-  o: PublishOptions,
-  imageBytes: number,
-): Promise<void> {
-  const { vendor, memoryClass, slotBytes } = o;
-  if (vendor === undefined || memoryClass === undefined || slotBytes === undefined) {
-    throw new WrongUse('--new-product needs --vendor, --memory-class and --slot-bytes');
-  }
-  // A product's slot stays for good: a size that does not even hold this image was a mistake.
-  demand(imageBytes <= slotBytes, 'NO_SPACE', `the image has ${imageBytes} bytes, --slot-bytes are ${slotBytes}`);
-  const frameBytes = o.frameBytes ?? FRAME_BYTES[memoryClass];
-  const imageBase = o.imageBase ?? 0;
-  const product = {
-    vendorDomain: vendor,
-    name: o.product,
-    memoryClass,
-    frameBytes,
-    slotBytes,
-    imageBase,
-    cpu: o.cpu,
-    oneSlot: oneSlotOf(o),
-  };
-  try {
-    await registerProduct(session, signer, product);
-    note(`registered product ${o.product} of ${vendor}`);
-  } catch (error) {
-    if (codeOf(error) !== 'EXISTS') throw error;
-    checkSame(await getProduct(session, o.product), product);
-    note(`product ${o.product} of ${vendor} is registered already`);
-  }
-}
-
-function oneSlotOf({ slots, pageBytes, stagingBytes }: PublishOptions): Product['oneSlot'] {
-  if (slots === '1' && pageBytes !== undefined && stagingBytes !== undefined) return { pageBytes, stagingBytes };
-  const named = slots === '1' || pageBytes !== undefined || stagingBytes !== undefined;
-  if (named) throw new WrongUse('--slots 1, --page-bytes and --staging-bytes go together');
-  return undefined;
-}
-
-/** What was registered stays; other words about it must not pass as if they had counted. */
-function checkSame(known: ProductView, asked: Product): void {
-  const flat = ({ oneSlot, ...fields }: Product | ProductView) => ({
-    ...fields,
-    pageBytes: oneSlot?.pageBytes,
-    stagingBytes: oneSlot?.stagingBytes,
-  });
-  const [was, now] = [flat(known), flat(asked)];
-  const fields = ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase', 'cpu'] as const;
-  for (const field of [...fields, 'pageBytes', 'stagingBytes'] as const) {
-    const [before, after] = [was[field] ?? 'left out', now[field] ?? 'left out'];
-    const text = `${known.name} is registered with ${field} ${before}, not ${after}; it stays so: choose another name`;
-    demand(before === after, 'EXISTS', text);
-  }
 }
 
 function publishedJson(done: Published, imageBytes: number) {

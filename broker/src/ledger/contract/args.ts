@@ -1,6 +1,5 @@
 /** Arguments of each contract action: the fifth element of a transaction, and which object it acts upon. */
 import { demand, Refusal } from '@countersign/device-sdk';
-import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import {
   asArray,
   asBytes,
@@ -12,26 +11,22 @@ import {
   EVERYONE,
   encode,
   ID_BYTES,
-  MEMORY_CLASSES,
-  type MemoryClass,
   type PublicKey,
   readCoseKey,
   type Sha256,
   type Value,
 } from '@countersign/device-sdk/format';
+import { readName } from './read-name.ts';
 
 /** Devices in one enrolment: 60 bytes each, inside the entry limit. */
 export const ENROL_DEVICES_MAX = 500;
-/** Pages of devices with one slot are blocks of a container: what its header can say, and no less than models are worth. */
-export const PAGE_BYTES_MIN = 4096;
-const PAGE_BYTES_MAX = 2 ** 28;
-export const PERSON_ROLES = ['engineer', 'approver', 'operator', 'auditor'] as const;
+export const PERSON_ROLES = ['engineer', 'approver', 'operator', 'auditor', 'tester'] as const;
 export type PersonRole = (typeof PERSON_ROLES)[number];
 
 /** The 32 bytes that name an object in a transaction. Releases are named by their leaf hash instead. */
 export function objectDigest(
   sha256: Sha256,
-  kind: 'person' | 'devices' | 'device' | 'product' | 'rollout',
+  kind: 'person' | 'devices' | 'device' | 'product' | 'rollout' | 'trial' | 'passport',
   id: Uint8Array,
 ): Uint8Array {
   return sha256(encode([kind, id]));
@@ -86,16 +81,6 @@ export function readEnrol(args: Value): ({ kind: 'person' } & EnrolPerson) | ({ 
   };
 }
 
-function readName(value: Value | undefined): string {
-  const name = asText(value, 'name', 32);
-  demand(
-    /^[a-z0-9][a-z0-9._-]*$/.test(name),
-    'MALFORMED',
-    'a name is lower-case letters, digits, dot, dash, underscore',
-  );
-  return name;
-}
-
 function readPersonRole(value: Value): PersonRole {
   const role = PERSON_ROLES.find((known) => known === value);
   demand(role, 'MALFORMED', `${String(value)} is not a role`);
@@ -113,69 +98,15 @@ export function readRevoke(args: Value): { kind: 'person' | 'device'; id: Uint8A
   return { kind, id: asBytes(id, 'id'), reason: asText(reason, 'reason', 128) };
 }
 
-export interface Product {
-  vendorDomain: string;
-  name: string;
-  memoryClass: MemoryClass;
-  /** Payload bytes of a frame. */
-  frameBytes: number;
-  slotBytes: number;
-  /** Address of the image in the device's memory, for address prediction; 0: found by the encoder. */
-  imageBase: number;
-  /** Instruction set, for address prediction; undefined: found by the encoder. */
-  cpu?: PredictorName | undefined;
-  /** Devices with one slot, where an image is written over its own base; undefined: two slots. */
-  oneSlot?: OneSlotFlashSizes | undefined;
-}
-
-/** What an encoder and a trial must know of the flash of devices with one slot. */
-export interface OneSlotFlashSizes {
-  /** Bytes that are made and written at once, a power of two from 4096 to 2^28: a scratch page holds them. */
-  pageBytes: number;
-  /** Bytes of the staging area, which holds a release's frames. */
-  stagingBytes: number;
-}
-
-export function productArgs(p: Product): Value {
-  const six = [p.vendorDomain, p.name, p.memoryClass, p.frameBytes, p.slotBytes, p.imageBase];
-  if (p.oneSlot) return [...six, p.cpu ?? null, [p.oneSlot.pageBytes, p.oneSlot.stagingBytes]];
-  return p.cpu === undefined ? six : [...six, p.cpu];
-}
-
-export function readProduct(args: Value): Product {
-  const length = Array.isArray(args) && args.length > 6 && args.length < 9 ? args.length : 6;
-  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase, cpu, oneSlot] = asArray(
-    args,
-    'product',
-    length,
-  );
-  const known = MEMORY_CLASSES.find((item) => item === memoryClass);
-  demand(known, 'MALFORMED', `${String(memoryClass)} is not a memory class`);
-  return {
-    vendorDomain: asText(vendorDomain, 'vendor domain', 253),
-    name: readName(name),
-    memoryClass: known,
-    frameBytes: asUint(frameBytes, 'frame size', 4096),
-    slotBytes: asUint(slotBytes, 'slot size', 0xffffffff),
-    imageBase: asUint(imageBase, 'image base', 0xffffffff),
-    ...((length === 7 || (length === 8 && cpu !== null)) && { cpu: readCpu(cpu) }),
-    ...(length === 8 && { oneSlot: readOneSlot(oneSlot) }),
-  };
-}
-
-function readOneSlot(value: Value | undefined): OneSlotFlashSizes {
-  const [pageBytes, stagingBytes] = asArray(value, 'flash of one slot', 2);
-  return {
-    pageBytes: asUint(pageBytes, 'page size', PAGE_BYTES_MAX),
-    stagingBytes: asUint(stagingBytes, 'staging area', 0xffffffff),
-  };
-}
-
-function readCpu(value: Value | undefined): PredictorName {
-  const name = PREDICTOR_NAMES.find((item) => item === value);
-  demand(name, 'MALFORMED', `${String(value)} is not an instruction set`);
-  return name;
-}
+export {
+  type OneSlotFlashSizes,
+  PAGE_BYTES_MIN,
+  type Product,
+  productArgs,
+  type RequireTrial,
+  readProduct,
+  TRIAL_DEVICES_MAX,
+} from './product-args.ts';
 
 /** The patch file set of an upload; version, policy and sizes are derived from the manifest. */
 export interface Upload {

@@ -15,6 +15,7 @@ import { report } from './reports.ts';
 import { rolloutStatement } from './rollout-statement.ts';
 import { rollout } from './rollouts.ts';
 import { read, toHex } from './state.ts';
+import { trial } from './trials.ts';
 
 /** @throws Refusal with the code of the first rule that does not hold; see docs/REFUSALS.md */
 export async function invoke(call: Call, entry: Entry): Promise<void> {
@@ -57,6 +58,7 @@ const HANDLERS: Partial<Record<string, Handler>> = {
     (await isPerson(call, entry)) ? rejectPerson(call, entry, by) : reject(call, entry, by),
   confirm,
   rollout,
+  trial,
 };
 
 async function isPerson(call: Call, entry: TransactionEntry): Promise<boolean> {

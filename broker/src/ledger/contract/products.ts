@@ -22,6 +22,8 @@ export async function product(call: Call, entry: TransactionEntry, by: Signatory
   demand(frames, 'BAD_STATEMENT', `frames carry ${FRAME_BYTES_MIN} to ${FRAME_BYTES_MAX} bytes`);
   demand(args.slotBytes > 0, 'BAD_STATEMENT', 'a slot has at least one byte');
   if (args.oneSlot) checkOneSlot(args.oneSlot);
+  const tried = !args.requireTrial || args.requireTrial.devices >= 1;
+  demand(tried, 'BAD_STATEMENT', 'a trial that is demanded has at least one device of every profile');
   await write(call.stub, 'product', [classId], {
     classId,
     vendorId: toHex(vendor),

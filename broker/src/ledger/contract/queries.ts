@@ -39,11 +39,12 @@ const QUERIES: Record<QueryName, Query> = {
   getRollout: (s, args) => one(s, 'rollout', args),
   listRollouts: (s, [classId]) => all(s, 'rollout', (rollout) => !classId || rollout.classId === classId),
   getIndexEntry: (s, args) => one(s, 'index', args),
+  getTrial: (s, args) => one(s, 'trial', args),
   getPrevious: previous,
   getTotals: (s, args) => totals(s, need(args, 0, 'a rollout id')),
 };
 
-type Listed = 'release' | 'product' | 'device' | 'person' | 'rollout' | 'index';
+type Listed = 'release' | 'product' | 'device' | 'person' | 'rollout' | 'index' | 'trial';
 
 async function one<T extends Listed>(s: LedgerStub, type: T, args: string[]) {
   const key = need(args, 0, `a ${type}`);
@@ -110,7 +111,7 @@ async function history(s: LedgerStub, args: string[], positionOf: PositionOf): P
 
 /** What a key can name, by its form: leaf hashes have 64 digits, class, device and rollout ids 32, people have names. */
 function typesOf(key: string): Type[] {
-  if (/^[0-9a-f]{64}$/.test(key)) return ['release', 'download'];
+  if (/^[0-9a-f]{64}$/.test(key)) return ['release', 'download', 'trial'];
   if (/^[0-9a-f]{32}$/.test(key)) return ['product', 'index', 'device', 'rollout', 'person'];
   return ['person'];
 }

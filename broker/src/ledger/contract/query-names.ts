@@ -17,6 +17,8 @@ export type QueryName =
   | 'listRollouts'
   /** (classId) the class's entry in the index, with rolloutId and statementLeaf */
   | 'getIndexEntry'
+  /** (release leaf) the newest trial record */
+  | 'getTrial'
   /** (object digest in hex, [kind]) {previous} for the next transaction on it; kind `download` for the next download */
   | 'getPrevious'
   /** (rolloutId) totals derived from the reports of the class's devices */

@@ -8,6 +8,7 @@ import { derive, verifyBlock1 } from './release-facts.ts';
 import { personWith } from './rights.ts';
 import { fromHex, type ProductState, type ReleaseState, read, toHex, write } from './state.ts';
 import { LEAF_EVENT } from './stub.ts';
+import { checkTried } from './trials.ts';
 
 /** Approvals by people other than the uploader. */
 export const APPROVALS_MIN = 1;
@@ -48,6 +49,7 @@ export async function approve(call: Call, entry: TransactionEntry, by: Signatory
   demand(approver.name !== deployer, 'SAME_PERSON', `${deployer} uploaded this release and cannot approve it`);
   demand(!approvals.includes(approver.name), 'DUPLICATE', `${approver.name} has approved this release already`);
   demand(approvals.length < APPROVALS_MAX, 'TOO_LARGE', `a release has at most ${APPROVALS_MAX} approvals`);
+  await checkTried(call, await productOf(call, release), release);
   await store(call, entry, approver.name, { ...release, state: 'approved', approvals: [...approvals, approver.name] });
 }
 
@@ -71,9 +73,11 @@ export async function confirm(call: Call, entry: TransactionEntry, by: Signatory
   const approvals = await standingApprovals(call, release);
   const approved = release.state === 'approved' && approvals >= APPROVALS_MIN;
   demand(approved, 'NOT_APPROVED', `the release is ${release.state}, with ${approvals} approvals that still stand`);
-  const product = await read(call.stub, 'product', release.classId);
+  const product = await productOf(call, release);
   const parts = await read(call.stub, 'manifest', release.releaseLeaf);
-  if (!product || !parts) throw new Refusal('NOT_FOUND', 'the release has lost its product');
+  if (!parts) throw new Refusal('NOT_FOUND', 'the release has lost its manifest');
+  // Again: a record that came after the approval may say that it fails.
+  await checkTried(call, product, release);
   checkContinues(release, product);
   const block1 = fromHex(parts.block1);
   // A collection key that was revoked since the upload confirms nothing any more.
@@ -113,6 +117,12 @@ async function moveHead(
   });
   const digest = objectDigest(call.verifier.sha256, 'product', fromHex(product.classId));
   await changed(call, entry, digest, 'product', product.classId);
+}
+
+export async function productOf(call: Call, { classId }: ReleaseState): Promise<ProductState> {
+  const product = await read(call.stub, 'product', classId);
+  if (!product) throw new Refusal('NOT_FOUND', 'the release has lost its product');
+  return product;
 }
 
 async function releaseOf(call: Call, entry: TransactionEntry): Promise<ReleaseState> {

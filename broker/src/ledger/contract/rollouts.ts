@@ -4,8 +4,10 @@ import { objectDigest, type Plan, readRolloutArgs } from './args.ts';
 import { type Call, changed, type Signatory, stampOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { checkPlan } from './plan.ts';
+import { productOf } from './releases.ts';
 import { personWith } from './rights.ts';
 import { fromHex, type RolloutState, read, remove, toHex, write } from './state.ts';
+import { checkTried } from './trials.ts';
 
 /** @throws Refusal NOT_PERMITTED, MALFORMED, BAD_STATEMENT, NOT_FOUND, EXISTS, NOT_APPROVED */
 export async function rollout(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
@@ -30,6 +32,7 @@ async function open(call: Call, entry: TransactionEntry, name: string, plan: Pla
   const release = await read(call.stub, 'release', releaseLeaf);
   if (!release) throw new Refusal('NOT_FOUND', `there is no release ${releaseLeaf}`);
   demand(release.state === 'confirmed', 'NOT_APPROVED', `the release is ${release.state}, not confirmed`);
+  await checkTried(call, await productOf(call, release), release);
   await supersedePlanned(call, entry, name, release.classId, rolloutId);
   await write(call.stub, 'planned', [release.classId], { rolloutId });
   await store(call, entry, name, {

@@ -1,7 +1,7 @@
 /** What the contract keeps, as sorted JSON under composite keys. Byte strings are lower-case hex. */
 
 import type { LedgerStub } from './stub.ts';
-import type { DeviceView, PersonView, ProductView, ReleaseView, RolloutView } from './views.ts';
+import type { DeviceView, PersonView, ProductView, ReleaseView, RolloutView, TrialView } from './views.ts';
 
 /** Which entry wrote a value last, and who said so: what `getHistory` shows. */
 export interface Stamp {
@@ -21,6 +21,7 @@ export type ProductState = ProductView & Stamp;
 export type ReleaseState = ReleaseView & Stamp;
 export type DeviceState = DeviceView & Stamp & { kid: string };
 export type RolloutState = RolloutView & Stamp;
+export type TrialState = TrialView & Stamp;
 export type DownloadState = Stamp & { contentId: string; by: string; count: number };
 
 /** The class's entry in the index, and which rollout it comes from. */
@@ -38,7 +39,7 @@ export interface IndexState extends Stamp {
 
 /** The last entry that changed an object, by the object's digest. */
 export interface ObjectState {
-  kind: 'person' | 'devices' | 'device' | 'product' | 'release' | 'rollout';
+  kind: 'person' | 'devices' | 'device' | 'product' | 'release' | 'rollout' | 'trial';
   id: string;
   previous: string;
 }
@@ -82,6 +83,7 @@ export interface Types {
   key: KeyState;
   attempt: AttemptState;
   download: DownloadState;
+  trial: TrialState;
 }
 export type Type = keyof Types;
 

@@ -1,7 +1,8 @@
 /** What the contract's queries answer: plain JSON, byte strings as lower-case hex, times in seconds since the epoch. */
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { MemoryClass } from '@countersign/device-sdk/format';
-import type { OneSlotFlashSizes, PersonRole } from './args.ts';
+import type { OneSlotFlashSizes, PersonRole, RequireTrial } from './args.ts';
+import type { TrialFaults } from './trial-args.ts';
 
 export interface ProductView {
   classId: string;
@@ -17,6 +18,8 @@ export interface ProductView {
   cpu?: PredictorName | undefined;
   /** Absent where devices have two slots. */
   oneSlot?: OneSlotFlashSizes | undefined;
+  /** Absent where a release needs no trial record. */
+  requireTrial?: RequireTrial | undefined;
   /** Leaf hash of the latest confirmed release; 64 zeros for none. */
   head: string;
   /** Sequence of the latest confirmed release; 0 for none. */
@@ -53,6 +56,30 @@ export interface ReleaseView {
   leafIndex: number | null;
   uploadedAt: number;
   confirmedAt: number | null;
+  previous: string;
+}
+
+/** The newest trial record of a release. */
+export interface TrialView {
+  releaseLeaf: string;
+  sequence: number;
+  seed: string;
+  faults: TrialFaults;
+  profiles: {
+    hardware: string;
+    /** null: an image that no branch is from. */
+    baseDigest: string | null;
+    devices: number;
+    /** Devices by how they ended; OK is on the new release. */
+    outcomes: Record<string, number>;
+  }[];
+  /** SHA-256 of the whole log. */
+  logDigest: string;
+  /** Who signed it. */
+  by: string;
+  /** Records of this release so far, and those of them in which a device failed: trying until it passes shows. */
+  records: number;
+  recordsWithFailures: number;
   previous: string;
 }
 

@@ -1,0 +1,129 @@
+/** Registering a product: what `publish --new-product` asks for, and what stays as it was registered. */
+import { codeOf, demand } from '@countersign/device-sdk';
+import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
+import { FRAME_BYTES, MEMORY_CLASSES, type MemoryClass, type Signer } from '@countersign/device-sdk/format';
+import { type Command, Option } from 'commander';
+import type { Product } from '../../ledger/contract/args.ts';
+import type { ProductView } from '../../ledger/contract/views.ts';
+import { getProduct, registerProduct } from '../client/releases.ts';
+import type { Session } from '../client/session.ts';
+import { note, WrongUse } from './program.ts';
+import { readAddress, readPage, readPercent, readWhole } from './values.ts';
+
+export interface NewProductOptions {
+  product: string;
+  newProduct?: boolean;
+  vendor?: string;
+  memoryClass?: MemoryClass;
+  slotBytes?: number;
+  frameBytes?: number;
+  imageBase?: number;
+  cpu?: PredictorName;
+  slots?: '1' | '2';
+  pageBytes?: number;
+  stagingBytes?: number;
+  trialDevices?: number;
+  trialSuccess?: number;
+}
+
+export function newProductOptions(command: Command): void {
+  command
+    .option('--new-product', 'register the product first; needs --vendor, --memory-class and --slot-bytes')
+    .option('--vendor <domain>', 'vendor domain of a new product, such as example.com')
+    .addOption(new Option('--memory-class <class>', 'memory class of a new product').choices(MEMORY_CLASSES))
+    .option('--slot-bytes <n>', 'slot size of a new product', readWhole)
+    .option(
+      '--frame-bytes <n>',
+      'payload bytes of a frame of a new product, 256 to 4096; by default as its class',
+      readWhole,
+    )
+    .option(
+      '--image-base <n>',
+      "address of a new product's images in memory (0x… allowed); 0, the default: found",
+      readAddress,
+    )
+    .addOption(
+      new Option('--cpu <name>', 'instruction set of a new product; found if left out').choices(PREDICTOR_NAMES),
+    )
+    .addOption(
+      new Option('--slots <n>', 'image slots of a new product; 1 needs --page-bytes and --staging-bytes [2]').choices([
+        '1',
+        '2',
+      ]),
+    )
+    .option('--page-bytes <n>', 'with one slot: bytes written at once, a power of two from 4096 on', readPage)
+    .option('--staging-bytes <n>', 'with one slot: flash that holds a release before it is written', readWhole)
+    .option(
+      '--trial-devices <n>',
+      'a release of a new product needs a trial on so many devices of every profile',
+      readWhole,
+    )
+    .option('--trial-success <percent>', 'of them, those that must end on the new release [100]', readPercent);
+}
+
+/** @throws WrongUse; Refusal NO_SPACE, EXISTS, NOT_PERMITTED */
+export async function registerNew(
+  session: Session,
+  signer: Signer,
+  o: NewProductOptions,
+  imageBytes: number,
+): Promise<void> {
+  const { vendor, memoryClass, slotBytes } = o;
+  if (vendor === undefined || memoryClass === undefined || slotBytes === undefined) {
+    throw new WrongUse('--new-product needs --vendor, --memory-class and --slot-bytes');
+  }
+  // A product's slot stays for good: a size that does not even hold this image was a mistake.
+  demand(imageBytes <= slotBytes, 'NO_SPACE', `the image has ${imageBytes} bytes, --slot-bytes are ${slotBytes}`);
+  const frameBytes = o.frameBytes ?? FRAME_BYTES[memoryClass];
+  const imageBase = o.imageBase ?? 0;
+  const product = {
+    vendorDomain: vendor,
+    name: o.product,
+    memoryClass,
+    frameBytes,
+    slotBytes,
+    imageBase,
+    cpu: o.cpu,
+    oneSlot: oneSlotOf(o),
+    requireTrial: requireTrialOf(o),
+  };
+  try {
+    await registerProduct(session, signer, product);
+    note(`registered product ${o.product} of ${vendor}`);
+  } catch (error) {
+    if (codeOf(error) !== 'EXISTS') throw error;
+    checkSame(await getProduct(session, o.product), product);
+    note(`product ${o.product} of ${vendor} is registered already`);
+  }
+}
+
+function oneSlotOf({ slots, pageBytes, stagingBytes }: NewProductOptions): Product['oneSlot'] {
+  if (slots === '1' && pageBytes !== undefined && stagingBytes !== undefined) return { pageBytes, stagingBytes };
+  const named = slots === '1' || pageBytes !== undefined || stagingBytes !== undefined;
+  if (named) throw new WrongUse('--slots 1, --page-bytes and --staging-bytes go together');
+  return undefined;
+}
+
+function requireTrialOf({ trialDevices, trialSuccess }: NewProductOptions): Product['requireTrial'] {
+  if (trialDevices !== undefined) return { devices: trialDevices, successPercent: trialSuccess ?? 100 };
+  if (trialSuccess !== undefined) throw new WrongUse('--trial-success goes with --trial-devices');
+  return undefined;
+}
+
+/** What was registered stays; other words about it must not pass as if they had counted. */
+function checkSame(known: ProductView, asked: Product): void {
+  const flat = ({ oneSlot, requireTrial, ...fields }: Product | ProductView) => ({
+    ...fields,
+    pageBytes: oneSlot?.pageBytes,
+    stagingBytes: oneSlot?.stagingBytes,
+    trialDevices: requireTrial?.devices,
+    trialSuccess: requireTrial?.successPercent,
+  });
+  const [was, now] = [flat(known), flat(asked)];
+  const fields = ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase', 'cpu'] as const;
+  for (const field of [...fields, 'pageBytes', 'stagingBytes', 'trialDevices', 'trialSuccess'] as const) {
+    const [before, after] = [was[field] ?? 'left out', now[field] ?? 'left out'];
+    const text = `${known.name} is registered with ${field} ${before}, not ${after}; it stays so: choose another name`;
+    demand(before === after, 'EXISTS', text);
+  }
+}

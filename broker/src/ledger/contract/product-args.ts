@@ -1,0 +1,96 @@
+/** What a product is: the arguments of the action that registers one. */
+import { demand } from '@countersign/device-sdk';
+import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
+import { asArray, asText, asUint, MEMORY_CLASSES, type MemoryClass, type Value } from '@countersign/device-sdk/format';
+import { readName } from './read-name.ts';
+
+/** Pages of devices with one slot are blocks of a container: what its header can say, and no less than models are worth. */
+export const PAGE_BYTES_MIN = 4096;
+const PAGE_BYTES_MAX = 2 ** 28;
+/** Virtual devices of one profile in a trial: more say nothing that these do not. */
+export const TRIAL_DEVICES_MAX = 1_000;
+
+export interface Product {
+  vendorDomain: string;
+  name: string;
+  memoryClass: MemoryClass;
+  /** Payload bytes of a frame. */
+  frameBytes: number;
+  slotBytes: number;
+  /** Address of the image in the device's memory, for address prediction; 0: found by the encoder. */
+  imageBase: number;
+  /** Instruction set, for address prediction; undefined: found by the encoder. */
+  cpu?: PredictorName | undefined;
+  /** Devices with one slot, where an image is written over its own base; undefined: two slots. */
+  oneSlot?: OneSlotFlashSizes | undefined;
+  /** What a trial record must show before a release may be approved; undefined: none is asked for. */
+  requireTrial?: RequireTrial | undefined;
+}
+
+/** The least that a trial record has to show, of every profile in it. */
+export interface RequireTrial {
+  /** Virtual devices of each profile. */
+  devices: number;
+  /** Of each profile's devices, those that ended on the new release. */
+  successPercent: number;
+}
+
+/** What an encoder and a trial must know of the flash of devices with one slot. */
+export interface OneSlotFlashSizes {
+  /** Bytes that are made and written at once, a power of two from 4096 to 2^28: a scratch page holds them. */
+  pageBytes: number;
+  /** Bytes of the staging area, which holds a release's frames. */
+  stagingBytes: number;
+}
+
+/** The shortest form alone, so that one product has one encoding. */
+export function productArgs(p: Product): Value {
+  const six = [p.vendorDomain, p.name, p.memoryClass, p.frameBytes, p.slotBytes, p.imageBase];
+  const oneSlot = p.oneSlot ? [p.oneSlot.pageBytes, p.oneSlot.stagingBytes] : null;
+  const { cpu = null, requireTrial } = p;
+  if (requireTrial) return [...six, cpu, oneSlot, [requireTrial.devices, requireTrial.successPercent]];
+  if (oneSlot) return [...six, cpu, oneSlot];
+  return cpu === null ? six : [...six, cpu];
+}
+
+/** @throws Refusal MALFORMED */
+export function readProduct(args: Value): Product {
+  const length = Array.isArray(args) && args.length > 6 && args.length < 10 ? args.length : 6;
+  const items = asArray(args, 'product', length);
+  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase, cpu, oneSlot, requireTrial] = items;
+  const known = MEMORY_CLASSES.find((item) => item === memoryClass);
+  demand(known, 'MALFORMED', `${String(memoryClass)} is not a memory class`);
+  return {
+    vendorDomain: asText(vendorDomain, 'vendor domain', 253),
+    name: readName(name),
+    memoryClass: known,
+    frameBytes: asUint(frameBytes, 'frame size', 4096),
+    slotBytes: asUint(slotBytes, 'slot size', 0xffffffff),
+    imageBase: asUint(imageBase, 'image base', 0xffffffff),
+    ...((length === 7 || (length > 7 && cpu !== null)) && { cpu: readCpu(cpu) }),
+    ...((length === 8 || (length > 8 && oneSlot !== null)) && { oneSlot: readOneSlot(oneSlot) }),
+    ...(length === 9 && { requireTrial: readRequireTrial(requireTrial) }),
+  };
+}
+
+function readRequireTrial(value: Value | undefined): RequireTrial {
+  const [devices, successPercent] = asArray(value, 'required trial', 2);
+  return {
+    devices: asUint(devices, 'devices of a profile', TRIAL_DEVICES_MAX),
+    successPercent: asUint(successPercent, 'success percent', 100),
+  };
+}
+
+function readOneSlot(value: Value | undefined): OneSlotFlashSizes {
+  const [pageBytes, stagingBytes] = asArray(value, 'flash of one slot', 2);
+  return {
+    pageBytes: asUint(pageBytes, 'page size', PAGE_BYTES_MAX),
+    stagingBytes: asUint(stagingBytes, 'staging area', 0xffffffff),
+  };
+}
+
+function readCpu(value: Value | undefined): PredictorName {
+  const name = PREDICTOR_NAMES.find((item) => item === value);
+  demand(name, 'MALFORMED', `${String(value)} is not an instruction set`);
+  return name;
+}

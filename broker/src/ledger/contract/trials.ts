@@ -1,0 +1,95 @@
+/** Trials of releases on the record, and the rule that a product may have about them. */
+import { demand, Refusal } from '@countersign/device-sdk';
+import { objectDigest } from './args.ts';
+import { type Call, changed, type Signatory, stampOf } from './call.ts';
+import type { TransactionEntry } from './entry.ts';
+import { personWith } from './rights.ts';
+import { type ProductState, type ReleaseState, read, toHex, write } from './state.ts';
+import { readTrial, type TrialRecord } from './trial-args.ts';
+import type { TrialView } from './views.ts';
+
+/**
+ * A tester's word about one release; the newest record stands, and how many there were and failed stands beside it. Not
+ * the uploader's: he would vouch for himself.
+ * @throws Refusal NOT_PERMITTED, MALFORMED, UNSUPPORTED, TOO_LARGE, BAD_STATEMENT, NOT_FOUND, SAME_PERSON
+ */
+export async function trial(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
+  const tester = personWith(by, ['tester', 'approver'], 'a trial record');
+  const record = readTrial(entry.tx.args);
+  const releaseLeaf = toHex(record.releaseLeaf);
+  const digest = objectDigest(call.verifier.sha256, 'trial', record.releaseLeaf);
+  demand(toHex(entry.tx.object) === toHex(digest), 'BAD_STATEMENT', `the object is not the trial of ${releaseLeaf}`);
+  const release = await read(call.stub, 'release', releaseLeaf);
+  if (!release) throw new Refusal('NOT_FOUND', `there is no release ${releaseLeaf}`);
+  demand(tester.name !== release.deployer, 'SAME_PERSON', `${tester.name} uploaded this release and does not try it`);
+  demand(release.state !== 'rejected', 'BAD_STATEMENT', 'the release is rejected');
+  checkAbout(record, release);
+  const before = await read(call.stub, 'trial', releaseLeaf);
+  const failed = record.profiles.some(({ outcomes }) => outcomes.some(({ code }) => code !== 'OK')) ? 1 : 0;
+  await write(call.stub, 'trial', [releaseLeaf], {
+    ...viewOf(record),
+    by: tester.name,
+    records: (before?.records ?? 0) + 1,
+    recordsWithFailures: (before?.recordsWithFailures ?? 0) + failed,
+    previous: toHex(entry.leafHash),
+    ...stampOf(entry, 'trial', tester.name),
+  });
+  await changed(call, entry, digest, 'trial', releaseLeaf);
+}
+
+/** A record that leaves out a branch is none: devices would be the first to try it. */
+function checkAbout({ sequence, profiles }: TrialRecord, release: ReleaseState): void {
+  demand(sequence === release.sequence, 'BAD_STATEMENT', `a trial of sequence ${sequence}, not ${release.sequence}`);
+  const bases = new Set(release.branches.map(({ baseDigest }) => baseDigest));
+  const tried = new Set<string | null>();
+  for (const { baseDigest } of profiles) {
+    const base = baseDigest && toHex(baseDigest);
+    // What no branch is from takes the full image, as any other image does.
+    tried.add(bases.has(base) ? base : null);
+  }
+  for (const base of bases)
+    demand(tried.has(base), 'BAD_STATEMENT', `no device of the trial came from ${base ?? 'another image'}`);
+}
+
+/**
+ * The product's own rule: so many devices of every profile, and so large a share of them on the new release.
+ * @throws Refusal NOT_TRIED
+ */
+export async function checkTried(call: Call, product: ProductState, release: ReleaseState): Promise<void> {
+  const { requireTrial } = product;
+  if (!requireTrial) return;
+  const record = await read(call.stub, 'trial', release.releaseLeaf);
+  if (!record) throw new Refusal('NOT_TRIED', `${product.name} demands a trial record, and there is none`);
+  const tester = await read(call.stub, 'person', record.by);
+  demand(tester?.state === 'active', 'NOT_TRIED', `${record.by}, who signed the trial record, is not active any more`);
+  for (const profile of record.profiles) {
+    const { devices, successPercent } = requireTrial;
+    const name = `hardware ${profile.hardware} from ${profile.baseDigest?.slice(0, 8) ?? 'another image'}`;
+    const enough = profile.devices >= devices;
+    demand(enough, 'NOT_TRIED', `the trial had ${profile.devices} devices of ${name}, ${devices} are demanded`);
+    const good = (profile.outcomes.OK ?? 0) + keptWithoutStaging(product, release, profile);
+    const passed = good * 100 >= successPercent * profile.devices;
+    const text = `in the trial ${good} of ${profile.devices} devices of ${name} ended on the release`;
+    demand(passed, 'NOT_TRIED', `${text}, ${successPercent} percent are demanded`);
+  }
+}
+
+/** With one slot, a device that no branch is from and whose staging area is too small has to stay as it is. */
+function keptWithoutStaging(
+  product: ProductState,
+  release: ReleaseState,
+  profile: TrialView['profiles'][number],
+): number {
+  const branch = release.branches.some(({ baseDigest }) => baseDigest !== null && baseDigest === profile.baseDigest);
+  return product.oneSlot && !branch ? (profile.outcomes.NO_STAGING ?? 0) : 0;
+}
+
+function viewOf({ releaseLeaf, sequence, seed, faults, profiles, logDigest }: TrialRecord) {
+  const rows: TrialView['profiles'] = profiles.map(({ hardware, baseDigest, devices, outcomes }) => ({
+    hardware,
+    baseDigest: baseDigest && toHex(baseDigest),
+    devices,
+    outcomes: Object.fromEntries(outcomes.map(({ code, count }) => [code, count])),
+  }));
+  return { releaseLeaf: toHex(releaseLeaf), sequence, seed, faults, profiles: rows, logDigest: toHex(logDigest) };
+}
