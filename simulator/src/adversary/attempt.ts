@@ -7,8 +7,8 @@ import { lookAt, sameLook } from '../oracle/look.ts';
 import type { AttackRow } from '../report/outcome.ts';
 import type { Attack, Hostile } from './attacks.ts';
 
-/** A device answers hostile bytes within milliseconds; frames are asked for again a few times first. */
-const PATIENCE_MS = 15_000;
+/** A device answers hostile bytes within milliseconds; frames, and a lost link, are tried again a few times first. */
+const PATIENCE_MS = 30_000;
 /** After the first answer: long enough for a device that changed its mind to begin an install. */
 const AFTERMATH_MS = 300;
 /** Nothing new from an idle device for so long: what was on its way when it was cut off has been answered. */
@@ -29,6 +29,8 @@ export async function attempt(
   const seen = { code: undefined as string | undefined, stages: 0 };
   const unwatch = fleet.watch((device, change) => {
     if (device !== victim) return;
+    // The network gave up before the bytes were looked at: no answer to them, and the device will ask again.
+    if ('code' in change && change.code === 'LINK_LOST') return;
     if (change.kind === 'refused') seen.code ??= change.code;
     // Frames may be asked for; an image that is whole, and everything after it, is a success of the attack.
     if (change.kind === 'stage' && change.code !== 'OK') seen.code ??= change.code;
