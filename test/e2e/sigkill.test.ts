@@ -57,7 +57,7 @@ test('killed five times in the middle of an update, the server loses nothing tha
     t.true(await fleet.until(arrived, 60_000), 'no device is stuck');
 
     t.is((await getRelease(session, releaseLeaf)).state, 'confirmed');
-    const verdict = judge(fleet, await readRecord(session, PRODUCT));
+    const verdict = judge(fleet, await readRecord(session));
     t.deepEqual(verdict.problems, []);
     t.is(verdict.reports, 2 * DEVICES, 'each device started a trial and confirmed it, and nothing is there twice');
     for (const head of heads) {

@@ -52,7 +52,7 @@ test('devices with one slot update through power cuts; a bad release stays where
     const counts = tally(fleet, goal);
     t.deepEqual(counts, { updated: DEVICES - reverted, reverted, refused: 0, stuck: 0 }, version);
     const digest = made.imageDigest;
-    const record = await readRecord(session, PRODUCT);
+    const record = await readRecord(session);
     t.deepEqual(judge(fleet, record).problems, [], version);
     const latest = new Map(record.reports.map((report) => [report.deviceId, report]));
     t.true(
@@ -66,5 +66,5 @@ test('devices with one slot update through power cuts; a bad release stays where
 
   const [one] = fleet.devices;
   bootRegion(one!.board).corrupt(100, 1);
-  t.regex(judge(fleet, await readRecord(session, PRODUCT)).problems[0]!, /^device 0: runs an image that was never/);
+  t.regex(judge(fleet, await readRecord(session)).problems[0]!, /^device 0: runs an image that was never/);
 });

@@ -1,6 +1,6 @@
 import { decode, encode, type Value } from '@countersign/device-sdk/format';
 import { readCbor } from '@countersign/simulator/oracle/cbor';
-import { readReport } from '@countersign/simulator/oracle/record';
+import { readReport } from '@countersign/simulator/oracle/report';
 import test from 'ava';
 import fc from 'fast-check';
 import { makeWorld, verifier } from '../support/world.ts';

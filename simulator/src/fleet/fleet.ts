@@ -13,6 +13,7 @@ import {
   PagePool,
   Prng,
 } from '@countersign/device-sdk/rig';
+import { Overheard } from '../oracle/second.ts';
 import type { LinkFaults } from '../world/link-faults.ts';
 import { tcpLink } from '../world/tcp-link.ts';
 import { type FaultRates, NO_FAULTS } from './faults.ts';
@@ -65,6 +66,10 @@ export class Fleet {
   devices: readonly VirtualDevice[] = [];
   /** SHA-256, in hex, of what every device left the factory with. */
   factoryImage: string | undefined;
+  /** In hex, once the factory has built them. */
+  classId: string | undefined;
+  /** Second signatures that came over the air, for the judge. */
+  readonly overheard = new Overheard();
   readonly counts = { cuts: 0, boots: 0, faults: 0, lost: 0 };
   /** Distinct announcements that devices have heard, oldest first. */
   readonly heard: Uint8Array[] = [];
@@ -91,6 +96,7 @@ export class Fleet {
     const { seed } = this.options;
     const provision = readProvision(factory.record);
     this.factoryImage = hex(this.#verifier.sha256(factory.image));
+    this.classId = hex(provision.classId);
     const pool = new PagePool();
     const board = boards(factory, pool, this.#verifier);
     const world = this.#world(factory, provision);
@@ -183,6 +189,7 @@ export class Fleet {
       },
       changed: (device, change) => this.#changed(device, change),
       heard: (bytes) => this.#hear(bytes),
+      answered: (bytes) => this.overheard.add(bytes),
     };
   }
 
@@ -223,6 +230,7 @@ export class Fleet {
   #hear(bytes: Uint8Array): void {
     const known = this.heard.some((item) => Buffer.compare(item, bytes) === 0);
     if (known) return;
+    this.overheard.add(bytes);
     this.heard.push(bytes.slice());
     if (this.heard.length > HEARD_MAX) this.heard.shift();
   }

@@ -33,6 +33,8 @@ export interface TapOptions {
   /** Loses or damages frames. The first of a connection has number 0. */
   frames?: FrameFaults | undefined;
   heard?(announcement: Uint8Array): void;
+  /** Answers that carry no frame. */
+  answered?(answer: Uint8Array): void;
 }
 
 export class Tap implements Link {
@@ -45,7 +47,7 @@ export class Tap implements Link {
   }
 
   open(events: LinkEvents, login: () => Promise<Uint8Array>): void {
-    const { inner, meter, liar, heard } = this.#options;
+    const { inner, meter, liar, heard, answered } = this.#options;
     this.#events = events;
     inner.open(
       {
@@ -58,7 +60,9 @@ export class Tap implements Link {
         },
         answer: (bytes) => {
           meter.answers += bytes.length;
-          const arrived = carriesFrame(bytes) ? this.#frame(bytes) : bytes;
+          const isFrame = carriesFrame(bytes);
+          if (!isFrame) answered?.(bytes);
+          const arrived = isFrame ? this.#frame(bytes) : bytes;
           if (arrived) pass(liar()?.answer, arrived, events.answer);
         },
         command: (bytes) => {

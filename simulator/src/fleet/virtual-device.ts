@@ -37,6 +37,8 @@ export interface DeviceWorld {
   entropy(profile: Profile, boot: number): Entropy;
   changed(device: VirtualDevice, change: Change): void;
   heard(announcement: Uint8Array): void;
+  /** An answer to a question, unless it carries a frame. */
+  answered(answer: Uint8Array): void;
 }
 
 /** What an onlooker sees of a device. */
@@ -201,8 +203,7 @@ export class VirtualDevice {
 
   #compose(): Device {
     const { board, profile } = this;
-    const { seed, verifier, timer, clock, memoryClass, workspaceBytes, askSeconds, rates, link, entropy, heard } =
-      this.#world;
+    const { seed, verifier, timer, clock, memoryClass, workspaceBytes, askSeconds, rates, link, entropy } = this.#world;
     const calm = () => rates() === NO_FAULTS;
     const faults = linkFaults(seed, profile.number, this.#boots, rates());
     const frames = frameFaults(seed, profile.number, this.#boots, rates());
@@ -215,7 +216,8 @@ export class VirtualDevice {
       frames: frames && ((number, answer) => (calm() ? answer : frames(number, answer))),
       meter: this.meter,
       liar: () => this.#liar,
-      heard,
+      heard: this.#world.heard,
+      answered: this.#world.answered,
     });
     return new Device({
       verifier,

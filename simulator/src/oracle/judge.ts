@@ -1,79 +1,98 @@
 /**
- * The judge. It reads the flash from outside and the ledger byte by byte, with its own decoder and node:crypto, and calls
- * nothing of the SDK's verification: the accused does not grade itself.
+ * The judge at the end. It reads the flash from outside and the ledger leaf by leaf, with its own decoder and with another
+ * crypto library, and calls nothing of the SDK: the accused does not grade itself.
  */
-import { createHash, createPublicKey, verify } from 'node:crypto';
 import { bootRegion } from '@countersign/device-sdk/rig';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { VirtualDevice } from '../fleet/virtual-device.ts';
-import type { LedgerRecord, LoggedReport } from './record.ts';
+import { byImage, type Chronicle } from './chronicle.ts';
+import { ed25519Key, hex } from './crypto.ts';
+import type { JudgedRelease } from './release.ts';
+import type { LoggedReport } from './report.ts';
+import { Images, isOneSlot } from './slots.ts';
 
 export interface Verdict {
   ok: boolean;
   /** Devices whose running slot was read. */
   slots: number;
-  /** Reports whose signature and chain were checked. */
+  /** Reports whose signature, chain and truth were checked. */
   reports: number;
   problems: string[];
 }
 
-/** Images by their SHA-256 in hex, of confirmed releases only. */
-interface Released {
-  bytes: number;
-  version: string;
+/** What the ledger says that devices of this fleet may run, by image, and by manifest. */
+export interface Law {
+  images: ReadonlyMap<string, JudgedRelease[]>;
+  sizes: ReadonlyMap<string, number>;
+  manifests: ReadonlyMap<string, JudgedRelease>;
+  /** SHA-256 of the image that the factory put there, and need not have been rolled out. */
+  factory: string | undefined;
 }
 
-export function judge(fleet: Fleet, { releases, reports }: LedgerRecord): Verdict {
-  const problems: string[] = [];
-  const confirmed = releases.filter(({ state }) => state === 'confirmed');
-  const images = new Map(
-    confirmed.map((r): [string, Released] => [r.imageDigest, { bytes: r.imageBytes, version: r.version }]),
-  );
-  const imageOf = new Map(confirmed.map((r) => [r.manifestDigest, r.imageDigest]));
+/** @param reports left out: all that the ledger holds */
+export function judge(fleet: Fleet, chronicle: Chronicle, reports = chronicle.reports): Verdict {
+  const problems = [...chronicle.problems];
+  const law = lawOf(fleet, chronicle);
+  const slots = new Images();
   const byDevice = new Map<string, LoggedReport[]>();
   for (const report of reports) byDevice.set(report.deviceId, [...(byDevice.get(report.deviceId) ?? []), report]);
   let checked = 0;
   for (const device of fleet.devices) {
     const say = (text: string) => problems.push(`device ${device.profile.number}: ${text}`);
-    const running = runningImage(device, images);
+    const running = slots.in(bootRegion(device.board), law.sizes);
     if (running === undefined) {
       say('runs an image that was never released');
       continue;
     }
+    for (const fault of faultsOfImage(running, law, chronicle, fleet)) say(fault);
     const own = byDevice.get(hex(device.profile.id)) ?? [];
-    checked += checkReports(device, own, say);
-    checkLastWord({ running, stays: isOneSlot(device) }, own.at(-1), imageOf, fleet.factoryImage, say);
+    checked += checkReports(device, own, law, say);
+    checkFloor(running, own, law, say);
+    checkLastWord({ running, stays: isOneSlot(device) }, own.at(-1), law, say);
   }
   return { ok: problems.length === 0, slots: fleet.devices.length, reports: checked, problems };
 }
 
-/**
- * SHA-256 in hex of what lies in the slot that boots, where that is a released image.
- * Read past the device's power, loader and SDK.
- */
-export function runningImage(
-  device: VirtualDevice,
-  images: ReadonlyMap<string, { bytes: number }>,
-): string | undefined {
-  const slot = bootRegion(device.board);
-  const sizes = new Set([...images.values()].map(({ bytes }) => bytes));
-  for (const bytes of sizes) {
-    if (bytes > slot.bytes) continue;
-    const digest = createHash('sha256').update(slot.dump(0, bytes)).digest('hex');
-    if (images.get(digest)?.bytes === bytes) return digest;
-  }
-  return undefined;
+export function lawOf({ classId, factoryImage: factory }: Fleet, chronicle: Chronicle): Law {
+  const images = byImage(chronicle, classId);
+  const releases = [...images.values()].flat();
+  return {
+    images,
+    sizes: new Map(releases.map((release) => [release.imageDigest, release.imageBytes])),
+    manifests: new Map(releases.map((release) => [release.manifestDigest, release])),
+    factory,
+  };
 }
 
-/** Each report is signed by the device's key and continues the one before it, and none that was acknowledged is missing. */
-function checkReports(device: VirtualDevice, own: readonly LoggedReport[], say: (text: string) => void): number {
-  const key = publicKey(device.profile.keys.publicKey);
+/** Whether one release that carries this image was signed twice and logged. What the factory put in needs no rollout. */
+export function faultsOfImage(
+  digest: string,
+  { images, factory }: Law,
+  chronicle: Chronicle,
+  { overheard }: Pick<Fleet, 'overheard'>,
+): string[] {
+  const faults = images.get(digest)!.map((release) => {
+    const found = chronicle.faultsOf(release).map((fault) => `runs ${release.version}, which ${fault}`);
+    const second = digest === factory || chronicle.isSecondSigned(release, overheard);
+    return second ? found : [...found, `runs ${release.version}, whose second signature nobody heard`];
+  });
+  return faults.some((found) => found.length === 0) ? [] : faults[0]!;
+}
+
+/**
+ * Each report is signed by the device's key, continues the one before it, and names an image and a release that there are;
+ * none that was acknowledged is missing.
+ */
+function checkReports(device: VirtualDevice, own: readonly LoggedReport[], law: Law, say: (text: string) => void) {
+  const key = ed25519Key(device.profile.keys.publicKey);
   let previous = '0'.repeat(64);
   let counter = 0;
   for (const report of own) {
-    if (!verify(null, report.signed, key, report.signature)) say(`report ${report.counter} is not signed by its key`);
+    const { signed } = report;
+    if (!signed.holds(key)) say(`report ${report.counter} is not signed by its key`);
     if (report.counter !== counter + 1) say(`report ${report.counter} follows report ${counter}`);
     if (report.previous !== previous) say(`report ${report.counter} does not continue the one before it`);
+    checkTruth(report, law, say);
     previous = report.own;
     counter = report.counter;
   }
@@ -83,35 +102,50 @@ function checkReports(device: VirtualDevice, own: readonly LoggedReport[], say: 
   return own.length;
 }
 
+/** What one report says of its slot may be said of it at all. */
+function checkTruth(
+  { counter, outcome, slotDigest, manifestDigest }: LoggedReport,
+  law: Law,
+  say: (t: string) => void,
+) {
+  if (!law.images.has(slotDigest)) say(`report ${counter} names a slot that holds no released image`);
+  const tried = law.manifests.get(manifestDigest);
+  if (outcome === 'updated' && tried?.imageDigest !== slotDigest) {
+    say(`report ${counter} says updated, and names another slot than that release's image`);
+  }
+}
+
+/** Releases that a device confirmed rise without exception, and it runs none that is older than the last of them. */
+function checkFloor(running: string, own: readonly LoggedReport[], law: Law, say: (text: string) => void): void {
+  let floor = 0;
+  for (const { counter, outcome, manifestDigest } of own) {
+    const sequence = outcome === 'updated' ? (law.manifests.get(manifestDigest)?.sequence ?? 0) : floor;
+    if (sequence < floor) say(`report ${counter} confirms release ${sequence} below the floor ${floor}`);
+    floor = Math.max(floor, sequence);
+  }
+  const sequence = newest(running, law);
+  if (sequence < floor) say(`runs release ${sequence} below its floor ${floor}`);
+}
+
+/** The newest release that carries this image: the same bytes may come again, as an authorised downgrade. */
+export function newest(digest: string, { images }: Law): number {
+  return Math.max(...images.get(digest)!.map(({ sequence }) => sequence));
+}
+
 /** The ledger's last word about a device is true of its slot. */
 function checkLastWord(
   { running, stays }: { running: string; stays: boolean },
   last: LoggedReport | undefined,
-  imageOf: ReadonlyMap<string, string>,
-  factory: string | undefined,
+  { manifests, factory }: Law,
   say: (text: string) => void,
 ): void {
   if (last === undefined) {
     if (running !== factory) say('runs another image than the factory gave it, and the ledger knows nothing of it');
     return;
   }
-  const tried = imageOf.get(last.manifestDigest);
+  const tried = manifests.get(last.manifestDigest)?.imageDigest;
   if (last.outcome !== 'trial' && last.slotDigest !== running) say(`reported slot ${last.slotDigest}, runs ${running}`);
   if (last.outcome === 'updated' && tried !== running) say('reported an update to another image than it runs');
   // With one slot an image that failed its test stays, for there is no other.
   if (last.outcome === 'reverted' && tried === running && !stays) say('reported a revert of the image that it runs');
-}
-
-function isOneSlot({ board }: VirtualDevice): boolean {
-  return 'slot' in board.slots;
-}
-
-const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
-
-function publicKey(raw: Uint8Array) {
-  return createPublicKey({ key: Buffer.concat([SPKI, raw]), format: 'der', type: 'spki' });
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
 }

@@ -118,10 +118,10 @@ const handlers = {
 
   /** Every fleet against its own goal and its own releases; all of it together. */
   async figures({ server, goals }: { server: Server; goals: Record<string, Goal> }) {
-    const { releases, ...record } = await readRecord(await sessionOf(server));
+    const chronicle = await readRecord(await sessionOf(server));
     const told = [...fleets].map(([product, fleet]) => ({
       tally: tally(fleet, goals[product]!),
-      verdict: judge(fleet, { ...record, releases: releases.filter((release) => release.product === product) }),
+      verdict: judge(fleet, chronicle),
       counts: fleet.counts,
     }));
     const devices = [...fleets.values()].flatMap((fleet) => fleet.devices);

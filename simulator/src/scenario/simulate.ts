@@ -84,7 +84,7 @@ export async function simulate(session: Session, operator: Signer, options: Simu
     bar.stop();
     if (!reached) sayWhoIsMissing(fleet, watch.goal, say);
     const seconds = clock.seconds();
-    const verdict = judge(fleet, await readRecord(session, product));
+    const verdict = judge(fleet, await readRecord(session));
     const outcome: FleetOutcome = {
       seed: options.seed,
       devices: options.devices,

@@ -13,7 +13,7 @@ import type { FleetOutcome } from '../report/outcome.ts';
 import { runChaos } from './chaos.ts';
 import type { VirtualRates } from './faults.ts';
 import { type VirtualLog, virtualLog } from './log.ts';
-import { readVirtualRecord } from './record.ts';
+import { chronicleOf } from './record.ts';
 import { watchSafety } from './safety.ts';
 import { VirtualWorld } from './world.ts';
 
@@ -66,7 +66,8 @@ export async function runVirtual(options: VirtualOptions): Promise<VirtualRun> {
   const unwatch = fleet.watch((device, change) => log.device(device, change));
   try {
     options.begun?.(world);
-    const safety = watchSafety(world, log.world);
+    const chronicle = chronicleOf(world.ledger);
+    const safety = watchSafety(world, chronicle, log.world);
     switchOn(world);
     let reached = true;
     if (options.chaos) {
@@ -83,8 +84,7 @@ export async function runVirtual(options: VirtualOptions): Promise<VirtualRun> {
     for (const device of fleet.devices) {
       if (standing(device, goal) !== 'updated') log.world(whereabouts(device));
     }
-    const record = await readVirtualRecord(world.ledger, hex(world.publisher.classId));
-    const atTheEnd = judge(fleet, record);
+    const atTheEnd = judge(fleet, chronicle());
     const problems = [...safety.problems, ...atTheEnd.problems];
     const verdict: Verdict = { ...atTheEnd, ok: problems.length === 0, problems };
     const outcome: FleetOutcome = {

@@ -1,47 +1,33 @@
 /**
- * What must hold at every step, read from outside: out of the flash, past power, boot loader and SDK. A device that boots
- * runs an image that was released and rolled out; what it has confirmed never grows older, and works on its hardware.
+ * What must hold at every step of a virtual world: what the judge says of flash and ledger, and what the device itself
+ * believes. What it has confirmed never grows older, is not below its floor, and works on its hardware.
  */
-import { createHash } from 'node:crypto';
-import { findDescriptor, passesSelfTest } from '@countersign/device-sdk/rig';
-import type { Change, VirtualDevice } from '../fleet/virtual-device.ts';
-import { runningImage } from '../oracle/judge.ts';
-import { FACTORY_VERSION, imageOf } from './product.ts';
+import { bootRegion, findDescriptor, passesSelfTest } from '@countersign/device-sdk/rig';
+import type { VirtualDevice } from '../fleet/virtual-device.ts';
+import type { Chronicle } from '../oracle/chronicle.ts';
+import { type Watch, watchFleet } from '../oracle/watch.ts';
 import type { VirtualWorld } from './world.ts';
 
-export interface Safety {
-  readonly problems: readonly string[];
-  readonly looks: number;
-}
-
-/** Changes after which flash or boot record may be another. */
-const LOOKED_AT: ReadonlySet<Change['kind']> = new Set(['on', 'off', 'cut', 'updated', 'reverted']);
-
-export function watchSafety({ fleet, rolledOut }: VirtualWorld, say: (text: string) => void): Safety {
+export function watchSafety({ fleet }: VirtualWorld, chronicle: () => Chronicle, say: (text: string) => void): Watch {
   const problems: string[] = [];
+  const judged = watchFleet(fleet, chronicle, say);
   const confirmed = new Map<VirtualDevice, number>();
-  let looks = 0;
   fleet.watch((device, change) => {
-    if (change.kind === 'stuck') report(device, `is stuck: ${change.text}`);
-    if (!LOOKED_AT.has(change.kind)) return;
-    looks++;
-    const allowed = [FACTORY_VERSION, ...rolledOut].map(known);
-    const digest = runningImage(device, new Map(allowed.map((image) => [image.digest, image])));
-    const image = allowed.find((item) => item.digest === digest);
-    if (!image) return report(device, `${change.kind}: boots an image that was never rolled out`);
-    if (change.kind === 'updated' && !passesSelfTest(image.descriptor, device.profile.revision)) {
-      report(device, `confirmed ${image.version}, which fails on its hardware`);
-    }
+    if (change.kind !== 'updated' && change.kind !== 'on' && change.kind !== 'off') return;
+    const works = () => passesSelfTest(findDescriptor(bootRegion(device.board)), device.profile.revision);
+    if (change.kind === 'updated' && !works()) report(device, `confirmed ${change.to}, which fails on its hardware`);
     const { running, floor } = device.state ?? { running: { sequence: 0 }, floor: 0 };
     const before = confirmed.get(device) ?? 0;
-    if (running.sequence < before) report(device, `went from release ${before} back to ${running.sequence}`);
+    if (running.sequence < before) report(device, `believes release ${running.sequence} after ${before}`);
     if (device.state && running.sequence < floor) report(device, `runs ${running.sequence} below its floor ${floor}`);
     confirmed.set(device, Math.max(before, running.sequence));
   });
   return {
-    problems,
+    get problems() {
+      return [...problems, ...judged.problems];
+    },
     get looks() {
-      return looks;
+      return judged.looks;
     },
   };
 
@@ -50,22 +36,4 @@ export function watchSafety({ fleet, rolledOut }: VirtualWorld, say: (text: stri
     problems.push(problem);
     say(`UNSAFE ${problem}`);
   }
-}
-
-interface Known {
-  version: string;
-  digest: string;
-  bytes: number;
-  descriptor: ReturnType<typeof findDescriptor>;
-}
-
-const images = new Map<string, Known>();
-
-function known(version: string): Known {
-  const image = imageOf(version);
-  const digest = () => createHash('sha256').update(image).digest('hex');
-  const made = () => ({ version, digest: digest(), bytes: image.length, descriptor: findDescriptor(image) });
-  const entry = images.get(version) ?? made();
-  images.set(version, entry);
-  return entry;
 }
