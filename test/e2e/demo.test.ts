@@ -1,6 +1,7 @@
 /** `npm start` with a small fleet, as a process: what it prints is what the outside counts on. */
 import test from 'ava';
 import { run } from '../support/command.ts';
+import { runVerb } from '../support/command-here.ts';
 
 interface Demo {
   seed: string;
@@ -76,7 +77,7 @@ test('wrong use of demo and simulate ends with 2 and says what is wrong', async 
     ['simulate', '--product', 'sensor-node'],
     ['simulate', '--product', 'p', '--from', '1', '--revisions', 'A'],
   ]) {
-    const { code, stderr } = await run(...args);
+    const { code, stderr } = await runVerb(...args);
     t.is(code, 2, args.join(' '));
     t.not(stderr, '');
   }

@@ -2,7 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { run, runJson, start, temporary, up } from '../support/command.ts';
+import { start, temporary, up } from '../support/command.ts';
+import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
 
 /** Any bytes may be published: they need not say what they are. */
 function image(changed: number): Uint8Array {
@@ -43,7 +44,7 @@ test('a product of their own, registered twice, published twice, asked for by ev
   t.deepEqual([nobody.code, nobody.json.error.code], [1, 'NOT_FOUND']);
   t.regex(nobody.json.error.text, /approver, engineer, operator/);
 
-  const approved = await run('approve', releaseLeaf, '--wait', ...here);
+  const approved = await runVerb('approve', releaseLeaf, '--wait', ...here);
   t.is(approved.code, 0, approved.stderr);
   t.true(approved.stdout.includes(`countersign rollout open thermostat@1.0.0 --data ${data}`), approved.stdout);
   const meant = await runJson('rollout', 'open', 'thermostat@1.0.0', ...here);

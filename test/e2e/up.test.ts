@@ -9,7 +9,8 @@ import { getRollout } from '@countersign/broker/face/client/rollouts';
 import { openSession } from '@countersign/broker/face/client/session';
 import { readEndpointFile } from '@countersign/broker/face/up/endpoint-file';
 import test from 'ava';
-import { run, runJson, temporary, up } from '../support/command.ts';
+import { temporary, up } from '../support/command.ts';
+import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
 
 const IMAGE = fileURLToPath(new URL('../../../firmware-samples/images/sensor-node-1.0.1.bin', import.meta.url));
 /** Of RFC 8032 section 7.1, test 2: a public key of which this test has no secret. */
@@ -157,7 +158,7 @@ test('three processes with keys and folders of their own do the work of one', as
   const folder = await temporary(t);
   const at = (name: string) => join(folder, name);
   for (const server of ['collection', 'distribution']) {
-    const { stdout } = await run('keys', 'server', server, '--data', at(server), '--json');
+    const { stdout } = await runVerb('keys', 'server', server, '--data', at(server), '--json');
     await writeFile(at(`${server}.json`), stdout);
   }
   const keys = ['--server-keys', at('collection.json'), '--server-keys', at('distribution.json')];

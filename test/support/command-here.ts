@@ -1,0 +1,71 @@
+/**
+ * The command without a process of its own: the same program, verbs and exit codes, in this thread. A process costs a third
+ * of a second, and shows only what the tests of ./command.ts show once for each verb.
+ */
+import { createProgram, runProgram } from '@countersign/broker/face/cli/program';
+import { brokerVerbs } from '@countersign/broker/face/cli/verbs';
+import { attackVerb } from '@countersign/simulator/attacks/verb';
+import { demoVerb } from '@countersign/simulator/scenario/demo-verb';
+import { simulateVerb } from '@countersign/simulator/scenario/simulate-verb';
+import { type Ended, run } from './command.ts';
+
+/** Standard output belongs to the whole thread: one command at a time. */
+let last: Promise<unknown> = Promise.resolve();
+
+export function runHere(...args: string[]): Promise<Ended> {
+  const ended = last.then(() => runAlone(args));
+  last = ended.catch(() => {});
+  return ended;
+}
+
+const GROUPS = ['delta', 'device', 'devices', 'keys', 'rollout'];
+/** Verbs that have had a process of their own, in this file. */
+const spawned = new Set<string>();
+
+/** Every verb is a process once; what else it answers to needs none. */
+export function runVerb(...args: string[]): Promise<Ended> {
+  const verb = args.slice(0, GROUPS.includes(args[0]!) ? 2 : 1).join(' ');
+  if (spawned.has(verb)) return runHere(...args);
+  spawned.add(verb);
+  return run(...args);
+}
+
+/** {@link runVerb} with `--json`. */
+// biome-ignore lint/suspicious/noExplicitAny: each test says itself what it expects of the value
+export async function runVerbJson(...args: string[]): Promise<{ code: number | null; json: any; stderr: string }> {
+  const { code, stdout, stderr } = await runVerb(...args, '--json');
+  return { code, json: JSON.parse(stdout), stderr };
+}
+
+async function runAlone(args: readonly string[]): Promise<Ended> {
+  for (const name of Object.keys(process.env)) if (name.startsWith('COUNTERSIGN_')) delete process.env[name];
+  const program = createProgram('0.0.0-test');
+  for (const verbs of [demoVerb, brokerVerbs, simulateVerb, attackVerb]) verbs(program);
+  const [out, err] = [caught(process.stdout), caught(process.stderr)];
+  const listeners = process.stdout.listeners('error');
+  try {
+    const code = await runProgram(program, [process.execPath, 'countersign', ...args]);
+    return { code, stdout: out.text(), stderr: err.text() };
+  } finally {
+    out.release();
+    err.release();
+    for (const listener of process.stdout.listeners('error')) {
+      if (!listeners.includes(listener)) process.stdout.off('error', listener as () => void);
+    }
+  }
+}
+
+function caught(stream: NodeJS.WriteStream): { text(): string; release(): void } {
+  const { write } = stream;
+  const parts: string[] = [];
+  stream.write = (part: string | Uint8Array) => {
+    parts.push(typeof part === 'string' ? part : Buffer.from(part).toString('utf8'));
+    return true;
+  };
+  return {
+    text: () => parts.join(''),
+    release: () => {
+      stream.write = write;
+    },
+  };
+}
