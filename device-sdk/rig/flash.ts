@@ -33,6 +33,7 @@ export class VirtualFlash implements Flash {
   /** 1 where the page is this flash's alone and may be changed in place. */
   readonly #own: Uint8Array;
   readonly #wear: Uint32Array;
+  readonly #written: Uint32Array;
 
   constructor(options: VirtualFlashOptions) {
     this.#format = new CellFormat(options);
@@ -44,6 +45,7 @@ export class VirtualFlash implements Flash {
     this.#pages = new Array(this.bytes / this.#format.pageBytes).fill(null);
     this.#own = new Uint8Array(this.#pages.length);
     this.#wear = new Uint32Array(this.bytes / this.eraseBytes);
+    this.#written = new Uint32Array(this.#wear.length);
   }
 
   read(offset: number, into: Uint8Array): void {
@@ -57,6 +59,7 @@ export class VirtualFlash implements Flash {
     this.#demandRange(offset, bytes.length, this.writeBytes, 'write');
     this.#demandErased(offset, bytes.length);
     if (bytes.length === 0) return;
+    this.#countWritten(offset, bytes.length);
     this.power.operate({
       kind: 'write',
       apply: () => this.#program(offset, bytes),
@@ -78,6 +81,11 @@ export class VirtualFlash implements Flash {
   /** How often each erase block has been erased, torn erases included. */
   get wear(): readonly number[] {
     return [...this.#wear];
+  }
+
+  /** How many bytes have been written into each erase block, torn writes as if they had been whole. */
+  get written(): readonly number[] {
+    return [...this.#written];
   }
 
   /** A part of this flash as a flash of its own, on the same power. Both ends lie on erase blocks. */
@@ -118,6 +126,7 @@ export class VirtualFlash implements Flash {
     const copy = new VirtualFlash({ bytes, writeBytes, eraseBytes, pool, power });
     for (const [index, page] of this.#pages.entries()) copy.#pages[index] = page;
     copy.#wear.set(this.#wear);
+    copy.#written.set(this.#written);
     return copy;
   }
 
@@ -181,6 +190,15 @@ export class VirtualFlash implements Flash {
     for (let at = offset; at < offset + length; at += this.eraseBytes) {
       const block = at / this.eraseBytes;
       this.#wear[block] = (this.#wear[block] as number) + 1;
+    }
+  }
+
+  #countWritten(offset: number, length: number): void {
+    for (let at = offset; at < offset + length; ) {
+      const block = Math.floor(at / this.eraseBytes);
+      const part = Math.min((block + 1) * this.eraseBytes, offset + length) - at;
+      this.#written[block] = (this.#written[block] as number) + part;
+      at += part;
     }
   }
 
@@ -293,8 +311,17 @@ export class FlashRegion implements Flash {
   }
 
   get wear(): readonly number[] {
+    return this.#ofOwn(this.flash.wear);
+  }
+
+  /** @see VirtualFlash.written */
+  get written(): readonly number[] {
+    return this.#ofOwn(this.flash.written);
+  }
+
+  #ofOwn(blocks: readonly number[]): readonly number[] {
     const first = this.offset / this.eraseBytes;
-    return this.flash.wear.slice(first, first + this.bytes / this.eraseBytes);
+    return blocks.slice(first, first + this.bytes / this.eraseBytes);
   }
 
   #at(offset: number, length: number): number {

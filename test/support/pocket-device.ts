@@ -22,6 +22,8 @@ export interface PocketDeviceOptions {
   /** undefined clock: a device without one. */
   clock?: boolean;
   ports?: Partial<DevicePorts>;
+  /** Its provisioning record. Default: of what the server says now. */
+  birth?: Uint8Array;
 }
 
 export const WORKSPACE_BYTES = 8192;
@@ -57,7 +59,7 @@ export class PocketDevice {
       'pocket',
     );
     this.one = options.oneSlot && oneSlotBoard(factory, options.oneSlot);
-    Device.provision(this.hardware.store, verifier, server.provision(factory, this.deviceId));
+    Device.provision(this.hardware.store, verifier, options.birth ?? server.provision(factory, this.deviceId));
   }
 
   /** What the device is: everything on it loses power together. */

@@ -21,8 +21,6 @@ import {
   encodeManifest,
   encodeProvision,
   encodeReceipt,
-  encodeRoot,
-  encodeSignedRoot,
   FRAME_BYTES,
   FRAMES,
   FRESHNESS,
@@ -44,6 +42,7 @@ import {
   type Report,
   ROLES,
   ROOTS,
+  ROOTS_MAX,
   type Role,
   type RoleKeys,
   type Rollout,
@@ -56,16 +55,17 @@ import {
   type Signer,
   signBlock1,
   signBlock2,
-  signDetached,
   signHead,
   signStatement,
   type TrustRoot,
 } from '@countersign/device-sdk/format';
-import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
+import { signRoot } from './roots.ts';
 import { consistencyPath, inclusionPath, leavesOf, rootOf } from './tree.ts';
+import { sha256, verifier } from './verifier.ts';
 
-export const verifier = nodeVerifier();
-const { sha256 } = verifier;
+export { verifier };
+
 const text = (name: string) => Uint8Array.from(name, (character) => character.charCodeAt(0));
 const bytesOf = (name: string, length = 32) => sha256(text(`pocket ${name}`)).slice(0, length);
 
@@ -118,7 +118,10 @@ export class PocketServer {
   readonly classId = bytesOf('class', 16);
   readonly origin = 'pocket.example/log';
   readonly root: TrustRoot;
+  /** The newest. */
   rootBytes: Uint8Array = new Uint8Array();
+  /** Every version from 1 on, as the server answers with them. */
+  readonly roots: Uint8Array[] = [];
   readonly entries: Uint8Array[] = [bytesOf('entry 0'), bytesOf('entry 1'), bytesOf('entry 2')];
   readonly releases: PocketRelease[] = [];
   readonly reports: Report[] = [];
@@ -156,8 +159,8 @@ export class PocketServer {
 
   static async create(memoryClass: MemoryClass = 'M', change: RootChange = {}): Promise<PocketServer> {
     const server = new PocketServer(memoryClass, change);
-    const payload = encodeRoot(server.root);
-    server.rootBytes = encodeSignedRoot(payload, [await signDetached(sha256, 'root', payload, server.signers.root)]);
+    server.rootBytes = await signRoot(server.root, [server.signers.root]);
+    server.roots.push(server.rootBytes);
     return server;
   }
 
@@ -319,7 +322,7 @@ export class PocketServer {
       case ENTRIES:
         return [{ id, kind: ENTRIES, entries: this.#chainFrom(request.leafHash, request.count) }];
       case ROOTS:
-        return [{ id, kind: ROOTS, roots: [] }];
+        return [{ id, kind: ROOTS, roots: this.roots.slice(request.from - 1, request.from - 1 + ROOTS_MAX) }];
       case FRESHNESS: {
         const signed = readHead(await signHead(sha256, this.head(), this.signers.log));
         const value = freshValue({ nonce: request.nonce, headDigest: headDigest(sha256, signed, this.#treeRoot()) });
