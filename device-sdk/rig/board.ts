@@ -1,4 +1,4 @@
-import type { SlotNumber } from '../src/ports.ts';
+import type { SlotNumber, TwoSlots } from '../src/ports.ts';
 import { type Booted, VirtualBoot } from './boot.ts';
 import { type FlashRegion, partition, VirtualFlash } from './flash.ts';
 import { PagePool } from './pages.ts';
@@ -13,17 +13,31 @@ export interface BoardOptions {
   readonly storeBytes: number;
   /** What the factory puts into slot 0. */
   readonly image: Uint8Array;
+  /** Further components with two slots each, on the same flash. */
+  readonly components?: readonly BoardComponent[];
   /** Shared by boards with equal images. */
   readonly pool?: PagePool;
   /** Jumps into a slot on trial before the loader goes back. */
   readonly attemptsMax?: number;
 }
 
+export interface BoardComponent {
+  readonly id: string;
+  readonly slotBytes: number;
+  /** What the factory puts into its slot 0. */
+  readonly image: Uint8Array;
+}
+
+/** A pair, with those of further components where there are any. */
+export type BoardSlots = readonly [FlashRegion, FlashRegion] & {
+  readonly components?: readonly { id: string; slots: readonly [FlashRegion, FlashRegion] }[];
+};
+
 /** One device's hardware: everything on it loses power together. Its faults are drawn from its seed alone. */
 export interface Board {
   readonly power: PowerCutter;
   readonly flash: VirtualFlash;
-  readonly slots: readonly [FlashRegion, FlashRegion];
+  readonly slots: BoardSlots;
   readonly store: FlashRegion;
   readonly boot: VirtualBoot;
 }
@@ -42,17 +56,36 @@ export function createBoard(options: BoardOptions, ...seed: readonly (number | s
 /** Many boards of one kind: each further one costs a list of references, not another pass over the image. */
 export function boardFactory(options: BoardOptions): (...seed: readonly (number | string)[]) => Board {
   const { writeBytes, eraseBytes, image, pool = new PagePool(), attemptsMax } = options;
-  const slotBytes = Math.ceil(options.slotBytes / eraseBytes) * eraseBytes;
-  const storeBytes = Math.ceil(options.storeBytes / eraseBytes) * eraseBytes;
-  const master = new VirtualFlash({ writeBytes, eraseBytes, bytes: 2 * slotBytes + storeBytes, pool });
-  master.region(0, slotBytes).load(image);
+  const whole = (bytes: number) => Math.ceil(bytes / eraseBytes) * eraseBytes;
+  const [slotBytes, storeBytes] = [whole(options.slotBytes), whole(options.storeBytes)];
+  const further = options.components ?? [];
+  const sizes = [slotBytes, slotBytes, storeBytes, ...further.flatMap((c) => [whole(c.slotBytes), whole(c.slotBytes)])];
+  const master = new VirtualFlash({ writeBytes, eraseBytes, bytes: sizes.reduce((a, b) => a + b), pool });
+  const regions = partition(master, ...sizes);
+  regions[0]!.load(image);
+  for (const [i, component] of further.entries()) regions[3 + 2 * i]!.load(component.image);
   return (...seed) => {
     const power = new PowerCutter(...seed);
     const flash = master.fork(power);
-    const [slot0, slot1, store] = partition(flash, slotBytes, slotBytes, storeBytes);
-    const slots = [slot0, slot1] as const;
-    return { power, flash, slots, store, boot: new VirtualBoot({ slots, power, ...(attemptsMax && { attemptsMax }) }) };
+    const [slot0, slot1, store, ...rest] = partition(flash, ...sizes) as FlashRegion[];
+    const components = further.map(({ id }, i) => ({ id, slots: [rest[2 * i]!, rest[2 * i + 1]!] as const }));
+    const slots = withComponents([slot0!, slot1!], components);
+    return {
+      power,
+      flash,
+      slots,
+      store: store!,
+      boot: new VirtualBoot({ slots, power, ...(attemptsMax && { attemptsMax }) }),
+    };
   };
+}
+
+function withComponents(
+  pair: readonly [FlashRegion, FlashRegion],
+  components: NonNullable<BoardSlots['components']>,
+): BoardSlots {
+  const slots: BoardSlots = components.length > 0 ? Object.assign(pair, { components }) : pair;
+  return slots satisfies TwoSlots;
 }
 
 /** Power back after a cut, or a restart: what then runs. @throws Bricked */

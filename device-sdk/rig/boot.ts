@@ -1,4 +1,4 @@
-import type { BootControl, Flash, SlotNumber } from '../src/ports.ts';
+import type { BootControl, SlotNumber, TwoSlots } from '../src/ports.ts';
 import { type Descriptor, findDescriptor } from './descriptor.ts';
 import { Bricked, FlashMisuse } from './faults.ts';
 import { PowerCutter } from './power.ts';
@@ -17,6 +17,8 @@ export interface BootRecord {
 export interface Booted {
   readonly slot: SlotNumber;
   readonly descriptor: Descriptor | undefined;
+  /** Of further components, each loaded from its slot with the same number. */
+  readonly components?: readonly (Descriptor | undefined)[];
   /** The slot runs on trial. */
   readonly trial: boolean;
   /** A trial ended at this boot without having been confirmed. */
@@ -24,7 +26,7 @@ export interface Booted {
 }
 
 export interface VirtualBootOptions {
-  readonly slots: readonly [Flash, Flash];
+  readonly slots: TwoSlots;
   readonly power?: PowerCutter;
   /** The slot the factory filled. */
   readonly factorySlot?: SlotNumber;
@@ -44,7 +46,7 @@ export interface VirtualBootOptions {
  * boot.boot(); // slot 1 on trial; without confirm() the next boot is slot 0 again
  */
 export class VirtualBoot implements BootControl {
-  readonly #slots: readonly [Flash, Flash];
+  readonly #slots: TwoSlots;
   readonly #power: PowerCutter;
   readonly #attemptsMax: number;
   #record: BootRecord;
@@ -73,7 +75,9 @@ export class VirtualBoot implements BootControl {
     const reverted = trial !== undefined && !tries;
     if (reverted) this.#change({ trial: undefined, attempts: 0, unbootable: this.#mark(trial, true) });
     const slot = tries ? trial : this.#goodSlot();
-    this.#booted = { slot, descriptor: findDescriptor(this.#slots[slot]), trial: tries, reverted };
+    const components = this.#slots.components?.map(({ slots }) => findDescriptor(slots[slot]));
+    const descriptor = findDescriptor(this.#slots[slot]);
+    this.#booted = { slot, descriptor, trial: tries, reverted, ...(components && { components }) };
     this.#bootedAfterCuts = this.#power.cuts;
     return this.#booted;
   }

@@ -40,6 +40,14 @@ export function encodeDescriptor({ product, version, failsOn }: Descriptor): Uin
   return Uint8Array.of(...magic, body.length & 0xff, body.length >>> 8, ...body);
 }
 
+/** Whether the self-test of what was booted passes: that of every component. */
+export function bootPasses(
+  booted: { descriptor: Descriptor | undefined; components?: readonly (Descriptor | undefined)[] } | undefined,
+  hardware: string,
+): boolean {
+  return [booted?.descriptor, ...(booted?.components ?? [])].every((found) => passesSelfTest(found, hardware));
+}
+
 /** Whether this image's self-test passes on this hardware revision. */
 export function passesSelfTest(descriptor: Descriptor | undefined, hardware: string): boolean {
   return descriptor === undefined || !descriptor.failsOn.includes(hardware);

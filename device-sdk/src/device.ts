@@ -14,6 +14,7 @@ import { demand, Refusal } from './errors.ts';
 import { Asker } from './fetch/asker.ts';
 import { fetchAnnouncement } from './fetch/proofs.ts';
 import { AskSchedule } from './fetch/schedule.ts';
+import { placesOf } from './fetch/target.ts';
 import { equal } from './format/bytes.ts';
 import { COMMAND_RETRY, loginValue, readCommand } from './format/messages.ts';
 import { kindOf, signStatement, statementBytesMax } from './format/statement.ts';
@@ -47,6 +48,7 @@ export class Device {
     const { verifier, keys, slots, boot, health, timer, entropy, clock, link, askSeconds } = ports;
     const { veto, workspace, memoryClass, windowBytes } = ports;
     const store = Store.open(ports.store, verifier);
+    placesOf(slots, 0, store.state.running.image); // a component without slots could never be updated with the others
     const asker = new Asker(link, timer, entropy);
     const resender = new Resender(store, link, timer);
     const tell: Tell = (event) => ports.on?.(event);

@@ -27,6 +27,7 @@ export const CODES = [
   // Applicability
   'WRONG_VENDOR', // another vendor's device
   'WRONG_CLASS', // another product class
+  'WRONG_COMPONENTS', // a release of other components than the device has
   'WRONG_BASE', // no branch of the manifest fits the running image
   'ROLLBACK', // sequence lower than the running one or the floor
   'NOT_IN_COHORT', // this device is not in the opened wave

@@ -23,6 +23,23 @@ export interface Flash {
 /** Slot 0 or slot 1 of an A/B pair; a device with one slot has slot 0. */
 export type SlotNumber = 0 | 1;
 
+/**
+ * The slots of a further component (a radio, a co-processor) of a device with two slots. Slots 0 of all components are
+ * one release and slots 1 the other: what the boot loader switches, it switches for all of them at once, and whoever
+ * starts a component loads it from the slot with the number that was booted.
+ */
+export interface ComponentSlots {
+  id: string;
+  slots: readonly [Flash, Flash];
+}
+
+/** The slots of the application, and those of further components in the product's order. A pair of flashes is one. */
+export interface TwoSlots {
+  readonly 0: Flash;
+  readonly 1: Flash;
+  readonly components?: readonly ComponentSlots[];
+}
+
 /** The flash of a device with one slot. Its boot stage calls `bootInPlace`; `oneSlot` makes it the device's slots. */
 export interface OneSlotFlash {
   slot: Flash;

@@ -5,6 +5,7 @@ import {
   BRANCHES_MAX,
   type Branch,
   COHORTS_MAX,
+  COMPONENTS_MAX,
   COSIGNATURES_MAX,
   ENVELOPE_BYTES_MAX,
   encode,
@@ -68,6 +69,37 @@ function largestManifest(): Uint8Array {
   const image = { digest: bytesOf('image'), bytes: 0xffff_ffff };
   return encodeManifest({ ...manifestOf(0), sequence: MOST, image, version: '水'.repeat(32), policy: 15, branches });
 }
+
+/** The same eight branches over four components with names of 16 characters. */
+function manifestOfMostComponents(): Uint8Array {
+  const image = { digest: bytesOf('image'), bytes: 0xffff_ffff };
+  const payload = (name: string) => ({
+    bytes: 0xffff_ffff,
+    chainHead: bytesOf(name),
+    frameBytes: 4096,
+    frameCount: 2 ** 20,
+  });
+  const pair = (name: string): Branch[] => {
+    const branch = { memoryClass: 'G', workspaceBytes: 0xffff_ffff } as const;
+    return [
+      { base: image, payload: payload(`${name} delta`), ...branch },
+      { payload: payload(name), ...branch },
+    ];
+  };
+  const ids = ['a', 'b', 'c'].map((letter) => letter.repeat(16));
+  const components = ids.map((id) => ({ id, ...image, branches: pair(id) }));
+  const rest = { sequence: MOST, image, version: '水'.repeat(32), policy: 15 };
+  return encodeManifest({ ...manifestOf(0), ...rest, branches: pair('app'), components });
+}
+
+test('the largest manifest of the most components is under the limit, and its reader gives it back', (t) => {
+  const manifest = manifestOfMostComponents();
+  t.log(`${manifest.length} bytes`);
+  t.true(manifest.length <= MANIFEST_BYTES_MAX, `${manifest.length}`);
+  const read = readManifest(manifest);
+  t.is(read.components!.length, COMPONENTS_MAX - 1);
+  t.deepEqual(encodeManifest(read), manifest);
+});
 
 async function largestEnvelope(): Promise<Uint8Array> {
   const manifest = largestManifest();
@@ -149,8 +181,11 @@ test('the largest announcement of the largest parts is under its limit, and an a
 test('the largest report that its own limits allow is under the limit of a report', async (t) => {
   const stages = new Array(STAGES_MAX).fill(['trial', 'SELF_TEST_FAILED']);
   const numbers = { epoch: MOST, counter: MOST, headSize: MOST, attempt: 255, state: 3, result: 11, reason: 12 };
-  const value = reportValue({ ...w.reportFields, ...numbers, code: 'SELF_TEST_FAILED', stages });
+  const further = { id: 'a'.repeat(16), digest: bytesOf('radio'), code: 'SELF_TEST_FAILED' } as const;
+  const components = new Array(COMPONENTS_MAX - 1).fill(further);
+  const value = reportValue({ ...w.reportFields, ...numbers, code: 'SELF_TEST_FAILED', stages, components });
   const report = await signStatement(sha256, 'report', value, signers.device);
+  t.log(`${report.length} bytes`);
   t.true(report.length <= REPORT_BYTES_MAX, `${report.length}`);
   t.is(readReport(readStatement(report, 'report').payload).stages.length, STAGES_MAX);
 });

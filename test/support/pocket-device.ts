@@ -39,6 +39,8 @@ export class PocketDevice {
   device: Device | undefined;
   link: ReturnType<typeof pocketLink> | undefined;
   boots = 0;
+  /** Told of the slot behind every jump of the boot loader. */
+  jumped: ((slot: 0 | 1) => void) | undefined;
   /** Told of every event as it happens. */
   told: ((event: DeviceEvent) => void) | undefined;
   /** Operations behind each further cut at which the power goes again. */
@@ -54,6 +56,7 @@ export class PocketDevice {
         slotBytes: options.oneSlot?.slotBytes ?? 16_384,
         storeBytes: 16_384,
         image: factory.image,
+        components: Object.entries(factory.components).map(([id, image]) => ({ id, image, slotBytes: 8192 })),
         ...options.board,
       },
       'pocket',
@@ -73,7 +76,8 @@ export class PocketDevice {
       await this.device?.stop();
       this.boots++;
       const { boot, slots, store } = this.hardware;
-      boot.boot();
+      const { slot } = boot.boot();
+      this.jumped?.(slot);
       this.link = pocketLink(this.server);
       let fault: unknown;
       const health: Health = {

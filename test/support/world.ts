@@ -8,6 +8,7 @@ import {
   ackValue,
   type Branch,
   type Command,
+  type Component,
   commandValue,
   encodeAnnouncement,
   encodeEnvelope,
@@ -85,6 +86,22 @@ export function payloadOf(name: string, bytes: number, frameBytes: number): Payl
 }
 
 /** A manifest of class L with this many delta branches and the full image last. */
+/** Further components behind the application: each the full image, the first of them a delta besides. */
+export function componentsOf(...ids: string[]): Component[] {
+  return ids.map((id, i) => ({
+    ...{ id, digest: bytesOf(`${id} 7`), bytes: 20_000 + i },
+    branches: [
+      ...(i === 0 ? [branchOf(`${id} delta`, 900, { digest: bytesOf(`${id} 6`), bytes: 19_000 })] : []),
+      branchOf(`${id} full`, 17_003 + i),
+    ],
+  }));
+}
+
+function branchOf(name: string, bytes: number, base?: Branch['base']): Branch {
+  const branch: Branch = { payload: payloadOf(name, bytes, FRAME_BYTES.L), memoryClass: 'L', workspaceBytes: 4_480 };
+  return base ? { base, ...branch } : branch;
+}
+
 export function manifestOf(bases: number, change: Partial<Manifest> = {}): Manifest {
   const delta = (i: number): Branch => ({
     base: { digest: bytesOf(`image ${6 - i}`), bytes: 48_212 + 512 * i },

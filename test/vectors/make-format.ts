@@ -29,6 +29,7 @@ import {
   Tagged,
   toBeSigned,
   unwrap,
+  utf8,
   type Value,
 } from '@countersign/device-sdk/format';
 import { codeOfRefusal } from '../support/refused.ts';
@@ -36,6 +37,7 @@ import { answers, requests } from '../support/samples.ts';
 import {
   bytesOf,
   classId,
+  componentsOf,
   makeWorld,
   manifestOf,
   payloadOf,
@@ -317,8 +319,53 @@ function manifestVectors(): FormatVector[] {
       'MALFORMED',
       encodeManifest({ ...m, policy: 16 }),
     ),
+    ...componentVectors(),
     refused('manifest', 'manifest-trailing', 'a byte after the map', 'MALFORMED', concat(bytes, Uint8Array.of(0))),
     refused('manifest', 'manifest-too-large', '2049 bytes', 'TOO_LARGE', new Uint8Array(2049)),
+  ];
+}
+
+/** Manifests of several components, and what is wrong with others. */
+function componentVectors(): FormatVector[] {
+  const two = manifestOf(1, { components: componentsOf('radio') });
+  const map = asMap(decode(encodeManifest(two)), 'manifest');
+  const common = asMap(unwrap(map.get(3), 'common'), 'common');
+  const names = asArray(common.get(2), 'components');
+  const install = asArray(unwrap(map.get(20), 'install'), 'install');
+  const renamed = (...further: string[]) => {
+    const items = further.flatMap((id): Value[] => [1, 0].map((n) => [utf8(id), Uint8Array.of(n)]));
+    const changed = new Map([...common, [2, [...names.slice(0, 3), ...items]] as const]);
+    return encode(new Map([...map, [3, encode(changed)] as const]));
+  };
+  const installing = (items: Value[]) => encode(new Map([...map, [20, encode(items)] as const]));
+  const bad: [string, string, Uint8Array][] = [
+    ['double-component', 'two components of one name', renamed('app')],
+    ['component-name', 'a name with a capital letter', renamed('Radio')],
+    ['component-long', 'a name of 17 characters', renamed('a'.repeat(17))],
+    ['component-missing', 'a named component without an image', renamed('radio', 'sensor')],
+    ['five-components', 'more than four', renamed('radio', 'sensor', 'modem', 'camera')],
+    ['component-uninstalled', 'a component that no command installs', installing(install.slice(0, 6))],
+    ['component-swapped', 'installed in another order', installing([...install.slice(6), ...install.slice(0, 6)])],
+    [
+      'component-no-full',
+      'a component with a delta only',
+      installing(install.map((v, i) => (i === 7 ? [(v as Value[])[0]!] : v))),
+    ],
+    [
+      'component-payload',
+      "the application's payload for the radio too",
+      installing(install.map((v, i) => (i === 7 ? install[1]! : v))),
+    ],
+  ];
+  return [
+    accepted('manifest', 'manifest-two-components', 'application and radio, each with a delta', encodeManifest(two)),
+    accepted(
+      'manifest',
+      'manifest-four-components',
+      'as many as there may be',
+      encodeManifest(manifestOf(3, { components: componentsOf('radio', 'sensor', 'modem') })),
+    ),
+    ...bad.map(([id, why, bytes]) => refused('manifest', `manifest-${id}`, why, 'MALFORMED', bytes)),
   ];
 }
 
@@ -450,8 +497,13 @@ async function statementVectors(w: World): Promise<FormatVector[]> {
   const sign = (kind: Kind, payload: Value) => signStatement(sha256, kind, payload, signers.command);
   const { protected: map, payload } = decodeSign1(w.cmd);
   const extra: CborMap = new Map([...map, [15, 1] as const]);
+  const radio = [['radio', bytesOf('radio 6'), 'SELF_TEST_FAILED']];
+  const parts = (items: Value) => sign('report', [...editArray(w.report, 0, bytesOf('device', 16)), items]);
   return [
     ...good,
+    accepted('report', 'report-components', 'what runs of a radio besides', await parts(radio)),
+    refused('report', 'report-no-components', 'an empty list of further components', 'MALFORMED', await parts([])),
+    refused('report', 'report-4-components', 'four of them', 'MALFORMED', await parts(new Array(4).fill(radio[0]))),
     refused('ack', 'ack-is-cmd', 'a command where an acknowledgement is expected', 'WRONG_TYPE', w.cmd),
     refused('cmd', 'cmd-is-ack', 'an acknowledgement where a command is expected', 'WRONG_TYPE', w.ack),
     refused(
@@ -559,6 +611,21 @@ function provisionVectors(w: World): FormatVector[] {
       'provision-no-device',
       'before the factory adds the device id',
       encode([...items.slice(0, 7), null]),
+    ),
+    accepted(
+      'provision',
+      'provision-components',
+      'a factory image with a radio beside it',
+      encode(
+        items.map((item, i) => (i === 5 ? [...(item as Value[]), [['radio', bytesOf('radio 7'), 20_000]]] : item)),
+      ),
+    ),
+    refused(
+      'provision',
+      'provision-no-components',
+      'an empty list of further components',
+      'MALFORMED',
+      encode(items.map((item, i) => (i === 5 ? [...(item as Value[]), []] : item))),
     ),
     refused('provision', 'provision-version', 'version 2', 'UNSUPPORTED', encode([2, ...items.slice(1)])),
     refused(

@@ -1,11 +1,12 @@
 /** Where what is fetched goes: two slots, or one that is written over; and what lies in the one that runs. */
+
+import { demand } from '../errors.ts';
 import type { Sha256 } from '../format/merkle.ts';
-import type { ImageId, Payload } from '../format/suit.ts';
-import type { BootControl, Flash, Hash, OneSlotFlash, SlotNumber } from '../ports.ts';
+import type { ImageId, Payload, ReleaseImage } from '../format/suit.ts';
+import type { BootControl, Flash, Hash, OneSlotFlash, SlotNumber, TwoSlots, Verifier } from '../ports.ts';
 import type { Progress } from '../store/pending.ts';
-import { other } from '../store/slots.ts';
+import { other, slotHolds } from '../store/slots.ts';
 import type { State } from '../store/state.ts';
-import type { Release } from '../verify/types.ts';
 import type { Position, Route } from './window.ts';
 
 /** What takes the frames of a payload, in order and proven. */
@@ -19,7 +20,8 @@ export interface FrameTaker {
 }
 
 export interface TakerOptions {
-  release: Release;
+  newImage: ImageId;
+  payload: Payload;
   workspace: Uint8Array;
   oldImage: ImageId;
   resume: Progress | undefined;
@@ -35,7 +37,7 @@ export interface OneSlot extends OneSlotFlash {
   isStaged(payload: Payload, sha256: Sha256): boolean;
 }
 
-export type Slots = readonly [Flash, Flash] | OneSlot;
+export type Slots = TwoSlots | OneSlot;
 
 export function isOneSlot(slots: Slots): slots is OneSlot {
   return 'staging' in slots;
@@ -43,6 +45,37 @@ export function isOneSlot(slots: Slots): slots is OneSlot {
 
 export function flashOf(slots: Slots, slot: SlotNumber): Flash {
   return isOneSlot(slots) ? slots.slot : slots[slot];
+}
+
+/** The slots of the application, or those of a further component. @throws Refusal BAD_STATE where it has none */
+export function pairOf(slots: TwoSlots, id: string | undefined): TwoSlots {
+  const pair = id === undefined ? slots : slots.components?.find((item) => item.id === id)?.slots;
+  demand(pair, 'BAD_STATE', `there are no slots for the component ${id}`);
+  return pair;
+}
+
+/** Every image of a release with the flash in which it lies when `slot` is booted. */
+export function placesOf(
+  slots: Slots,
+  slot: SlotNumber,
+  image: ReleaseImage,
+): (ImageId & { id?: string; flash: Flash })[] {
+  const further = (image.components ?? []).map((item) => ({
+    ...item,
+    flash: pairOf(slots as TwoSlots, item.id)[slot],
+  }));
+  return [{ ...image, flash: flashOf(slots, slot) }, ...further];
+}
+
+/** Whether all images of a release lie there whole. */
+export function holds(
+  { store, slots }: { store: { verifier: Verifier }; slots: Slots },
+  slot: SlotNumber,
+  image: ReleaseImage,
+): boolean {
+  return placesOf(slots, slot, image).every(({ flash, bytes, digest }) =>
+    slotHolds(flash, bytes, store.verifier.hash(), digest),
+  );
 }
 
 /** Where an update goes while `running` runs. */

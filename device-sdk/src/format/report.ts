@@ -7,6 +7,7 @@ import { decode, type Value } from './cbor.ts';
 import { HASH_BYTES } from './merkle.ts';
 import { ID_BYTES } from './rollout.ts';
 import { asArray, asBytes, asText, asUint, optional } from './shape.ts';
+import { COMPONENT_ID_CHARS_MAX, COMPONENTS_MAX } from './suit.ts';
 
 /** LwM2M object 5, resource 3. */
 export const STATE_IDLE = 0;
@@ -26,6 +27,7 @@ export const RESULT_DEFERRED = 11;
 export const REASON_OK = 0;
 export const REASON_UNAUTHORISED = 4;
 export const REASON_COMMAND_UNSUPPORTED = 5;
+export const REASON_COMPONENT_UNSUPPORTED = 6;
 export const REASON_CONDITION_FAILED = 10;
 export const REASON_OPERATION_FAILED = 11;
 export const REASON_INVOKE_PENDING = 12;
@@ -37,8 +39,8 @@ export const STAGES_MAX = 16;
 /** What a stage ended with: OK or a refusal's code. */
 export type StageCode = 'OK' | Code;
 
-/** The largest report that the limits below allow, with every number at its longest, has 614 bytes. */
-export const REPORT_BYTES_MAX = 640;
+/** The largest report that the limits below allow, with every number at its longest, has 821 bytes. */
+export const REPORT_BYTES_MAX = 848;
 
 export interface Report {
   deviceId: Uint8Array;
@@ -59,6 +61,16 @@ export interface Report {
   reason: number;
   code: StageCode;
   stages: [Stage, StageCode][];
+  /** Further components, in the product's order. The application's are the slot digest and the code. */
+  components?: ComponentReport[];
+}
+
+export interface ComponentReport {
+  id: string;
+  /** SHA-256 of its image that runs. */
+  digest: Uint8Array;
+  /** OK where that is the image which the release names, the report's code where it is another. */
+  code: StageCode;
 }
 
 export function reportValue(r: Report): Value {
@@ -75,12 +87,14 @@ export function reportValue(r: Report): Value {
     [r.state, r.result],
     [r.reason, r.code],
     r.stages.map(([stage, code]): Value => [STAGES.indexOf(stage), code]),
+    ...(r.components ? [r.components.map(({ id, digest, code }): Value => [id, digest, code])] : []),
   ];
 }
 
 /** @param payload of a report statement. @throws Refusal MALFORMED */
 export function readReport(payload: Uint8Array): Report {
-  const items = asArray(decode(payload), 'report', 12);
+  const items = asArray(decode(payload), 'report');
+  demand(items.length === 12 || items.length === 13, 'MALFORMED', `a report of ${items.length} fields`);
   const [state, result] = asArray(items[9], 'report state', 2);
   const [reason, code] = asArray(items[10], 'report reason', 2);
   return {
@@ -98,7 +112,21 @@ export function readReport(payload: Uint8Array): Report {
     reason: asUint(reason, 'reason', 12),
     code: readCode(code),
     stages: readStages(items[11]),
+    ...(items.length > 12 && { components: readComponents(items[12]) }),
   };
+}
+
+function readComponents(value: Value | undefined): ComponentReport[] {
+  const items = asArray(value, 'components');
+  demand(items.length > 0 && items.length < COMPONENTS_MAX, 'MALFORMED', `${items.length} further components`);
+  return items.map((item) => {
+    const [id, digest, code] = asArray(item, 'component', 3);
+    return {
+      id: asText(id, 'component id', COMPONENT_ID_CHARS_MAX),
+      digest: asBytes(digest, 'image digest', HASH_BYTES),
+      code: readCode(code),
+    };
+  });
 }
 
 function readStages(value: Value | undefined): [Stage, StageCode][] {

@@ -21,17 +21,19 @@ export const POLICY_DOWNGRADE = 8;
 export const MEMORY_CLASSES = ['S', 'M', 'L', 'XL', 'G'] as const;
 export type MemoryClass = (typeof MEMORY_CLASSES)[number];
 
-/** More branches than this make a manifest a device of class S cannot hold. */
+/** More branches than this, over all components, make a manifest a device of class S cannot hold. */
 export const BRANCHES_MAX = 8;
+/** Each needs a branch with its full image, and one delta besides: more would not leave room for it. */
+export const COMPONENTS_MAX = 4;
+export const COMPONENT_ID_CHARS_MAX = 16;
+/** The first component of every release. */
+export const APPLICATION = 'app';
 /** A manifest with 8 branches has under 1.7 KB; everything larger is refused before it is parsed. */
 export const MANIFEST_BYTES_MAX = 2048;
 export const VERSION_CHARS_MAX = 32;
 
 export const SUIT_SHA256 = -16;
-const COMPONENT_TARGET = 0;
-const COMPONENT_RUNNING = 1;
 const COMPONENT_STREAM = 2;
-const COMPONENTS: Value = [[utf8('app'), Uint8Array.of(1)], [utf8('app'), Uint8Array.of(0)], [utf8('patch')]];
 const REPORT_ALL = 15;
 const REPORT_FAILURE = 2;
 
@@ -70,11 +72,28 @@ export interface Branch {
   workspaceBytes: number;
 }
 
+/** The image of a further component, under the name that the product gives it. */
+export interface ComponentImage extends ImageId {
+  id: string;
+}
+
+/** All images of a release: the application's, and those of further components, if there are any, in the product's order. */
+export interface ReleaseImage extends ImageId {
+  components?: readonly ComponentImage[] | undefined;
+}
+
+export interface Component extends ComponentImage {
+  branches: Branch[];
+}
+
 export interface Manifest {
   sequence: number;
   vendorId: Uint8Array;
   classId: Uint8Array;
+  /** Of the application, whose branches stand below. */
   image: ImageId;
+  /** Further components, which become current together with the application or not at all. Absent where there are none. */
+  components?: Component[] | undefined;
   /** A label for people; order and identity are the sequence alone. */
   version: string;
   policy: number;
@@ -83,11 +102,21 @@ export interface Manifest {
 
 /** @throws RangeError for a manifest that the profile cannot express */
 export function encodeManifest(m: Manifest): Uint8Array {
-  if (m.branches.length < 1 || m.branches.length > BRANCHES_MAX) throw new RangeError('1 to 8 branches');
+  const all = allComponents(m);
+  const fault = faultOf(all);
+  if (fault) throw new RangeError(fault);
   if (m.version.length > VERSION_CHARS_MAX || !isPlainText(m.version)) {
     throw new RangeError(`a version label has at most ${VERSION_CHARS_MAX} characters and no control characters`);
   }
-  const sameImage: Value[] = [SET_COMPONENT, COMPONENT_TARGET, CONDITION_IMAGE, REPORT_ALL];
+  const [own, ...further] = all.map(({ id }) => [
+    [utf8(id), Uint8Array.of(1)],
+    [utf8(id), Uint8Array.of(0)],
+  ]);
+  const sameImage = (i: number): Value[] => [SET_COMPONENT, targetIndex(i), CONDITION_IMAGE, REPORT_ALL];
+  const install = all.flatMap(({ branches }, i) => [
+    ...[TRY_EACH, branches.map((branch) => encode(branchSequence(branch, targetIndex(i))))],
+    ...sameImage(i),
+  ]);
   return encode(
     new Map<number, Value>([
       [1, 1],
@@ -96,16 +125,54 @@ export function encodeManifest(m: Manifest): Uint8Array {
         3,
         encode(
           new Map<number, Value>([
-            [2, COMPONENTS],
+            [2, [...own!, [utf8('patch')], ...further.flat()]],
             [4, encode(sharedSequence(m))],
           ]),
         ),
       ],
-      [7, encode(sameImage)],
-      [9, encode([SET_COMPONENT, COMPONENT_TARGET, INVOKE, REPORT_FAILURE])],
-      [20, encode([TRY_EACH, m.branches.map((branch) => encode(branchSequence(branch))), ...sameImage])],
+      [7, encode(all.flatMap((_, i) => sameImage(i)))],
+      [9, encode([SET_COMPONENT, 0, INVOKE, REPORT_FAILURE])],
+      [20, encode(install)],
     ]),
   );
+}
+
+/** The application first. */
+export function allComponents({
+  image,
+  branches,
+  components = [],
+}: Pick<Manifest, 'image' | 'branches' | 'components'>): Component[] {
+  return [{ id: APPLICATION, ...image, branches }, ...components];
+}
+
+/** What a device stores of a manifest's images. */
+export function releaseImage({ image, components }: Manifest): ReleaseImage {
+  return { ...image, components: components?.map(({ id, digest, bytes }) => ({ id, digest, bytes })) };
+}
+
+/** Behind target 0, running 1 and stream 2 stand a target and a running image for each further component. */
+function targetIndex(component: number): number {
+  return component && 2 * component + 1;
+}
+
+/** A component's name: what a path, a label and a ledger entry can hold alike. */
+export function isComponentId(id: string): boolean {
+  return /^[a-z][a-z0-9-]{0,15}$/.test(id);
+}
+
+/** A name that stands twice would leave open which slot is meant: progress is kept by the name of the payload. */
+function faultOf(all: readonly Component[]): string | undefined {
+  const branches = all.flatMap((component) => component.branches);
+  const ids = all.map(({ id }) => id);
+  const heads = all.flatMap((component) => [...new Set(component.branches.map((b) => b.payload.chainHead.join()))]);
+  if (branches.length > BRANCHES_MAX || all.some((component) => component.branches.length === 0))
+    return `1 to ${BRANCHES_MAX} branches`;
+  if (all.length === 1) return undefined;
+  if (all.length > COMPONENTS_MAX) return `at most ${COMPONENTS_MAX} components`;
+  if (!ids.every(isComponentId)) return 'the name of a component is not one';
+  if (new Set(ids).size < ids.length) return 'two components of one name';
+  return new Set(heads).size < heads.length ? 'one payload for two components' : undefined;
 }
 
 function sharedSequence(m: Manifest): Value[] {
@@ -117,29 +184,31 @@ function sharedSequence(m: Manifest): Value[] {
     [PARAMETER_RELEASE, encode([m.version, m.policy])],
   ]);
   const checks = [CONDITION_VENDOR, REPORT_ALL, CONDITION_CLASS, REPORT_ALL];
-  return [SET_COMPONENT, COMPONENT_TARGET, OVERRIDE, parameters, ...checks];
+  const further = (m.components ?? []).flatMap((image, i) => overrideImage(targetIndex(i + 1), image));
+  return [SET_COMPONENT, 0, OVERRIDE, parameters, ...checks, ...further];
 }
 
-function branchSequence(branch: Branch): Value[] {
+function branchSequence(branch: Branch, target: number): Value[] {
   const { base, payload } = branch;
   const stream = new Map<number, Value>([
     [14, payload.bytes],
     [25, encode([payload.chainHead, payload.frameBytes, payload.frameCount])],
   ]);
-  const patch = [MEMORY_CLASSES.indexOf(branch.memoryClass), branch.workspaceBytes, base ? COMPONENT_RUNNING : null];
+  const running = target + 1;
+  const patch = [MEMORY_CLASSES.indexOf(branch.memoryClass), branch.workspaceBytes, base ? running : null];
   return [
-    ...(base ? baseCheck(base) : []),
+    ...(base ? [...overrideImage(running, base), CONDITION_IMAGE, REPORT_ALL] : []),
     ...[SET_COMPONENT, COMPONENT_STREAM, OVERRIDE, stream, FETCH, REPORT_FAILURE],
-    ...[SET_COMPONENT, COMPONENT_TARGET, DIRECTIVE_PATCH, patch],
+    ...[SET_COMPONENT, target, DIRECTIVE_PATCH, patch],
   ];
 }
 
-function baseCheck(base: ImageId): Value[] {
+function overrideImage(component: number, { digest, bytes }: ImageId): Value[] {
   const parameters = new Map<number, Value>([
-    [3, digestBytes(base.digest)],
-    [14, base.bytes],
+    [3, digestBytes(digest)],
+    [14, bytes],
   ]);
-  return [SET_COMPONENT, COMPONENT_RUNNING, OVERRIDE, parameters, CONDITION_IMAGE, REPORT_ALL];
+  return [SET_COMPONENT, component, OVERRIDE, parameters];
 }
 
 /** @throws Refusal MALFORMED, TOO_LARGE, UNSUPPORTED */
@@ -156,6 +225,7 @@ export function readManifest(bytes: Uint8Array): Manifest {
     'release parameter',
     2,
   );
+  const components = readComponents(asArray(common.get(2), 'components'), shared, install);
   const manifest: Manifest = {
     sequence: asUint(map.get(2), 'sequence'),
     vendorId: asBytes(parameters.get(1), 'vendor id', 16),
@@ -164,15 +234,31 @@ export function readManifest(bytes: Uint8Array): Manifest {
     version: asText(version, 'version', VERSION_CHARS_MAX),
     policy: asUint(policy, 'policy', 15),
     branches: readBranches(install[1]),
+    ...(components.length > 0 && { components }),
   };
+  const fault = faultOf(allComponents(manifest));
+  demand(!fault, 'MALFORMED', fault!);
   sameBytes(encodeManifest(manifest), bytes, 'manifest');
   return manifest;
 }
 
+/** Where they must stand: should they not, the manifest that is written from what was read has other bytes. */
+function readComponents(names: Value[], shared: Value[], install: Value[]): Component[] {
+  const components: Component[] = [];
+  for (let i = 1; 2 * i + 1 < names.length; i++) {
+    demand(i < COMPONENTS_MAX, 'MALFORMED', `at most ${COMPONENTS_MAX} components`);
+    const [id] = asArray(names[2 * i + 1], 'component', 2);
+    components.push({
+      id: String.fromCharCode(...asBytes(id, 'component id')),
+      ...readImage(asMap(shared[4 * i + 7], 'component parameters')),
+      branches: readBranches(install[6 * i + 1]),
+    });
+  }
+  return components;
+}
+
 function readBranches(value: Value | undefined): Branch[] {
   const sequences = asArray(value, 'try-each');
-  const count = sequences.length;
-  demand(count >= 1 && count <= BRANCHES_MAX, 'MALFORMED', `try-each has ${count} branches`);
   const branches = sequences.map((sequence) => readBranch(asArray(unwrap(sequence, 'branch'), 'branch')));
   const full = branches.filter((branch) => branch.base === undefined);
   demand(full.length === 1 && branches.at(-1) === full[0], 'MALFORMED', 'the last branch, and it alone, has no base');

@@ -30,22 +30,22 @@ export class Application implements FrameTaker {
 
   /** @throws Refusal NO_SPACE, NO_MEMORY; BAD_STATE for a damaged checkpoint, WRONG_BASE or BAD_DELTA for another's */
   constructor(options: ApplicationOptions) {
-    const { release, resume, slot } = options;
+    const { payload, newImage, resume, slot } = options;
     this.#options = options;
-    this.#from = resume && checkpointOf(resume, release.branch.payload);
-    this.#writer = new SlotWriter(slot, release.manifest.image.bytes, resume?.written ?? 0);
+    this.#from = resume && checkpointOf(resume, payload);
+    this.#writer = new SlotWriter(slot, newImage.bytes, resume?.written ?? 0);
     const ports = decoderPorts(options, this.#writer);
-    if (this.#from) checkTags(readWholeHeader(this.#from.header), imagesOf(options));
+    if (this.#from) checkTags(readWholeHeader(this.#from.header), options);
     this.#decoder = this.#from ? DeltaDecoder.restore(ports, this.#from) : new DeltaDecoder(ports);
     this.#kept = resume?.written ?? 0;
   }
 
   /** Frames to fetch: those of the model section, for it is not in the checkpoint, then the rest. Undefined for all. */
   get route(): Route | undefined {
-    const { resume, release } = this.#options;
+    const { resume, payload } = this.#options;
     if (!resume || !this.#from) return undefined;
     const { headerBytes, modelBytes } = readWholeHeader(this.#from.header);
-    const lead = modelBytes === 0 ? 0 : Math.ceil((headerBytes + modelBytes) / release.branch.payload.frameBytes);
+    const lead = modelBytes === 0 ? 0 : Math.ceil((headerBytes + modelBytes) / payload.frameBytes);
     const then = { index: resume.frameIndex, expected: resume.expected };
     return lead < then.index ? { lead, then } : undefined;
   }
@@ -53,7 +53,7 @@ export class Application implements FrameTaker {
   /** Takes the proven payload of the frame at `position`. @throws Refusal BAD_DELTA, WRONG_BASE, FLASH_FAULT … */
   take(bytes: Uint8Array, position: Position): void {
     if (position.index === 0) this.#checkHeader(bytes);
-    const start = position.index * this.#options.release.branch.payload.frameBytes;
+    const start = position.index * this.#options.payload.frameBytes;
     // What the decoder wants may jump: behind the model section, to the checkpoint it was restored from.
     for (let at = this.#decoder.wants - start; at < bytes.length; at = this.#decoder.wants - start) {
       this.#decoder.push(bytes.subarray(at, at + PIECE_BYTES));
@@ -66,8 +66,8 @@ export class Application implements FrameTaker {
   finish(): void {
     this.#decoder.finalize();
     this.#writer.finish();
-    const { slot, hash, release } = this.#options;
-    demandSlotDigest(slot, release.manifest.image.bytes, hash(), release.manifest.image.digest);
+    const { slot, hash, newImage } = this.#options;
+    demandSlotDigest(slot, newImage.bytes, hash(), newImage.digest);
   }
 
   /**
@@ -79,12 +79,12 @@ export class Application implements FrameTaker {
     const same = this.#from === undefined || equal(this.#from.header, frame.subarray(0, header.headerBytes));
     demand(same, 'BAD_DELTA', 'the container is not the one of the checkpoint');
     demand(header.inPlace === undefined, 'UNSUPPORTED', 'a delta for one slot, and there are two');
-    checkTags(header, imagesOf(this.#options));
+    checkTags(header, this.#options);
   }
 
   /** A checkpoint counts only where the slot can be resumed too: cells behind the last whole block cannot be trusted. */
   #keep(checkpoint: Checkpoint, position: Position): void {
-    const { frameBytes } = this.#options.release.branch.payload;
+    const { frameBytes } = this.#options.payload;
     const skip = checkpoint.streamOffset - position.index * frameBytes;
     const { outputOffset } = checkpoint;
     const resumable = outputOffset <= this.#writer.durable && skip >= 0 && skip < frameBytes;
@@ -114,18 +114,17 @@ function checkpointOf({ frameIndex, skip, written, checkpoint }: Progress, paylo
   return found;
 }
 
-function decoderPorts({ release, workspace, old, oldImage, slot }: ApplicationOptions, writer: SlotWriter): DeltaPorts {
-  const limits = { oldBytes: oldImage.bytes, newBytes: release.manifest.image.bytes, slotBytes: slot.bytes };
+function decoderPorts(
+  { workspace, old, oldImage, newImage, slot }: ApplicationOptions,
+  writer: SlotWriter,
+): DeltaPorts {
+  const limits = { oldBytes: oldImage.bytes, newBytes: newImage.bytes, slotBytes: slot.bytes };
   return { workspace, old, sink: (_offset, bytes) => writer.write(bytes), limits };
 }
 
 function sameTag(tag: Uint8Array, digest: Uint8Array): boolean {
   for (let i = 0; i < TAG_BYTES; i++) if (tag[i] !== digest[i]) return false;
   return true;
-}
-
-function imagesOf({ release, oldImage }: ApplicationOptions): { oldImage: ImageId; newImage: ImageId } {
-  return { oldImage, newImage: release.manifest.image };
 }
 
 /**

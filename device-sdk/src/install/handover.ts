@@ -10,10 +10,10 @@
  * The floor stays where the confirmation put it: it governs what is installed next, and stops nothing that runs.
  */
 import type { Code } from '../errors.ts';
-import { flashOf } from '../fetch/target.ts';
+import { holds } from '../fetch/target.ts';
 import { makeReport, type ReportPorts } from '../report/reports.ts';
-import { other, slotHolds } from '../store/slots.ts';
-import { addFailure, addTold, type Handover, type RunningRelease } from '../store/state.ts';
+import { other } from '../store/slots.ts';
+import { addFailure, addTold, type Handover } from '../store/state.ts';
 
 /** One cut explains one repeat; the others are for a supply that fails again at the same moment. */
 export const HANDOVERS_MAX = 3;
@@ -22,7 +22,7 @@ export const HANDOVERS_MAX = 3;
 export async function handOver(p: ReportPorts): Promise<'running' | 'restart'> {
   const { store, boot } = p;
   const { running, handover = { repeats: 0, attempt: 0 } } = store.state;
-  const intact = holds(p, running);
+  const intact = holds(p, running.slot, running.image);
   if (handover.repeats < HANDOVERS_MAX && intact) {
     store.commit({ handover: { ...handover, repeats: handover.repeats + 1 } });
     boot.setTrial(running.slot);
@@ -41,7 +41,7 @@ async function stay(p: ReportPorts, { former, rolloutId, attempt }: Handover, co
   const { store, boot } = p;
   const { running, failed, told } = store.state;
   const slot = boot.running();
-  if (former?.slot !== slot || !holds(p, former)) return;
+  if (former?.slot !== slot || !holds(p, slot, former.image)) return;
   const { manifestDigest } = running;
   const report = await makeReport(p, {
     kind: 'reverted',
@@ -62,8 +62,4 @@ async function stay(p: ReportPorts, { former, rolloutId, attempt }: Handover, co
     ...report,
   });
   boot.markUnbootable(other(slot));
-}
-
-function holds({ store, slots }: ReportPorts, { slot, image }: RunningRelease): boolean {
-  return slotHolds(flashOf(slots, slot), image.bytes, store.verifier.hash(), image.digest);
 }

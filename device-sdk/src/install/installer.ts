@@ -12,16 +12,18 @@ import type { Tell } from '../device-ports.ts';
 import { type Code, codeOf, demand, Refusal } from '../errors.ts';
 import type { Asker } from '../fetch/asker.ts';
 import { Fetcher } from '../fetch/fetcher.ts';
-import { type FrameTaker, isOneSlot, targetOf } from '../fetch/target.ts';
+import { type FrameTaker, holds, isOneSlot, pairOf, targetOf } from '../fetch/target.ts';
 import { equal } from '../format/bytes.ts';
 import { FRAME_BYTES } from '../format/frames.ts';
 import type { Stage, StageCode } from '../format/report.ts';
-import type { MemoryClass, Payload } from '../format/suit.ts';
-import type { VetoStage } from '../ports.ts';
+import { type ImageId, type MemoryClass, type Payload, releaseImage } from '../format/suit.ts';
+import type { TwoSlots, VetoStage } from '../ports.ts';
 import type { Pending, Progress } from '../store/pending.ts';
-import { other, slotHolds } from '../store/slots.ts';
+import { demandSlotDigest, other, SlotWriter, slotHolds } from '../store/slots.ts';
 import { addFailure, type InPlace } from '../store/state.ts';
-import type { Release, Verified } from '../verify/types.ts';
+import { readChunks } from '../store/units.ts';
+import { nameOf } from '../verify/applies.ts';
+import type { Release, Step, Verified } from '../verify/types.ts';
 import { Application, type ApplicationOptions } from './application.ts';
 import { beginTrial, type TrialPorts } from './trial.ts';
 
@@ -64,6 +66,9 @@ const COUNTED: ReadonlySet<Code> = new Set([
 /** A release that has used up its fetches gets one more chance after this long. */
 const FORGIVE_MS = 86_400_000;
 
+/** What no delta starts from: a component of which the device does not know what runs. */
+const NONE: ImageId = { digest: new Uint8Array(32), bytes: 0 };
+
 export interface Outcome {
   code: 'OK' | Code;
   stages: [Stage, StageCode][];
@@ -84,20 +89,23 @@ export class Installer {
    * branch, progress is kept
    */
   async run(release: Verified<Release>, asked: Asked): Promise<Outcome> {
-    const pending = this.#pendingFor(release);
+    const { store, slots } = this.#p;
+    const { phase } = this.#pendingFor(release);
     try {
-      if (pending.phase === 'staged') return { code: 'OK', stages: [['apply', 'OK']] };
-      await this.#fetchAndApply(release, pending, asked);
+      if (phase === 'staged') return { code: 'OK', stages: [['apply', 'OK']] };
+      for (const step of release.steps) await this.#take(step, release.steps.length > 1, asked);
     } catch (error) {
       const code = error instanceof Refusal ? codeOf(error) : undefined;
       if (!code || !COUNTED.has(code)) throw error;
-      const failed = addFailure(this.#p.store.state.failed, release.branch.payload.chainHead);
-      this.#p.store.commit({ pending: undefined, failed });
+      const { failed: before, pending } = store.state;
+      const failed = addFailure(before, pending!.chainHead);
+      store.commit({ pending: undefined, failed });
       return { code, stages: [['apply', code]] };
     }
-    this.#p.store.commit({
-      pending: { ...pending, phase: 'staged', progress: undefined },
-      ...(isOneSlot(this.#p.slots) && { inPlace: staged(release.branch.payload) }),
+    // Only now is there anything to try: every component lies in its slot, proven.
+    store.commit({
+      pending: { ...store.state.pending!, phase: 'staged', progress: undefined },
+      ...(isOneSlot(slots) && { inPlace: staged(release.steps[0]!.branch!.payload) }),
     });
     return {
       code: 'OK',
@@ -137,19 +145,19 @@ export class Installer {
 
   /** What the journal holds of this very release, rollout and branch, or as much of it as is of use. */
   #pendingFor(release: Verified<Release>): Pending {
-    const { manifest, manifestDigest, releaseLeaf, rollout, branch } = release;
+    const { manifest, manifestDigest, releaseLeaf, rollout, steps } = release;
     const stored = this.#p.store.state.pending;
     const slot = targetOf(this.#p.slots, this.#p.boot.running());
     const same = stored && equal(stored.manifestDigest, manifestDigest) && stored.slot === slot;
-    const usable = same && (stored.phase === 'staged' ? this.#isIntact(stored) : isOf(stored, branch));
+    const usable = same && (stored.phase === 'staged' ? this.#isIntact(stored) : isOf(stored, steps));
     if (usable && equal(stored.rolloutId, rollout.rolloutId)) return stored;
-    const { sequence, image, version, policy } = manifest;
+    const { sequence, version, policy } = manifest;
     const next: Pending = {
       phase: usable ? stored.phase : 'fetching',
-      ...{ sequence, manifestDigest, releaseLeaf, image, version, policy, slot },
+      ...{ sequence, manifestDigest, releaseLeaf, image: releaseImage(manifest), version, policy, slot },
       rolloutId: rollout.rolloutId,
       // What is staged stays the container of the branch it came by, whichever one a new rollout would choose.
-      chainHead: usable ? stored.chainHead : branch.payload.chainHead,
+      chainHead: usable ? stored.chainHead : nameOf(steps[0]!),
       attempt: same ? stored.attempt : 0,
       attemptsMax: rollout.attemptsMax,
       sessions: same && equal(stored.rolloutId, rollout.rolloutId) ? stored.sessions : 0,
@@ -165,18 +173,44 @@ export class Installer {
     const { inPlace } = store.state;
     if (isOneSlot(slots))
       return inPlace !== undefined && slots.isStaged({ ...inPlace, chainHead }, store.verifier.sha256);
-    return slotHolds(slots[slot], image.bytes, store.verifier.hash(), image.digest);
+    return holds(this.#p, slot, image);
   }
 
-  async #fetchAndApply(release: Verified<Release>, pending: Pending, asked: Asked): Promise<void> {
+  /** One component. Of several, one that lies in its slot already is left alone: after a cut, all that were finished. */
+  async #take(step: Step, several: boolean, asked: Asked): Promise<void> {
+    const { store, slots } = this.#p;
+    const { pending } = store.state;
+    demand(pending, 'INTERNAL', 'nothing is under way');
+    const { image, branch } = step;
+    const flash = several && pairOf(slots as TwoSlots, step.id)[pending.slot];
+    if (flash && slotHolds(flash, image.bytes, store.verifier.hash(), image.digest)) return;
+    const name = nameOf(step);
+    const same = equal(pending.chainHead, name);
+    const next = same ? pending : { ...pending, chainHead: name, sessions: 0, progress: undefined };
+    if (!same) store.commit({ pending: next });
+    if (branch) return this.#fetchAndApply(step, branch.payload, next, asked);
+    await asked.consent('install');
+    this.#copy(step, next);
+  }
+
+  /** An image that stays: from the slot that runs. It is read back, so what has decayed there does not spread. */
+  #copy({ id, image }: Step, { slot }: Pending): void {
+    const { store, slots } = this.#p;
+    const pair = pairOf(slots as TwoSlots, id);
+    const writer = new SlotWriter(pair[slot], image.bytes);
+    readChunks(pair[other(slot)], 0, image.bytes, (chunk) => writer.write(chunk));
+    writer.finish();
+    demandSlotDigest(pair[slot], image.bytes, store.verifier.hash(), image.digest);
+  }
+
+  async #fetchAndApply(step: Step, payload: Payload, pending: Pending, asked: Asked): Promise<void> {
     const { store, asker, timer } = this.#p;
-    const { payload } = release.branch;
     const { sha256 } = store.verifier;
     this.#demandSession(pending);
     await asked.consent('fetch');
     // Frames are written as they come, so the owner's last word about the slot is due before the first is asked for.
     await asked.consent('install');
-    const application = this.#open(release, pending);
+    const application = this.#open(step, payload, pending);
     const windowBytes = this.#p.windowBytes ?? WINDOW_FRAMES * (FRAME_BYTES[this.#p.memoryClass] + 32);
     const fetcher = new Fetcher({ sha256, timer, asker, payload, windowBytes, route: application.route });
     let begun = false;
@@ -201,19 +235,20 @@ export class Installer {
   }
 
   /** Whatever takes frames: a decoder and the other slot, or the staging area. */
-  #open(release: Verified<Release>, pending: Pending): FrameTaker {
+  #open({ id, image, running = NONE }: Step, payload: Payload, pending: Pending): FrameTaker {
     const { store, slots, workspace } = this.#p;
     const common = {
-      release,
-      workspace,
-      oldImage: store.state.running.image,
+      ...{ payload, workspace },
+      newImage: image,
+      oldImage: running,
       hash: () => store.verifier.hash(),
       sha256: store.verifier.sha256,
       resume: pending.progress,
       save: (progress: Progress) => store.commit({ pending: { ...pending, progress, sessions: 0 } }),
     };
     if (isOneSlot(slots)) return slots.stage(common);
-    return openApplication({ ...common, old: slots[other(pending.slot)], slot: slots[pending.slot] });
+    const pair = pairOf(slots, id);
+    return openApplication({ ...common, old: pair[other(pending.slot)], slot: pair[pending.slot] });
   }
 }
 
@@ -233,6 +268,6 @@ function openApplication(options: ApplicationOptions): Application {
   }
 }
 
-function isOf(pending: Pending, branch: Release['branch']): boolean {
-  return equal(pending.chainHead, branch.payload.chainHead);
+function isOf(pending: Pending, steps: readonly Step[]): boolean {
+  return steps.some((step) => equal(pending.chainHead, nameOf(step)));
 }

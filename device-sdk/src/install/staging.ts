@@ -45,12 +45,11 @@ class Staging implements FrameTaker {
 
   /** @throws Refusal NO_STAGING */
   constructor(flash: OneSlotFlash, options: TakerOptions) {
-    const { manifest, branch } = options.release;
-    const container = new Staged(flash.staging, branch.payload);
+    const container = new Staged(flash.staging, options.payload);
     this.#o = options;
-    this.#source = { ...flash, ...options, newImage: manifest.image, container };
+    this.#source = { ...flash, ...options, container };
     this.#kept = options.resume?.written ?? 0;
-    this.#writer = new SlotWriter(flash.staging, framesBytes(branch.payload), this.#kept);
+    this.#writer = new SlotWriter(flash.staging, framesBytes(options.payload), this.#kept);
   }
 
   get route(): Route | undefined {

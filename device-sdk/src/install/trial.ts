@@ -16,12 +16,12 @@
  */
 
 import { within } from '../deadline.ts';
-import { flashOf, isOneSlot, runsPending } from '../fetch/target.ts';
+import { holds, isOneSlot, runsPending } from '../fetch/target.ts';
 import type { StageCode } from '../format/report.ts';
 import type { Health, Timer } from '../ports.ts';
 import { type Finding, makeReport, type Reported, type ReportPorts } from '../report/reports.ts';
 import type { Pending } from '../store/pending.ts';
-import { other, slotHolds } from '../store/slots.ts';
+import { other } from '../store/slots.ts';
 import { addFailure, addTold, type RunningRelease } from '../store/state.ts';
 import { handOver } from './handover.ts';
 
@@ -106,8 +106,7 @@ function releaseOf(pending: Pending): RunningRelease {
 
 async function testImage(p: TrialPorts, pending: Pending): Promise<StageCode> {
   const { image, slot } = pending;
-  const intact = slotHolds(flashOf(p.slots, slot), image.bytes, p.store.verifier.hash(), image.digest);
-  if (!intact) return 'RESULT_MISMATCH';
+  if (!holds(p, slot, image)) return 'RESULT_MISMATCH';
   const work = async (): Promise<StageCode> => ((await p.health.selfTest()) === true ? 'OK' : 'SELF_TEST_FAILED');
   return within<StageCode>(p.timer, p.health.deadlineMs, work, 'TRIAL_TIMEOUT', 'SELF_TEST_FAILED');
 }

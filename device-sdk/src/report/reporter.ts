@@ -11,7 +11,14 @@ export interface ReporterPorts extends ReportPorts {
 }
 
 /** Refusals after full verification that are a result and go to the ledger, once per release, rollout and code. */
-const TOLD: ReadonlySet<Code> = new Set(['NO_SPACE', 'NO_MEMORY', 'FAILED_BEFORE', 'FREEZE', 'CAP_REACHED']);
+const TOLD: ReadonlySet<Code> = new Set([
+  'NO_SPACE',
+  'NO_MEMORY',
+  'FAILED_BEFORE',
+  'FREEZE',
+  'CAP_REACHED',
+  'WRONG_COMPONENTS',
+]);
 
 export class Reporter {
   readonly #p: ReporterPorts;

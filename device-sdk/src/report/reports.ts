@@ -1,11 +1,12 @@
 /** Making reports: each counted and chained to the one before it, and kept until its acknowledgement arrives. */
 import type { Code } from '../errors.ts';
-import { flashOf, runsPending, type Slots } from '../fetch/target.ts';
+import { placesOf, runsPending, type Slots } from '../fetch/target.ts';
 import { equal } from '../format/bytes.ts';
 import { leafHash } from '../format/merkle.ts';
 import { readAck } from '../format/messages.ts';
 import {
   REASON_COMMAND_UNSUPPORTED,
+  REASON_COMPONENT_UNSUPPORTED,
   REASON_CONDITION_FAILED,
   REASON_INVOKE_PENDING,
   REASON_OK,
@@ -68,10 +69,10 @@ export async function makeReport(p: ReportPorts, finding: Finding): Promise<Repo
     rolloutId: finding.rolloutId,
     attempt: Math.min(finding.attempt, 255),
     manifestDigest: finding.manifestDigest,
-    slotDigest: runningDigest(p),
     ...codesOf(finding),
     code: finding.code,
     stages: finding.stages.slice(-STAGES_MAX),
+    ...digestsOf(p, finding),
   };
   const bytes = await signStatement(sha256, 'report', reportValue(report), p.keys);
   return {
@@ -88,12 +89,20 @@ export function isFull({ outbox, reports }: Readonly<State>): boolean {
   return outbox.length >= OUTBOX_MAX || (oldest !== undefined && reports.counter + 1 - oldest.counter >= OUTBOX_MAX);
 }
 
-/** Read from the slot itself at the moment of the report: a report speaks of what is there. */
-function runningDigest(p: ReportPorts): Uint8Array {
+/** Read from the slots themselves at the moment of the report: a report speaks of what is there. */
+function digestsOf(p: ReportPorts, { code, manifestDigest }: Finding): Pick<Report, 'slotDigest' | 'components'> {
   const { store, slots, boot } = p;
   const { pending, running } = store.state;
-  const { bytes } = (pending && runsPending(p) ? pending : running).image;
-  return digestSlot(flashOf(slots, boot.running()), bytes, store.verifier.hash());
+  const { image } = pending && runsPending(p) ? pending : running;
+  // What the release names, where it is still known; a finding that waited for room may speak of one that is forgotten.
+  const wanted = [pending, running].find((item) => item && equal(item.manifestDigest, manifestDigest))?.image
+    .components;
+  const [own, ...further] = placesOf(slots, boot.running(), image).map(({ id, flash, bytes }) => {
+    const digest = digestSlot(flash, bytes, store.verifier.hash());
+    const good = wanted?.some((item) => item.id === id && equal(item.digest, digest));
+    return { id: id ?? '', digest, code: good ? ('OK' as const) : code };
+  });
+  return { slotDigest: own!.digest, ...(further.length > 0 && { components: further }) };
 }
 
 function codesOf(finding: Finding): { state: number; result: number; reason: number } {
@@ -115,6 +124,7 @@ const RESULTS: Partial<Record<Code, [number, number]>> = {
   RESULT_MISMATCH: [RESULT_INTEGRITY, REASON_CONDITION_FAILED],
   WRONG_BASE: [RESULT_INTEGRITY, REASON_CONDITION_FAILED],
   UNSUPPORTED: [RESULT_UNSUPPORTED, REASON_COMMAND_UNSUPPORTED],
+  WRONG_COMPONENTS: [RESULT_UNSUPPORTED, REASON_COMPONENT_UNSUPPORTED],
   VETO: [RESULT_DEFERRED, REASON_CONDITION_FAILED],
 };
 

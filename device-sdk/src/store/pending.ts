@@ -1,9 +1,11 @@
 /** An install under way, as the journal holds it: enough to go on after a power cut, never enough to skip a check. */
 
+import type { Value } from '../format/cbor.ts';
 import type { StageCode } from '../format/report.ts';
-import type { ImageId } from '../format/suit.ts';
+import { asArray } from '../format/shape.ts';
+import type { ComponentImage, ImageId, ReleaseImage } from '../format/suit.ts';
 import type { SlotNumber } from '../ports.ts';
-import { bytes, type Codec, digest, id, maybe, oneOf, record, text, uint } from './codec.ts';
+import { bytes, type Codec, digest, id, list, maybe, oneOf, record, text, uint } from './codec.ts';
 
 /**
  * fetching: frames are being applied into the slot;
@@ -29,7 +31,7 @@ export interface Pending {
   sequence: number;
   manifestDigest: Uint8Array;
   releaseLeaf: Uint8Array;
-  image: ImageId;
+  image: ReleaseImage;
   version: string;
   policy: number;
   rolloutId: Uint8Array;
@@ -46,7 +48,21 @@ export interface Pending {
   failure: StageCode | undefined;
 }
 
-export const image: Codec<ImageId> = record({ digest, bytes: uint });
+const alone: Codec<ImageId> = record({ digest, bytes: uint });
+const further = list<ComponentImage>(record({ id: text(), digest, bytes: uint }));
+
+/** With further components a third element: a store from before there were any is read as it stands. */
+export const image: Codec<ReleaseImage> = {
+  write: (part) => [
+    ...(alone.write(part) as Value[]),
+    ...(part.components ? [further.write([...part.components])] : []),
+  ],
+  read: (value) => {
+    const [first, second, components] = asArray(value, 'images');
+    const application = alone.read([first!, second!]);
+    return components === undefined ? application : { ...application, components: further.read(components) };
+  },
+};
 export const slot = oneOf<SlotNumber>([0, 1]);
 
 export const pending: Codec<Pending> = record({

@@ -79,8 +79,9 @@ export class Update {
         consent: (stage) => this.#consent(stage, proven),
       });
     } catch (error) {
-      if (error instanceof Refusal && error.code === 'NOT_FOUND')
-        this.#absent = addFailure(this.#absent, release.branch.payload.chainHead);
+      const { pending } = this.#p.store.state;
+      if (error instanceof Refusal && error.code === 'NOT_FOUND' && pending)
+        this.#absent = addFailure(this.#absent, pending.chainHead);
       throw error;
     }
   }
@@ -104,6 +105,9 @@ export class Update {
     const { store, slots, boot, workspace, memoryClass, beliefs } = this.#p;
     return verifyRelease(store.verifier, proven, beliefs.trust, proofs, {
       slotBytes: flashOf(slots, targetOf(slots, boot.running())).bytes,
+      components: isOneSlot(slots)
+        ? []
+        : slots.components?.map(({ id, slots: [{ bytes }] }) => ({ id, slotBytes: bytes })),
       stagingBytes: isOneSlot(slots) ? slots.staging.bytes : undefined,
       workspaceBytes: workspace.length,
       memoryClass,

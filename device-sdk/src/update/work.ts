@@ -38,6 +38,7 @@ const SETTLED: ReadonlySet<Code> = new Set([
   'CAP_REACHED',
   'WRONG_VENDOR',
   'WRONG_CLASS',
+  'WRONG_COMPONENTS',
   'ROLLBACK',
 ]);
 

@@ -5,9 +5,16 @@ import { framesBytes } from '../format/frames.ts';
 import { ABORTED, OPEN } from '../format/index-entry.ts';
 import { isInCohort, type Membership, type Rollout } from '../format/rollout.ts';
 import { floorOf, type TrustRoot } from '../format/root.ts';
-import { type Branch, type ImageId, type Manifest, MEMORY_CLASSES } from '../format/suit.ts';
+import {
+  allComponents,
+  type Branch,
+  type ImageId,
+  type Manifest,
+  MEMORY_CLASSES,
+  type ReleaseImage,
+} from '../format/suit.ts';
 import type { Verifier } from '../ports.ts';
-import type { DeviceFacts, Proven, Resources, Running } from './types.ts';
+import type { DeviceFacts, Proven, Resources, Running, Step } from './types.ts';
 
 /** @throws Refusal WRONG_VENDOR, WRONG_CLASS, ROLLBACK */
 export function checkApplicability(p: Proven, root: TrustRoot, device: DeviceFacts): void {
@@ -53,20 +60,38 @@ function checkWindow({ window }: Rollout, now: number | undefined): void {
 }
 
 /**
- * SUIT try-each: the first branch whose base check holds and that this device can decode.
- * @throws Refusal NO_SPACE, NO_MEMORY, NO_STAGING, FAILED_BEFORE
+ * One step for each component: the release's are the device's, neither more nor less, or nothing is begun.
+ * @throws Refusal WRONG_COMPONENTS, NO_SPACE, NO_MEMORY, NO_STAGING, FAILED_BEFORE
  */
-export function selectBranch(manifest: Manifest, running: ImageId, resources: Resources): Branch {
-  const { image } = manifest;
+export function selectSteps(manifest: Manifest, running: ReleaseImage, resources: Resources): Step[] {
+  const { components = [] } = manifest;
+  const own = resources.components ?? [];
+  const same = components.length === own.length && components.every(({ id }, i) => id === own[i]!.id);
+  demand(same, 'WRONG_COMPONENTS', 'the release has other components than this device');
+  return allComponents(manifest).map(({ id, branches, ...image }, i) => {
+    const further = i > 0;
+    const before = further ? running.components?.find((item) => item.id === id) : running;
+    const { slotBytes } = further ? own[i - 1]! : resources;
+    const kept = own.length > 0 && before && sameImage(before, image) && !isFailed(image.digest, resources);
+    const branch = kept ? undefined : selectBranch(image, branches, before, { ...resources, slotBytes });
+    return { ...(further && { id }), image, running: before, branch };
+  });
+}
+
+/** SUIT try-each: the first branch whose base check holds and that this device can decode. */
+function selectBranch(
+  image: ImageId,
+  branches: readonly Branch[],
+  running: ImageId | undefined,
+  resources: Resources,
+): Branch {
   demand(
     image.bytes <= resources.slotBytes,
     'NO_SPACE',
     `an image of ${image.bytes} bytes, a slot of ${resources.slotBytes}`,
   );
-  const usable = manifest.branches.filter((branch) => !branch.base || sameImage(branch.base, running));
-  const untried = usable.filter(
-    ({ payload }) => !resources.failedBranches.some((head) => equal(head, payload.chainHead)),
-  );
+  const usable = branches.filter(({ base }) => !base || (running && sameImage(base, running)));
+  const untried = usable.filter(({ payload }) => !isFailed(payload.chainHead, resources));
   demand(untried.length > 0, 'FAILED_BEFORE', 'every branch for this image has failed twice');
   const decodable = untried.filter((branch) => fits(branch, resources));
   const fitting = decodable.find(({ payload }) => framesBytes(payload) <= (resources.stagingBytes ?? Infinity));
@@ -77,6 +102,15 @@ export function selectBranch(manifest: Manifest, running: ImageId, resources: Re
     'NO_MEMORY',
     `at least ${least} bytes of workspace are needed, there are ${resources.workspaceBytes}`,
   );
+}
+
+function isFailed(name: Uint8Array, { failedBranches }: Resources): boolean {
+  return failedBranches.some((failed) => equal(failed, name));
+}
+
+/** What a step is called in the list of failures: by its payload, or by the image that it copies. */
+export function nameOf({ image, branch }: Step): Uint8Array {
+  return branch?.payload.chainHead ?? image.digest;
 }
 
 function fits(branch: Branch, resources: Resources): boolean {

@@ -16,7 +16,7 @@ import type { TrustRoot } from '../format/root.ts';
 import { readStatement } from '../format/statement.ts';
 import { type Manifest, readManifest } from '../format/suit.ts';
 import type { Verifier } from '../ports.ts';
-import { checkApplicability, checkRollout, isRunning, selectBranch } from './applies.ts';
+import { checkApplicability, checkRollout, isRunning, selectSteps } from './applies.ts';
 import { checkReleaseChain, entriesNeeded } from './chain.ts';
 import { checkFreshness } from './fresh.ts';
 import { checkGrowth, checkQuorum, checkSuccession, verifyReceipt } from './head.ts';
@@ -98,9 +98,9 @@ export function verifyRelease(
 ): Verified<Release> {
   verifyCurrent(verifier, p, trust, proofs); // 11 to 14
   checkRollout(verifier, p.rollout, trust.rolloutSequence, trust.device, proofs.membership); // 15
-  const branch = selectBranch(p.manifest, trust.device.running.image, resources); // 16
+  const steps = selectSteps(p.manifest, trust.device.running.image, resources); // 16
   const { manifest, releaseLeaf, rollout } = p;
-  const release: Release = { manifest, manifestDigest: p.envelope.manifestDigest, releaseLeaf, rollout, branch };
+  const release: Release = { manifest, manifestDigest: p.envelope.manifestDigest, releaseLeaf, rollout, steps };
   return release as Verified<Release>;
 }
 

@@ -5,7 +5,7 @@ import type { Head, Receipt } from '../format/head.ts';
 import type { Membership, Rollout } from '../format/rollout.ts';
 import type { TrustRoot } from '../format/root.ts';
 import type { Statement } from '../format/statement.ts';
-import type { Branch, ImageId, Manifest, MemoryClass } from '../format/suit.ts';
+import type { Branch, ImageId, Manifest, MemoryClass, ReleaseImage } from '../format/suit.ts';
 
 declare const shaped: unique symbol;
 declare const proven: unique symbol;
@@ -32,13 +32,25 @@ export interface Proven {
   indexFloor: number;
 }
 
-/** A release that this device may install now, and the branch it will take. */
+/** How one component of a release comes to its slot. */
+export interface Step {
+  /** Of a further component; the application has none. */
+  id?: string;
+  image: ImageId;
+  /** What runs of it. */
+  running: ImageId | undefined;
+  /** None where the image is the one that runs: it is copied. */
+  branch: Branch | undefined;
+}
+
+/** A release that this device may install now, and the branches it will take. */
 export interface Release {
   manifest: Manifest;
   manifestDigest: Uint8Array;
   releaseLeaf: Uint8Array;
   rollout: Rollout;
-  branch: Branch;
+  /** Every component, the application first. */
+  steps: readonly Step[];
 }
 
 /** Only {@link verifyRelease} makes one; install accepts nothing else. */
@@ -73,7 +85,7 @@ export interface Running {
   sequence: number;
   manifestDigest: Uint8Array;
   releaseLeaf: Uint8Array;
-  image: ImageId;
+  image: ReleaseImage;
 }
 
 export interface DeviceFacts {
@@ -89,11 +101,13 @@ export interface DeviceFacts {
 
 export interface Resources {
   slotBytes: number;
+  /** Further components, in the product's order. */
+  components?: readonly { id: string; slotBytes: number }[];
   /** Of a device with one slot: a payload lies there whole, with its hashes, before it is applied. */
   stagingBytes?: number | undefined;
   workspaceBytes: number;
   memoryClass: MemoryClass;
-  /** Branches that failed twice, by chain head: their base check counts as false. */
+  /** Branches that failed twice, by chain head: their base check counts as false. An image whose copy did, by its digest. */
   failedBranches: readonly Uint8Array[];
 }
 

@@ -13,7 +13,7 @@ import {
   type Verifier,
 } from '@countersign/device-sdk';
 import { equal, type MemoryClass } from '@countersign/device-sdk/format';
-import { type Board, Bricked, type OneSlotBoard, PowerCut, passesSelfTest, restart } from '@countersign/device-sdk/rig';
+import { type Board, Bricked, bootPasses, type OneSlotBoard, PowerCut, restart } from '@countersign/device-sdk/rig';
 import type { LinkFaults } from '../world/link-faults.ts';
 import { type FaultRates, frameFaults, linkFaults, NO_FAULTS, nextCut, restMs } from './faults.ts';
 import type { Profile } from './profile.ts';
@@ -230,7 +230,7 @@ export class VirtualDevice {
       entropy: entropy(profile, this.#boots),
       clock: profile.clock ? clock(profile) : { now: () => undefined },
       health: {
-        selfTest: async () => passesSelfTest(board.boot.booted?.descriptor, profile.revision),
+        selfTest: async () => bootPasses(board.boot.booted, profile.revision),
         deadlineMs: SELF_TEST_MS_MAX,
       },
       workspace: new Uint8Array(workspaceBytes),

@@ -55,6 +55,7 @@ type Facts = Pick<
 export function derive(call: Call, args: Upload, block1: Block1, manifest: Manifest, product: ProductState): Facts {
   const { image, policy } = manifest;
   const contentId = cidOf(image.digest);
+  demand(!manifest.components, 'BAD_STATEMENT', 'a product has one component here');
   demand(args.contentId === contentId, 'BAD_STATEMENT', `the image's content id is ${contentId}`);
   demand(toHex(manifest.vendorId) === product.vendorId, 'BAD_STATEMENT', 'the manifest names another vendor');
   demand(manifest.sequence >= 1, 'BAD_STATEMENT', 'sequences begin with 1');

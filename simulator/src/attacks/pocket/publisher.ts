@@ -51,6 +51,7 @@ import {
   readReport,
   readRequest,
   readStatement,
+  releaseImage,
   rolloutValue,
   type Signer,
   signBlock1,
@@ -84,9 +85,13 @@ export interface PocketRelease {
   leafIndex: number;
   block2: Uint8Array;
   image: Uint8Array;
+  /** Images of further components, by id. */
+  components: Readonly<Record<string, Uint8Array>>;
 }
 
 export interface PublishOptions {
+  /** Images of further components, by id. */
+  components?: Readonly<Record<string, Uint8Array>>;
   version?: string;
   policy?: number;
   /** Images of earlier releases to make deltas from. */
@@ -175,6 +180,7 @@ export class PocketServer {
       version: options.version ?? `1.0.${this.releases.length}`,
       policy: options.policy ?? 7,
       branches: this.#branches(image, options),
+      ...this.#further(options),
       ...options.change,
     };
     const manifestBytes = (options.rewrite ?? same)(encodeManifest(manifest));
@@ -189,10 +195,28 @@ export class PocketServer {
     const releaseLeaf = leafHash(sha256, leaf);
     const confirmed = { releaseLeaf, size: this.entries.length, root: this.#treeRoot(), ...options.confirmed };
     const block2 = await signBlock2(sha256, manifestBytes, confirmed, distribution);
-    const release = { manifest, manifestBytes, leaf, releaseLeaf, leafIndex: this.entries.length - 1, block2, image };
+    const release = {
+      manifest,
+      manifestBytes,
+      leaf,
+      releaseLeaf,
+      leafIndex: this.entries.length - 1,
+      block2,
+      image,
+      components: options.components ?? {},
+    };
     this.releases.push(release);
     await this.roll(release, options.state ?? OPEN, options.rollout);
     return release;
+  }
+
+  #further({ components = {}, bases = [], ...options }: PublishOptions): Pick<Manifest, 'components'> {
+    const all = Object.entries(components).map(([id, image]) => {
+      const own = bases.flatMap((base) => (base.components[id] ? [{ ...base, image: base.components[id] }] : []));
+      const branches = this.#branches(image, { ...options, bases: own });
+      return { id, digest: sha256(image), bytes: image.length, branches };
+    });
+    return all.length > 0 ? { components: all } : {};
   }
 
   #branches(image: Uint8Array, options: PublishOptions): Branch[] {
@@ -293,7 +317,7 @@ export class PocketServer {
       manifestDigest: manifestDigest(sha256, release.manifestBytes),
       releaseLeaf: release.releaseLeaf,
       sequence: manifest.sequence,
-      image: manifest.image,
+      image: releaseImage(manifest),
       version: manifest.version,
       brokerId: 'pocket',
       deviceId,
