@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkPrepared, type Expectations, signUpload } from '@countersign/broker/collection/check-prepared';
 import { type CollectionOptions, createCollection } from '@countersign/broker/collection/collection';
+import { type BranchRunner, branchRunner } from '@countersign/broker/collection/jobs';
 import type { ReleaseOrder } from '@countersign/broker/collection/order';
 import { type Prepared, preparedJson, readPreparedJson } from '@countersign/broker/collection/prepared';
 import { objectDigest, type Product, productArgs } from '@countersign/broker/ledger/contract/args';
@@ -43,6 +44,11 @@ const PRODUCT: Product = {
 };
 const CLASS = classId(vendorId(vendorDomain), PRODUCT.name);
 
+/** One for all servers of this file: each would start a thread of its own, cold. Nobody who borrows it ends it. */
+const runner = branchRunner();
+const lent: BranchRunner = { ...runner, close: async () => {} };
+test.after.always(() => runner.close());
+
 /** A real ledger with alice (engineer) and bob (approver), a store, and a collection server over both. */
 async function setUp(t: ExecutionContext, change: Partial<CollectionOptions> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-collection-'));
@@ -56,7 +62,8 @@ async function setUp(t: ExecutionContext, change: Partial<CollectionOptions> = {
   const blobs = fileBlobStore(folder, sha256);
   const signer = countingSigner(keys.collection);
   const bench = { cuts: 1 };
-  const options = { ledger, blobs, verifier, signer, service: keys.service, origin: ORIGIN, bench, ...change };
+  const base = { ledger, blobs, verifier, signer, service: keys.service, origin: ORIGIN, bench };
+  const options = { ...base, runner: lent, ...change };
   const collection = createCollection(options);
   t.teardown(async () => {
     await collection.close();

@@ -20,6 +20,8 @@ import { byHand, edited, fill, image, insert } from '../support/delta.ts';
 
 const old = image(20_000, 6);
 const fresh = edited(old, 3);
+/** Where a test needs a delta, and not the making of it. */
+const ready = makeDelta(old, fresh, { class: 'M' }).delta;
 
 async function room(): Promise<{ at(name: string): string; names(): Promise<string[]>; done(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'delta-verbs-'));
@@ -80,7 +82,7 @@ test('a refusal leaves nothing behind and what was there before', async (t) => {
   await writeFile(at('huge'), huge);
   await writeFile(at('text'), 'not a delta');
   await writeFile(at('out'), 'precious');
-  await deltaMake({ oldPath: at('old'), newPath: at('new'), outPath: at('delta'), class: 'S' });
+  await writeFile(at('delta'), ready);
   const before = await names();
   const apply = (delta: string, base = 'old') =>
     codeOf(deltaApply({ oldPath: at(base), deltaPath: at(delta), newPath: at('out') }));
@@ -151,7 +153,7 @@ test('a digest may be given in capitals', async (t) => {
 
 test('a base of the right size and other bytes is named before the result is', async (t) => {
   const { at, done } = await room();
-  await deltaMake({ oldPath: at('old'), newPath: at('new'), outPath: at('delta'), class: 'S' });
+  await writeFile(at('delta'), ready);
   await writeFile(at('other'), old.with(100, old[100]! ^ 1));
   t.is(await codeOf(deltaApply({ oldPath: at('other'), deltaPath: at('delta'), newPath: at('out') })), 'WRONG_BASE');
   await done();
@@ -181,7 +183,7 @@ test('info: what the bytes, the memory and the units of a delta are, beside its 
     ['M', ['M', 'L', 'XL', 'G']],
     ['XL', ['XL', 'G']],
   ] as const) {
-    await deltaMake({ oldPath: at('old'), newPath: at('new'), outPath: at('delta'), class: name });
+    await writeFile(at('delta'), makeDelta(pair.old, pair.fresh, { class: name }).delta);
     const blind = await containerOf(at('delta'));
     t.is(sum(blind.spent), blind.deltaBytes);
     t.true(blind.spent.stream > 0);
@@ -223,7 +225,7 @@ test('info: checkpoints cost what is saved by doing without', async (t) => {
 
 test('info: images that are not its own are named', async (t) => {
   const { at, done } = await room();
-  await deltaMake({ oldPath: at('old'), newPath: at('new'), outPath: at('delta'), class: 'M' });
+  await writeFile(at('delta'), ready);
   t.is(await codeOf(deltaInfo(at('delta'), { oldPath: at('new') })), 'WRONG_BASE');
   t.is(await codeOf(deltaInfo(at('delta'), { newPath: at('old') })), 'RESULT_MISMATCH');
   t.is(await codeOf(deltaInfo(at('delta'), { oldPath: at('missing') })), 'NOT_FOUND');

@@ -3,7 +3,7 @@
 import { GEOMETRIES } from '@countersign/device-sdk/rig';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
-import { cutEverywhere, inPlaceScene } from '../support/in-place-device.ts';
+import { cutEverywhere, cutSample, inPlaceScene } from '../support/in-place-device.ts';
 
 const oneSlot = {
   slotBytes: 0,
@@ -38,3 +38,6 @@ for (const [name, geometry] of Object.entries(GEOMETRIES)) {
     t.log(`${scene.direction}, ${await cutEverywhere(t, scene)} cuts`);
   });
 }
+
+test('a delta with address prediction, in place: sensor-node 1.0.1 to 1.1.0', (t) =>
+  cutSample(t, 'sensor-node', '1.0.1', '1.1.0', 29));

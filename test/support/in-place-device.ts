@@ -5,6 +5,7 @@
 import { type Direction, readWholeHeader } from '@countersign/device-sdk/delta';
 import { hex, outcomeOf } from '@countersign/device-sdk/format';
 import { CUT_PHASES, type CutPhase } from '@countersign/device-sdk/rig';
+import { readSample } from '@countersign/firmware-samples';
 import type { ExecutionContext } from 'ava';
 import { type PocketRelease, PocketServer, verifier } from './pocket.ts';
 import { PocketDevice, type PocketDeviceOptions } from './pocket-device.ts';
@@ -96,4 +97,29 @@ export async function cutEverywhere(t: ExecutionContext, s: InPlaceScene, stride
     }
   }
   return cuts;
+}
+
+/** Two releases of a sample, in place, with the address prediction of its CPU. */
+export async function cutSample(
+  t: ExecutionContext,
+  product: string,
+  from: string,
+  to: string,
+  stride: number,
+): Promise<void> {
+  const scene = await inPlaceScene({
+    old: readSample(product, from),
+    fresh: readSample(product, to),
+    memoryClass: 'L',
+    pageBytes: 16_384,
+    options: {
+      oneSlot: {
+        ...{ writeBytes: 8, eraseBytes: 4096, slotBytes: 131_072, scratchBytes: 16_384, stagingBytes: 32_768 },
+        ...{ storeBytes: 32_768, workspaceBytes: 16_384 },
+      },
+      ports: { workspace: new Uint8Array(16_384), memoryClass: 'L' },
+    },
+  });
+  const { from: first, to: last } = await dryRun(scene);
+  t.log(`${scene.direction}, ${last - first} operations, ${await cutEverywhere(t, scene, stride)} cuts`);
 }

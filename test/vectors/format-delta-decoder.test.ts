@@ -33,19 +33,19 @@ for (const name of ['lite', 'mixing']) {
 
 /** The long suite has every class for every CPU. */
 const MADE: readonly (readonly [isa: Isa, ...classes: MemoryClass[]])[] = [
-  ['thumb', 'S', 'M', 'XL', 'G'],
-  ['riscv', 'M', 'XL'],
-  ['xtensa', 'S', 'XL'],
-  ['arm', 'M', 'XL'],
-  ['aarch64', 'S', 'XL', 'G'],
-  ['avr', 'M', 'XL'],
-  ['xtensa-be', 'S', 'M'],
+  ['thumb', 'S', 'G'],
+  ['riscv', 'M'],
+  ['xtensa', 'XL'],
+  ['arm', 'M'],
+  ['aarch64', 'G'],
+  ['avr', 'XL'],
+  ['xtensa-be', 'S'],
 ];
 for (const [isa, ...classes] of MADE) {
   test(`the page decodes what the encoder makes for ${isa}`, (t) => checkMade(t, isa, classes));
 }
 
 test('the page decodes what is made in place, both ways', (t) => {
-  t.deepEqual([...checkInPlace(t, 'riscv', ['S', 'M', 'XL'])].sort(), ['backward', 'forward']);
+  t.deepEqual([...checkInPlace(t, 'riscv', ['S', 'XL'])].sort(), ['backward', 'forward']);
   checkInPlace(t, 'thumb', ['G']);
 });
