@@ -13,3 +13,4 @@ export * from './one-slot.ts';
 export { PagePool } from './pages.ts';
 export * from './power.ts';
 export { Prng } from './prng.ts';
+export * from './wear.ts';

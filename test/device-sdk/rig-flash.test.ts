@@ -7,6 +7,7 @@ import {
   Prng,
   partition,
   VirtualFlash,
+  WearMeter,
 } from '@countersign/device-sdk/rig';
 import test from 'ava';
 
@@ -65,6 +66,18 @@ test('erasing makes cells writable again and counts the wear of each block', (t)
   flash.write(4096, fill(4, 9));
   t.deepEqual(readAll(flash, 4096, 8), Uint8Array.of(9, 9, 9, 9, 255, 255, 255, 255));
   t.deepEqual(flash.wear, [0, 2, 1, 0]);
+});
+
+test('what is written is counted by block, and a meter counts from the moment it is made', (t) => {
+  const flash = new VirtualFlash(NRF);
+  flash.write(4092, fill(8, 7));
+  t.deepEqual(flash.written, [4, 4, 0, 0]);
+  const meter = new WearMeter(flash.region(4096, 8192));
+  t.deepEqual(meter.read(), { erases: 0, worst: 0, written: 0 });
+  flash.erase(0, 8192);
+  flash.erase(4096, 8192);
+  flash.write(8188, fill(12, 9));
+  t.deepEqual(meter.read(), { erases: 3, worst: 2, written: 12 });
 });
 
 test('flashes with equal pages share them, and a change in one does not reach the other', (t) => {

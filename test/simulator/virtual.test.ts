@@ -36,6 +36,9 @@ test('without faults everybody gets the release, and the ledger executes again f
   t.is(outcome.updated, 6);
   t.true(outcome.ledger.verified);
   t.is(log.match(/trial → confirm/g)!.length, 6);
+  t.is(outcome.wear!.installs, 6);
+  t.is(outcome.wear!.worstBlock, 1, 'without a cut no block is erased twice');
+  t.true(outcome.wear!.slotErases >= 6 && outcome.wear!.slotBytes > 6 * 80_000 && outcome.wear!.storeBytes > 0);
 });
 
 test('two runs of one seed give the same log, byte for byte; another seed does not', async (t) => {

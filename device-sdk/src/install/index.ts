@@ -4,4 +4,5 @@ export { Journal, type JournalEntries, type JournalOptions } from '../store/jour
 export * from '../store/slots.ts';
 export { type InPlaceOptions, type InPlaceProgress, InPlaceWriter } from './in-place.ts';
 export { applyInPlace, type InPlaceJob, type InPlaceSource, rehearse } from './in-place-apply.ts';
+export { WINDOW_FRAMES } from './installer.ts';
 export { demandStaging, Staged } from './staged.ts';

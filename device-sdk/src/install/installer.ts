@@ -46,7 +46,7 @@ export interface Asked {
 }
 
 /** Frames that wait for their predecessor: enough to keep the link busy, few enough for a small device. */
-const WINDOW_FRAMES = 4;
+export const WINDOW_FRAMES = 4;
 
 /** Times that a fetch may start, spend bytes and be lost again before the next checkpoint: a cap on what it costs. */
 export const SESSIONS_MAX = 16;

@@ -70,7 +70,7 @@ export class Fleet {
   classId: string | undefined;
   /** Second signatures that came over the air, for the judge. */
   readonly overheard = new Overheard();
-  readonly counts = { cuts: 0, boots: 0, faults: 0, lost: 0 };
+  readonly counts = { cuts: 0, boots: 0, faults: 0, lost: 0, installs: 0 };
   /** Distinct announcements that devices have heard, oldest first. */
   readonly heard: Uint8Array[] = [];
   readonly #verifier: Verifier = nodeVerifier();
@@ -224,6 +224,7 @@ export class Fleet {
     if (change.kind === 'cut') this.counts.cuts++;
     if (change.kind === 'on') this.counts.boots++;
     if (change.kind === 'down') this.counts.lost++;
+    if (change.kind === 'stage' && change.stage === 'apply' && change.code === 'OK') this.counts.installs++;
     for (const onlooker of this.#onlookers) onlooker(device, change);
   }
 

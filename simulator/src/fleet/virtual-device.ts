@@ -13,7 +13,17 @@ import {
   type Verifier,
 } from '@countersign/device-sdk';
 import { equal, type MemoryClass } from '@countersign/device-sdk/format';
-import { type Board, Bricked, bootPasses, type OneSlotBoard, PowerCut, restart } from '@countersign/device-sdk/rig';
+import {
+  type Board,
+  Bricked,
+  bootPasses,
+  FlashRegion,
+  type OneSlotBoard,
+  PowerCut,
+  restart,
+  type Wear,
+  WearMeter,
+} from '@countersign/device-sdk/rig';
 import type { LinkFaults } from '../world/link-faults.ts';
 import { type FaultRates, frameFaults, linkFaults, NO_FAULTS, nextCut, restMs } from './faults.ts';
 import type { Profile } from './profile.ts';
@@ -85,12 +95,14 @@ export class VirtualDevice {
   #attempt: Attempt | undefined;
   #refusal: Refused | undefined;
   #stuck: string | undefined;
+  readonly #wear: { slots: WearMeter[]; store: WearMeter };
 
   /** @param board as it left the factory, with its provisioning record in the store */
   constructor(profile: Profile, board: Board | OneSlotBoard, world: DeviceWorld) {
     this.profile = profile;
     this.board = board;
     this.#world = world;
+    this.#wear = { slots: regionsOf(board).map((region) => new WearMeter(region)), store: new WearMeter(board.store) };
   }
 
   switchOn(): void {
@@ -140,6 +152,15 @@ export class VirtualDevice {
   get idle(): boolean {
     const { state } = this;
     return this.#connected && state !== undefined && !state.pending && state.outbox.length === 0;
+  }
+
+  /** What its flash has taken since the factory: slots with all that belongs to them, and the store. */
+  wear(): { slots: Wear; store: Wear } {
+    const slots = this.#wear.slots.map((meter) => meter.read());
+    const sum = (of: (wear: Wear) => number) => slots.reduce((total, wear) => total + of(wear), 0);
+    const worst = Math.max(...slots.map((wear) => wear.worst));
+    const all = { erases: sum(({ erases }) => erases), worst, written: sum(({ written }) => written) };
+    return { slots: all, store: this.#wear.store.read() };
   }
 
   /** Puts a man in the middle, or takes him away. */
@@ -303,6 +324,11 @@ export class VirtualDevice {
     this.#world.changed(this, { kind: 'stuck', text: this.#stuck });
     return 'stuck';
   }
+}
+
+/** The slots, and with one slot its scratch page and staging area. */
+function regionsOf({ slots }: Board | OneSlotBoard): FlashRegion[] {
+  return Object.values(slots).filter((part): part is FlashRegion => part instanceof FlashRegion);
 }
 
 /** The samples' self-tests are decided at once; the limit is that of a real board. */

@@ -43,6 +43,17 @@ export interface FleetOutcome extends Tally {
     /** All that a device received: frames, announcements, proofs, acknowledgements; on average. */
     perDevice: number;
   };
+  /** Of all devices together since the factory; left out by the demo. */
+  wear?: {
+    /** Images that were brought into a slot. */
+    installs: number;
+    slotErases: number;
+    slotBytes: number;
+    storeErases: number;
+    storeBytes: number;
+    /** Erases of the block that was erased most, on any device. */
+    worstBlock: number;
+  };
   /** By memory class; of the demo only. */
   classes?: ClassRow[];
   attacks: AttackRow[];

@@ -1,6 +1,7 @@
 /** The end of a run, for people. */
 import type { Verdict } from '../oracle/judge.ts';
 import type { ClassRow, FleetOutcome } from './outcome.ts';
+import { wearText } from './wear.ts';
 
 export function simulatedText(outcome: FleetOutcome, verdict: Verdict, reached: boolean): string {
   return [figures(outcome), verdictLine(verdict), ...(reached ? [] : ['not everybody arrived'])].join('\n');
@@ -24,6 +25,7 @@ export function figures(outcome: FleetOutcome): string {
     ['refused', `${refused}`],
     ['stuck', `${stuck}`],
     ['bytes saved', savedText(bytes)],
+    ...(outcome.wear ? [['flash wear', wearText(outcome.wear)] as [string, string]] : []),
     ['seconds', `${seconds.toFixed(1)}${slowest}`],
     ['entries', `${ledger.entries} in ${ledger.blocks} blocks, ${ledger.verified ? 'verified' : 'NOT VERIFIED'}`],
     ['root', ledger.root],

@@ -13,6 +13,7 @@ import { changeLine, whereabouts } from '../report/lines.ts';
 import type { FleetOutcome } from '../report/outcome.ts';
 import { progress } from '../report/progress.ts';
 import { stopwatch } from '../report/time.ts';
+import { wornFlash } from '../report/wear.ts';
 import { enrolProfiles, fetchFactory } from './factory.ts';
 import { watchGoal } from './goal.ts';
 import { ledgerFigures, pinHead } from './ledger-figures.ts';
@@ -91,6 +92,7 @@ export async function simulate(session: Session, operator: Signer, options: Simu
       ...tally(fleet, watch.goal),
       seconds: rounded(seconds),
       bytes: carriedBytes(fleet),
+      wear: wornFlash(fleet),
       attacks: [],
       ledger: await ledgerFigures(session, anchor, options.data),
     };

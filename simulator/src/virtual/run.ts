@@ -10,6 +10,7 @@ import { judge, type Verdict } from '../oracle/judge.ts';
 import { carriedBytes } from '../report/bytes.ts';
 import { whereabouts } from '../report/lines.ts';
 import type { FleetOutcome } from '../report/outcome.ts';
+import { wornFlash } from '../report/wear.ts';
 import { runChaos } from './chaos.ts';
 import type { VirtualRates } from './faults.ts';
 import { type VirtualLog, virtualLog } from './log.ts';
@@ -93,6 +94,7 @@ export async function runVirtual(options: VirtualOptions): Promise<VirtualRun> {
       ...tally(fleet, goal),
       seconds: Math.round(world.time.elapsedMs() / 10) / 100,
       bytes: carriedBytes(fleet),
+      wear: wornFlash(fleet),
       attacks: [],
       ledger: await figuresOf(world),
     };
