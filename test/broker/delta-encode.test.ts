@@ -14,7 +14,7 @@ import { checkPadding, checkWork, HARD_IMAGES } from '../support/hard-images.ts'
 test.beforeEach(() => new Promise<void>((resolve) => setImmediate(resolve)));
 
 const none = new Uint8Array();
-const base = image(20_000, 3);
+const base = image(10_000, 3);
 const MB = 1 << 20;
 const shapes: [string, Uint8Array, Uint8Array][] = [
   ['both empty', none, none],
@@ -154,7 +154,7 @@ for (const name of CLASSES) {
 test.serial('the firmware samples travel as small deltas', (t) => {
   const images = samples.filter(({ product }) => product === 'sensor-node');
   const [first, ...rest] = images;
-  for (const next of rest) {
+  for (const next of [rest[0]!, rest.at(-1)!]) {
     const [old, fresh] = [readSample(next.product, first!.version), readSample(next.product, next.version)];
     const { delta } = makeDelta(old, fresh, { class: 'S' });
     t.is(Buffer.compare(decode(delta, old), fresh), 0);

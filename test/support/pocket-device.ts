@@ -28,6 +28,9 @@ export interface PocketDeviceOptions {
 
 export const WORKSPACE_BYTES = 8192;
 
+/** Imported once: OpenSSL takes longer for it than a device takes to boot. */
+const IDENTITY = nodeKeyStore(-19, new Uint8Array(32).fill(42));
+
 export class PocketDevice {
   readonly server: PocketServer;
   readonly board: Board;
@@ -87,7 +90,7 @@ export class PocketDevice {
       const random = new Prng('entropy', this.boots);
       this.device = new Device({
         verifier,
-        keys: nodeKeyStore(-19, new Uint8Array(32).fill(42)),
+        keys: IDENTITY,
         slots,
         store,
         boot,

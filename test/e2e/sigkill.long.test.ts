@@ -1,0 +1,7 @@
+import test from 'ava';
+import { killServer } from '../support/server-kills.ts';
+
+test('killed five times in the middle of an update, the server loses nothing that it acknowledged', async (t) => {
+  t.timeout(110_000);
+  await killServer(t, 20, 5);
+});
