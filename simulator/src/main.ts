@@ -5,6 +5,7 @@ import { brokerVerbs } from '@countersign/broker/face/cli/verbs';
 import { attackVerb } from './attacks/verb.ts';
 import { demoVerb } from './scenario/demo-verb.ts';
 import { simulateVerb } from './scenario/simulate-verb.ts';
+import { trialVerb } from './trial/verb.ts';
 
 /** @param argv as `process.argv` */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -14,5 +15,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   brokerVerbs(program);
   simulateVerb(program);
   attackVerb(program);
+  trialVerb(program);
   process.exitCode = await runProgram(program, argv);
 }

@@ -242,7 +242,8 @@ const LOOK_MS = 40;
 /** Conditions may hang on the ledger too, which no device tells of. */
 const ROUNDS_UNASKED = 10;
 
-function boards(
+/** Boards of every geometry, with the factory image in the slot that boots. */
+export function boards(
   { image, slotBytes, memoryClass, oneSlot }: Factory,
   pool: PagePool,
   verifier: Verifier,

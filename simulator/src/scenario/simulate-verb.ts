@@ -164,7 +164,8 @@ function readSeed(text: string): string {
   return text;
 }
 
-function readLoss(text: string): number {
+/** A share of messages, up to half of them. */
+export function readLoss(text: string): number {
   const loss = Number(text.replace(/%$/, ''));
   if (!(loss >= 0 && loss <= 50)) throw new InvalidArgumentError('a loss is 0 to 50 percent.');
   return loss;

@@ -26,7 +26,7 @@ export function virtualLog(time: VirtualTime, line: (text: string) => void): Vir
 }
 
 /** Hours, minutes, seconds and milliseconds since the beginning. */
-function stampOf(ms: number): string {
+export function stampOf(ms: number): string {
   const part = (value: number, width = 2) => String(Math.floor(value)).padStart(width, '0');
   return `t=${part(ms / 3_600_000)}:${part((ms / 60_000) % 60)}:${part((ms / 1000) % 60)}.${part(ms % 1000, 3)}`;
 }

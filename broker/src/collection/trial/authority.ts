@@ -14,6 +14,7 @@ import {
   encodeRoot,
   encodeSignedRoot,
   type Head,
+  headDigest,
   type ImageId,
   indexLeaf,
   leafHash,
@@ -21,6 +22,7 @@ import {
   NO_LEAF,
   nodeHash,
   OPEN,
+  type PublicKey,
   publicKeyOf,
   ROLES,
   type Role,
@@ -48,6 +50,25 @@ export interface TrialRelease {
   provision: Uint8Array;
 }
 
+export interface TrialAuthorityOptions {
+  /** Block 1 as the collection server signed it, and its key; left out, the trial signs one itself. */
+  signed?: { block1: Uint8Array; key: PublicKey; previousLeaf: Uint8Array };
+  /** Keys of the roles; left out, fresh ones. */
+  signer?: (role: Role) => Signer;
+  /** Of the one head. Default {@link BENCH_TIME}. */
+  time?: number;
+  headAgeMax?: number;
+}
+
+export interface TrialAuthority {
+  announcement: Uint8Array;
+  /** Acknowledges reports and answers nonces. */
+  command: Signer;
+  headDigest: Uint8Array;
+  /** The record of a device that runs `running` as the release before this one. */
+  provision(running: ImageId, deviceId: Uint8Array): Uint8Array;
+}
+
 /** @param running the image in the factory slot */
 export async function trialRelease(
   verifier: Verifier,
@@ -55,10 +76,19 @@ export async function trialRelease(
   running: ImageId,
   deviceId: Uint8Array,
 ): Promise<TrialRelease> {
+  const { announcement, provision } = await trialAuthority(verifier, manifest);
+  return { announcement, provision: provision(running, deviceId) };
+}
+
+export async function trialAuthority(
+  verifier: Verifier,
+  manifest: Uint8Array,
+  { signed, signer = freshSigner, time = BENCH_TIME, headAgeMax = 1 }: TrialAuthorityOptions = {},
+): Promise<TrialAuthority> {
   const { sha256 } = verifier;
-  const keys = Object.fromEntries(ROLES.map((role) => [role, freshSigner()])) as Record<Role, Signer>;
+  const keys = Object.fromEntries(ROLES.map((role) => [role, signer(role)])) as Record<Role, Signer>;
   const read = readManifest(manifest);
-  const leaf = await signBlock1(sha256, manifest, NO_LEAF, keys.collection);
+  const leaf = signed?.block1 ?? (await signBlock1(sha256, manifest, NO_LEAF, keys.collection));
   const releaseLeaf = leafHash(sha256, leaf);
   const left = leafHash(sha256, ENTRY_0);
   const root = nodeHash(sha256, left, releaseLeaf);
@@ -66,15 +96,23 @@ export async function trialRelease(
   const rollout = await openToAll(verifier, read, releaseLeaf, block2, keys.command);
   const entry = { classId: read.classId, releaseLeaf, sequence: read.sequence, rolloutDigest: sha256(rollout) };
   const indexRoot = indexLeaf(sha256, { ...entry, rolloutSequence: 1, state: OPEN, floor: 0 });
-  const head: Head = { origin: ORIGIN, size: 2, root, indexRoot, time: BENCH_TIME, rootVersion: 1 };
+  const head: Head = { origin: ORIGIN, size: 2, root, indexRoot, time, rootVersion: 1 };
+  const signedHead = readHead(await signHead(sha256, head, keys.log));
   const announcement = encodeAnnouncement({
     envelope: encodeEnvelope(sha256, manifest, leaf, block2),
-    receipt: encodeReceipt(readHead(await signHead(sha256, head, keys.log)), 1, [left]),
+    receipt: encodeReceipt(signedHead, 1, [left]),
     cosignatures: [],
     indexProof: { floor: 0, index: 0, size: 1, path: [] },
     rollout,
   });
-  return { announcement, provision: provisionOf(read, running, head, await trialRoot(verifier, keys), deviceId) };
+  const trustRoot = await trialRoot(verifier, keys, signed?.key, headAgeMax);
+  const before = signed?.previousLeaf ?? NO_LEAF;
+  return {
+    announcement,
+    command: keys.command,
+    headDigest: headDigest(sha256, signedHead, root),
+    provision: (running, deviceId) => provisionOf(read, running, before, head, trustRoot, deviceId),
+  };
 }
 
 async function openToAll(
@@ -98,17 +136,21 @@ async function openToAll(
   return signStatement(verifier.sha256, 'rollout', rolloutValue(rollout), command);
 }
 
-async function trialRoot(verifier: Verifier, keys: Record<Role, Signer>): Promise<Uint8Array> {
+async function trialRoot(
+  verifier: Verifier,
+  keys: Record<Role, Signer>,
+  collection: PublicKey | undefined,
+  headAgeMax: number,
+): Promise<Uint8Array> {
+  const keyOf = (role: Role) => (role === 'collection' && collection) || publicKeyOf(keys[role]);
   const roleKeys = (role: Role): RoleKeys =>
-    role === 'peer'
-      ? { threshold: 0, keys: [], implicit: [] }
-      : { threshold: 1, keys: [publicKeyOf(keys[role])], implicit: [] };
+    role === 'peer' ? { threshold: 0, keys: [], implicit: [] } : { threshold: 1, keys: [keyOf(role)], implicit: [] };
   const payload = encodeRoot({
     version: 1,
     origin: ORIGIN,
     roles: Object.fromEntries(ROLES.map((role) => [role, roleKeys(role)])) as Record<Role, RoleKeys>,
     algorithms: [ALG_ED25519, ALG_ESP256],
-    headAgeMax: 1,
+    headAgeMax,
     floors: [],
     revocations: [],
   });
@@ -118,6 +160,7 @@ async function trialRoot(verifier: Verifier, keys: Record<Role, Signer>): Promis
 function provisionOf(
   manifest: Manifest,
   running: ImageId,
+  releaseLeaf: Uint8Array,
   head: Head,
   trustRoot: Uint8Array,
   deviceId: Uint8Array,
@@ -128,7 +171,7 @@ function provisionOf(
     vendorId: manifest.vendorId,
     classId: manifest.classId,
     manifestDigest: new Uint8Array(32),
-    releaseLeaf: NO_LEAF,
+    releaseLeaf,
     sequence: manifest.sequence - 1,
     image: running,
     version: 'factory',

@@ -56,6 +56,10 @@ export function queryRoutes({ ledger, notes }: QueryRoutesOptions): (app: Fastif
       demand(leaf?.length === HASH_BYTES, 'BAD_REQUEST', `an entry is named by ${HASH_BYTES} bytes in hex`);
       return { entry: hex(await ledger.entry(leaf)) };
     });
+    app.get<Named>('/api/v1/trials/:name', async ({ params }) =>
+      ledger.evaluate('getTrial', (await findRelease(ledger, params.name)).releaseLeaf),
+    );
+    app.get('/api/v1/trust-roots', async () => ({ roots: (await ledger.roots(1)).map(hex) }));
     app.get<Named>('/api/v1/previous/:name', async ({ params }) => ledger.evaluate('getPrevious', params.name));
   };
 

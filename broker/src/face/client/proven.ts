@@ -15,7 +15,7 @@ import {
   unhex,
 } from '@countersign/device-sdk/format';
 import { policyBits } from '../../collection/order.ts';
-import { readUpload } from '../../ledger/contract/args.ts';
+import { readUpload, type Upload } from '../../ledger/contract/args.ts';
 import type { HistoryItem, ProductView, ReleaseView } from '../../ledger/contract/views.ts';
 import { inPath, type Session } from './session.ts';
 
@@ -31,9 +31,10 @@ export async function provenEntry({ api, verifier }: Session, leaf: string): Pro
 /**
  * Checks that a release is what the server says of it: its name is the hash of block 1, which signs the manifest.
  * @param product whose class id follows from its names
+ * @returns block 1 and the manifest as they were uploaded
  * @throws Refusal BAD_STATEMENT
  */
-export async function checkRelease(session: Session, release: ReleaseView, product: ProductView): Promise<void> {
+export async function checkRelease(session: Session, release: ReleaseView, product: ProductView): Promise<Upload> {
   const { sha256 } = session.verifier;
   const history = (await session.api.get(`/api/v1/history/${inPath(release.releaseLeaf)}`)) as HistoryItem[];
   const item = Array.isArray(history) ? history.find(({ action }) => action === 'upload') : undefined;
@@ -50,4 +51,5 @@ export async function checkRelease(session: Session, release: ReleaseView, produ
     hex(manifest.classId) === product.classId &&
     product.name === release.product;
   demand(own && signs && same, 'BAD_STATEMENT', `not signed: ${release.releaseLeaf} is not what the server says`);
+  return upload;
 }

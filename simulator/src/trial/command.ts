@@ -1,0 +1,151 @@
+/** `countersign trial`: what it asks of the servers, runs, shows and signs. */
+import { connect, connectAs, type PersonOptions } from '@countersign/broker/face/cli/connect';
+import { note, type Outcome, WrongUse } from '@countersign/broker/face/cli/program';
+import { short, table } from '@countersign/broker/face/cli/table';
+import type { Session } from '@countersign/broker/face/client/session';
+import {
+  type Field,
+  fieldOf,
+  getTrial,
+  submitTrial,
+  type TrialMaterial,
+  trialMaterial,
+} from '@countersign/broker/face/client/trials';
+import type { TrialRecord } from '@countersign/broker/ledger/contract/trial-args';
+import type { TrialView } from '@countersign/broker/ledger/contract/views';
+import { Refusal } from '@countersign/device-sdk';
+import { hex } from '@countersign/device-sdk/format';
+import { findDescriptor } from '@countersign/device-sdk/rig';
+import type { VirtualRates } from '../virtual/faults.ts';
+import { profilesOf, profilesOfRecord } from './profiles.ts';
+import { runTrial, type TrialKind } from './run.ts';
+
+export interface TrialOptions extends PersonOptions {
+  devices: number;
+  seed?: string;
+  hardware?: string[];
+  loss: number;
+  lie: number;
+  powerCut: number;
+  check?: boolean;
+  dryRun?: boolean;
+  verbose?: boolean;
+}
+
+export async function trial(name: string, options: TrialOptions): Promise<Outcome> {
+  if (options.check) return again(name, options);
+  // Who signs is known before the work begins.
+  const unsigned = options.dryRun ? { session: await connect(options), signer: undefined } : undefined;
+  const { session, signer } = unsigned ?? (await connectAs(options, ['tester', 'approver']));
+  const material = await trialMaterial(session, name);
+  const field = await fieldOf(session, material.product);
+  const profiles = await profilesOf(session, material, field, options.devices, options.hardware);
+  const { loss, lie, powerCut } = options;
+  const rates = { loss: loss / 100, lie: lie / 100, powerCut };
+  const seed = options.seed ?? material.release.releaseLeaf.slice(0, 16);
+  const record = await run(session, material, profiles, seed, rates, options);
+  const committed = signer && (await submitTrial(session, signer, record));
+  const passed = record.profiles.every(({ outcomes }) => outcomes.every(({ code }) => code === 'OK'));
+  const json = { ...jsonOf(record, material), passed, field, submitted: committed ?? null };
+  return { json, text: textOf(record, material, field, committed?.leafIndex), ok: passed };
+}
+
+/** Another hand does the same again: what was signed must come out, to the last byte of the log. */
+async function again(name: string, options: TrialOptions): Promise<Outcome> {
+  if (options.dryRun || options.seed !== undefined) throw new WrongUse('--check takes everything from the record');
+  const session = await connect(options);
+  const material = await trialMaterial(session, name);
+  const view = await getTrial(session, material.release);
+  if (!view) throw new Refusal('NOT_FOUND', `release ${name} has no trial record`);
+  const { lossPpm, liePpm, powerCut } = view.faults;
+  const rates = { loss: lossPpm / 1e6, lie: liePpm / 1e6, powerCut };
+  const record = await run(session, material, await profilesOfRecord(session, view), view.seed, rates, options);
+  const differs = differencesOf(record, view);
+  const text = differs.length === 0 ? `the same log, ${view.logDigest}` : differs.join('\n');
+  const json = { ...jsonOf(record, material), signedBy: view.by, same: differs.length === 0, differs };
+  return { json, text: `${table(HEAD, rowsOf(record, material))}\n\n${text}`, ok: differs.length === 0 };
+}
+
+function differencesOf(record: TrialRecord, view: TrialView): string[] {
+  const differs: string[] = [];
+  for (const [i, { hardware, outcomes }] of record.profiles.entries()) {
+    const signed = outcomesText(Object.entries(view.profiles[i]!.outcomes));
+    const found = outcomesText(outcomes.map(({ code, count }) => [code, count]));
+    if (signed !== found)
+      differs.push(`profile ${i + 1}, hardware ${hardware}: the record says ${signed}, this run ${found}`);
+  }
+  const log = hex(record.logDigest);
+  if (log !== view.logDigest) differs.push(`the record's log is ${view.logDigest}, this run's is ${log}`);
+  return differs;
+}
+
+async function run(
+  { verifier }: Session,
+  material: TrialMaterial,
+  profiles: readonly TrialKind[],
+  seed: string,
+  rates: VirtualRates,
+  { verbose }: TrialOptions,
+): Promise<TrialRecord> {
+  const devices = profiles.reduce((sum, profile) => sum + profile.devices, 0);
+  note(`${devices} virtual devices of ${profiles.length} profiles, seed ${seed} …`);
+  return runTrial({ verifier, ...material, profiles, seed, rates, line: verbose ? note : () => {} });
+}
+
+const HEAD = ['hardware', 'from', 'devices', 'updated', 'others'];
+
+function rowsOf({ profiles }: TrialRecord, { product }: TrialMaterial): (string | number)[][] {
+  return profiles.map(({ hardware, baseDigest, devices, outcomes }) => {
+    const updated = outcomes.find(({ code }) => code === 'OK')?.count ?? 0;
+    const others = outcomes
+      .filter(({ code }) => code !== 'OK')
+      .map(({ code, count }): [string, number] => [code, count]);
+    const from = baseDigest ? short(hex(baseDigest)) : `another image of ${product.name}`;
+    return [hardware, from, devices, updated, others.length > 0 ? outcomesText(others) : '-'];
+  });
+}
+
+function outcomesText(outcomes: readonly (readonly [string, number])[]): string {
+  return outcomes
+    .map(([code, count]) => `${count} ${code}`)
+    .sort()
+    .join(', ');
+}
+
+/** The sentence that must stand under every trial: whoever reads "passed" must not read more into it. */
+function limitsOf(image: Uint8Array): string {
+  const tested = findDescriptor(image)
+    ? 'their self-test was read from a descriptor inside the image'
+    : 'the image has no descriptor, so its self-test passed everywhere';
+  return `Nothing executed the image: ${tested}. What it does on real hardware, only real hardware can show.`;
+}
+
+function jsonOf(record: TrialRecord, { release, product, image }: TrialMaterial) {
+  const { seed, faults, profiles, logDigest, sequence } = record;
+  return {
+    ...{ releaseLeaf: release.releaseLeaf, product: product.name, version: release.version, sequence, seed, faults },
+    profiles: profiles.map(({ hardware, baseDigest, devices, outcomes }) => ({
+      ...{ hardware, baseDigest: baseDigest && hex(baseDigest), devices },
+      outcomes: Object.fromEntries(outcomes.map(({ code, count }) => [code, count])),
+    })),
+    logDigest: hex(logDigest),
+    limits: limitsOf(image),
+  };
+}
+
+function textOf(record: TrialRecord, material: TrialMaterial, field: Field, leafIndex: number | undefined): string {
+  const { release, product, image } = material;
+  const unknown = field.unknown > 0 ? [`${field.unknown} of ${field.devices} devices have not said what they run`] : [];
+  return [
+    `trial of ${product.name} ${release.version}, seed ${record.seed}`,
+    '',
+    table(HEAD, rowsOf(record, material)),
+    '',
+    ...unknown,
+    limitsOf(image),
+    `log ${hex(record.logDigest)}`,
+    leafIndex === undefined
+      ? 'not sent'
+      : `entry ${leafIndex}; anybody repeats it with  countersign trial ${short(release.releaseLeaf)} --check`,
+  ].join('\n');
+}

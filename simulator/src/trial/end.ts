@@ -1,0 +1,92 @@
+/** How a device of a trial ended, by what it did and by what lies in its flash, read past its own code. */
+import type { Code } from '@countersign/device-sdk';
+import { equal } from '@countersign/device-sdk/format';
+import { bootRegion, passesSelfTest, restart } from '@countersign/device-sdk/rig';
+import type { Change, VirtualDevice } from '../fleet/virtual-device.ts';
+
+/** In a healed world a refusal after which nothing is done for so long is the device's last word. */
+const LAST_WORD_MS = 600_000;
+
+export interface Expected {
+  sequence: number;
+  image: Uint8Array;
+  base: Uint8Array;
+}
+
+/** Watches one device until it has an end. */
+export class Ending {
+  readonly device: VirtualDevice;
+  readonly #expected: Expected;
+  readonly #elapsedMs: () => number;
+  #refused: { code: Code; sinceMs: number } | undefined;
+  /** Of the last stage that went wrong: what FAILED_BEFORE is about. */
+  #failure: Code | undefined;
+  #healed = false;
+
+  constructor(device: VirtualDevice, expected: Expected, elapsedMs: () => number) {
+    this.device = device;
+    this.#expected = expected;
+    this.#elapsedMs = elapsedMs;
+  }
+
+  see(change: Change): void {
+    if (change.kind === 'stage') this.#refused = undefined;
+    if (change.kind === 'stage' && change.code !== 'OK') this.#failure = change.code as Code;
+    if (change.kind !== 'refused') return;
+    this.#refused = { code: change.code, sinceMs: this.#refused?.sinceMs ?? this.#elapsedMs() };
+  }
+
+  /**
+   * What is refused among losses and lies says nothing about the release. Switched off and on again, a device has
+   * forgotten it, and says anew what it will not take.
+   */
+  heal(): void {
+    const { done } = this;
+    this.#healed = true;
+    this.device.board.power.disarm();
+    if (done) return;
+    this.#refused = undefined;
+    this.device.powerCycle();
+  }
+
+  get done(): boolean {
+    const { stuck, attempt, idle } = this.device;
+    if (stuck !== undefined) return true;
+    if (!idle) return false;
+    const refused = this.#refused && this.#elapsedMs() - this.#refused.sinceMs >= LAST_WORD_MS;
+    return attempt !== undefined || (this.#healed && refused === true);
+  }
+
+  /** @returns OK on the new release, confirmed and whole in flash; else the code of the reason */
+  judge(): Code | 'OK' {
+    const { stuck, attempt, board } = this.device;
+    if (stuck !== undefined) return 'BOOT_FAILED';
+    board.power.disarm(); // looking on is no operation that a power cut could hit
+    const held = attempt?.outcome === 'updated' ? this.#heldNew() : this.#heldEither();
+    if (!held) return 'RESULT_MISMATCH';
+    if (attempt?.outcome === 'updated') {
+      const good = passesSelfTest(board.boot.booted?.descriptor, this.device.profile.revision);
+      return good ? 'OK' : 'SELF_TEST_FAILED';
+    }
+    if (attempt) return attempt.code as Code;
+    const code = this.#refused?.code ?? 'TRIAL_TIMEOUT';
+    return code === 'FAILED_BEFORE' ? (this.#failure ?? code) : code;
+  }
+
+  #heldNew(): boolean {
+    const { image, sequence } = this.#expected;
+    const booted = restart(this.device.board);
+    return !booted.trial && this.device.state?.running.sequence === sequence && this.#boots(image);
+  }
+
+  /** What was refused or reverted leaves the base; with one slot it may also leave the new image, whole. */
+  #heldEither(): boolean {
+    const { image, base } = this.#expected;
+    restart(this.device.board);
+    return this.#boots(base) || this.#boots(image);
+  }
+
+  #boots(image: Uint8Array): boolean {
+    return equal(bootRegion(this.device.board).dump(0, image.length), image);
+  }
+}
