@@ -26,6 +26,11 @@ export interface DevicePorts {
   windowBytes?: number;
   /** Ask for the announcement about this often, in seconds; an erased retained message is then harmless. Default 1 h. */
   askSeconds?: number;
+  /**
+   * The owner's word for a device without a clock that may be out of reach for long: where nobody answers its freshness
+   * question, it installs under a head that is not older than the stored one, and its report says so.
+   */
+  offline?: boolean;
   on?: Tell;
 }
 

@@ -18,21 +18,30 @@ export async function fetchProofs(
   entropy: Entropy,
   needs: Needs,
   cohorts: readonly Cohort[],
+  offline = false,
 ): Promise<Proofs> {
   const proofs: Proofs = {};
   if (needs.consistency) {
     proofs.consistency = expect(await asker.ask({ kind: CONSISTENCY, ...needs.consistency }), CONSISTENCY).path;
   }
   if (needs.entries) proofs.entries = expect(await asker.ask({ kind: ENTRIES, ...needs.entries }), ENTRIES).entries;
-  if (needs.freshness) proofs.fresh = await fetchFresh(asker, entropy);
+  if (needs.freshness) proofs.fresh = await fetchFresh(asker, entropy, offline);
   const membership = cohorts.some((cohort) => 'root' in cohort) ? await fetchMembership(asker) : undefined;
   return membership ? { ...proofs, membership } : proofs;
 }
 
-/** Asks which head is announced now, under a nonce that nobody has seen before. */
-export async function fetchFresh(asker: Asker, entropy: Entropy): Promise<FreshAnswer> {
+/**
+ * Asks which head is announced now, under a nonce that nobody has seen before.
+ * @returns undefined for a device that may be offline, where nobody answers
+ */
+export async function fetchFresh(asker: Asker, entropy: Entropy, offline = false): Promise<FreshAnswer | undefined> {
   const nonce = entropy.random(NONCE_BYTES);
-  return { nonce, statement: expect(await asker.ask({ kind: FRESHNESS, nonce }), FRESHNESS).statement };
+  try {
+    return { nonce, statement: expect(await asker.ask({ kind: FRESHNESS, nonce }), FRESHNESS).statement };
+  } catch (error) {
+    if (offline && error instanceof Refusal) return undefined;
+    throw error;
+  }
 }
 
 /** Group members ask for their proof; everybody else is told there is none. */

@@ -19,6 +19,7 @@ export interface BeliefsPorts {
   asker: Asker;
   clock: Clock;
   entropy: Entropy;
+  offline?: boolean;
 }
 
 /** A release that is proven, with what had to be fetched for the last steps. */
@@ -42,7 +43,7 @@ export class Beliefs {
   /** What is stored, as verification wants it. */
   get trust(): Trust {
     const { root, head, identity, running, floor, rolloutSequence } = this.#p.store.state;
-    const device = { ...identity, running, floor, now: this.#p.clock.now() };
+    const device = { ...identity, running, floor, now: this.#p.clock.now(), offline: this.#p.offline };
     return { root: root.root, head, device, rolloutSequence };
   }
 
@@ -58,7 +59,7 @@ export class Beliefs {
     const unchanged = isUnchanged(proven, trust);
     const proofs = unchanged
       ? await fetchProofs(asker, entropy, { ...needs, freshness: false }, [])
-      : await fetchProofs(asker, entropy, needs, proven.rollout.cohorts);
+      : await fetchProofs(asker, entropy, needs, proven.rollout.cohorts, this.#p.offline);
     store.demandOpen();
     return { proven, proofs, unchanged };
   }

@@ -55,10 +55,12 @@ export class Update {
 
   /** Verifies against what is stored now, and installs branch after branch until one works or none is left. */
   async install({ proven, proofs: given }: Believed): Promise<void> {
-    const { store, asker, entropy, turn, reporter } = this.#p;
+    const { store, asker, entropy, turn, reporter, beliefs } = this.#p;
     const waited = await turn.wait(proven);
     const refresh = waited && given.fresh !== undefined;
-    const proofs = refresh ? { ...given, fresh: await fetchFresh(asker, entropy) } : given;
+    const proofs = refresh
+      ? { ...given, fresh: await fetchFresh(asker, entropy, beliefs.trust.device.offline) }
+      : given;
     store.demandOpen();
     let failure: Code | undefined;
     for (;;) {
@@ -124,8 +126,10 @@ export class Update {
     interruption.deferOnce(proven);
     const { rolloutSequence, device } = beliefs.trust;
     checkRollout(store.verifier, proven.rollout, rolloutSequence, device, proofs.membership);
-    // A release that is not to be logged keeps its result in the ledger, but not the stages that led to it.
-    await installer.begin(policy & POLICY_LOG ? stages : []);
+    // A release that is not to be logged keeps its result in the ledger, but not the stages that led to it. That nobody
+    // called the head the newest belongs to the result.
+    const unasked: [Stage, StageCode][] = device.now === undefined && !proofs.fresh ? [['verify', 'FREEZE']] : [];
+    await installer.begin([...(policy & POLICY_LOG ? stages : []), ...unasked]);
     resender.now();
     this.#stage('trial', 'OK', proven);
     if (policy & POLICY_REBOOT) boot.restart();

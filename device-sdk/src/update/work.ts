@@ -16,6 +16,7 @@ export interface WorkPorts extends InstallerPorts {
   resender: Resender;
   entropy: Entropy;
   clock: Clock;
+  offline?: boolean;
   veto?: Veto;
   /** Asks for the announcement again, soon. */
   retry(): void;

@@ -5,14 +5,14 @@ import { readFresh } from '../format/messages.ts';
 import type { TrustRoot } from '../format/root.ts';
 import type { Verifier } from '../ports.ts';
 import { verifyStatement } from './signed.ts';
-import type { FreshAnswer, Proven } from './types.ts';
+import type { DeviceFacts, FreshAnswer, Proven } from './types.ts';
 
-/** @param now seconds, undefined without a clock. @throws Refusal FREEZE; and the codes of the statement's checks */
+/** @throws Refusal FREEZE; and the codes of the statement's checks */
 export function checkFreshness(
   verifier: Verifier,
   root: TrustRoot,
   p: Proven,
-  now: number | undefined,
+  { now, offline }: DeviceFacts,
   fresh?: FreshAnswer,
 ): void {
   if (now !== undefined) {
@@ -21,6 +21,8 @@ export function checkFreshness(
     demand(age <= root.headAgeMax, 'FREEZE', `the head is ${age} s old, at most ${root.headAgeMax} s are allowed`);
     return;
   }
+  // Its owner has said that nobody may be there to answer; whoever does answer is held to it.
+  if (offline && !fresh) return;
   demand(fresh, 'FREEZE', 'no clock, and no answer to the freshness request');
   const statement = verifyStatement(verifier, root, fresh.statement, 'fresh', 'command');
   const answer = readFresh(statement.payload);

@@ -83,7 +83,7 @@ export function verifyCurrent(verifier: Verifier, p: Proven, trust: Trust, proof
   checkHeadGrowth(verifier, p, trust, proofs); // 11
   checkReleaseChain(verifier, p, device.running, proofs.entries ?? []); // 12
   // A stale head stops new installs, nothing else.
-  if (!isUnchanged(p, trust)) checkFreshness(verifier, trust.root, p, device.now, proofs.fresh); // 13
+  if (!isUnchanged(p, trust)) checkFreshness(verifier, trust.root, p, device, proofs.fresh); // 13
   checkApplicability(p, trust.root, device); // 14
   return p.head;
 }

@@ -97,6 +97,8 @@ export interface DeviceFacts {
   floor: number;
   /** Seconds since the epoch, undefined without a clock. */
   now?: number;
+  /** Without a clock and an answer, a head that is not older than the stored one will do. */
+  offline?: boolean;
 }
 
 export interface Resources {

@@ -1,0 +1,206 @@
+/**
+ * Each frame is fetched once for all children. What is wanted is fetched in the order of the chain, because only the
+ * chain's next frame can be proven; whoever wants it gets it from the disk.
+ */
+import type { Code } from '../../src/errors.ts';
+import { hex } from '../../src/format/bytes.ts';
+import { type Answer, encodeRequest, FRAMES, REFUSED, WINDOW_MAX } from '../../src/format/requests.ts';
+import type { Timer } from '../../src/ports.ts';
+import type { FrameCache } from './frame-cache.ts';
+import type { Shelf } from './shelf.ts';
+
+/** One way to ask the server, of one child. */
+export interface Way {
+  readonly up: boolean;
+  request(bytes: Uint8Array): Promise<void>;
+}
+
+export interface Wanted {
+  chainHead: Uint8Array;
+  first: number;
+  count: number;
+  /** Whose question it is; another child's way will do where this one is down. */
+  way: Way;
+  deliver(index: number, frame: Uint8Array): void;
+  refuse(code: Code, retrySeconds: number): void;
+}
+
+export interface FrameSourceOptions {
+  cache: FrameCache;
+  /** Looked at where the cache has nothing. */
+  shelves: readonly Shelf[];
+  timer: Timer;
+  /** A fresh request id. */
+  nextId: () => number;
+}
+
+/** No frame for this long: the question is asked again. A child's own round is as long. */
+const ROUND_MS = 2_000;
+/** Rounds without a frame, or wrong frames, until those who wait are told. */
+const TRIES_MAX = 3;
+/** A server that asks for less than this is waited for here. */
+const WAIT_SECONDS_MAX = 2;
+/** Questions of one child and of all: more are met with BUSY. */
+export const WANTED_MAX = 4_096;
+
+interface Fetch {
+  chainHead: Uint8Array;
+  wanted: (Wanted & { next: number })[];
+  /** The open question's id, and where it ends. */
+  asked: { id: number; end: number } | undefined;
+  tries: number;
+  cancel: () => void;
+}
+
+export class FrameSource {
+  readonly #options: FrameSourceOptions;
+  readonly #fetches = new Map<string, Fetch>();
+  readonly #byId = new Map<number, Fetch>();
+  #wanted = 0;
+  /** Frames that came from the server, wrong ones included. */
+  fetched = 0;
+
+  constructor(options: FrameSourceOptions) {
+    this.#options = options;
+  }
+
+  want(wanted: Wanted): void {
+    if (this.#wanted >= WANTED_MAX) {
+      wanted.refuse('BUSY', 5);
+      return;
+    }
+    const name = hex(wanted.chainHead);
+    const fetch = this.#fetches.get(name) ?? {
+      ...{ chainHead: wanted.chainHead, wanted: [], asked: undefined, tries: 0, cancel: () => undefined },
+    };
+    this.#fetches.set(name, fetch);
+    fetch.wanted.push({ ...wanted, next: wanted.first });
+    this.#wanted++;
+    this.#pump(fetch);
+  }
+
+  /** A child has gone: nobody waits for what it wanted. */
+  forget(way: Way): void {
+    for (const fetch of [...this.#fetches.values()]) {
+      this.#keep(
+        fetch,
+        fetch.wanted.filter((item) => item.way !== way),
+      );
+      this.#pump(fetch);
+    }
+  }
+
+  /** An answer to a question of this room? Others are the child's own. */
+  hear(answer: Answer): boolean {
+    const fetch = this.#byId.get(answer.id);
+    if (!fetch || (answer.kind !== FRAMES && answer.kind !== REFUSED)) return false;
+    if (answer.kind === REFUSED) this.#refused(fetch, answer.code, answer.retrySeconds);
+    else this.#frame(fetch, answer.index, answer.frame);
+    return true;
+  }
+
+  close(): void {
+    for (const fetch of this.#fetches.values()) fetch.cancel();
+    this.#fetches.clear();
+    this.#byId.clear();
+  }
+
+  #frame(fetch: Fetch, index: number, frame: Uint8Array): void {
+    this.fetched++;
+    // Not the next one, or not the one: asking again, in time, is all there is to do.
+    if (!this.#options.cache.add(fetch.chainHead, index, frame)) return;
+    fetch.tries = 0;
+    if (fetch.asked && index + 1 >= fetch.asked.end) this.#endQuestion(fetch);
+    else this.#arm(fetch);
+    this.#pump(fetch);
+  }
+
+  /** Gives what is here, and asks for what is not. */
+  #pump(fetch: Fetch): void {
+    for (const item of fetch.wanted) this.#give(item);
+    this.#keep(
+      fetch,
+      fetch.wanted.filter((item) => item.next < item.first + item.count),
+    );
+    if (fetch.wanted.length === 0) this.#end(fetch);
+    else if (!fetch.asked) this.#ask(fetch);
+  }
+
+  #give(item: Fetch['wanted'][number]): void {
+    while (item.next < item.first + item.count) {
+      const frame = this.#find(item.chainHead, item.next);
+      if (!frame) return;
+      item.deliver(item.next++, frame);
+    }
+  }
+
+  #find(chainHead: Uint8Array, index: number): Uint8Array | undefined {
+    const { cache, shelves } = this.#options;
+    const held = cache.read(chainHead, index);
+    if (held) return held;
+    for (const shelf of shelves) {
+      const [frame] = shelf.frames(chainHead, index, 1) ?? [];
+      if (frame) return frame;
+    }
+    return undefined;
+  }
+
+  /** Up to the nearest end of what is wanted: who asks for frames that do not exist must not hold up the others. */
+  #ask(fetch: Fetch): void {
+    const way = fetch.wanted.find((item) => item.way.up)?.way;
+    if (!way || fetch.tries >= TRIES_MAX) {
+      this.#refuse(fetch, 'UNREACHABLE', 10);
+      return;
+    }
+    const first = this.#options.cache.count(fetch.chainHead);
+    const end = Math.min(
+      first + WINDOW_MAX,
+      ...fetch.wanted.map((item) => Math.max(item.first + item.count, first + 1)),
+    );
+    const id = this.#options.nextId();
+    fetch.asked = { id, end };
+    fetch.tries++;
+    this.#byId.set(id, fetch);
+    this.#arm(fetch);
+    const request = encodeRequest({ id, kind: FRAMES, chainHead: fetch.chainHead, first, count: end - first });
+    way.request(request).catch(() => undefined);
+  }
+
+  #arm(fetch: Fetch): void {
+    fetch.cancel();
+    fetch.cancel = this.#options.timer.after(ROUND_MS, () => {
+      this.#endQuestion(fetch);
+      this.#pump(fetch);
+    });
+  }
+
+  #refused(fetch: Fetch, code: Code, retrySeconds: number): void {
+    this.#endQuestion(fetch);
+    const soon = retrySeconds > 0 && retrySeconds <= WAIT_SECONDS_MAX && fetch.tries < TRIES_MAX;
+    if (!soon) this.#refuse(fetch, code, retrySeconds);
+    else fetch.cancel = this.#options.timer.after(retrySeconds * 1000, () => this.#pump(fetch));
+  }
+
+  #refuse(fetch: Fetch, code: Code, retrySeconds: number): void {
+    const { wanted } = fetch;
+    this.#keep(fetch, []);
+    this.#end(fetch);
+    for (const { refuse } of wanted) refuse(code, retrySeconds);
+  }
+
+  #keep(fetch: Fetch, wanted: Fetch['wanted']): void {
+    this.#wanted -= fetch.wanted.length - wanted.length;
+    fetch.wanted = wanted;
+  }
+
+  #endQuestion(fetch: Fetch): void {
+    fetch.cancel();
+    if (fetch.asked) this.#byId.delete(fetch.asked.id);
+    fetch.asked = undefined;
+  }
+
+  #end(fetch: Fetch): void {
+    this.#endQuestion(fetch);
+    this.#fetches.delete(hex(fetch.chainHead));
+  }
+}

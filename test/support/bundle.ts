@@ -1,0 +1,37 @@
+/** A bundle of what the publisher in the pocket publishes. */
+import { writeFileSync } from 'node:fs';
+import { hex, leafHash, type Payload, readBlock1 } from '@countersign/device-sdk/format';
+import { type BundleHead, encodeStart } from '@countersign/device-sdk/host/bundle/format';
+import { peaksOf } from '@countersign/device-sdk/host/bundle/growth';
+import { type PocketServer, verifier } from './pocket.ts';
+
+const { sha256 } = verifier;
+
+/** @param from size of the log at the base */
+export async function pocketBundle(server: PocketServer, from: number): Promise<BundleHead> {
+  const release = server.releases.at(-1)!;
+  const leaves = server.entries.map((entry) => leafHash(sha256, entry));
+  const payloads = release.manifest.branches.map(({ payload }) => payload);
+  return {
+    origin: server.origin,
+    classId: server.classId,
+    sequence: release.manifest.sequence,
+    version: release.manifest.version,
+    roots: [server.rootBytes],
+    announcement: await server.announcement(),
+    growth: { from, peaks: peaksOf(sha256, leaves.slice(0, from)), leaves: Buffer.concat(leaves.slice(from)) },
+    entries: entriesBefore(server, readBlock1(release.leaf).previousLeaf),
+    payloads,
+  };
+}
+
+export function writeBundle(path: string, head: BundleHead, framesOf: (payload: Payload) => Uint8Array[]): Uint8Array {
+  const bytes = Buffer.concat([encodeStart(sha256, head), ...head.payloads.flatMap(framesOf)]);
+  writeFileSync(path, bytes);
+  return new Uint8Array(bytes);
+}
+
+function entriesBefore(server: PocketServer, leaf: Uint8Array): Uint8Array[] {
+  const found = server.releases.find(({ releaseLeaf }) => hex(releaseLeaf) === hex(leaf));
+  return found ? [found.leaf, ...entriesBefore(server, readBlock1(found.leaf).previousLeaf)] : [];
+}
