@@ -106,7 +106,9 @@ async function deviceLife(geometry: CutGeometry, story: Story): Promise<Life> {
         version = now;
       };
       const cuts = await one.startThroughCuts();
-      return { wrong: lost ? 'a trust root was lost' : wrongWith(one, server, second, story), cuts };
+      if (lost) return { wrong: 'a trust root was lost', cuts };
+      const wrong = wrongWith(one, server, second, story);
+      return { wrong: wrong && diedTwice(one, server, second, story, cuts) ? undefined : wrong, cuts };
     },
   };
 }
@@ -134,6 +136,15 @@ function wrongWith(device: PocketDevice, server: PocketServer, second: PocketRel
   const last = server.reports.at(-1);
   const outcome = last && outcomeOf(last);
   return outcome === (story.fails ? 'reverted' : 'updated') ? undefined : `its last report says ${outcome}`;
+}
+
+/**
+ * A trial that ends twice without a word is over: nobody can tell the power from an image that takes it away. Then the old
+ * image runs, and the report says so.
+ */
+function diedTwice(device: PocketDevice, server: PocketServer, second: PocketRelease, story: Story, cuts: number) {
+  const went = server.reports.at(-1)?.stages.some(([stage, code]) => stage === 'trial' && code === 'BOOT_FAILED');
+  return cuts === 2 && went === true && wrongWith(device, server, second, { ...story, fails: true }) === undefined;
 }
 
 function demandDirection(server: PocketServer, { manifest }: PocketRelease, { inPlace }: Story): void {

@@ -1,6 +1,7 @@
 /** What `attack` does. It stands apart from the verb: the rows and what they attack take half a second to load. */
 import { note, WrongUse } from '@countersign/broker/face/cli/program';
 import type { Row } from './attack.ts';
+import { ONE_SLOT_ATTACKS } from './one-slot.ts';
 import type { Port } from './port/port.ts';
 import { SdkPort } from './port/sdk.ts';
 import { StdioPort } from './port/stdio.ts';
@@ -10,12 +11,15 @@ import { ATTACKS } from './suite.ts';
 export interface AttackOptions {
   id?: number;
   port?: string;
+  oneSlot?: boolean;
   verbose?: boolean;
 }
 
-export async function attack({ id, port: external, verbose = false }: AttackOptions) {
-  const attacks = chosen(id, external !== undefined);
-  const port = external === undefined ? new SdkPort() : new StdioPort(external);
+export async function attack({ id, port: external, oneSlot = false, verbose = false }: AttackOptions) {
+  if (oneSlot && external !== undefined)
+    throw new WrongUse('--one-slot is for the SDK of this build: leave out --port');
+  const attacks = oneSlot ? only(ONE_SLOT_ATTACKS, id) : chosen(id, external !== undefined);
+  const port = external === undefined ? new SdkPort(oneSlot ? 'one slot' : 'two slots') : new StdioPort(external);
   try {
     const rows = await runAll(attacks, port, verbose);
     const withstood = rows.filter(({ outcome }) => outcome === 'refused' || outcome === 'held').length;
@@ -45,6 +49,10 @@ function chosen(id: number | undefined, external: boolean): typeof ATTACKS {
   const known = id === undefined || ATTACKS.some((row) => row.id === id);
   if (!known) throw new WrongUse(`--id ${id}: 1 to ${ATTACKS.length}`);
   const all = external ? ATTACKS.filter(({ against }) => against.includes('device')) : ATTACKS;
+  return only(all, id);
+}
+
+function only(all: typeof ATTACKS, id: number | undefined): typeof ATTACKS {
   return id === undefined ? all : all.filter((row) => row.id === id);
 }
 

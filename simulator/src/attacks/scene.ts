@@ -41,6 +41,7 @@ export const changed = (base: Uint8Array, at: number): Uint8Array =>
 
 export async function makeScene(ground: Ground, options: SceneOptions = {}): Promise<Scene> {
   const server = await PocketServer.create('M', options.root);
+  server.pageBytes = ground.port.pageBytes;
   const first = await server.publish(image(3));
   const victim = await Victim.born(ground.port, server, first, options.birth);
   ground.after(() => ground.port.close());

@@ -9,6 +9,7 @@ export function attackVerb(program: Command): void {
     .description('runs every named attack of docs/THREATS.md against this build')
     .option('--id <n>', 'one row alone', readId)
     .option('--port <command>', 'another SDK: a program that speaks docs/ATTACKS.md on stdin and stdout')
+    .option('--one-slot', 'the rows that concern a device, on one with a single slot')
     .option('--verbose', 'a line for every try');
   verb(command, async (options: AttackOptions) => {
     const { attack } = await import('./command.ts');

@@ -132,6 +132,8 @@ export class PocketServer {
   readonly reports: Report[] = [];
   /** Whether reports are acknowledged. */
   acknowledges = true;
+  /** Deltas are made for devices with one slot, with pages of so many bytes. */
+  pageBytes: number | undefined;
   /** No link comes up any more. */
   gone = false;
   readonly #payloads = new Map<string, Uint8Array[]>();
@@ -220,7 +222,8 @@ export class PocketServer {
   }
 
   #branches(image: Uint8Array, options: PublishOptions): Branch[] {
-    const { bases = [], checkpointBytes, inPlace, containers = {}, workspaceBytes } = options;
+    const { bases = [], containers = {}, workspaceBytes } = options;
+    const { checkpointBytes = this.pageBytes, inPlace = this.pageBytes !== undefined } = options;
     const made = { class: this.memoryClass, checkpointBytes, inPlace };
     const deltas = bases.map((base) => {
       const container =

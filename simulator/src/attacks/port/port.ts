@@ -51,9 +51,9 @@ export interface Said {
 
 /** What is in the hardware and in the journal. */
 export interface Look {
-  /** The slot that the loader boots, its trial aside. */
+  /** The slot that the loader boots, its trial aside; 0 where there is one. */
   slot: 0 | 1;
-  /** SHA-256 of each whole slot. */
+  /** SHA-256 of each whole slot; with one slot the second is the staging area. */
   slots: readonly [string, string];
   /** The slot that is to be tried next or is being tried. */
   trial: 0 | 1 | null;
@@ -75,6 +75,8 @@ export interface Look {
 
 export interface Port {
   readonly name: string;
+  /** A device with one slot: what a page of an update in place holds. Left out: two slots. */
+  readonly pageBytes?: number;
   /** Forgets everything before it. A record that is refused is told as a code. */
   provision(birth: Birth): Promise<Said>;
   /** Power on, or restart: the loader, then the application, until it has opened its link. */

@@ -3,8 +3,9 @@ import { setImmediate as later } from 'node:timers/promises';
 import { codeOf, Device, type DeviceEvent, type Health, type LinkEvents, Refusal } from '@countersign/device-sdk';
 import { hex } from '@countersign/device-sdk/format';
 import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
-import { type Board, Bricked, createBoard, PowerCut, Prng } from '@countersign/device-sdk/rig';
+import { Bricked, PowerCut, Prng } from '@countersign/device-sdk/rig';
 import { PocketTime } from '../pocket/time.ts';
+import { type Hardware, makeHardware, PAGE_BYTES, type SlotLayout } from './hardware.ts';
 import type { Birth, Ear, Look, Mouth, Port, Said } from './port.ts';
 
 /** A loader whose image dies each time goes back long before this. */
@@ -13,12 +14,20 @@ const CRASHES_MAX = 8;
 const verifier = nodeVerifier();
 
 export class SdkPort implements Port {
-  readonly name: string = 'TypeScript SDK';
+  readonly name: string;
+  readonly pageBytes?: number;
+  readonly #layout: SlotLayout;
   #life: Life | undefined;
+
+  constructor(layout: SlotLayout = 'two slots') {
+    this.#layout = layout;
+    this.name = layout === 'two slots' ? 'TypeScript SDK' : `TypeScript SDK with ${layout}`;
+    if (layout === 'one slot') this.pageBytes = PAGE_BYTES;
+  }
 
   async provision(birth: Birth): Promise<Said> {
     await this.#life?.end();
-    this.#life = new Life(birth);
+    this.#life = new Life(birth, makeHardware(birth, this.#layout, verifier));
     return this.#life.run(() => this.#life!.enrol());
   }
 
@@ -28,7 +37,7 @@ export class SdkPort implements Port {
   advance = (ms: number) => this.#with((life) => life.advance(ms));
   setClock = (seconds: number | null) => this.#with((life) => life.setClock(seconds));
   corrupt = (slot: 0 | 1, offset: number, mask: number) =>
-    this.#with((life) => life.board.slots[slot].corrupt(offset, mask));
+    this.#with((life) => life.board.region(slot).corrupt(offset, mask));
   cutPower = (operation: number, phase: 'before' | 'during' | 'after') =>
     this.#with(({ board: { power } }) => power.cutAt(power.operations + operation, phase));
 
@@ -54,7 +63,7 @@ export class SdkPort implements Port {
 
 /** One device from its factory on. */
 class Life {
-  readonly board: Board;
+  readonly board: Hardware;
   readonly #birth: Birth;
   readonly #time = new PocketTime();
   #clock: { seconds: number; at: number } | undefined;
@@ -64,9 +73,9 @@ class Life {
   /** Of the link, from its opening to its end. */
   events: LinkEvents | undefined;
 
-  constructor(birth: Birth) {
+  constructor(birth: Birth, board: Hardware) {
     this.#birth = birth;
-    this.board = createBoard({ ...birth }, 'attacked');
+    this.board = board;
     this.setClock(birth.clock);
     const { boot, power } = this.board;
     const confirm = boot.confirm.bind(boot);
@@ -127,8 +136,8 @@ class Life {
   look(): Look {
     const { board } = this;
     const { running, floor, head, root, rolloutSequence, outbox, counters, failed } = this.#demandDevice().state;
-    const { good, trial } = board.boot.record;
-    const whole = (slot: 0 | 1) => hex(verifier.sha256(board.slots[slot].dump(0, board.slots[slot].bytes)));
+    const { good, trial } = board.record();
+    const whole = (slot: 0 | 1) => hex(verifier.sha256(board.region(slot).dump()));
     return {
       slot: good,
       slots: [whole(0), whole(1)],
@@ -199,8 +208,8 @@ class Life {
   /** Of what runs now. */
   #behaviour(): Birth['bad'][number]['how'] | undefined {
     const { pending, running } = this.#demandDevice().state;
-    const here = [pending, running].find((item) => item?.slot === this.board.boot.running());
-    return this.#birth.bad.find(({ sequence }) => sequence === here?.sequence)?.how;
+    const runs = this.board.runs(this.#demandDevice().state) ? pending : running;
+    return this.#birth.bad.find(({ sequence }) => sequence === runs?.sequence)?.how;
   }
 
   #now(): number | undefined {

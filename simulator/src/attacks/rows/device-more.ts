@@ -76,6 +76,7 @@ function twistedPlaces(): Variant[] {
       expect: 'held',
       async run(ground) {
         const server = await PocketServer.create('M');
+        server.pageBytes = ground.port.pageBytes;
         const first = await server.publish(image(3));
         const said: string[] = [];
         for (const { value } of twisted(decode(server.provision(first, DEVICE_ID)))) {
@@ -130,6 +131,7 @@ function provisioned(
     expect,
     async run(ground) {
       const server = await PocketServer.create('M');
+      server.pageBytes = ground.port.pageBytes;
       const first = await server.publish(image(3));
       const changed = change(server);
       const honest = readProvision(server.provision(first, DEVICE_ID));
