@@ -39,6 +39,10 @@ export interface TrialJob {
   image: Uint8Array;
   /** What the boards come with from the factory: the branch's base, or any other image for the full one. */
   running: Uint8Array;
+  /** Further components, in the product's order, each with what the boards come with of it. */
+  components?: readonly { id: string; image: Uint8Array; running: Uint8Array; slotBytes: number }[];
+  /** Payloads of the release's other branches: of several components each takes its own. */
+  others?: readonly { payload: Payload; frames: Uint8Array[] }[];
   /** For messages: the base's version, or `no base`. */
   baseName: string;
   manifest: Uint8Array;

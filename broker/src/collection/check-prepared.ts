@@ -12,6 +12,7 @@ import {
   hex,
   leafHash,
   leafIsOf,
+  type Manifest,
   NO_LEAF,
   readBlock1,
   readManifest,
@@ -23,6 +24,7 @@ import { signTransaction } from '../keys/tx.ts';
 import { uploadArgs } from '../ledger/contract/args.ts';
 import { classId, vendorId } from '../ledger/contract/uuid.ts';
 import { cidOf } from '../store/cid.ts';
+import type { Images } from './components.ts';
 import { type Policy, policyBits } from './order.ts';
 import type { Prepared } from './prepared.ts';
 
@@ -33,6 +35,8 @@ export interface Expectations {
   version: string;
   policy: Policy;
   fileName: string;
+  /** The engineer's own files of further components. */
+  components?: Images;
   /** Where the caller has one: block 1 must be by a collection key of it. */
   root?: TrustRoot;
 }
@@ -52,6 +56,7 @@ export function checkPrepared(verifier: Verifier, image: Uint8Array, prepared: P
   same(equal(leafHash(sha256, prepared.block1), prepared.releaseLeaf), 'the release has another name than its leaf');
   same(equal(manifest.image.digest, digest), `the manifest is for image ${hex(manifest.image.digest)}, not your file`);
   same(manifest.image.bytes === image.length, `the manifest says ${manifest.image.bytes} bytes, not ${image.length}`);
+  checkComponents(verifier, manifest, asked.components ?? {});
   same(equal(manifest.vendorId, vendor), `the manifest is for another vendor than ${asked.vendorDomain}`);
   same(equal(manifest.classId, classId(vendor, asked.product)), `the manifest is for another class`);
   same(manifest.version === asked.version, `the manifest says version ${manifest.version}, not ${asked.version}`);
@@ -62,6 +67,16 @@ export function checkPrepared(verifier: Verifier, image: Uint8Array, prepared: P
   const key = findKey(sha256, asked.root, 'collection', block1.kid);
   demand(key, 'UNKNOWN_KEY', `block 1 is by key ${hex(block1.kid)}, which is no collection key of the trust root`);
   checkSign1(verifier, block1.sign1, block1.alg, key, block1.sign1.payload!, 'block 1');
+}
+
+/** Every component of the manifest is one of his files, and every file is one of its components. */
+function checkComponents({ sha256 }: Verifier, { components = [] }: Manifest, files: Images): void {
+  same(components.length === Object.keys(files).length, 'the manifest has other components than you gave');
+  for (const { id, digest, bytes } of components) {
+    const own = files[id];
+    const mine = own !== undefined && bytes === own.length && equal(digest, sha256(own));
+    same(mine, `the manifest is for another image of ${id} than your file`);
+  }
 }
 
 /**

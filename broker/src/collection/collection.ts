@@ -4,6 +4,7 @@ import type { Committed, LedgerClient } from '../ledger/client.ts';
 import type { ReleaseView } from '../ledger/contract/views.ts';
 import type { BlobStore } from '../store/blobs.ts';
 import { BENCH, type BenchOptions } from './branch.ts';
+import type { Images } from './components.ts';
 import { type ConfirmerEvents, confirmRelease, followApprovals } from './confirm.ts';
 import { type BranchRunner, branchRunner } from './jobs.ts';
 import type { ReleaseOrder } from './order.ts';
@@ -35,9 +36,10 @@ export interface Collection {
   /**
    * Plans, makes and tries the deltas of a new release and signs its manifest. Nothing is in the ledger yet.
    * The same image, order and ledger state give the same bytes.
+   * @param further images of the product's further components, by id
    * @throws Refusal NOT_FOUND, BAD_REQUEST, NO_SPACE, EXISTS, TRIAL_RIG, BUSY
    */
-  prepare(image: Uint8Array, order: ReleaseOrder): Promise<Prepared>;
+  prepare(image: Uint8Array, order: ReleaseOrder, further?: Images): Promise<Prepared>;
   /** Submits an engineer's signed `upload`. @throws Refusal BAD_STATEMENT, NOT_FOUND, CONFLICT; the contract's own */
   submitUpload(statement: Uint8Array): Promise<Committed>;
   /** Confirms an approved release. @throws Refusal NOT_FOUND, NOT_APPROVED, CONFLICT */
@@ -61,7 +63,8 @@ export function createCollection(options: CollectionOptions): Collection {
   let following: { stop(): void } | undefined;
 
   return {
-    prepare: (image, order) => prepareRelease({ ledger, blobs, verifier, signer, runner, bench }, image, order),
+    prepare: (image, order, further) =>
+      prepareRelease({ ledger, blobs, verifier, signer, runner, bench }, image, order, further),
     submitUpload: (statement) => submitUpload({ ledger, blobs, verifier, signer }, statement),
     confirm: (releaseLeaf) => confirmRelease(confirming, releaseLeaf),
     start() {

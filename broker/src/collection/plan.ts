@@ -13,23 +13,25 @@ export const BASES_MAX = BRANCHES_MAX - 1;
  * never reported, nobody knows what they run, and the places that are left go to the newest releases.
  *
  * @param wanted version labels that the engineer named instead
- * @returns releases with distinct images, at most {@link BASES_MAX}
+ * @param basesMax fewer where several components share the places
+ * @returns releases with distinct images, at most so many
  * @throws Refusal NOT_FOUND, BAD_REQUEST for labels
  */
 export function planBases(
   releases: readonly ReleaseView[],
   devices: readonly DeviceView[],
   wanted?: readonly string[],
+  basesMax = BASES_MAX,
 ): ReleaseView[] {
   const confirmed = releases.filter((release) => release.state === 'confirmed');
   const newestFirst = distinctImages(confirmed.sort((a, b) => b.sequence - a.sequence));
-  if (wanted) return pick(newestFirst, wanted);
+  if (wanted) return pick(newestFirst, wanted, basesMax);
   const counts = devicesByImage(devices);
   const silent = counts.size === 0 || counts.has(null);
   const count = (release: ReleaseView) => counts.get(release.imageDigest) ?? 0;
   const running = newestFirst.filter((release) => count(release) > 0).sort((a, b) => count(b) - count(a));
   const chosen = new Set([...newestFirst.slice(0, 1), ...running, ...(silent ? newestFirst : [])]);
-  return [...chosen].slice(0, BASES_MAX).sort((a, b) => b.sequence - a.sequence);
+  return [...chosen].slice(0, basesMax).sort((a, b) => b.sequence - a.sequence);
 }
 
 /** How many enrolled devices run each image; null for those that have not said. */
@@ -40,8 +42,8 @@ function devicesByImage(devices: readonly DeviceView[]): Map<string | null, numb
   return counts;
 }
 
-function pick(newestFirst: readonly ReleaseView[], wanted: readonly string[]): ReleaseView[] {
-  demand(wanted.length <= BASES_MAX, 'BAD_REQUEST', `${wanted.length} bases, at most ${BASES_MAX}`);
+function pick(newestFirst: readonly ReleaseView[], wanted: readonly string[], basesMax: number): ReleaseView[] {
+  demand(wanted.length <= basesMax, 'BAD_REQUEST', `${wanted.length} bases, at most ${basesMax}`);
   const chosen = wanted.map((version) => {
     const found = newestFirst.find((release) => release.version === version);
     demand(found, 'NOT_FOUND', `no confirmed release has the version ${version.slice(0, 64)}`);

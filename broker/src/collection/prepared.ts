@@ -4,6 +4,8 @@ import { hex, unhex } from '@countersign/device-sdk/format';
 
 /** One branch of the manifest and how it stood its trial. */
 export interface BranchSummary {
+  /** Absent for the application. */
+  component?: string;
   /** Version of the base; null for the full image. */
   base: string | null;
   /** Container bytes, without the hashes between frames. */
@@ -42,7 +44,7 @@ export interface Prepared {
   sequence: number;
   branches: BranchSummary[];
   /** Bases that got no branch, and why. */
-  dropped: { base: string; reason: string }[];
+  dropped: { component?: string; base: string; reason: string }[];
 }
 
 export interface PreparedJson extends Omit<Prepared, 'releaseLeaf' | 'block1' | 'manifest'> {

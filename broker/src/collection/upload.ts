@@ -1,5 +1,6 @@
 import { demand, type Verifier } from '@countersign/device-sdk';
 import {
+  allComponents,
   equal,
   hex,
   leafHash,
@@ -47,9 +48,10 @@ export async function submitUpload(parts: UploadParts, statement: Uint8Array): P
 }
 
 async function checkHeld(blobs: BlobStore, manifest: Manifest): Promise<void> {
-  const held = await blobs.has(manifest.image.digest);
-  demand(held, 'NOT_FOUND', `image ${hex(manifest.image.digest)} is not in the store: prepare again`);
-  for (const { payload } of manifest.branches) await blobs.frames(payload);
+  for (const { digest, branches } of allComponents(manifest)) {
+    demand(await blobs.has(digest), 'NOT_FOUND', `image ${hex(digest)} is not in the store: prepare again`);
+    for (const { payload } of branches) await blobs.frames(payload);
+  }
 }
 
 async function checkNext(ledger: LedgerClient, manifest: Manifest, previousLeaf: Uint8Array): Promise<void> {

@@ -1,5 +1,12 @@
 import { codeOf, demand } from '@countersign/device-sdk';
-import { encodeProvision, type Head, hex, type ImageId, unhex } from '@countersign/device-sdk/format';
+import {
+  encodeProvision,
+  type Head,
+  hex,
+  type ReleaseImage,
+  releaseImage,
+  unhex,
+} from '@countersign/device-sdk/format';
 import type { LedgerClient } from '../ledger/client.ts';
 import type { ProductView, ReleaseView } from '../ledger/contract/views.ts';
 import type { Releases } from './releases.ts';
@@ -8,7 +15,7 @@ import type { Witness } from './witness.ts';
 /** What a factory needs for one release, without a device id. The image itself is the blob with this digest. */
 export interface FactoryRelease {
   record: Uint8Array;
-  image: ImageId;
+  image: ReleaseImage;
   classId: string;
   version: string;
   sequence: number;
@@ -42,7 +49,8 @@ export function provisioning(parts: {
     // A device takes no announcement under an older head than its own, and the log grows with every report: born with the
     // newest head it would call the announcement of the day stale until the next one is made.
     const head = announced(manifest.classId) ?? (await witness.newestHead()).head;
-    const { vendorId, classId, sequence, image } = manifest;
+    const { vendorId, classId, sequence } = manifest;
+    const image = releaseImage(manifest);
     const record = encodeProvision({
       trustRoot: trustRoot!,
       head,

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import {
+  allComponents,
   asArray,
   asBytes,
   asUint,
@@ -134,7 +135,8 @@ export async function openReleases(options: {
     const { manifestBytes, block1, manifest, releaseLeaf } = release;
     const envelope = encodeEnvelope(sha256, manifestBytes, block1.leaf, block2);
     byLeaf.set(hex(releaseLeaf), { release, block2, block2Digest: sha256(block2), envelope });
-    for (const { payload } of manifest.branches) byChainHead.set(hex(payload.chainHead), payload);
+    for (const { branches } of allComponents(manifest))
+      for (const { payload } of branches) byChainHead.set(hex(payload.chainHead), payload);
   }
 
   async function recall(): Promise<void> {

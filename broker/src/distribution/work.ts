@@ -1,6 +1,6 @@
 /** What is done when: the ledger's entries, time and failures set the parts of the server in motion. */
 import { codeOf } from '@countersign/device-sdk';
-import { hex, type Transaction, unhex } from '@countersign/device-sdk/format';
+import { allComponents, hex, type Transaction, unhex } from '@countersign/device-sdk/format';
 import { readEnrol, readRevoke } from '../ledger/contract/args.ts';
 import type { Announcer } from './announcer.ts';
 import type { Devices } from './devices.ts';
@@ -55,7 +55,8 @@ export function serverWork(parts: {
         headSoon();
         const { release } = await releases.ensure(leafHash);
         // Fetched ahead of the rollout; where this fails, opening it tries again and says why.
-        for (const { payload } of release.manifest.branches) payloads.frames(payload).catch(() => undefined);
+        const branches = allComponents(release.manifest).flatMap((component) => component.branches);
+        for (const { payload } of branches) payloads.frames(payload).catch(() => undefined);
       },
       rollout(rollout) {
         headSoon();

@@ -6,6 +6,7 @@ import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { systemClock, systemTimer } from '@countersign/device-sdk/host/system';
 import {
   type Board,
+  type BoardComponent,
   boardFactory,
   GEOMETRIES,
   type OneSlotBoard,
@@ -43,6 +44,8 @@ export interface Factory {
   /** As the server gives it, without a device id. */
   record: Uint8Array;
   slotBytes: number;
+  /** Further components, in the product's order. */
+  components?: readonly BoardComponent[];
   memoryClass: MemoryClass;
   /** Devices with one slot; left out: with two. */
   oneSlot?: { pageBytes: number; stagingBytes: number } | undefined;
@@ -244,7 +247,7 @@ const ROUNDS_UNASKED = 10;
 
 /** Boards of every geometry, with the factory image in the slot that boots. */
 export function boards(
-  { image, slotBytes, memoryClass, oneSlot }: Factory,
+  { image, slotBytes, components, memoryClass, oneSlot }: Factory,
   pool: PagePool,
   verifier: Verifier,
 ): (geometry: FleetGeometry, ...seed: (string | number)[]) => Board | OneSlotBoard {
@@ -252,7 +255,7 @@ export function boards(
   const factories = new Map<FleetGeometry, (...seed: (string | number)[]) => Board | OneSlotBoard>(
     FLEET_GEOMETRIES.map((name) => {
       const options = { ...GEOMETRIES[name], slotBytes, storeBytes: STORE_BYTES, image, pool };
-      if (!oneSlot) return [name, boardFactory(options)];
+      if (!oneSlot) return [name, boardFactory({ ...options, ...(components && { components }) })];
       const { pageBytes: scratchBytes, stagingBytes } = oneSlot;
       return [name, oneSlotBoardFactory({ ...options, scratchBytes, stagingBytes, workspaceBytes, verifier })];
     }),

@@ -3,7 +3,7 @@ import { enrolDevices, type NewDevice } from '@countersign/broker/face/client/de
 import { getProduct } from '@countersign/broker/face/client/releases';
 import { inPath, type Session } from '@countersign/broker/face/client/session';
 import { demand } from '@countersign/device-sdk';
-import { equal, hex, publicKeyOf, readProvision, type Signer } from '@countersign/device-sdk/format';
+import { equal, hex, type ImageId, publicKeyOf, readProvision, type Signer } from '@countersign/device-sdk/format';
 import type { Factory } from '../fleet/fleet.ts';
 import type { Profile } from '../fleet/profile.ts';
 
@@ -14,13 +14,25 @@ import type { Profile } from '../fleet/profile.ts';
 export async function fetchFactory(session: Session, product: string, version: string): Promise<Factory> {
   const { api, verifier, endpoints } = session;
   demand(endpoints.mqtt !== null, 'UNREACHABLE', `${api.url} names no MQTT broker`);
-  const { slotBytes, memoryClass, oneSlot } = await getProduct(session, product);
+  const { slotBytes, memoryClass, oneSlot, components: own = [] } = await getProduct(session, product);
   const record = await api.bytes(`/provision/${inPath(product)}/${inPath(version)}`);
   const { image: named } = readProvision(record);
-  const image = await api.bytes(`/api/v1/blobs/${hex(named.digest)}`);
-  const fits = image.length === named.bytes && equal(verifier.sha256(image), named.digest);
-  demand(fits, 'BAD_PROVISION', `the server's image is not the one that the record of ${version} names`);
-  return { image, record, slotBytes, memoryClass, oneSlot, mqtt: mqttAddress(endpoints.mqtt) };
+  const imageOf = async ({ digest, bytes }: ImageId): Promise<Uint8Array> => {
+    const image = await api.bytes(`/api/v1/blobs/${hex(digest)}`);
+    const fits = image.length === bytes && equal(verifier.sha256(image), digest);
+    demand(fits, 'BAD_PROVISION', `the server's image is not the one that the record of ${version} names`);
+    return image;
+  };
+  const components = await Promise.all(
+    own.map(async ({ id, slotBytes: size }) => {
+      const part = named.components?.find((item) => item.id === id);
+      demand(part, 'BAD_PROVISION', `the record of ${version} names no image of ${id}`);
+      return { id, slotBytes: size, image: await imageOf(part) };
+    }),
+  );
+  const image = await imageOf(named);
+  const made = { image, record, slotBytes, memoryClass, oneSlot, mqtt: mqttAddress(endpoints.mqtt) };
+  return components.length > 0 ? { ...made, components } : made;
 }
 
 function mqttAddress(text: string): { host: string; port: number } {

@@ -15,7 +15,6 @@ import {
   encodeSignedRoot,
   type Head,
   headDigest,
-  type ImageId,
   indexLeaf,
   leafHash,
   type Manifest,
@@ -24,6 +23,7 @@ import {
   OPEN,
   type PublicKey,
   publicKeyOf,
+  type ReleaseImage,
   ROLES,
   type Role,
   type RoleKeys,
@@ -66,14 +66,14 @@ export interface TrialAuthority {
   command: Signer;
   headDigest: Uint8Array;
   /** The record of a device that runs `running` as the release before this one. */
-  provision(running: ImageId, deviceId: Uint8Array): Uint8Array;
+  provision(running: ReleaseImage, deviceId: Uint8Array): Uint8Array;
 }
 
-/** @param running the image in the factory slot */
+/** @param running the images in the factory slots */
 export async function trialRelease(
   verifier: Verifier,
   manifest: Uint8Array,
-  running: ImageId,
+  running: ReleaseImage,
   deviceId: Uint8Array,
 ): Promise<TrialRelease> {
   const { announcement, provision } = await trialAuthority(verifier, manifest);
@@ -159,7 +159,7 @@ async function trialRoot(
 
 function provisionOf(
   manifest: Manifest,
-  running: ImageId,
+  running: ReleaseImage,
   releaseLeaf: Uint8Array,
   head: Head,
   trustRoot: Uint8Array,

@@ -44,11 +44,11 @@ export class BenchTimer implements Timer {
   }
 }
 
-/** A server that has one announcement and one payload, on a link that loses nothing. */
+/** A server that has one announcement and these payloads, on a link that loses nothing. */
 export function benchLink(
   timer: Timer,
   announcement: Uint8Array,
-  { payload, frames }: { payload: Payload; frames: readonly Uint8Array[] },
+  payloads: readonly { payload: Payload; frames: readonly Uint8Array[] }[],
 ): Link {
   let events: LinkEvents | undefined;
   return {
@@ -64,10 +64,12 @@ export function benchLink(
       const { id } = request;
       if (request.kind === ANNOUNCE)
         return answer(encodeAnswer({ id, kind: ANNOUNCE, announcement, membership: null }));
-      if (request.kind !== FRAMES || !equal(request.chainHead, payload.chainHead)) {
-        return answer(encodeAnswer({ id, kind: REFUSED, code: 'NOT_FOUND', retrySeconds: 0 }));
-      }
-      for (let index = request.first; index < request.first + request.count && index < frames.length; index++) {
+      const wanted = request.kind === FRAMES ? request : undefined;
+      const found = wanted && payloads.find(({ payload }) => equal(wanted.chainHead, payload.chainHead));
+      if (!found) return answer(encodeAnswer({ id, kind: REFUSED, code: 'NOT_FOUND', retrySeconds: 0 }));
+      const { frames } = found;
+      const { first, count } = wanted;
+      for (let index = first; index < first + count && index < frames.length; index++) {
         answer(encodeAnswer({ id, kind: FRAMES, index, frame: frames[index]! }));
       }
     },

@@ -10,6 +10,7 @@ import { generateKeyPair, nodeKeyStore, nodeVerifier } from '@countersign/device
 import {
   type Board,
   boardFactory,
+  bootPasses,
   bootRegion,
   CUT_PHASES,
   findDescriptor,
@@ -19,7 +20,6 @@ import {
   otherSlot,
   PowerCut,
   Prng,
-  passesSelfTest,
   restart,
 } from '@countersign/device-sdk/rig';
 import type { TrialJob } from '../branch.ts';
@@ -81,7 +81,9 @@ async function bench(job: TrialJob): Promise<Run> {
   const verifier = remembering(nodeVerifier());
   const identity = nodeKeyStore(-19, generateKeyPair(-19).secret);
   const deviceId = verifier.sha256(identity.publicKey).slice(0, 16);
-  const factory = { digest: verifier.sha256(job.running), bytes: job.running.length };
+  const imageId = (image: Uint8Array) => ({ digest: verifier.sha256(image), bytes: image.length });
+  const components = job.components?.map(({ id, running }) => ({ id, ...imageId(running) }));
+  const factory = { ...imageId(job.running), ...(components && { components }) };
   const { announcement, provision } = await trialRelease(verifier, job.manifest, factory, deviceId);
   const { memoryClass, payload, frames } = job;
   const { sequence } = readManifest(job.manifest);
@@ -123,7 +125,7 @@ async function bench(job: TrialJob): Promise<Run> {
         failed ??= new Refusal('TRIAL_RIG', `${event.stage}: ${event.code}`);
     };
     const selfTest = async (): Promise<boolean> => {
-      const passes = passesSelfTest(one.boot.booted?.descriptor, hardware);
+      const passes = bootPasses(one.boot.booted, hardware);
       if (!passes) failed ??= new Refusal('TRIAL_RIG', `the self-test fails on hardware revision ${hardware}`);
       return passes;
     };
@@ -136,7 +138,7 @@ async function bench(job: TrialJob): Promise<Run> {
         slots: one.slots,
         store: one.store,
         boot: one.boot,
-        link: benchLink(timer, announcement, { payload, frames }),
+        link: benchLink(timer, announcement, [{ payload, frames }, ...(job.others ?? [])]),
         timer,
         entropy: { random: (bytes) => new Uint8Array(bytes) },
         clock: { now: () => BENCH_TIME },
@@ -184,15 +186,23 @@ async function settle<T>(timer: BenchTimer, work: Promise<T>): Promise<T> {
 }
 
 /** What lies in the flash, read past the device's own code. */
-function judge(one: AnyBoard, { image, running }: TrialJob, hardware: string): void {
-  const { slot, trial, descriptor } = restart(one);
+function judge(one: AnyBoard, { image, running, components = [] }: TrialJob, hardware: string): void {
+  const booted = restart(one);
+  const { slot, trial } = booted;
   const held = bootRegion(one).dump(0, image.length);
   demand(equal(held, image), 'TRIAL_RIG', 'the slot that boots does not hold the new image');
   demand(!trial, 'TRIAL_RIG', 'the new image is still on trial after it was confirmed');
-  demand(passesSelfTest(descriptor, hardware), 'TRIAL_RIG', `the self-test fails on hardware ${hardware}`);
+  demand(bootPasses(booted, hardware), 'TRIAL_RIG', `the self-test fails on hardware ${hardware}`);
   if ('slot' in one.slots) return;
   const old = one.slots[otherSlot(slot)].dump(0, running.length);
   demand(equal(old, running), 'TRIAL_RIG', 'the old slot was written to');
+  for (const [i, { id, image: fresh, running: before }] of components.entries()) {
+    const { slots } = one.slots.components![i]!;
+    const there = equal(slots[slot].dump(0, fresh.length), fresh);
+    demand(there, 'TRIAL_RIG', `the slot of ${id} that boots does not hold the new image`);
+    const kept = equal(slots[otherSlot(slot)].dump(0, before.length), before);
+    demand(kept, 'TRIAL_RIG', `the old slot of ${id} was written to`);
+  }
 }
 
 /** A branch that no staging area of the class holds has left the image alone. */
@@ -205,7 +215,12 @@ function judgeKept(one: AnyBoard, { running }: TrialJob): void {
 function boards(job: TrialJob, verifier: Verifier): (...seed: (string | number)[]) => AnyBoard {
   const { bench: options, slotBytes, running: image, oneSlot, memoryClass } = job;
   const common = { ...GEOMETRIES[options.geometry], slotBytes, storeBytes: STORE_BYTES, image };
-  if (!oneSlot) return boardFactory(common);
+  const components = job.components?.map(({ id, slotBytes: bytes, running }) => ({
+    id,
+    slotBytes: bytes,
+    image: running,
+  }));
+  if (!oneSlot) return boardFactory({ ...common, ...(components && { components }) });
   const { pageBytes, stagingBytes } = oneSlot;
   const workspaceBytes = CLASS_BYTES[memoryClass];
   return oneSlotBoardFactory({ ...common, scratchBytes: pageBytes, stagingBytes, workspaceBytes, verifier });

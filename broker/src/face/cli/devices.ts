@@ -81,7 +81,12 @@ function named({ classId, slotDigest, manifestDigest }: Device, releases: Releas
 }
 
 function deviceText(device: Device): string {
-  const shown = { ...device, labels: labelText(device), reportedAt: timeText(device.reportedAt) };
+  const { components, ...rest } = device;
+  const further = (components ?? []).map(({ id, digest, code }) => [`component ${id}`, `${code} ${digest}`]);
+  const shown = {
+    ...{ ...rest, labels: labelText(device), reportedAt: timeText(device.reportedAt) },
+    ...Object.fromEntries(further),
+  };
   return table(
     ['field', 'value'],
     Object.entries(shown).map(([field, value]) => [field, value === null ? null : String(value)]),

@@ -8,7 +8,7 @@ import type { ProductView } from '../../ledger/contract/views.ts';
 import { getProduct, registerProduct } from '../client/releases.ts';
 import type { Session } from '../client/session.ts';
 import { note, WrongUse } from './program.ts';
-import { readAddress, readPage, readPercent, readWhole } from './values.ts';
+import { collectSlots, readAddress, readPage, readPercent, readWhole } from './values.ts';
 
 export interface NewProductOptions {
   product: string;
@@ -24,6 +24,7 @@ export interface NewProductOptions {
   stagingBytes?: number;
   trialDevices?: number;
   trialSuccess?: number;
+  componentSlot?: { id: string; slotBytes: number }[];
 }
 
 export function newProductOptions(command: Command): void {
@@ -53,6 +54,11 @@ export function newProductOptions(command: Command): void {
     )
     .option('--page-bytes <n>', 'with one slot: bytes written at once, a power of two from 4096 on', readPage)
     .option('--staging-bytes <n>', 'with one slot: flash that holds a release before it is written', readWhole)
+    .option(
+      '--component-slot <id=bytes>',
+      'a further component of a new product and the size of each of its two slots; repeat for more',
+      collectSlots,
+    )
     .option(
       '--trial-devices <n>',
       'a release of a new product needs a trial on so many devices of every profile',
@@ -86,6 +92,7 @@ export async function registerNew(
     cpu: o.cpu,
     oneSlot: oneSlotOf(o),
     requireTrial: requireTrialOf(o),
+    components: componentsOf(o),
   };
   try {
     await registerProduct(session, signer, product);
@@ -104,6 +111,14 @@ function oneSlotOf({ slots, pageBytes, stagingBytes }: NewProductOptions): Produ
   return undefined;
 }
 
+/** Said here, before a name is used up for a product that the ledger would refuse. */
+function componentsOf({ componentSlot, slots, trialDevices }: NewProductOptions): Product['components'] {
+  if (!componentSlot) return undefined;
+  if (slots === '1') throw new WrongUse('a product with one slot has one component');
+  if (trialDevices !== undefined) throw new WrongUse('--trial-devices is for products of one component');
+  return componentSlot;
+}
+
 function requireTrialOf({ trialDevices, trialSuccess }: NewProductOptions): Product['requireTrial'] {
   if (trialDevices !== undefined) return { devices: trialDevices, successPercent: trialSuccess ?? 100 };
   if (trialSuccess !== undefined) throw new WrongUse('--trial-success goes with --trial-devices');
@@ -112,16 +127,17 @@ function requireTrialOf({ trialDevices, trialSuccess }: NewProductOptions): Prod
 
 /** What was registered stays; other words about it must not pass as if they had counted. */
 function checkSame(known: ProductView, asked: Product): void {
-  const flat = ({ oneSlot, requireTrial, ...fields }: Product | ProductView) => ({
+  const flat = ({ oneSlot, requireTrial, components, ...fields }: Product | ProductView) => ({
     ...fields,
     pageBytes: oneSlot?.pageBytes,
     stagingBytes: oneSlot?.stagingBytes,
     trialDevices: requireTrial?.devices,
     trialSuccess: requireTrial?.successPercent,
+    components: components?.map(({ id, slotBytes }) => `${id}=${slotBytes}`).join(),
   });
   const [was, now] = [flat(known), flat(asked)];
   const fields = ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase', 'cpu'] as const;
-  for (const field of [...fields, 'pageBytes', 'stagingBytes', 'trialDevices', 'trialSuccess'] as const) {
+  for (const field of [...fields, 'pageBytes', 'stagingBytes', 'trialDevices', 'trialSuccess', 'components'] as const) {
     const [before, after] = [was[field] ?? 'left out', now[field] ?? 'left out'];
     const text = `${known.name} is registered with ${field} ${before}, not ${after}; it stays so: choose another name`;
     demand(before === after, 'EXISTS', text);

@@ -17,6 +17,7 @@ import {
 import { type NewProductOptions, newProductOptions, registerNew } from './new-product.ts';
 import { note, verb } from './program.ts';
 import { short, table } from './table.ts';
+import { collectFiles } from './values.ts';
 
 /** An approval is confirmed within a second; a collection server that starts anew needs some. */
 export const CONFIRM_MS_MAX = 60_000;
@@ -30,6 +31,7 @@ interface PublishOptions extends PersonOptions, NewProductOptions {
   bases?: string;
   fileName?: string;
   wait?: boolean;
+  component?: Record<string, string>;
 }
 
 /** `publish`, `approve`, `reject`, `releases`. */
@@ -54,6 +56,7 @@ function publishVerb(program: Command): void {
     .option('--no-log', 'devices report the outcome alone')
     .option('--downgrade', 'old bytes as a new release: the one way back')
     .option('--bases <versions>', 'versions to make deltas from, comma separated, instead of those in the field')
+    .option('--component <id=file>', 'the image of a further component of the product; repeat for more', collectFiles)
     .option('--file-name <name>', "name on the record, instead of the image's own")
     .option('--wait', 'wait until somebody has approved it and it is confirmed');
   newProductOptions(command);
@@ -61,14 +64,21 @@ function publishVerb(program: Command): void {
     const image = await readInput(path);
     const { session, signer } = await connectAs(options, ['engineer']);
     if (options.newProduct) await registerNew(session, signer, options, image.length);
-    note(`making and trying deltas for ${options.product} ${options.version} (${image.length} bytes) …`);
-    const done = await publish(session, signer, image, orderOf(path, options));
+    const components = await readComponents(options.component);
+    const bytes = [image, ...Object.values(components)].reduce((sum, { length }) => sum + length, 0);
+    note(`making and trying deltas for ${options.product} ${options.version} (${bytes} bytes) …`);
+    const done = await publish(session, signer, image, orderOf(path, options), components);
     if (options.wait) {
       note('waiting for the approval …');
       done.release = await waitForRelease(session, done.release.releaseLeaf, 'confirmed', WAIT_MS);
     }
     return { json: publishedJson(done, image.length), text: publishedText(done, image.length, options) };
   });
+}
+
+async function readComponents(files: Record<string, string> = {}): Promise<Record<string, Uint8Array>> {
+  const read = Object.entries(files).map(async ([id, path]) => [id, await readInput(path)] as const);
+  return Object.fromEntries(await Promise.all(read));
 }
 
 /** People take their time; a script that waits longer is better served by asking again. */
@@ -85,15 +95,17 @@ function orderOf(path: string, o: PublishOptions): ReleaseOrder {
 }
 
 function publishedJson(done: Published, imageBytes: number) {
-  const { releaseLeaf, version, sequence, state, imageDigest, contentId, product } = done.release;
+  const { releaseLeaf, version, sequence, state, imageDigest, contentId, product, components } = done.release;
   const { branches, dropped, leafIndex, leafHash } = done;
-  const release = { releaseLeaf, product, version, sequence, state, imageDigest, imageBytes, contentId };
+  const release = { releaseLeaf, product, version, sequence, state, imageDigest, imageBytes, contentId, components };
   return { ...release, branches, dropped, leafIndex, leafHash };
 }
 
 function publishedText(done: Published, imageBytes: number, options: ServerOptions): string {
   const { release, branches, dropped } = done;
+  const several = release.components !== undefined;
   const rows = branches.map((b) => [
+    ...(several ? [b.component ?? 'app'] : []),
     b.base ?? 'any (full image)',
     b.bytes,
     `${b.percent.toFixed(1)} %`,
@@ -105,13 +117,27 @@ function publishedText(done: Published, imageBytes: number, options: ServerOptio
     `${release.product} ${release.version}, sequence ${release.sequence}, ${imageBytes} bytes, ${release.state}`,
     `release ${release.releaseLeaf}`,
     '',
-    table(['from', 'bytes', 'of image', 'workspace', 'power cuts survived', 'made in'], rows),
-    ...dropped.map(({ base, reason }) => `no delta from ${base}: ${reason}`),
+    ...(release.components ?? []).map(
+      ({ id, imageBytes: size, imageDigest }) => `with ${id}, ${size} bytes, ${short(imageDigest)}`,
+    ),
+    table(
+      [...(several ? ['component'] : []), 'from', 'bytes', 'of image', 'workspace', 'power cuts survived', 'made in'],
+      rows,
+    ),
+    ...dropped.map(
+      ({ component, base, reason }) => `no delta from ${base}${component ? ` of ${component}` : ''}: ${reason}`,
+    ),
     '',
     release.state === 'uploaded'
       ? `next: a second person runs  ${nextCommand(options, `approve ${short(release.releaseLeaf)}`)}`
       : `next: an operator runs  ${nextCommand(options, `rollout open ${short(release.releaseLeaf)}`)}`,
   ].join('\n');
+}
+
+interface ApproveOptions extends PersonOptions {
+  wait?: boolean;
+  image?: string;
+  component?: Record<string, string>;
 }
 
 function approveVerb(program: Command): void {
@@ -121,12 +147,13 @@ function approveVerb(program: Command): void {
       .description('approve a release: its leaf hash, 8 or more digits, or PRODUCT@VERSION'),
   )
     .option('--image <file>', 'approve only if the release names exactly this file')
+    .option('--component <id=file>', 'and this one of a further component; repeat for more', collectFiles)
     .option('--wait', 'wait until it is confirmed');
-  verb(command, async (name: string, options: PersonOptions & { wait?: boolean; image?: string }) => {
+  verb(command, async (name: string, options: ApproveOptions) => {
     const { session, signer } = await connectAs(options, ['approver']);
     const { releaseLeaf } = await getRelease(session, name);
     const image = options.image === undefined ? undefined : await readInput(options.image);
-    const committed = await approve(session, signer, releaseLeaf, image);
+    const committed = await approve(session, signer, releaseLeaf, image, await readComponents(options.component));
     return decided(session, releaseLeaf, committed, options);
   });
 }

@@ -1,5 +1,5 @@
 /** Values of options, read before anything is done with them: what does not fit is wrong use. */
-import { unhex } from '@countersign/device-sdk/format';
+import { APPLICATION, isComponentId, unhex } from '@countersign/device-sdk/format';
 import { InvalidArgumentError } from 'commander';
 
 /** A whole number from 0 on, also as 0x…. */
@@ -42,6 +42,24 @@ export function collectLabels(text: string, before: Record<string, string> = {})
   const [, key, value] = /^([\w.-]+)=(.*)$/.exec(text) ?? [];
   if (key === undefined || value === undefined) throw new InvalidArgumentError('a label is written key=value.');
   return { ...before, [key]: value };
+}
+
+/** `id=file`, once for each component. */
+export function collectFiles(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const [, id, file] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (id === undefined || !isComponentId(id) || id === APPLICATION || file === undefined)
+    throw new InvalidArgumentError('a component is written id=file, the id in lower-case letters.');
+  if (before[id] !== undefined) throw new InvalidArgumentError(`the component ${id} is given twice.`);
+  return { ...before, [id]: file };
+}
+
+/** `id=bytes`, once for each component, in the order of every release. */
+export function collectSlots(text: string, before: { id: string; slotBytes: number }[] = []) {
+  const [, id, bytes] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (id === undefined || !isComponentId(id) || id === APPLICATION || bytes === undefined)
+    throw new InvalidArgumentError('the slots of a component are written id=bytes.');
+  if (before.some((item) => item.id === id)) throw new InvalidArgumentError(`the component ${id} is given twice.`);
+  return [...before, { id, slotBytes: readWhole(bytes) }];
 }
 
 export function collect(text: string, before: string[] = []): string[] {

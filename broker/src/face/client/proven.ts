@@ -7,6 +7,7 @@ import {
   hex,
   leafHash,
   leafIsOf,
+  type Manifest,
   readBlock1,
   readManifest,
   readStatement,
@@ -26,6 +27,11 @@ export async function provenEntry({ api, verifier }: Session, leaf: string): Pro
   const holds = bytes !== undefined && hex(leafHash(verifier.sha256, bytes)) === leaf;
   demand(holds, 'BAD_STATEMENT', `not signed: the server gives another entry than ${leaf}`);
   return readTransaction(readStatement(bytes, 'tx').payload);
+}
+
+/** Ids and digests in one text, to compare. */
+function componentNames(components: Manifest['components'] | ReleaseView['components'] = []): string {
+  return components.map((one) => `${one.id} ${'digest' in one ? hex(one.digest) : one.imageDigest}`).join();
 }
 
 /**
@@ -48,6 +54,7 @@ export async function checkRelease(session: Session, release: ReleaseView, produ
     manifest.sequence === release.sequence &&
     manifest.policy === policyBits(release.policy) &&
     hex(manifest.image.digest) === release.imageDigest &&
+    componentNames(manifest.components) === componentNames(release.components) &&
     hex(manifest.classId) === product.classId &&
     product.name === release.product;
   demand(own && signs && same, 'BAD_STATEMENT', `not signed: ${release.releaseLeaf} is not what the server says`);

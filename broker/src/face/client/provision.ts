@@ -11,7 +11,7 @@ export interface FactoryFiles {
 }
 
 /**
- * Writes `provision.cbor` and `factory.bin` for a device that is enrolled under this id.
+ * Writes `provision.cbor` and `factory.bin`, and `factory-ID.bin` of further components, for a device that is enrolled under this id.
  * @throws Refusal NOT_FOUND for an unknown release, BAD_STORE for an image with another digest
  */
 export async function writeFactoryFiles(
@@ -23,9 +23,15 @@ export async function writeFactoryFiles(
 ): Promise<FactoryFiles> {
   const path = [product, version].map(encodeURIComponent).join('/');
   const record = readProvision(await api.bytes(`/provision/${path}`));
-  const image = await api.bytes(`/api/v1/blobs/${hex(record.image.digest)}`);
-  demand(equal(verifier.sha256(image), record.image.digest), 'BAD_STORE', 'the image is not the one of the release');
+  const imageOf = async ({ digest }: { digest: Uint8Array }) => {
+    const image = await api.bytes(`/api/v1/blobs/${hex(digest)}`);
+    demand(equal(verifier.sha256(image), digest), 'BAD_STORE', 'the image is not the one of the release');
+    return image;
+  };
+  const image = await imageOf(record.image);
   await mkdir(folder, { recursive: true });
+  for (const component of record.image.components ?? [])
+    await writeFile(join(folder, `factory-${component.id}.bin`), await imageOf(component));
   const files = { provision: join(folder, 'provision.cbor'), image: join(folder, 'factory.bin') };
   await writeFile(files.image, image);
   await writeFile(files.provision, encodeProvision({ ...record, deviceId }));

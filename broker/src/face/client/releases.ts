@@ -1,8 +1,9 @@
 /** Publishing and approving, as people do it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { demand, Refusal } from '@countersign/device-sdk';
-import { equal, hex, type Signer, unhex } from '@countersign/device-sdk/format';
+import { concat, equal, hex, type Signer, unhex } from '@countersign/device-sdk/format';
 import { signUpload } from '../../collection/check-prepared.ts';
+import type { Images } from '../../collection/components.ts';
 import type { ReleaseOrder } from '../../collection/order.ts';
 import { type PreparedJson, readPreparedJson } from '../../collection/prepared.ts';
 import { objectDigest, type Product, productArgs, rejectArgs } from '../../ledger/contract/args.ts';
@@ -24,6 +25,7 @@ export interface Published extends CommittedView {
 /**
  * The engineer's part: the collection server makes and tries the deltas and signs; what it signed is compared with the
  * engineer's own file and words; his key signs `upload`.
+ * @param components his files of the product's further components, by id
  * @throws Refusal BAD_STATEMENT where the server signed something else; the server's and the contract's own codes
  */
 export async function publish(
@@ -31,14 +33,19 @@ export async function publish(
   signer: Signer,
   image: Uint8Array,
   order: ReleaseOrder,
+  components: Images = {},
 ): Promise<Published> {
   const { api, verifier, endpoints } = session;
   const product = await getProduct(session, order.product);
   const { policy, bases, ...named } = order;
   const query = { ...named, ...Object.fromEntries(Object.entries(policy).map(([k, v]) => [k, String(v)])) };
-  const answer = await api.post('/api/v1/releases/prepare', image, { ...query, ...(bases && { bases: bases.join() }) });
+  const further = Object.entries(components);
+  const sizes = further.map(([id, { length }]) => `${id}:${length}`).join();
+  const body = concat(image, ...further.map(([, bytes]) => bytes));
+  const rest = { ...(bases && { bases: bases.join() }), ...(sizes && { components: sizes }) };
+  const answer = await api.post('/api/v1/releases/prepare', body, { ...query, ...rest });
   const prepared = readPreparedJson(answer);
-  const asked = { ...order, product: product.name, vendorDomain: product.vendorDomain };
+  const asked = { ...order, product: product.name, vendorDomain: product.vendorDomain, components };
   const upload = await signUpload(verifier, signer, endpoints.origin, image, prepared, asked);
   const committed = (await api.post('/api/v1/releases', upload)) as CommittedView;
   const release = await getRelease(session, hex(prepared.releaseLeaf));
@@ -61,10 +68,16 @@ export async function approve(
   signer: Signer,
   name: string,
   image?: Uint8Array,
+  components: Images = {},
 ): Promise<CommittedView> {
   const release = await getProvenRelease(session, name);
   const own = image === undefined || isImageOf(session, image, release);
   demand(own, 'BAD_STATEMENT', `not signed: your file is not the image of ${release.product} ${release.version}`);
+  for (const [id, bytes] of Object.entries(components)) {
+    const named = release.components?.find((item) => item.id === id);
+    const same = named !== undefined && isImageOf(session, bytes, named);
+    demand(same, 'BAD_STATEMENT', `not signed: your file is not the image of ${id} in ${release.version}`);
+  }
   const { object, previous } = objectOf(release);
   return perform(session, signer, { action: 'approve', object, previous, args: null });
 }
@@ -130,7 +143,7 @@ function objectOf(release: ReleaseView): { object: Uint8Array; previous: string 
   return { object, previous: release.previous };
 }
 
-function isImageOf({ verifier }: Session, image: Uint8Array, release: ReleaseView): boolean {
-  const digest = unhex(release.imageDigest);
+function isImageOf({ verifier }: Session, image: Uint8Array, { imageDigest }: { imageDigest: string }): boolean {
+  const digest = unhex(imageDigest);
   return digest !== undefined && equal(verifier.sha256(image), digest);
 }

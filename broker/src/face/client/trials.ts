@@ -40,6 +40,7 @@ export async function trialMaterial(session: Session, name: string): Promise<Tri
   const release = await getRelease(session, name);
   const product = await getProduct(session, release.classId);
   const { block1, manifest } = await checkRelease(session, release, product);
+  demand(!release.components, 'UNSUPPORTED', 'a trial record speaks of one component, and this release has several');
   const collectionKey = await collectionKeyOf(session, block1);
   const { image, branches } = readManifest(manifest);
   const frames = new Map<string, Uint8Array[]>();

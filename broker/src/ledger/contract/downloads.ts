@@ -17,7 +17,8 @@ export async function download(call: Call, entry: TransactionEntry, by: Signator
   const args = readDownload(entry.tx.args);
   const release = await read(call.stub, 'release', leaf);
   if (!release) throw new Refusal('NOT_FOUND', `there is no release ${leaf}`);
-  const contents = [release.contentId, ...release.branches.map((branch) => branch.chainHead)];
+  const all = [release, ...(release.components ?? [])];
+  const contents = all.flatMap(({ contentId, branches }) => [contentId, ...branches.map(({ chainHead }) => chainHead)]);
   demand(contents.includes(args.contentId), 'BAD_STATEMENT', 'the release has no such content');
   const count = (last?.count ?? 0) + 1;
   await write(call.stub, 'download', [leaf], { ...args, count, ...stampOf(entry, 'download', nameOf(by)) });

@@ -1,7 +1,16 @@
 /** What a product is: the arguments of the action that registers one. */
 import { demand } from '@countersign/device-sdk';
 import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
-import { asArray, asText, asUint, MEMORY_CLASSES, type MemoryClass, type Value } from '@countersign/device-sdk/format';
+import {
+  asArray,
+  asText,
+  asUint,
+  COMPONENT_ID_CHARS_MAX,
+  COMPONENTS_MAX,
+  MEMORY_CLASSES,
+  type MemoryClass,
+  type Value,
+} from '@countersign/device-sdk/format';
 import { readName } from './read-name.ts';
 
 /** Pages of devices with one slot are blocks of a container: what its header can say, and no less than models are worth. */
@@ -25,6 +34,14 @@ export interface Product {
   oneSlot?: OneSlotFlashSizes | undefined;
   /** What a trial record must show before a release may be approved; undefined: none is asked for. */
   requireTrial?: RequireTrial | undefined;
+  /** Further components, in the order of every release; undefined: the application alone. */
+  components?: ComponentSlotSize[] | undefined;
+}
+
+/** A component with two slots besides the application's. Its instruction set is found by the encoder. */
+export interface ComponentSlotSize {
+  id: string;
+  slotBytes: number;
 }
 
 /** The least that a trial record has to show, of every profile in it. */
@@ -48,16 +65,19 @@ export function productArgs(p: Product): Value {
   const six = [p.vendorDomain, p.name, p.memoryClass, p.frameBytes, p.slotBytes, p.imageBase];
   const oneSlot = p.oneSlot ? [p.oneSlot.pageBytes, p.oneSlot.stagingBytes] : null;
   const { cpu = null, requireTrial } = p;
-  if (requireTrial) return [...six, cpu, oneSlot, [requireTrial.devices, requireTrial.successPercent]];
+  const tried = requireTrial ? [requireTrial.devices, requireTrial.successPercent] : null;
+  const components = p.components?.map(({ id, slotBytes }): Value => [id, slotBytes]);
+  if (components) return [...six, cpu, oneSlot, tried, components];
+  if (tried) return [...six, cpu, oneSlot, tried];
   if (oneSlot) return [...six, cpu, oneSlot];
   return cpu === null ? six : [...six, cpu];
 }
 
 /** @throws Refusal MALFORMED */
 export function readProduct(args: Value): Product {
-  const length = Array.isArray(args) && args.length > 6 && args.length < 10 ? args.length : 6;
+  const length = Array.isArray(args) && args.length > 6 && args.length < 11 ? args.length : 6;
   const items = asArray(args, 'product', length);
-  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase, cpu, oneSlot, requireTrial] = items;
+  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase, cpu, oneSlot, tried, components] = items;
   const known = MEMORY_CLASSES.find((item) => item === memoryClass);
   demand(known, 'MALFORMED', `${String(memoryClass)} is not a memory class`);
   return {
@@ -69,7 +89,8 @@ export function readProduct(args: Value): Product {
     imageBase: asUint(imageBase, 'image base', 0xffffffff),
     ...((length === 7 || (length > 7 && cpu !== null)) && { cpu: readCpu(cpu) }),
     ...((length === 8 || (length > 8 && oneSlot !== null)) && { oneSlot: readOneSlot(oneSlot) }),
-    ...(length === 9 && { requireTrial: readRequireTrial(requireTrial) }),
+    ...((length === 9 || (length > 9 && tried !== null)) && { requireTrial: readRequireTrial(tried) }),
+    ...(length > 9 && { components: readComponents(components) }),
   };
 }
 
@@ -79,6 +100,18 @@ function readRequireTrial(value: Value | undefined): RequireTrial {
     devices: asUint(devices, 'devices of a profile', TRIAL_DEVICES_MAX),
     successPercent: asUint(successPercent, 'success percent', 100),
   };
+}
+
+function readComponents(value: Value | undefined): ComponentSlotSize[] {
+  const items = asArray(value, 'components');
+  demand(items.length > 0 && items.length < COMPONENTS_MAX, 'MALFORMED', `${items.length} further components`);
+  return items.map((item) => {
+    const [id, slotBytes] = asArray(item, 'component', 2);
+    return {
+      id: asText(id, 'component id', COMPONENT_ID_CHARS_MAX),
+      slotBytes: asUint(slotBytes, 'slot size', 0xffffffff),
+    };
+  });
 }
 
 function readOneSlot(value: Value | undefined): OneSlotFlashSizes {

@@ -1,7 +1,7 @@
 /** A product: one SUIT class, one release chain, one index entry. Its ids follow from its names. */
 import { demand } from '@countersign/device-sdk';
-import { FRAME_BYTES_MAX, FRAME_BYTES_MIN } from '@countersign/device-sdk/format';
-import { type OneSlotFlashSizes, objectDigest, PAGE_BYTES_MIN, readProduct } from './args.ts';
+import { APPLICATION, FRAME_BYTES_MAX, FRAME_BYTES_MIN, isComponentId } from '@countersign/device-sdk/format';
+import { type OneSlotFlashSizes, objectDigest, PAGE_BYTES_MIN, type Product, readProduct } from './args.ts';
 import { type Call, changed, type Signatory, stampOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { personWith } from './rights.ts';
@@ -22,6 +22,7 @@ export async function product(call: Call, entry: TransactionEntry, by: Signatory
   demand(frames, 'BAD_STATEMENT', `frames carry ${FRAME_BYTES_MIN} to ${FRAME_BYTES_MAX} bytes`);
   demand(args.slotBytes > 0, 'BAD_STATEMENT', 'a slot has at least one byte');
   if (args.oneSlot) checkOneSlot(args.oneSlot);
+  if (args.components) checkComponents(args);
   const tried = !args.requireTrial || args.requireTrial.devices >= 1;
   demand(tried, 'BAD_STATEMENT', 'a trial that is demanded has at least one device of every profile');
   await write(call.stub, 'product', [classId], {
@@ -34,6 +35,18 @@ export async function product(call: Call, entry: TransactionEntry, by: Signatory
     ...stampOf(entry, 'product', person.name),
   });
   await changed(call, entry, digest, 'product', classId);
+}
+
+/** What a release of several components could not do is said before there is one. */
+function checkComponents({ components = [], oneSlot, requireTrial }: Product): void {
+  // Page by page over one another, two components would be of two releases for a while.
+  demand(!oneSlot, 'BAD_STATEMENT', 'a product with one slot has one component');
+  demand(!requireTrial, 'BAD_STATEMENT', 'a trial record speaks of one component');
+  const ids = [APPLICATION, ...components.map(({ id }) => id)];
+  const named = ids.every(isComponentId) && new Set(ids).size === ids.length;
+  demand(named, 'BAD_STATEMENT', 'components have distinct names of 1 to 16 lower-case letters, digits and hyphens');
+  const sized = components.every(({ slotBytes }) => slotBytes > 0);
+  demand(sized, 'BAD_STATEMENT', 'a slot has at least one byte');
 }
 
 /** A page is a checkpoint's block of the container: no encoder makes others. */

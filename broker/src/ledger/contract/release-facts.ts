@@ -1,7 +1,9 @@
 /** What a release says, read from its signed manifest alone: nothing of it is taken from the uploader's word. */
 import { demand } from '@countersign/device-sdk';
 import {
+  allComponents,
   type Block1,
+  type Branch,
   leafIsOf,
   type Manifest,
   MEMORY_CLASSES,
@@ -18,7 +20,7 @@ import { cidOf } from '../../store/cid.ts';
 import type { Upload } from './args.ts';
 import { type Call, roleKey } from './call.ts';
 import { type ProductState, toHex } from './state.ts';
-import type { ReleaseView } from './views.ts';
+import type { BranchView, ReleaseView } from './views.ts';
 
 /** @throws Refusal MALFORMED, TOO_LARGE, BAD_STATEMENT, UNKNOWN_KEY, WRONG_ROLE, REVOKED, BAD_SIGNATURE */
 export async function verifyBlock1(
@@ -49,19 +51,20 @@ type Facts = Pick<
   | 'contentId'
   | 'previousLeaf'
   | 'branches'
+  | 'components'
 >;
 
 /** @throws Refusal BAD_STATEMENT where manifest, product and the uploader's words contradict each other */
 export function derive(call: Call, args: Upload, block1: Block1, manifest: Manifest, product: ProductState): Facts {
   const { image, policy } = manifest;
   const contentId = cidOf(image.digest);
-  demand(!manifest.components, 'BAD_STATEMENT', 'a product has one component here');
   demand(args.contentId === contentId, 'BAD_STATEMENT', `the image's content id is ${contentId}`);
   demand(toHex(manifest.vendorId) === product.vendorId, 'BAD_STATEMENT', 'the manifest names another vendor');
   demand(manifest.sequence >= 1, 'BAD_STATEMENT', 'sequences begin with 1');
   const fits = image.bytes > 0 && image.bytes <= product.slotBytes;
   demand(fits, 'BAD_STATEMENT', `the image has ${image.bytes} bytes, the product's slot ${product.slotBytes}`);
-  for (const branch of manifest.branches) checkBranch(branch, product);
+  checkComponents(manifest, product);
+  for (const { branches } of allComponents(manifest)) for (const branch of branches) checkBranch(branch, product);
   return {
     classId: product.classId,
     product: product.name,
@@ -79,17 +82,37 @@ export function derive(call: Call, args: Upload, block1: Block1, manifest: Manif
     fileName: args.fileName,
     contentId,
     previousLeaf: toHex(block1.previousLeaf),
-    branches: manifest.branches.map(({ base, payload }) => ({
-      baseDigest: base ? toHex(base.digest) : null,
-      baseBytes: base ? base.bytes : null,
-      payloadBytes: payload.bytes,
-      chainHead: toHex(payload.chainHead),
+    branches: manifest.branches.map(branchView),
+    components: manifest.components?.map(({ id, digest, bytes, branches }) => ({
+      ...{ id, imageDigest: toHex(digest), imageBytes: bytes, contentId: cidOf(digest) },
+      branches: branches.map(branchView),
     })),
   };
 }
 
+function branchView({ base, payload }: Branch): BranchView {
+  return {
+    baseDigest: base ? toHex(base.digest) : null,
+    baseBytes: base ? base.bytes : null,
+    payloadBytes: payload.bytes,
+    chainHead: toHex(payload.chainHead),
+  };
+}
+
+/** Devices of the product have these components and no others, in this order. */
+function checkComponents({ components = [] }: Manifest, product: ProductState): void {
+  const own = product.components ?? [];
+  const same = components.length === own.length && components.every(({ id }, i) => id === own[i]!.id);
+  demand(same, 'BAD_STATEMENT', `${product.name} has other components than the manifest`);
+  for (const [i, { id, bytes }] of components.entries()) {
+    const { slotBytes } = own[i]!;
+    const fits = bytes > 0 && bytes <= slotBytes;
+    demand(fits, 'BAD_STATEMENT', `the image of ${id} has ${bytes} bytes, its slot ${slotBytes}`);
+  }
+}
+
 /** A device of the product's class must be able to take every branch. */
-function checkBranch(branch: Manifest['branches'][number], product: ProductState): void {
+function checkBranch(branch: Branch, product: ProductState): void {
   const { memoryClass, payload } = branch;
   const small = MEMORY_CLASSES.indexOf(memoryClass) <= MEMORY_CLASSES.indexOf(product.memoryClass);
   demand(small, 'BAD_STATEMENT', `a branch of class ${memoryClass} in a product of class ${product.memoryClass}`);

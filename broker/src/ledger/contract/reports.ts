@@ -30,6 +30,7 @@ export async function report(call: Call, entry: ReportEntry): Promise<void> {
     code: said.code,
     manifestDigest: toHex(said.manifestDigest),
     slotDigest: toHex(said.slotDigest),
+    components: said.components?.map(({ id: name, digest: runs, code }) => ({ id: name, digest: toHex(runs), code })),
     rolloutId,
     reportedAt: timeOf(call),
     ...stampOf(entry, 'report', id),

@@ -23,6 +23,8 @@ export async function trial(call: Call, entry: TransactionEntry, by: Signatory):
   if (!release) throw new Refusal('NOT_FOUND', `there is no release ${releaseLeaf}`);
   demand(tester.name !== release.deployer, 'SAME_PERSON', `${tester.name} uploaded this release and does not try it`);
   demand(release.state !== 'rejected', 'BAD_STATEMENT', 'the release is rejected');
+  // Its profiles name one image each: what was tried of the others nobody could read from it.
+  demand(!release.components, 'BAD_STATEMENT', 'a trial record speaks of one component');
   checkAbout(record, release);
   const before = await read(call.stub, 'trial', releaseLeaf);
   const failed = record.profiles.some(({ outcomes }) => outcomes.some(({ code }) => code !== 'OK')) ? 1 : 0;

@@ -1,7 +1,7 @@
 /** What the contract's queries answer: plain JSON, byte strings as lower-case hex, times in seconds since the epoch. */
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { MemoryClass } from '@countersign/device-sdk/format';
-import type { OneSlotFlashSizes, PersonRole, RequireTrial } from './args.ts';
+import type { ComponentSlotSize, OneSlotFlashSizes, PersonRole, RequireTrial } from './args.ts';
 import type { TrialFaults } from './trial-args.ts';
 
 export interface ProductView {
@@ -20,6 +20,8 @@ export interface ProductView {
   oneSlot?: OneSlotFlashSizes | undefined;
   /** Absent where a release needs no trial record. */
   requireTrial?: RequireTrial | undefined;
+  /** Absent where the application is the only component. */
+  components?: ComponentSlotSize[] | undefined;
   /** Leaf hash of the latest confirmed release; 64 zeros for none. */
   head: string;
   /** Sequence of the latest confirmed release; 0 for none. */
@@ -29,6 +31,21 @@ export interface ProductView {
 }
 
 export type ReleaseState = 'uploaded' | 'approved' | 'confirmed' | 'rejected';
+
+export interface BranchView {
+  baseDigest: string | null;
+  baseBytes: number | null;
+  payloadBytes: number;
+  chainHead: string;
+}
+
+export interface ComponentView {
+  id: string;
+  imageDigest: string;
+  imageBytes: number;
+  contentId: string;
+  branches: BranchView[];
+}
 
 export interface ReleaseView {
   /** Leaf hash of block 1: names the release everywhere. */
@@ -45,7 +62,9 @@ export interface ReleaseView {
   fileName: string;
   contentId: string;
   previousLeaf: string;
-  branches: { baseDigest: string | null; baseBytes: number | null; payloadBytes: number; chainHead: string }[];
+  branches: BranchView[];
+  /** Further components, in the product's order; absent where there are none. */
+  components?: ComponentView[] | undefined;
   state: ReleaseState;
   /** Name of the person who uploaded. */
   deployer: string;
@@ -112,6 +131,8 @@ export interface DeviceView {
   code: string | null;
   manifestDigest: string | null;
   slotDigest: string | null;
+  /** What runs of further components, from the last report; absent where there are none. */
+  components?: { id: string; digest: string; code: string }[] | undefined;
   rolloutId: string | null;
   reportedAt: number | null;
   previous: string;
