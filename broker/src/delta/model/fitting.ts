@@ -101,7 +101,7 @@ function regions(list: readonly Region[]): number[] {
 function mapped(runs: readonly Run[]): number[] {
   let before = { start: 0, shift: 0 };
   return runs.flatMap((run) => {
-    const bytes = [...varint(run.start - before.start), ...zigzag(run.shift - before.shift)];
+    const bytes = [...varint(run.start - before.start), ...zigzag((run.shift - before.shift) | 0)];
     before = run;
     return bytes;
   });

@@ -8,6 +8,7 @@ import { KINDS, UNIT_BYTES_MAX } from './unit.ts';
 
 /** Shifts of targets kept for reuse: a hit costs about two bits, a new one two bytes. */
 export const SHIFTS = 8;
+const NOT_TOLD = 0x8000_0000;
 
 /** First states of the decisions, one behind the other; the first 128 are the fine ones. */
 const SAME = 0;
@@ -127,7 +128,12 @@ export class Units {
     this.#kept.set(predictor.guess);
     const fits = predictor.put(found) && equal(this.bytes, predictor.guess, predictor.unit.size);
     predictor.guess.set(this.#kept);
-    return fits ? found : -1;
+    return fits && this.#tells((found - predictor.unit.target) | 0) ? found : -1;
+  }
+
+  /** Numbers are below 2^32 - 1: of all new shifts the one that is 2^31 from the last cannot be told. */
+  #tells(shift: number): boolean {
+    return shift !== (this.#shifts[0]! ^ NOT_TOLD) || this.#shifts.includes(shift);
   }
 
   #shift(shift: number): number {
