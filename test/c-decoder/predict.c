@@ -40,11 +40,11 @@ static void put_word(const cs_decoder *d, uint8_t *p, uint32_t value) {
   for (i = 0; i < 4; i++) p[PREDICTOR(d) == XTENSA_BE ? 3 - i : i] = (uint8_t)(value >> 8 * i);
 }
 
-/* Rule 1: is there a pointer at this offset? */
-static int pointer_at(cs_decoder *d, uint32_t offset, uint32_t *target) {
+/* Rule 1: is there a pointer at this offset, which lies at address a? */
+static int pointer_at(cs_decoder *d, uint32_t offset, uint32_t a, uint32_t *target) {
   uint8_t bytes[4];
   uint32_t place;
-  if (!d->pointers || cs_address(cs_model(d)->old_regions, d->old_regions, offset, 0) % 4 != 0) return 0;
+  if (!d->pointers || a % 4 != 0) return 0;
   cs_old(d, offset, bytes, 4);
   *target = word(d, bytes);
   return cs_offset(d, *target, &place) || cs_in_ram(d, *target);
@@ -85,7 +85,7 @@ static void measure(cs_decoder *d, uint32_t left, unit *u) {
   u->kind = PLAIN;
   u->form = 0;
   next = 4 - u->a % 4;
-  if (pointer_at(d, u->old_at, &u->target)) {
+  if (pointer_at(d, u->old_at, u->a, &u->target)) {
     u->size = 4;
     u->kind = POINTER;
   } else if (!code || set == 0) {
@@ -94,7 +94,7 @@ static void measure(cs_decoder *d, uint32_t left, unit *u) {
     u->size = 1;
   } else {
     set->look(set, d, u);
-    if (set->align == 1 && next < u->size && pointer_at(d, u->old_at + next, &target)) {
+    if (set->align == 1 && next < u->size && pointer_at(d, u->old_at + next, u->a + next, &target)) {
       u->size = (uint8_t)next;
       u->kind = PLAIN;
     }
