@@ -1,15 +1,14 @@
 /**
  * Were the encoder's numbers tuned to one image? Each is varied, and every pair is left out once: what the other pairs
  * would have chosen is measured on it. CSV with commit and machine. Run after a build:
- *   node test/dist/bench/delta-choices.js CLASS [FOLDER ...]
- * A folder is a pair (old.bin and new.bin) or holds pairs; without one the firmware samples and the published images
- * beside this checkout are taken. The best on all others is the one with the smallest geometric mean.
+ *   node test/dist/bench/delta-choices.js CLASS [PAIR ...]
+ * The best on all others is the one with the smallest geometric mean.
  */
-import { pairsIn, publishedFolder, samplePairs } from '@countersign/broker/delta/bench/pairs';
 import { CHOICES } from '@countersign/broker/delta/choices';
 import { makeDelta } from '@countersign/broker/delta/index';
 import { memoryClass } from '@countersign/device-sdk/delta';
 import { bench } from '../support/bench.ts';
+import { pairsNamed } from '../support/bench-pairs.ts';
 
 type Name = keyof typeof CHOICES;
 
@@ -23,10 +22,9 @@ const VALUES: Record<Name, readonly number[]> = {
   roundShare: [0.9, 0.97, 1],
 };
 
-const [wanted = 'M', ...folders] = process.argv.slice(2);
+const [wanted = 'M', ...names] = process.argv.slice(2);
 const name = memoryClass(wanted);
-const published = publishedFolder();
-const pairs = folders.length > 0 ? pairsIn(folders) : [...samplePairs(), ...(published ? pairsIn([published]) : [])];
+const pairs = pairsNamed(names);
 const shipped = { ...CHOICES };
 const print = bench('choice', 'pair', 'class', 'values', 'bytes', 'shipped', 'others_choose', 'loss_percent');
 
