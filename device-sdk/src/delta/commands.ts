@@ -203,12 +203,12 @@ export class Commands {
       number,
       number,
     ];
-    demand(oldOffset <= this.#oldBytes && at <= AT_FILL && kind <= FILL && digits <= 4, 'BAD_STATE', 'dumped commands');
-    demand(patches <= 4 && left <= blockEnd - this.#pages.offset, 'BAD_STATE', 'dumped command length');
     const copying = at === AT_TOKEN || at === AT_GAP || at === AT_PATCH;
-    demand(!copying || left <= this.#oldBytes - oldOffset, 'BAD_STATE', 'dumped copy');
-    demand(at === AT_COMMAND || left > 0, 'BAD_STATE', 'dumped command without bytes');
-    demand(at !== AT_PATCH || patches > 0, 'BAD_STATE', 'dumped patch without bytes');
+    const placed = oldOffset <= this.#oldBytes && at <= AT_FILL && kind <= FILL && digits <= 4;
+    const bounded = patches <= 4 && left <= blockEnd - this.#pages.offset;
+    const there = !copying || left <= this.#oldBytes - oldOffset;
+    const begun = (at === AT_COMMAND || left > 0) && (at !== AT_PATCH || patches > 0);
+    demand(placed && bounded && there && begun, 'BAD_STATE', 'dumped commands');
     this.#copier?.load(numbers.slice(8));
     this.oldOffset = oldOffset;
     this.blockEnd = blockEnd;

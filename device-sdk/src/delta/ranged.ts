@@ -219,12 +219,12 @@ export class Ranged {
     const [oldOffset, blockEnd, packed, left, coded] = numbers as [number, number, number, number, number];
     const at = packed & 15;
     const digits = packed >>> 4;
-    demand(at <= AT_FILL && digits <= 4 && oldOffset <= this.#oldBytes, 'BAD_STATE', 'dumped commands');
-    demand(coded < BLOCK_BYTES_MAX && left <= blockEnd - this.#pages.offset, 'BAD_STATE', 'dumped command length');
     const working = at === AT_INSERT || at === AT_COPY || at === AT_FILL || at === AT_SEEK;
-    demand(working === left > 0, 'BAD_STATE', 'dumped command without bytes');
-    demand(at !== AT_COPY || left <= this.#oldBytes - oldOffset, 'BAD_STATE', 'dumped copy');
-    demand(at === AT_LENGTH || coded > 0, 'BAD_STATE', 'dumped block without bytes');
+    const placed = at <= AT_FILL && digits <= 4 && oldOffset <= this.#oldBytes;
+    const begun = working === left > 0 && (at === AT_LENGTH || coded > 0);
+    const bounded = coded < BLOCK_BYTES_MAX && left <= blockEnd - this.#pages.offset;
+    const there = at !== AT_COPY || left <= this.#oldBytes - oldOffset;
+    demand(placed && begun && bounded && there, 'BAD_STATE', 'dumped commands');
     const { units, recent } = this.#coding;
     recent.load(numbers.slice(5, 7));
     this.oldOffset = oldOffset;
