@@ -5,6 +5,7 @@ import { deviceProcessVerbs } from './device.ts';
 import { deviceVerbs } from './devices.ts';
 import { inspectVerb } from './inspect.ts';
 import { keyVerbs } from './keys.ts';
+import { passportVerbs } from './passport.ts';
 import { peopleVerbs } from './people.ts';
 import { releaseVerbs } from './publish.ts';
 import { recordVerbs } from './record.ts';
@@ -18,6 +19,7 @@ export function brokerVerbs(program: Command): void {
   rolloutVerbs(program);
   deviceVerbs(program);
   deviceProcessVerbs(program);
+  passportVerbs(program);
   recordVerbs(program);
   auditVerb(program);
   peopleVerbs(program);

@@ -14,6 +14,7 @@ import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
+import { passportRoutes } from '../api/passport-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
 import { openCollectionPart } from './collection.ts';
@@ -66,7 +67,12 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
     checkListed(verifier, trustRoot, ring);
     const ledger = openHttpLedger(options.ledger, closers);
     const { collection, blobs } = openCollectionPart({ data, ring, ledger, origin, verifier, log }, closers);
-    const routes = [queryRoutes({ ledger }), blobRoutes(blobs), collectionRoutes(collection)];
+    const routes = [
+      queryRoutes({ ledger }),
+      blobRoutes(blobs),
+      passportRoutes({ ledger, blobs, verifier }),
+      collectionRoutes(collection),
+    ];
     const endpoints = (url: string): Endpoints => ({
       ...NOWHERE,
       servers: ['collection'],
@@ -106,6 +112,7 @@ export async function startDistributionServer(options: StartDistributionOptions)
     const routes = [
       queryRoutes({ ledger, notes: notesOf(part) }),
       blobRoutes(held),
+      passportRoutes({ ledger, blobs: held, verifier }),
       distributionRoutes(distribution, ledger),
     ];
     const endpoints = (url: string): Endpoints => ({

@@ -14,6 +14,7 @@ import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
+import { passportRoutes } from '../api/passport-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import { apiClient } from '../client/api-client.ts';
 import { openSession } from '../client/session.ts';
@@ -85,6 +86,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
           blockFileRoutes(serverFolder(data, 'ledger')),
           queryRoutes({ ledger, notes }),
           blobRoutes(blobs),
+          passportRoutes({ ledger, blobs, verifier }),
           collectionRoutes(collection),
           distributionRoutes(distribution, ledger),
         ],

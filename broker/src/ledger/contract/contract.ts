@@ -8,6 +8,7 @@ import { type Call, checkPrevious, rootOf, type Signatory, signatory } from './c
 import { enrolDevices, revokeDevice } from './devices.ts';
 import { download } from './downloads.ts';
 import type { Entry, TransactionEntry } from './entry.ts';
+import { passport } from './passports.ts';
 import { approvePerson, enrolFirstPerson, enrolPerson, rejectPerson, revokePerson } from './people.ts';
 import { product } from './products.ts';
 import { approve, confirm, reject, upload } from './releases.ts';
@@ -59,6 +60,7 @@ const HANDLERS: Partial<Record<string, Handler>> = {
   confirm,
   rollout,
   trial,
+  passport,
 };
 
 async function isPerson(call: Call, entry: TransactionEntry): Promise<boolean> {

@@ -3,7 +3,7 @@ import { demand, Refusal } from '@countersign/device-sdk';
 import type { QueryName } from './query-names.ts';
 import { NONE, parse, read, type Stamp, scan, type Type, type Types } from './state.ts';
 import type { LedgerStub } from './stub.ts';
-import type { HistoryItem, TotalsView } from './views.ts';
+import type { HistoryItem, PassportView, TotalsView } from './views.ts';
 import { EMPTY_TOTALS } from './views.ts';
 
 /** Where an entry stands, by its leaf hash: the engine's knowledge, not the contract's. */
@@ -40,6 +40,7 @@ const QUERIES: Record<QueryName, Query> = {
   listRollouts: (s, [classId]) => all(s, 'rollout', (rollout) => !classId || rollout.classId === classId),
   getIndexEntry: (s, args) => one(s, 'index', args),
   getTrial: (s, args) => one(s, 'trial', args),
+  getPassport: passport,
   getPrevious: previous,
   getTotals: (s, args) => totals(s, need(args, 0, 'a rollout id')),
 };
@@ -65,6 +66,14 @@ async function all<T extends Listed>(
     rows.push(value);
   }
   return rows;
+}
+
+/** @returns what the ledger has of a device, or of a class */
+async function passport(s: LedgerStub, args: string[]): Promise<PassportView> {
+  const [kind, id] = [need(args, 0, 'device or product'), need(args, 1, 'an id')];
+  const found = await read(s, 'passport', kind, id);
+  if (!found) throw new Refusal('NOT_FOUND', `there is no passport of ${kind} ${id}`);
+  return found;
 }
 
 /** The release leaf stands directly after the confirm that appended it. */

@@ -19,6 +19,8 @@ export type QueryName =
   | 'getIndexEntry'
   /** (release leaf) the newest trial record */
   | 'getTrial'
+  /** (device or product, id) which passport is the newest */
+  | 'getPassport'
   /** (object digest in hex, [kind]) {previous} for the next transaction on it; kind `download` for the next download */
   | 'getPrevious'
   /** (rolloutId) totals derived from the reports of the class's devices */

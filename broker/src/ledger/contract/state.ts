@@ -1,7 +1,15 @@
 /** What the contract keeps, as sorted JSON under composite keys. Byte strings are lower-case hex. */
 
 import type { LedgerStub } from './stub.ts';
-import type { DeviceView, PersonView, ProductView, ReleaseView, RolloutView, TrialView } from './views.ts';
+import type {
+  DeviceView,
+  PassportView,
+  PersonView,
+  ProductView,
+  ReleaseView,
+  RolloutView,
+  TrialView,
+} from './views.ts';
 
 /** Which entry wrote a value last, and who said so: what `getHistory` shows. */
 export interface Stamp {
@@ -22,6 +30,7 @@ export type ReleaseState = ReleaseView & Stamp;
 export type DeviceState = DeviceView & Stamp & { kid: string };
 export type RolloutState = RolloutView & Stamp;
 export type TrialState = TrialView & Stamp;
+export type PassportState = PassportView & Stamp;
 export type DownloadState = Stamp & { contentId: string; by: string; count: number };
 
 /** The class's entry in the index, and which rollout it comes from. */
@@ -39,7 +48,7 @@ export interface IndexState extends Stamp {
 
 /** The last entry that changed an object, by the object's digest. */
 export interface ObjectState {
-  kind: 'person' | 'devices' | 'device' | 'product' | 'release' | 'rollout' | 'trial';
+  kind: 'person' | 'devices' | 'device' | 'product' | 'release' | 'rollout' | 'trial' | 'passport';
   id: string;
   previous: string;
 }
@@ -84,6 +93,7 @@ export interface Types {
   attempt: AttemptState;
   download: DownloadState;
   trial: TrialState;
+  passport: PassportState;
 }
 export type Type = keyof Types;
 

@@ -2,6 +2,7 @@
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { MemoryClass } from '@countersign/device-sdk/format';
 import type { ComponentSlotSize, OneSlotFlashSizes, PersonRole, RequireTrial } from './args.ts';
+import type { SubjectKind } from './passport-args.ts';
 import type { TrialFaults } from './trial-args.ts';
 
 export interface ProductView {
@@ -99,6 +100,20 @@ export interface TrialView {
   /** Records of this release so far, and those of them in which a device failed: trying until it passes shows. */
   records: number;
   recordsWithFailures: number;
+  previous: string;
+}
+
+/** Which document is the newest about a device, or about the devices of a class. */
+export interface PassportView {
+  subject: SubjectKind;
+  /** Device id or class id. */
+  id: string;
+  classId: string;
+  serial: number;
+  /** SHA-256 of the signed document. */
+  digest: string;
+  /** Who put it on the record. */
+  by: string;
   previous: string;
 }
 

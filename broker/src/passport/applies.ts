@@ -1,0 +1,117 @@
+/** Which releases apply to a device, by its passport and its own reports, and in a sentence why the others do not. */
+import type { Code } from '@countersign/device-sdk';
+import { HASH_BYTES, hex } from '@countersign/device-sdk/format';
+import type { DeviceView, ProductView, ReleaseView, TrialView } from '../ledger/contract/views.ts';
+import { applicationOf, type Passport } from './passport.ts';
+
+/** What passport and reports say of each other. */
+export interface Agreement {
+  /**
+   * unreported: the device has not spoken. agrees. outdated: it has confirmed a later release since, as it says.
+   * differs: they contradict each other, and which is right is not known.
+   */
+  state: 'unreported' | 'agrees' | 'outdated' | 'differs';
+  text: string;
+}
+
+export interface Applies {
+  releaseLeaf: string;
+  version: string;
+  sequence: number;
+  applies: boolean;
+  /** OK, or why not. */
+  code: Code | 'OK';
+  reason: string;
+}
+
+export interface Facts {
+  passport: Passport;
+  product: ProductView;
+  /** Of the product. */
+  releases: readonly ReleaseView[];
+  /** Left out for the passport of a class. */
+  device?: DeviceView | undefined;
+  /** Newest trial records, by release leaf. */
+  trials: ReadonlyMap<string, TrialView>;
+  /** Of the class's entry in the index; 0 for none. */
+  floor: number;
+}
+
+export function agreementOf({ passport, releases, device }: Facts): Agreement {
+  const { digest, version } = applicationOf(passport);
+  const reported = device?.slotDigest;
+  if (!reported) return { state: 'unreported', text: 'no report says what the device runs' };
+  if (reported === hex(digest))
+    return { state: 'agrees', text: `the device reports what the passport says, ${version}` };
+  const now = newest(releases, reported);
+  const then = newest(releases, hex(digest));
+  if (now && then && now.sequence > then.sequence && device.outcome !== 'refused') {
+    const text = `the device reports ${now.version}, which came after the passport's ${then.version}: renew the passport`;
+    return { state: 'outdated', text };
+  }
+  const runs = now ? now.version : `an image that is no release (${reported.slice(0, 12)})`;
+  return { state: 'differs', text: `the passport says ${version}, the device reports ${runs}` };
+}
+
+/** Every confirmed release, the newest first. */
+export function appliesTo(facts: Facts): Applies[] {
+  const agreement = agreementOf(facts);
+  const confirmed = facts.releases.filter(({ state }) => state === 'confirmed');
+  return [...confirmed]
+    .sort((a, b) => b.sequence - a.sequence)
+    .map((release) => {
+      const { releaseLeaf, version, sequence } = release;
+      const [code, reason] = judge(facts, agreement, release);
+      return { releaseLeaf, version, sequence, applies: code === 'OK', code, reason };
+    });
+}
+
+type Verdict = [code: Code | 'OK', reason: string];
+
+function judge(facts: Facts, agreement: Agreement, release: ReleaseView): Verdict {
+  const { passport, product, releases, device, floor } = facts;
+  if (device?.state === 'revoked') return ['REVOKED', 'the device is revoked'];
+  const classId = device?.classId ?? hex(passport.subject.id);
+  if (release.classId !== classId) return ['WRONG_CLASS', `the release is for class ${release.classId}`];
+  if (agreement.state === 'differs')
+    return ['CONFLICT', `${agreement.text}: look at the device, then renew the passport`];
+  const base = agreement.state === 'outdated' ? device!.slotDigest! : hex(applicationOf(passport).digest);
+  const running = newest(releases, base);
+  if (running && release.sequence === running.sequence) return ['DUPLICATE', `it runs ${running.version} already`];
+  if (running && release.sequence < running.sequence) {
+    return ['ROLLBACK', `it runs sequence ${running.sequence}, this is ${release.sequence}`];
+  }
+  if (release.sequence < floor) return ['ROLLBACK', `the floor is ${floor}, this is sequence ${release.sequence}`];
+  if (release.releaseLeaf !== product.head) {
+    return ['NOT_CURRENT', `sequence ${product.sequence} has taken its place`];
+  }
+  const failed = failedOn(facts.trials.get(release.releaseLeaf), passport.hardware);
+  return failed ?? reached(product, release, base);
+}
+
+/** A trial in which no device of this hardware ended on the release says enough. */
+function failedOn(trial: TrialView | undefined, hardware: string): Verdict | undefined {
+  const rows = trial?.profiles.filter((profile) => profile.hardware === hardware) ?? [];
+  if (rows.length === 0 || rows.some(({ outcomes }) => outcomes.OK)) return undefined;
+  const codes = [...new Set(rows.flatMap(({ outcomes }) => Object.keys(outcomes)))].sort();
+  const [code] = codes as Code[];
+  return [code!, `in the trial no device of hardware ${hardware} ended on it: ${codes.join(', ')}`];
+}
+
+function reached({ oneSlot, frameBytes }: ProductView, { branches, imageBytes }: ReleaseView, base: string): Verdict {
+  const delta = branches.find(({ baseDigest }) => baseDigest === base);
+  const branch = delta ?? branches.find(({ baseDigest }) => baseDigest === null);
+  if (!branch) return ['WRONG_BASE', 'no branch fits what it runs'];
+  const room = oneSlot?.stagingBytes ?? Number.POSITIVE_INFINITY;
+  // Staged are whole frames, each but the last with the hash of the next one.
+  const staged = branch.payloadBytes + HASH_BYTES * (Math.ceil(branch.payloadBytes / frameBytes) - 1);
+  if (staged > room) return ['NO_STAGING', `its ${staged} bytes do not fit a staging area of ${room}`];
+  const how = delta ? 'a delta' : 'the full image, as no delta is from what it runs:';
+  return ['OK', `${how} of ${branch.payloadBytes} bytes brings it to ${imageBytes}`];
+}
+
+/** Of releases of one image the one with the highest sequence. */
+function newest(releases: readonly ReleaseView[], digest: string): ReleaseView | undefined {
+  const own = releases.filter(({ state, imageDigest }) => state === 'confirmed' && imageDigest === digest);
+  return own.sort((a, b) => b.sequence - a.sequence)[0];
+}
