@@ -8,6 +8,8 @@ import { encodeDescriptor } from '@countersign/device-sdk/rig';
 import { NO_FAULTS } from '@countersign/simulator/fleet/faults';
 import { Fleet } from '@countersign/simulator/fleet/fleet';
 import type { VirtualDevice } from '@countersign/simulator/fleet/virtual-device';
+import { judge } from '@countersign/simulator/oracle/judge';
+import { readRecord } from '@countersign/simulator/oracle/record';
 import { enrolProfiles, fetchFactory } from '@countersign/simulator/scenario/factory';
 import { open } from '@countersign/simulator/scenario/people';
 import test, { type ExecutionContext } from 'ava';
@@ -131,6 +133,13 @@ test('application and radio change together, one alone, and go back together', a
       const { imageDigest } = one.release.components![0]!;
       t.deepEqual(view.components, [{ id: 'radio', digest: imageDigest, code: 'SELF_TEST_FAILED' }]);
     }
+    const record = await readRecord(w.session);
+    t.deepEqual(judge(fleet, record).problems, []);
+    // The judge must be able to say no: a radio of another release beside the application that was booted.
+    const [{ board }] = fleet.devices as [VirtualDevice];
+    if ('slot' in board.slots) throw new TypeError('one slot');
+    board.slots.components![0]!.slots[board.boot.booted!.slot as 0 | 1].load(radio('4', 3, ['C']));
+    t.regex(judge(fleet, record).problems.join(), /runs components that no one release has together/);
     t.truthy(first);
   } finally {
     await fleet.switchOff();

@@ -9,7 +9,7 @@ import { byImage, type Chronicle } from './chronicle.ts';
 import { ed25519Key, hex } from './crypto.ts';
 import type { JudgedRelease } from './release.ts';
 import type { LoggedReport } from './report.ts';
-import { Images, isOneSlot } from './slots.ts';
+import { componentDigest, Images, isOneSlot } from './slots.ts';
 
 export interface Verdict {
   ok: boolean;
@@ -47,10 +47,21 @@ export function judge(fleet: Fleet, chronicle: Chronicle, reports = chronicle.re
     for (const fault of faultsOfImage(running, law, chronicle, fleet)) say(fault);
     const own = byDevice.get(hex(device.profile.id)) ?? [];
     checked += checkReports(device, own, law, say);
-    checkFloor(running, own, law, say);
-    checkLastWord({ running, stays: isOneSlot(device) }, own.at(-1), law, say);
+    const whole = law.images.get(running)!.filter((release) => isWhole(device, release));
+    if (whole.length === 0) {
+      say('runs components that no one release has together');
+      continue;
+    }
+    const narrowed = { ...law, images: new Map([...law.images, [running, whole]]) };
+    checkFloor(running, own, narrowed, say);
+    checkLastWord({ running, stays: isOneSlot(device) }, own.at(-1), narrowed, say);
   }
   return { ok: problems.length === 0, slots: fleet.devices.length, reports: checked, problems };
+}
+
+/** All components of the release lie where the loader boots from. */
+function isWhole(device: VirtualDevice, { components }: JudgedRelease): boolean {
+  return components.every(({ id, digest, bytes }) => componentDigest(device, id, bytes) === digest);
 }
 
 export function lawOf({ classId, factoryImage: factory }: Fleet, chronicle: Chronicle): Law {
@@ -136,16 +147,21 @@ export function newest(digest: string, { images }: Law): number {
 function checkLastWord(
   { running, stays }: { running: string; stays: boolean },
   last: LoggedReport | undefined,
-  { manifests, factory }: Law,
+  { manifests, images, factory }: Law,
   say: (text: string) => void,
 ): void {
   if (last === undefined) {
     if (running !== factory) say('runs another image than the factory gave it, and the ledger knows nothing of it');
     return;
   }
-  const tried = manifests.get(last.manifestDigest)?.imageDigest;
+  const tried = manifests.get(last.manifestDigest);
+  const runsIt = tried !== undefined && images.get(running)!.includes(tried);
   if (last.outcome !== 'trial' && last.slotDigest !== running) say(`reported slot ${last.slotDigest}, runs ${running}`);
-  if (last.outcome === 'updated' && tried !== running) say('reported an update to another image than it runs');
+  if (last.outcome === 'updated' && !runsIt) say('reported an update to another image than it runs');
+  for (const { id, digest } of last.outcome === 'trial' ? [] : images.get(running)![0]!.components) {
+    const said = last.components.get(id);
+    if (said !== digest) say(`reported ${id} ${said}, runs ${digest}`);
+  }
   // With one slot an image that failed its test stays, for there is no other.
-  if (last.outcome === 'reverted' && tried === running && !stays) say('reported a revert of the image that it runs');
+  if (last.outcome === 'reverted' && runsIt && !stays) say('reported a revert of the image that it runs');
 }

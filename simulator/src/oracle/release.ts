@@ -13,6 +13,8 @@ export interface JudgedRelease {
   manifestDigest: string;
   imageDigest: string;
   imageBytes: number;
+  /** Further components. */
+  components: { id: string; digest: string; bytes: number }[];
   /** The 36 bytes that both blocks sign. */
   suitDigest: Uint8Array;
   /** Tagged, with its payload: the leaf. */
@@ -26,6 +28,7 @@ export interface JudgedRelease {
   leafIndex: number | undefined;
 }
 
+const COMPONENTS = 2;
 const SHARED = 4;
 const OVERRIDE_PARAMETERS = 20;
 const PARAMETER = { classId: 2, imageDigest: 3, imageBytes: 14, label: -258 };
@@ -49,6 +52,7 @@ export function readUploaded(args: Item, uploader: string): JudgedRelease {
     manifestDigest: hex(manifestDigest),
     imageDigest: hex(digest),
     imageBytes: parameters.get(PARAMETER.imageBytes) as number,
+    components: componentsOf(common.get(COMPONENTS) as Item[][], shared),
     suitDigest: Buffer.concat([Buffer.of(0x82, 0x2f), bstr(2, manifestDigest)]),
     block1: block1!,
     first: readSigned(block1!)!,
@@ -57,4 +61,16 @@ export function readUploaded(args: Item, uploader: string): JudgedRelease {
     confirmed: false,
     leafIndex: undefined,
   };
+}
+
+/** Behind target, running image and stream two names for each further component; its parameters behind the checks. */
+function componentsOf(names: Item[][], shared: Item[]): JudgedRelease['components'] {
+  const found: JudgedRelease['components'] = [];
+  for (let i = 0; 3 + 2 * i < names.length; i++) {
+    const parameters = shared[8 + 4 * i + 3] as Map<Item, Item>;
+    const [, digest] = readCbor(parameters.get(PARAMETER.imageDigest) as Uint8Array) as Item[];
+    const id = Buffer.from(names[3 + 2 * i]![0] as Uint8Array).toString();
+    found.push({ id, digest: hex(digest), bytes: parameters.get(PARAMETER.imageBytes) as number });
+  }
+  return found;
 }

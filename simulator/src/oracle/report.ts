@@ -15,6 +15,8 @@ export interface LoggedReport {
   own: string;
   manifestDigest: string;
   slotDigest: string;
+  /** SHA-256 of what runs of further components, by id. */
+  components: ReadonlyMap<string, string>;
   outcome: 'trial' | 'updated' | 'reverted' | 'refused';
   code: string;
   signed: Signed;
@@ -43,6 +45,7 @@ export function reportOf(signed: Signed, bytes: Uint8Array, leafIndex: number): 
     own: hex(sha256(bytes)),
     manifestDigest: hex(fields[7]),
     slotDigest: hex(fields[8]),
+    components: new Map(((fields[12] ?? []) as Item[][]).map(([id, digest]) => [id as string, hex(digest)])),
     outcome: outcomeOf(state!, result!, stages),
     code: (fields[10] as [number, string])[1],
     signed,

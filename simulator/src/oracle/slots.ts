@@ -1,5 +1,5 @@
 /** What lies in a slot, read past the device's power, loader and SDK. */
-import type { bootRegion } from '@countersign/device-sdk/rig';
+import { bootRegion } from '@countersign/device-sdk/rig';
 import type { VirtualDevice } from '../fleet/virtual-device.ts';
 import { digestOf } from './chronicle.ts';
 
@@ -33,6 +33,14 @@ export function trialRegion({ board }: VirtualDevice): Region | undefined {
   if (!('record' in board.boot) || !Array.isArray(board.slots)) return undefined;
   const { trial } = board.boot.record;
   return trial === undefined ? undefined : (board.slots[trial] as Region);
+}
+
+/** SHA-256 of a further component, in its slot with the number of the one that boots. */
+export function componentDigest({ board }: VirtualDevice, id: string, bytes: number): string | undefined {
+  if ('slot' in board.slots) return undefined;
+  const slot = bootRegion(board) === board.slots[0] ? 0 : 1;
+  const region = board.slots.components?.find((item) => item.id === id)?.slots[slot];
+  return region && bytes <= region.bytes ? digestOf(region.dump(0, bytes)) : undefined;
 }
 
 export function isOneSlot({ board }: VirtualDevice): boolean {
