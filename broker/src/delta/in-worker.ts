@@ -7,7 +7,7 @@ import type { Made, MakeOptions } from './encode.ts';
 import type { Tell } from './progress.ts';
 import type { Bsdiff40Job, Job, Message, Outcome } from './worker.ts';
 
-/** A delta of 16 MB takes under a minute; ten minutes mean that something is wrong with the input. */
+/** The slowest images of 16 MB take a minute of processor time; ten minutes mean that something is wrong with the input. */
 const JOB_MS_MAX = 600_000;
 /** It takes 3 seconds for 8 MB; where it takes longer there is padding, on which ours is the better one anyway. */
 const BSDIFF_MS_MAX = 10_000;
