@@ -2,7 +2,9 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createProgram } from '@countersign/broker/face/cli/program';
 import { readStatement, readTransaction } from '@countersign/device-sdk/format';
+import { VERBS } from '@countersign/simulator/verbs';
 import test from 'ava';
 import { temporary } from '../support/command.ts';
 import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
@@ -39,6 +41,18 @@ for (const [name, ...args] of WRONG_USE) {
     t.true(stderr.length > 0, 'it says what was wrong');
   });
 }
+
+test('a verb is loaded by the words that it answers to, and by no others', async (t) => {
+  for (const { names, load } of VERBS) {
+    const program = createProgram('0');
+    const register = await load();
+    register(program);
+    t.deepEqual(
+      program.commands.map((command) => command.name()),
+      [...names],
+    );
+  }
+});
 
 const FAILURES: [name: string, code: string, ...args: string[]][] = [
   ['a server that is not there', 'UNREACHABLE', 'releases', '--server', 'http://127.0.0.1:9'],

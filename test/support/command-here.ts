@@ -3,10 +3,8 @@
  * of a second, and shows only what the tests of ./command.ts show once for each verb.
  */
 import { createProgram, runProgram } from '@countersign/broker/face/cli/program';
-import { brokerVerbs } from '@countersign/broker/face/cli/verbs';
-import { attackVerb } from '@countersign/simulator/attacks/verb';
-import { demoVerb } from '@countersign/simulator/scenario/demo-verb';
-import { simulateVerb } from '@countersign/simulator/scenario/simulate-verb';
+import { addVerbs } from '@countersign/broker/face/cli/verbs';
+import { VERBS } from '@countersign/simulator/verbs';
 import { type Ended, run } from './command.ts';
 
 /** Standard output belongs to the whole thread: one command at a time. */
@@ -40,7 +38,7 @@ export async function runVerbJson(...args: string[]): Promise<{ code: number | n
 async function runAlone(args: readonly string[]): Promise<Ended> {
   for (const name of Object.keys(process.env)) if (name.startsWith('COUNTERSIGN_')) delete process.env[name];
   const program = createProgram('0.0.0-test');
-  for (const verbs of [demoVerb, brokerVerbs, simulateVerb, attackVerb]) verbs(program);
+  await addVerbs(program, VERBS, args[0]);
   const [out, err] = [caught(process.stdout), caught(process.stderr)];
   const listeners = process.stdout.listeners('error');
   try {

@@ -1,29 +1,40 @@
+/** Which verbs there are, without what they need: that is loaded when one is named. */
 import type { Command } from 'commander';
-import { auditVerb } from './audit.ts';
-import { deltaVerbs } from './delta.ts';
-import { deviceProcessVerbs } from './device.ts';
-import { deviceVerbs } from './devices.ts';
-import { inspectVerb } from './inspect.ts';
-import { keyVerbs } from './keys.ts';
-import { passportVerbs } from './passport.ts';
-import { peopleVerbs } from './people.ts';
-import { releaseVerbs } from './publish.ts';
-import { recordVerbs } from './record.ts';
-import { rolloutVerbs } from './rollout.ts';
-import { upVerb } from './up.ts';
 
-/** Registers the verbs of the publisher's side. */
-export function brokerVerbs(program: Command): void {
-  upVerb(program);
-  releaseVerbs(program);
-  rolloutVerbs(program);
-  deviceVerbs(program);
-  deviceProcessVerbs(program);
-  passportVerbs(program);
-  recordVerbs(program);
-  auditVerb(program);
-  peopleVerbs(program);
-  keyVerbs(program);
-  inspectVerb(program);
-  deltaVerbs(program);
+/** A file of verbs. */
+export interface VerbRoom {
+  /** First words of the command line that are its own. */
+  names: readonly string[];
+  load(): Promise<(program: Command) => void>;
+}
+
+/** The verbs of the publisher's side, in the order of the help. */
+export const BROKER_VERBS: readonly VerbRoom[] = [
+  { names: ['up'], load: async () => (await import('./up.ts')).upVerb },
+  {
+    names: ['publish', 'approve', 'reject', 'releases'],
+    load: async () => (await import('./publish.ts')).releaseVerbs,
+  },
+  { names: ['rollout'], load: async () => (await import('./rollout.ts')).rolloutVerbs },
+  { names: ['devices'], load: async () => (await import('./devices.ts')).deviceVerbs },
+  { names: ['device'], load: async () => (await import('./device.ts')).deviceProcessVerbs },
+  { names: ['passport'], load: async () => (await import('./passport.ts')).passportVerbs },
+  { names: ['history', 'head'], load: async () => (await import('./record.ts')).recordVerbs },
+  { names: ['audit'], load: async () => (await import('./audit.ts')).auditVerb },
+  { names: ['people'], load: async () => (await import('./people.ts')).peopleVerbs },
+  { names: ['keys'], load: async () => (await import('./keys.ts')).keyVerbs },
+  { names: ['inspect'], load: async () => (await import('./inspect.ts')).inspectVerb },
+  { names: ['delta'], load: async () => (await import('./delta.ts')).deltaVerbs },
+];
+
+/**
+ * Registers the verb that is named, or all where none is: for the help, and for whoever mistyped it.
+ * @param first the first word of the command line
+ */
+export async function addVerbs(program: Command, rooms: readonly VerbRoom[], first: string | undefined): Promise<void> {
+  const named = rooms.filter(({ names }) => names.includes(first ?? ''));
+  for (const { load } of named.length > 0 ? named : rooms) {
+    const register = await load();
+    register(program);
+  }
 }
