@@ -27,8 +27,8 @@ test('a wave that fails pauses the rollout by itself, once all of it has reporte
   t.is(rollout.wave, 0);
   t.regex(pause!.reason, /2 of 3 devices failed in wave 1, at most 20 %/);
   t.deepEqual(tally, [
-    { devices: 3, finished: 3, failed: 2 },
-    { devices: 3, finished: 0, failed: 0 },
+    { devices: 3, finished: 3, failed: 2, silent: 0 },
+    { devices: 3, finished: 0, failed: 0, silent: 0 },
   ]);
 });
 
@@ -216,7 +216,9 @@ const view = (wave: number, devices: number[]): RolloutView =>
     waves: devices.map((count) => ({ cohorts: [], failurePercentMax: 10, reportedPercentMin: 50, devices: count })),
   }) as unknown as RolloutView;
 
-const tally = (devices: number, finished: number, failed: number): WaveTally => ({ devices, finished, failed });
+const tally = (devices: number, finished: number, failed: number): WaveTally => {
+  return { devices, finished, failed, silent: 0 };
+};
 
 for (const [why, decision, args] of [
   ['nothing reported yet', 'wait', [view(0, [10, 10]), [tally(10, 0, 0)], 20]],

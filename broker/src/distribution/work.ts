@@ -66,7 +66,7 @@ export function serverWork(parts: {
       },
       report(report) {
         headSoon();
-        fleet.reported(report);
+        fleet.reported(report, parts.clock.now());
         if (report.rolloutId) judgeSoon();
       },
       transaction(tx) {
@@ -135,6 +135,7 @@ export function serverWork(parts: {
   /** A head may be a quarter of its maximum age old when a device hears of it, so three quarters are left for trouble. */
   function renewHeads(): void {
     waits.later(Math.max(1000, (witness.root.headAgeMax * 1000) / 4), async () => {
+      rollouts.ask(); // devices whose time is over say nothing that would set this in motion
       await announcer.refreshAll().catch(complain('renewed announcements'));
       await publishHead();
       renewHeads();

@@ -18,13 +18,14 @@ import {
 import type { LedgerClient } from '../../ledger/client.ts';
 import { WAVES_MAX } from '../../ledger/contract/args.ts';
 import { unionOfWaves } from '../../ledger/contract/plan.ts';
-import type { RolloutView } from '../../ledger/contract/views.ts';
+import type { HistoryItem, RolloutView } from '../../ledger/contract/views.ts';
 import type { Payloads } from '../payloads.ts';
 import type { Log, ServerClock } from '../ports.ts';
 import type { Releases, SignedRelease } from '../releases.ts';
 import { evaluateWave, type WaveTally } from './evaluate.ts';
 import { type Fleet, tallyWaves } from './fleet.ts';
 import type { Groups } from './groups.ts';
+import type { Offer } from './leases.ts';
 import type { PauseNotes } from './notes.ts';
 import { waveOfEach, wavesOf } from './waves.ts';
 
@@ -72,6 +73,7 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
   const { verifier, ledger, releases, payloads, fleet, notes, command, clock, log } = parts;
   const problems = new Map<string, Problem>();
   const turns = new Map<string, { version: number; waveOf: Map<string, number> }>();
+  const offers = new Map<string, { statement: string; at: number }>();
 
   return {
     async carryOut() {
@@ -174,7 +176,23 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
   async function tally(view: RolloutView): Promise<WaveTally[]> {
     const { version } = fleet;
     const devices = await fleet.devices(view.classId);
-    return tallyWaves(view, await turnsOf(view, version, devices.keys()), devices);
+    const waveOf = await turnsOf(view, version, devices.keys());
+    return tallyWaves(view, waveOf, devices, { offer: await offerOf(view), now: clock.now() });
+  }
+
+  /** What an open rollout offers. Each statement offers it anew: after a pause, nobody is late at once. */
+  async function offerOf({ rolloutId, state, statementLeaf, jitterSeconds, window }: RolloutView) {
+    if (state !== 'open' || statementLeaf === null) return undefined;
+    const known = offers.get(rolloutId);
+    const at = known?.statement === statementLeaf ? known.at : await loggedAt(rolloutId, statementLeaf);
+    if (at === undefined) return undefined;
+    offers.set(rolloutId, { statement: statementLeaf, at });
+    return { at, jitterSeconds, window } satisfies Offer;
+  }
+
+  async function loggedAt(rolloutId: string, leaf: string): Promise<number | undefined> {
+    const history = (await ledger.evaluate('getHistory', rolloutId)) as HistoryItem[];
+    return history.find(({ leafHash }) => leafHash === leaf)?.time;
   }
 
   /** One hash per device and rollout, made anew only when someone is enrolled or revoked. */
@@ -188,7 +206,7 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
 
   function forgetAllBut(active: readonly RolloutView[]): void {
     const ids = new Set(active.map(({ rolloutId }) => rolloutId));
-    for (const map of [problems, turns]) for (const id of map.keys()) if (!ids.has(id)) map.delete(id);
+    for (const map of [problems, turns, offers]) for (const id of map.keys()) if (!ids.has(id)) map.delete(id);
   }
 }
 

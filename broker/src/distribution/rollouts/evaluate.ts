@@ -8,6 +8,8 @@ export interface WaveTally {
   finished: number;
   /** Of the finished, how many are not on the new release. */
   failed: number;
+  /** Of the failed, how many have said nothing in their time. */
+  silent: number;
 }
 
 export type Decision =
@@ -35,11 +37,12 @@ export function evaluateWave(
   accepted?: Accepted,
 ): Decision {
   const wave = view.waves[view.wave]!;
-  const { devices, finished, failed } = tally[view.wave]!;
+  const { devices, finished, failed, silent } = tally[view.wave]!;
   const expected = expectedDevices(wave.devices, devices);
   if (expected === 0) return fleetDevices > 0 ? advanceFrom(view, 'nobody in this wave') : { op: 'wait' };
   if (finished * 100 < wave.reportedPercentMin * expected || finished === 0) return { op: 'wait' };
-  const text = `${failed} of ${finished} devices failed in wave ${view.wave + 1}`;
+  const quiet = silent === 0 ? '' : `, ${silent} of them by saying nothing in time`;
+  const text = `${failed} of ${finished} devices failed in wave ${view.wave + 1}${quiet}`;
   const known = accepted?.wave === view.wave ? accepted : { finished: 0, failed: 0 };
   if ((failed - known.failed) * 100 > wave.failurePercentMax * Math.max(0, finished - known.finished)) {
     return { op: 'pause', reason: `${text}, at most ${wave.failurePercentMax} % are allowed` };

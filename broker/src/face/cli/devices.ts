@@ -18,10 +18,12 @@ import {
 } from './connect.ts';
 import { readPublic } from './people.ts';
 import { note, verb, WrongUse } from './program.ts';
+import { type Standing, standingOf } from './standing.ts';
 import { table, timeText } from './table.ts';
 import { collectLabels, readDeviceId } from './values.ts';
 
 type Device = DeviceView & DeviceNotes;
+type Shown = Device & Standing;
 
 interface EnrolOptions extends PersonOptions {
   product: string;
@@ -47,7 +49,8 @@ function listVerb(devices: Command): void {
   verb(command, async (id: string | undefined, options: ServerOptions & { product?: string }) => {
     const { api } = await connect(options);
     const releases = (await api.get('/api/v1/releases')) as ReleaseView[];
-    const running = (device: Device) => ({ ...device, ...named(device, releases) });
+    const now = Math.floor(Date.now() / 1000);
+    const running = (device: Device) => ({ ...device, ...named(device, releases), ...standingOf(device, now) });
     if (id !== undefined) {
       const device = running((await api.get(`/api/v1/devices/${inPath(id)}`)) as Device);
       return { json: device, text: deviceText(device) };
@@ -60,11 +63,11 @@ function listVerb(devices: Command): void {
       labelText(d),
       d.state,
       d.version,
-      d.outcome,
+      d.standing,
       d.code,
       timeText(d.reportedAt),
     ]);
-    const head = ['device', 'product', 'name', 'labels', 'state', 'runs', 'outcome', 'code', 'reported'];
+    const head = ['device', 'product', 'name', 'labels', 'state', 'runs', 'standing', 'code', 'reported'];
     return { json: all, text: table(head, rows) };
   });
 }
@@ -80,13 +83,11 @@ function named({ classId, slotDigest, manifestDigest }: Device, releases: Releas
   return { product: own[0]?.product ?? null, version: reported?.version ?? null };
 }
 
-function deviceText(device: Device): string {
+function deviceText(device: Shown): string {
   const { components, ...rest } = device;
   const further = (components ?? []).map(({ id, digest, code }) => [`component ${id}`, `${code} ${digest}`]);
-  const shown = {
-    ...{ ...rest, labels: labelText(device), reportedAt: timeText(device.reportedAt) },
-    ...Object.fromEntries(further),
-  };
+  const times = { reportedAt: timeText(device.reportedAt), due: timeText(device.due) };
+  const shown = { ...rest, labels: labelText(device), ...times, ...Object.fromEntries(further) };
   return table(
     ['field', 'value'],
     Object.entries(shown).map(([field, value]) => [field, value === null ? null : String(value)]),

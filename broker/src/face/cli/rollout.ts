@@ -159,10 +159,10 @@ function planTable(waves: PlanJson['waves'], seen: { current?: number; tally?: P
     wave.devices,
     `${wave.failurePercentMax} %`,
     `${wave.reportedPercentMin} %`,
-    ...(seen.tally ? [seen.tally[i]?.finished ?? 0, seen.tally[i]?.failed ?? 0] : []),
+    ...(seen.tally ? [seen.tally[i]?.finished ?? 0, seen.tally[i]?.failed ?? 0, seen.tally[i]?.silent ?? 0] : []),
   ]);
   const head = ['wave', 'who', 'devices', 'failures allowed', 'judged at'];
-  return table(seen.tally ? [...head, 'finished', 'failed'] : head, rows);
+  return table(seen.tally ? [...head, 'finished', 'failed', 'silent'] : head, rows);
 }
 
 function cohortText(cohort: PlanJson['waves'][number]['cohorts'][number]): string {

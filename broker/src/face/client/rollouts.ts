@@ -68,8 +68,8 @@ export async function getRollout({ api }: Session, name: string): Promise<Rollou
 }
 
 export interface Progress {
-  /** Devices of each wave, how many of them are done, and how many of these failed. */
-  waves: { devices: number; finished: number; failed: number }[];
+  /** Devices of each wave, how many of them are done, how many of these failed, and of those by saying nothing. */
+  waves: { devices: number; finished: number; failed: number; silent: number }[];
   /** Why the distribution server paused it by itself, if it did. */
   pause: { reason: string; at: number } | null;
   /** Why something that is due has not been done yet. */
