@@ -1,4 +1,5 @@
 /** Trial records in the ledger: whose word counts, what it must say, and what a product's rule refuses without it. */
+import { followApprovals } from '@countersign/broker/collection/confirm';
 import {
   objectDigest,
   productArgs,
@@ -24,6 +25,7 @@ import {
   newRelease,
   newSigner,
   newWorld,
+  ORIGIN,
   PRODUCT,
   PRODUCT_OBJECT,
   person,
@@ -205,6 +207,28 @@ test('no approval, confirmation or rollout without the record that the product d
 function whole(p: TrialProfile): TrialProfile {
   return { ...p, outcomes: p.outcomes.filter(({ count }) => count > 0) };
 }
+
+test('an approved release that waits for a better record is confirmed when it comes', async (t) => {
+  const { world, release, bob } = await uploaded(t);
+  await send(world, bob, recordOf(release));
+  await act(world, bob, 'approve', release.leaf);
+  await send(world, bob, recordOf(release, { profiles: [failing(9), profile({ baseDigest: null })] }));
+  const codes: Code[] = [];
+  let following = { stop() {} };
+  t.teardown(() => following.stop());
+  await new Promise<void>((resolve) => {
+    const parts = { ledger: world.ledger, sha256, service: world.keys.service, origin: ORIGIN };
+    following = followApprovals(parts, {
+      confirmed: () => resolve(),
+      failed(_leaf, error) {
+        codes.push(codeOf(error));
+        if (codes.length === 1) void send(world, bob, recordOf(release, { seed: 'again' }));
+      },
+    });
+  });
+  t.deepEqual(codes, ['NOT_TRIED']);
+  t.like(await world.ledger.evaluate('getRelease', hex(release.leaf)), { state: 'confirmed' });
+});
 
 test('the word of a tester who was revoked counts no more', async (t) => {
   const { world, release, bob } = await uploaded(t);

@@ -1,7 +1,7 @@
 /** One row for each reason why a release applies to a device, or does not. */
 
 import type { DeviceView, ProductView, ReleaseView, TrialView } from '@countersign/broker/ledger/contract/views';
-import { appliesTo, type Facts } from '@countersign/broker/passport/applies';
+import { agreementOf, appliesTo, type Facts } from '@countersign/broker/passport/applies';
 import type { Code } from '@countersign/device-sdk';
 import { hex, utf8 } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
@@ -33,7 +33,7 @@ const SECOND = releaseOf(2);
 const THIRD = releaseOf(3);
 
 function factsOf(runs: number, change: Partial<Facts> = {}): Facts {
-  const application = { name: 'application', version: `1.${runs}.0`, digest: digest(`image ${runs}`), bytes: 40_000 };
+  const application = { name: 'app', version: `1.${runs}.0`, digest: digest(`image ${runs}`), bytes: 40_000 };
   return {
     passport: {
       ...{ origin: 'o', serial: 1, issuedAt: 0, hardware: 'C', bootloader: null, sdk: null },
@@ -109,6 +109,32 @@ for (const [why, code, reason, facts] of ROWS) {
     t.regex(newest!.reason, reason);
   });
 }
+
+test('of several components each is compared and counted, and a foreign one is said', (t) => {
+  const component = (text: string, from: string) => ({
+    ...{ id: 'radio', imageDigest: hex(digest(text)), imageBytes: 9_000, contentId: '' },
+    branches: [{ baseDigest: hex(digest(from)), baseBytes: 9_000, payloadBytes: 500, chainHead: '' }],
+  });
+  const second = releaseOf(2, { components: [component('radio 1', 'radio 0')] });
+  const third = releaseOf(3, { components: [component('radio 2', 'radio 1')] });
+  const facts = (radio: string, slot: string, reported: string): Facts => {
+    const base = factsOf(2, { releases: [second, third] });
+    const part = { name: 'radio', version: '1', digest: digest(radio), bytes: 9_000 };
+    const passport = { ...base.passport, components: [...base.passport.components, part] };
+    const components = [{ id: 'radio', digest: hex(digest(reported)), code: 'OK' }];
+    return { ...base, passport, device: device({ slotDigest: hex(digest(slot)), components }) };
+  };
+  const judged = (f: Facts) => [agreementOf(f).state, appliesTo(f)[0]!.code];
+  const whole = facts('radio 1', 'image 2', 'radio 1');
+  t.deepEqual(judged(whole), ['agrees', 'OK']);
+  t.regex(appliesTo(whole)[0]!.reason, /1000 bytes for app; a delta of 500 bytes for radio/);
+  t.deepEqual(judged(facts('radio 1', 'image 3', 'radio 2')), ['outdated', 'DUPLICATE']);
+  t.deepEqual(judged(facts('radio 1', 'image 3', 'radio 1')), ['differs', 'CONFLICT'], 'half of a release');
+  const foreign = facts('radio 1', 'image 2', 'radio x');
+  t.deepEqual(judged(foreign), ['differs', 'CONFLICT']);
+  t.regex(agreementOf(foreign).text, /^radio is .{12} in the passport and .{12} in the report$/);
+  t.deepEqual(judged(facts('radio x', 'image 2', 'radio x')), ['agrees', 'WRONG_BASE']);
+});
 
 test('older ones are not current, and what nobody confirmed is not listed', (t) => {
   const uploaded = releaseOf(4, { state: 'uploaded' });

@@ -55,7 +55,7 @@ function passportOf(subject: Subject, change: Partial<Passport> = {}): Passport 
     bootloader: '2.1.0',
     sdk: '0.1.0',
     components: [
-      { name: 'application', version: '1.1.0', ...imageOf(1) },
+      { name: 'app', version: '1.1.0', ...imageOf(1) },
       { name: 'radio', version: '7', digest: sha256(utf8('radio')), bytes: 9_000 },
     ],
     ...change,
@@ -92,7 +92,7 @@ test('a document comes back whole and is read strictly', async (t) => {
   const [application, radio] = passport.components;
   const many = Array.from({ length: 17 }, (_, i) => ({
     ...application!,
-    name: i === 0 ? 'application' : `c${i + 10}`,
+    name: i === 0 ? 'app' : `c${i + 10}`,
   }));
   const raw = (value: Parameters<typeof encode>[0]) => signStatement(sha256, 'passport', value, bob);
   const rows: Row[] = [
@@ -250,7 +250,7 @@ test('what applies follows from passport, reports and trial, with a sentence for
   t.regex(agreement.text, /renew the passport/);
   await says(2, sha256(utf8('nobody knows this')));
   t.deepEqual(await judged(), ['differs', 'CONFLICT', 'CONFLICT'], 'nothing applies before somebody has looked');
-  const newer = { name: 'application', version: '1.2.0', ...imageOf(2) };
+  const newer = { name: 'app', version: '1.2.0', ...imageOf(2) };
   await put(made, passportOf(subject, { serial: 2, components: [newer] }));
   await says(1, imageOf(1).digest);
   t.is((await judged())[0], 'differs', 'a device that reports less than its passport says');

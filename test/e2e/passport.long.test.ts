@@ -52,7 +52,7 @@ test('put, shown, verified, renewed; another device, an older document and a lyi
   t.like(shown.json, { serial: 1, by: 'operator', agreement: { state: 'unreported' } });
   t.deepEqual(
     shown.json.passport.components.map(({ name }: { name: string }) => name),
-    ['application', 'radio'],
+    ['app', 'radio'],
   );
   t.deepEqual(
     shown.json.releases.map(({ code }: { code: string }) => code),

@@ -1,9 +1,18 @@
 /** `confirm` carries no authority: it asks the contract to look whether the approvals are met. */
 import { codeOf, demand, Refusal } from '@countersign/device-sdk';
-import { hex, readStatement, readTransaction, type Sha256, type Signer, unhex } from '@countersign/device-sdk/format';
+import {
+  hex,
+  readStatement,
+  readTransaction,
+  type Sha256,
+  type Signer,
+  type Transaction,
+  unhex,
+} from '@countersign/device-sdk/format';
 import { signTransaction } from '../keys/tx.ts';
 import type { LedgerClient } from '../ledger/client.ts';
 import { noArgs } from '../ledger/contract/args.ts';
+import { readTrial } from '../ledger/contract/trial-args.ts';
 import type { ProductView, ReleaseView } from '../ledger/contract/views.ts';
 
 export interface ConfirmParts {
@@ -85,7 +94,7 @@ export function followApprovals(parts: ConfirmParts, on: ConfirmerEvents): { sto
       const { head } = await parts.ledger.head();
       if (!(await sweep()) || stopped) return;
       following = parts.ledger.follow(head.size, async (event) => {
-        const leaf = approvedBy(event.bytes);
+        const leaf = approvedBy(event.bytes) ?? (await triedBy(event.bytes));
         if (leaf && !stopped && (await attempt(leaf)) === 'later') again();
       });
     } catch (error) {
@@ -115,6 +124,14 @@ export function followApprovals(parts: ConfirmParts, on: ConfirmerEvents): { sto
     return true;
   }
 
+  /** An approved release whose product demands a trial: the record may be the one that it waited for. */
+  async function triedBy(entry: Uint8Array): Promise<Uint8Array | undefined> {
+    const releaseLeaf = trialOf(entry);
+    if (!releaseLeaf) return undefined;
+    const { state } = await getRelease(parts.ledger, releaseLeaf);
+    return state === 'approved' ? releaseLeaf : undefined;
+  }
+
   async function attempt(releaseLeaf: Uint8Array): Promise<'done' | 'later'> {
     try {
       const release = await confirmRelease(parts, releaseLeaf);
@@ -133,9 +150,19 @@ export function followApprovals(parts: ConfirmParts, on: ConfirmerEvents): { sto
 
 /** The release that an entry approves; undefined for every other entry. */
 function approvedBy(entry: Uint8Array): Uint8Array | undefined {
+  const transaction = transactionOf(entry);
+  return transaction?.action === 'approve' ? transaction.object : undefined;
+}
+
+/** The release that an entry is a trial record of; undefined for every other entry. */
+function trialOf(entry: Uint8Array): Uint8Array | undefined {
+  const transaction = transactionOf(entry);
+  return transaction?.action === 'trial' ? readTrial(transaction.args).releaseLeaf : undefined;
+}
+
+function transactionOf(entry: Uint8Array): Transaction | undefined {
   try {
-    const transaction = readTransaction(readStatement(entry, 'tx').payload);
-    return transaction.action === 'approve' ? transaction.object : undefined;
+    return readTransaction(readStatement(entry, 'tx').payload);
   } catch {
     return undefined; // a leaf of another kind
   }

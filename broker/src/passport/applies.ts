@@ -1,6 +1,6 @@
 /** Which releases apply to a device, by its passport and its own reports, and in a sentence why the others do not. */
 import type { Code } from '@countersign/device-sdk';
-import { HASH_BYTES, hex } from '@countersign/device-sdk/format';
+import { APPLICATION, HASH_BYTES, hex } from '@countersign/device-sdk/format';
 import type { DeviceView, ProductView, ReleaseView, TrialView } from '../ledger/contract/views.ts';
 import { applicationOf, type Passport } from './passport.ts';
 
@@ -37,20 +37,32 @@ export interface Facts {
   floor: number;
 }
 
-export function agreementOf({ passport, releases, device }: Facts): Agreement {
-  const { digest, version } = applicationOf(passport);
-  const reported = device?.slotDigest;
+export function agreementOf(facts: Facts): Agreement {
+  const { passport, releases } = facts;
+  const reported = reportedBy(facts);
   if (!reported) return { state: 'unreported', text: 'no report says what the device runs' };
-  if (reported === hex(digest))
-    return { state: 'agrees', text: `the device reports what the passport says, ${version}` };
+  const { version } = applicationOf(passport);
+  const said = new Map(passport.components.map(({ name, digest }) => [name, hex(digest)]));
+  const other = [...reported].filter(([name, digest]) => said.get(name) !== digest);
+  if (other.length === 0) return { state: 'agrees', text: `the device reports what the passport says, ${version}` };
   const now = newest(releases, reported);
-  const then = newest(releases, hex(digest));
-  if (now && then && now.sequence > then.sequence && device.outcome !== 'refused') {
+  const then = newest(releases, said);
+  if (now && then && now.sequence > then.sequence) {
     const text = `the device reports ${now.version}, which came after the passport's ${then.version}: renew the passport`;
     return { state: 'outdated', text };
   }
-  const runs = now ? now.version : `an image that is no release (${reported.slice(0, 12)})`;
-  return { state: 'differs', text: `the passport says ${version}, the device reports ${runs}` };
+  const differences = other.map(
+    ([name, digest]) =>
+      `${name} is ${(said.get(name) ?? 'not in it').slice(0, 12)} in the passport and ${digest.slice(0, 12)} in the report`,
+  );
+  return { state: 'differs', text: differences.join('; ') };
+}
+
+/** Digests of what runs, by component, as the last report has them. */
+function reportedBy({ device }: Facts): Map<string, string> | undefined {
+  if (!device?.slotDigest) return undefined;
+  const further = (device.components ?? []).map(({ id, digest }): [string, string] => [id, digest]);
+  return new Map([[APPLICATION, device.slotDigest], ...further]);
 }
 
 /** Every confirmed release, the newest first. */
@@ -75,8 +87,9 @@ function judge(facts: Facts, agreement: Agreement, release: ReleaseView): Verdic
   if (release.classId !== classId) return ['WRONG_CLASS', `the release is for class ${release.classId}`];
   if (agreement.state === 'differs')
     return ['CONFLICT', `${agreement.text}: look at the device, then renew the passport`];
-  const base = agreement.state === 'outdated' ? device!.slotDigest! : hex(applicationOf(passport).digest);
-  const running = newest(releases, base);
+  const said = new Map(passport.components.map(({ name, digest }) => [name, hex(digest)]));
+  const runs = (agreement.state === 'outdated' && reportedBy(facts)) || said;
+  const running = newest(releases, runs);
   if (running && release.sequence === running.sequence) return ['DUPLICATE', `it runs ${running.version} already`];
   if (running && release.sequence < running.sequence) {
     return ['ROLLBACK', `it runs sequence ${running.sequence}, this is ${release.sequence}`];
@@ -86,7 +99,7 @@ function judge(facts: Facts, agreement: Agreement, release: ReleaseView): Verdic
     return ['NOT_CURRENT', `sequence ${product.sequence} has taken its place`];
   }
   const failed = failedOn(facts.trials.get(release.releaseLeaf), passport.hardware);
-  return failed ?? reached(product, release, base);
+  return failed ?? reached(product, release, runs);
 }
 
 /** A trial in which no device of this hardware ended on the release says enough. */
@@ -98,20 +111,39 @@ function failedOn(trial: TrialView | undefined, hardware: string): Verdict | und
   return [code!, `in the trial no device of hardware ${hardware} ended on it: ${codes.join(', ')}`];
 }
 
-function reached({ oneSlot, frameBytes }: ProductView, { branches, imageBytes }: ReleaseView, base: string): Verdict {
-  const delta = branches.find(({ baseDigest }) => baseDigest === base);
-  const branch = delta ?? branches.find(({ baseDigest }) => baseDigest === null);
-  if (!branch) return ['WRONG_BASE', 'no branch fits what it runs'];
+/** Every component has a branch from what runs of it, or stays as it is. */
+function reached(
+  { oneSlot, frameBytes }: ProductView,
+  release: ReleaseView,
+  runs: ReadonlyMap<string, string>,
+): Verdict {
   const room = oneSlot?.stagingBytes ?? Number.POSITIVE_INFINITY;
-  // Staged are whole frames, each but the last with the hash of the next one.
-  const staged = branch.payloadBytes + HASH_BYTES * (Math.ceil(branch.payloadBytes / frameBytes) - 1);
-  if (staged > room) return ['NO_STAGING', `its ${staged} bytes do not fit a staging area of ${room}`];
-  const how = delta ? 'a delta' : 'the full image, as no delta is from what it runs:';
-  return ['OK', `${how} of ${branch.payloadBytes} bytes brings it to ${imageBytes}`];
+  const ways: string[] = [];
+  for (const { id, imageDigest, branches } of imagesOf(release)) {
+    const base = runs.get(id);
+    if (base === imageDigest) continue;
+    const delta = branches.find(({ baseDigest }) => baseDigest !== null && baseDigest === base);
+    const branch = delta ?? branches.find(({ baseDigest }) => baseDigest === null);
+    if (!branch) return ['WRONG_BASE', `no branch of ${id} fits what it runs`];
+    // Staged are whole frames, each but the last with the hash of the next one.
+    const staged = branch.payloadBytes + HASH_BYTES * (Math.ceil(branch.payloadBytes / frameBytes) - 1);
+    if (staged > room) return ['NO_STAGING', `its ${staged} bytes do not fit a staging area of ${room}`];
+    ways.push(
+      `${delta ? 'a delta' : 'the full image, as no delta is from what it runs,'} of ${branch.payloadBytes} bytes for ${id}`,
+    );
+  }
+  return ['OK', ways.join('; ') || 'nothing has to be fetched'];
 }
 
-/** Of releases of one image the one with the highest sequence. */
-function newest(releases: readonly ReleaseView[], digest: string): ReleaseView | undefined {
-  const own = releases.filter(({ state, imageDigest }) => state === 'confirmed' && imageDigest === digest);
+function imagesOf({ imageDigest, branches, components = [] }: ReleaseView) {
+  return [{ id: APPLICATION, imageDigest, branches }, ...components];
+}
+
+/** Of the confirmed releases of these very images the one with the highest sequence. */
+function newest(releases: readonly ReleaseView[], runs: ReadonlyMap<string, string>): ReleaseView | undefined {
+  const own = releases.filter(
+    (release) =>
+      release.state === 'confirmed' && imagesOf(release).every(({ id, imageDigest }) => runs.get(id) === imageDigest),
+  );
   return own.sort((a, b) => b.sequence - a.sequence)[0];
 }

@@ -4,6 +4,7 @@
  */
 import { demand, type Verifier } from '@countersign/device-sdk';
 import {
+  APPLICATION,
   asArray,
   asBytes,
   asText,
@@ -26,9 +27,6 @@ import { readSubject, type Subject, subjectValue } from '../ledger/contract/pass
 export const PASSPORT_BYTES_MAX = 4_096;
 export const PASSPORT_COMPONENTS_MAX = 16;
 const VERSION = 1;
-
-/** The component that releases of the product replace. */
-export const APPLICATION = 'application';
 
 export interface Component {
   name: string;

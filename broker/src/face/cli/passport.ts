@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { demand } from '@countersign/device-sdk';
-import { HASH_BYTES, hex, unhex } from '@countersign/device-sdk/format';
+import { APPLICATION, HASH_BYTES, hex, unhex } from '@countersign/device-sdk/format';
 import { type Command, InvalidArgumentError } from 'commander';
-import { APPLICATION, type Component, type Passport } from '../../passport/passport.ts';
+import type { ReleaseView } from '../../ledger/contract/views.ts';
+import type { Component, Passport } from '../../passport/passport.ts';
 import { checkPassport, getPassport, putPassport, type ShownPassport, subjectOf } from '../client/passports.ts';
 import { getRelease } from '../client/releases.ts';
 import type { Session } from '../client/session.ts';
@@ -41,7 +42,7 @@ function putVerb(passport: Command): void {
       .description('sign the passport of a device or of all of a product')
       .argument('<subject>', 'device id, product name or class id'),
   )
-    .requiredOption('--release <release>', 'what its application is: PRODUCT@VERSION or a leaf hash')
+    .requiredOption('--release <release>', 'whose components it has: PRODUCT@VERSION or a leaf hash')
     .requiredOption('--hardware <revision>', 'hardware revision')
     .option('--bootloader <version>', 'version of the boot loader')
     .option('--sdk <version>', 'version of the update client')
@@ -50,14 +51,20 @@ function putVerb(passport: Command): void {
     const { session, signer } = await connectAs(options, ['operator']);
     const subject = await subjectOf(session, name);
     const release = await getRelease(session, options.release);
-    const digest = unhex(release.imageDigest);
-    demand(digest, 'MALFORMED', "the server's answer is no release");
-    const application = { name: APPLICATION, version: release.version, digest, bytes: release.imageBytes };
     const { hardware, bootloader = null, sdk = null, component = [] } = options;
-    const components = [application, ...component];
+    const components = [...componentsOf(release), ...component];
     const done = await putPassport(session, signer, subject, { hardware, bootloader, sdk, components });
     const text = `passport ${done.serial} of ${subject.kind} ${hex(subject.id)}, entry ${done.leafIndex}`;
     return { json: { subject: subject.kind, id: hex(subject.id), ...done }, text };
+  });
+}
+
+/** What the release brings, all under its version. */
+function componentsOf({ version, imageDigest, imageBytes, components = [] }: ReleaseView): Component[] {
+  return [{ id: APPLICATION, imageDigest, imageBytes }, ...components].map((part) => {
+    const digest = unhex(part.imageDigest);
+    demand(digest, 'MALFORMED', "the server's answer is no release");
+    return { name: part.id, version, digest, bytes: part.imageBytes };
   });
 }
 

@@ -111,6 +111,7 @@ function printError(code: Refusal['code'], text: string): void {
 
 /** What helps most often; docs/REFUSALS.md has a line for every code. */
 const HINTS: Partial<Record<Refusal['code'], string>> = {
+  NOT_TRIED: 'A tester or approver who did not upload it runs `countersign trial RELEASE`.',
   UNREACHABLE: 'Is `countersign up` running there? --data DIR finds it, --server URL names it.',
   UNAUTHORIZED: 'Give --data DIR of the server, or --token; `countersign up --new-token` makes another.',
   SAME_PERSON: 'Ask a second person: --as NAME says who signs.',

@@ -39,6 +39,8 @@ export async function trialMaterial(session: Session, name: string): Promise<Tri
   const { api, verifier } = session;
   const release = await getRelease(session, name);
   const product = await getProduct(session, release.classId);
+  // Its profiles name one image each, and the contract takes no record of more.
+  demand(!release.components, 'UNSUPPORTED', `${product.name} has several components, a trial is of one`);
   const { block1, manifest } = await checkRelease(session, release, product);
   demand(!release.components, 'UNSUPPORTED', 'a trial record speaks of one component, and this release has several');
   const collectionKey = await collectionKeyOf(session, block1);
