@@ -4,14 +4,16 @@
  */
 import { Device } from '../src/device.ts';
 import type { DeviceEvent } from '../src/device-ports.ts';
-import { Refusal } from '../src/errors.ts';
-import type { KeyStore, Verifier } from '../src/ports.ts';
+import { demand, Refusal } from '../src/errors.ts';
+import type { KeyStore, Link, Verifier } from '../src/ports.ts';
+import { bundleLink } from './bundle/link.ts';
 import type { CommandResult } from './command.ts';
 import { runCommand } from './command.ts';
 import type { WhyLeft } from './fallback.ts';
 import { type Booting, openBoot, openLink, openRegions, type Regions, readIdentity } from './gateway.ts';
 import { commandHealth, ownerVeto } from './owner.ts';
 import type { Profile } from './profile.ts';
+import type { Shelf } from './relay/shelf.ts';
 import { systemClock, systemEntropy, systemTimer } from './system.ts';
 import { Closed } from './target-installer.ts';
 
@@ -27,6 +29,8 @@ export interface DeviceProcessOptions {
   profile: Profile;
   keys: KeyStore;
   verifier: Verifier;
+  /** Bundles that answer where the network does not. */
+  shelves?: readonly Shelf[];
   on: (event: ProcessEvent) => void;
 }
 
@@ -108,14 +112,11 @@ export class DeviceProcess {
 
   #device(regions: Regions, boot: Booting, fail: (error: unknown) => void): Device {
     const { profile, keys, verifier, on } = this.#options;
-    const { health, veto, clock, memoryClass, workspaceBytes, askSeconds } = profile;
+    const { health, veto, clock, memoryClass, workspaceBytes, askSeconds, offline } = profile;
     const asked = { signal: this.#stop.signal, on: this.#told };
-    const link = openLink(profile, readIdentity(profile), {
-      trouble: (way, error) => on({ kind: 'trouble', way, error }),
-      change: (change) => on({ kind: 'way', ...change }),
-    });
+    const link = this.#link();
     return new Device({
-      ...{ verifier, keys, slots: regions.slots, store: regions.store, boot, link, memoryClass, askSeconds },
+      ...{ verifier, keys, slots: regions.slots, store: regions.store, boot, link, memoryClass, askSeconds, offline },
       ...{ timer: systemTimer(), entropy: systemEntropy() },
       clock: clock ? systemClock() : { now: () => undefined },
       health: commandHealth({ command: health.command, deadlineMs: health.seconds * 1000, ...asked }),
@@ -126,6 +127,18 @@ export class DeviceProcess {
         if (event.kind === 'fault') fail(event.error);
       },
     });
+  }
+
+  #link(): Link {
+    const { profile, shelves = [], on } = this.#options;
+    const identity = readIdentity(profile);
+    const network = openLink(profile, identity, {
+      trouble: (way, error) => on({ kind: 'trouble', way, error }),
+      change: (change) => on({ kind: 'way', ...change }),
+    });
+    if (shelves.length > 0) return bundleLink({ shelves, classId: identity.classId, ...(network && { network }) });
+    demand(network, 'BAD_REQUEST', 'profile.links names no way to the server, and there is no bundle');
+    return network;
   }
 
   readonly #told = (name: string, result: CommandResult): void => this.#options.on({ kind: 'command', name, result });

@@ -17,6 +17,8 @@ import { FileBoot } from './file-boot.ts';
 import { FileFlash } from './file-flash.ts';
 import { httpLink } from './http.ts';
 import { LinkBoot } from './link-boot.ts';
+import { isLocalAddress } from './local/address.ts';
+import { localLink } from './local/link.ts';
 import { mqttLink } from './mqtt.ts';
 import type { CommandTold } from './owner.ts';
 import type { BootProfile, LinkProfile, Profile } from './profile.ts';
@@ -167,11 +169,11 @@ function ubootOf(boot: Extract<BootProfile, { kind: 'uboot' }>, restart: () => v
 
 /** Certificates are read when a link is made, so that a renewed one counts from the next attempt on. */
 export function openLink(
-  profile: Profile,
+  { links }: { links: readonly LinkProfile[] },
   identity: { deviceId: Uint8Array; classId: Uint8Array },
   tell: { trouble: (way: string, error: unknown) => void; change: NonNullable<FallbackOptions['on']> },
-): Link {
-  const ways = profile.links.map((link): Way => {
+): Link | undefined {
+  const ways = links.map((link): Way => {
     const name = nameOf(link);
     return {
       name,
@@ -181,14 +183,17 @@ export function openLink(
           trouble(error);
         };
         const options = { ...identity, url: link.url, tls: tlsOf(link), trouble: told };
+        if (isLocalAddress(link.url)) return localLink(options);
         return link.url.startsWith('http') ? httpLink(options) : mqttLink(options);
       },
     };
   });
-  return fallbackLink({ ways: ways as [Way, ...Way[]], on: tell.change });
+  const [first, ...others] = ways;
+  return first && fallbackLink({ ways: [first, ...others], on: tell.change });
 }
 
 function nameOf({ url }: LinkProfile): string {
+  if (isLocalAddress(url)) return url;
   const { protocol, host } = new URL(url);
   return `${protocol}//${host}`;
 }

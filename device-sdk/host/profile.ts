@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { CODES, type Code, demand, Refusal } from '../src/errors.ts';
 import type { MemoryClass } from '../src/format/suit.ts';
 import type { Argv } from './command.ts';
+import { isLocalAddress, readAddress } from './local/address.ts';
 import { readWindow, type Window } from './owner.ts';
 import { Fields } from './profile-fields.ts';
 import type { InstallCommands } from './target-installer.ts';
@@ -56,6 +57,8 @@ export interface Profile {
   restart: Argv | undefined;
   /** False where the machine's clock cannot be trusted. */
   clock: boolean;
+  /** Without a clock, and where nobody answers: install under a head that is not older than the stored one. */
+  offline: boolean;
   askSeconds: number;
 }
 
@@ -67,8 +70,7 @@ const HOUR = 3_600;
 
 /** @throws Refusal NOT_FOUND, BAD_REQUEST with the place of what is wrong */
 export function readProfile(path: string): Profile {
-  const file = new Fields(parse(path), 'profile');
-  const at = (name: string) => resolve(dirname(path), name);
+  const { file, at } = openProfile(path);
   const folder = at(file.text('folder'));
   const memoryClass = file.oneOf('memoryClass', Object.keys(WORKSPACE_BYTES) as MemoryClass[]);
   const profile: Profile = {
@@ -83,11 +85,16 @@ export function readProfile(path: string): Profile {
     veto: file.has('veto') ? vetoOf(file.fields('veto')) : { command: undefined, windows: [] },
     restart: file.optionalCommand('restart'),
     clock: file.flag('clock', true),
+    offline: file.flag('offline', false),
     askSeconds: file.whole('askSeconds', 1, 24 * HOUR, HOUR),
   };
-  demand(profile.links.length > 0, 'BAD_REQUEST', 'profile.links names no way to the server');
   file.done();
   return profile;
+}
+
+/** A file of JSON, and how it names other files: from its own folder. @throws Refusal NOT_FOUND, BAD_REQUEST */
+export function openProfile(path: string): { file: Fields; at: At } {
+  return { file: new Fields(parse(path), 'profile'), at: (name) => resolve(dirname(path), name) };
 }
 
 function parse(path: string): unknown {
@@ -116,7 +123,7 @@ function slotsOf(file: Fields): SlotsProfile {
   return slots;
 }
 
-type At = (name: string) => string;
+export type At = (name: string) => string;
 
 function bootOf(file: Fields, at: At): BootProfile {
   const kind = file.oneOf('kind', ['file', 'link', 'uboot', 'command']);
@@ -183,10 +190,13 @@ function exitOf(text: string): number {
   return Number(text);
 }
 
-function linkOf(file: Fields, at: At): LinkProfile {
+export function linkOf(file: Fields, at: At): LinkProfile {
   const url = file.text('url');
-  const known = URL.canParse(url) && /^(mqtts?|https?):$/.test(new URL(url).protocol);
-  demand(known, 'BAD_REQUEST', `${url} is no mqtts:// or https:// address`);
+  if (isLocalAddress(url)) readAddress(url);
+  else {
+    const known = URL.canParse(url) && /^(mqtts?|https?):$/.test(new URL(url).protocol);
+    demand(known, 'BAD_REQUEST', `${url} is no mqtts:// or https:// address, and no tcp:// or unix: of a gateway`);
+  }
   const path = (name: string) => (file.has(name) ? at(file.text(name)) : undefined);
   const link = { url, ca: path('ca'), cert: path('cert'), key: path('key') };
   file.done();

@@ -14,7 +14,7 @@ test('every mistake in a profile is refused, with its place', async (t) => {
     ['a typo', { ...good, helth: {} }, /no field helth/],
     ['no health', { ...good, health: undefined }, /profile\.health is missing/],
     ['a shell line', { ...good, health: { command: 'check | grep ok' } }, /profile\.health\.command is a list/],
-    ['no link', { ...good, links: [] }, /no way to the server/],
+    ['a gateway without a port', { ...good, links: [{ url: 'tcp://x' }] }, /neither tcp/],
     ['another protocol', { ...good, links: [{ url: 'ftp://x' }] }, /ftp:\/\/x is no/],
     ['an installer that nobody checks', { ...good, boot: { kind: 'command', install: ['x'] } }, /verify or readBack/],
     [

@@ -113,4 +113,4 @@ test('every verb and option that a document shows exists', async (t) => {
 });
 
 /** Verbs whose second word is a verb of its own. */
-const GROUPS = new Set(['rollout', 'delta', 'keys', 'devices', 'device']);
+const GROUPS = new Set(['rollout', 'delta', 'keys', 'devices', 'device', 'bundle']);

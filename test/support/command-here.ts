@@ -16,7 +16,7 @@ export function runHere(...args: string[]): Promise<Ended> {
   return ended;
 }
 
-const GROUPS = ['delta', 'device', 'devices', 'keys', 'passport', 'people', 'rollout'];
+const GROUPS = ['bundle', 'delta', 'device', 'devices', 'keys', 'passport', 'people', 'rollout'];
 /** Verbs that have had a process of their own, in this file. */
 const spawned = new Set<string>();
 

@@ -9,6 +9,7 @@ import {
   type Signer,
   type TrustRoot,
 } from '@countersign/device-sdk/format';
+import type { BundleHead } from '@countersign/device-sdk/host/bundle/format';
 import { keyFor } from '@countersign/device-sdk/verify';
 import type { LedgerClient } from '../ledger/client.ts';
 import type { Plan } from '../ledger/contract/args.ts';
@@ -17,6 +18,7 @@ import type { BlobSource } from '../store/blobs.ts';
 import { fileBlobStore } from '../store/file-blobs.ts';
 import { type AllowanceOptions, allowance } from './allowance.ts';
 import { announcer, type Current } from './announcer.ts';
+import { type BundleWanted, bundleHead } from './bundle.ts';
 import { openCommands } from './commands.ts';
 import type { DeliveryCounts, DeliveryPort } from './delivery/port.ts';
 import { deviceCache } from './devices.ts';
@@ -107,6 +109,8 @@ export interface Distribution {
   /** Frames of a confirmed release's payload. @throws Refusal NOT_FOUND, UNREACHABLE */
   payload(chainHead: Uint8Array): Promise<{ payload: Payload; frames: Uint8Array[] }>;
   readonly releases: Pick<Releases, 'get' | 'ofClass'>;
+  /** What a bundle begins with. @throws Refusal NOT_FOUND, NOT_CURRENT, TOO_LARGE */
+  bundle(wanted: BundleWanted): Promise<BundleHead>;
   status(): DistributionStatus;
   /** Resolves when nothing that was asked for is left to do at this moment. */
   settled(): Promise<void>;
@@ -174,6 +178,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
       return { payload, frames: await payloads.frames(payload) };
     },
     releases,
+    bundle: (wanted) => bundleHead({ ...shared, current: (classId) => announce.current(classId) }, wanted),
     status,
     settled,
     async close() {

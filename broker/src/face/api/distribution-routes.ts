@@ -1,5 +1,6 @@
 import { demand } from '@countersign/device-sdk';
 import { hex, unhex } from '@countersign/device-sdk/format';
+import { encodeHead } from '@countersign/device-sdk/host/bundle/format';
 import type { FastifyInstance } from 'fastify';
 import type { RegistryEntry } from '../../distribution/registry.ts';
 import type { PlanRequest, WaveRequest } from '../../distribution/rollouts/waves.ts';
@@ -39,6 +40,19 @@ export function distributionRoutes(
       const { head, ...status } = distribution.status();
       return { ...status, size: head?.size ?? null };
     });
+    app.get<{ Querystring: { release?: string; from?: string; full?: string } }>(
+      '/api/v1/bundle',
+      async ({ query }, reply) => {
+        const leafOf = async (name: string) => unhex((await findRelease(ledger, name)).releaseLeaf)!;
+        demand(query.release, 'BAD_REQUEST', 'release is missing');
+        const head = await distribution.bundle({
+          releaseLeaf: await leafOf(query.release),
+          baseLeaf: query.from === undefined ? undefined : await leafOf(query.from),
+          full: query.full !== 'false',
+        });
+        return reply.type('application/cbor').send(Buffer.from(encodeHead(head)));
+      },
+    );
     app.get<{ Params: { product: string; version: string } }>(
       '/provision/:product/:version',
       async ({ params }, reply) => {

@@ -27,7 +27,7 @@ export function deviceProcessVerbs(program: Command): void {
 
   const run = common(
     device.command('run').description('run the device until it is stopped, or is to be started again'),
-  );
+  ).option('--bundle <file...>', 'what `countersign bundle` wrote: used where the network does not answer');
   verb(run, async (o) => {
     await (await verbs()).run(o as RunOptions);
     return undefined;

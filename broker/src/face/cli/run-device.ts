@@ -1,7 +1,6 @@
 /** What the verbs of `device` do. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { codeOf, demand, Refusal, type SlotNumber } from '@countersign/device-sdk';
+import { demand, Refusal, type SlotNumber } from '@countersign/device-sdk';
 import { hex } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { DeviceProcess, type ProcessEvent } from '@countersign/device-sdk/host/device-process';
@@ -9,8 +8,7 @@ import { provisionGateway, readIdentity, readState } from '@countersign/device-s
 import { createKey, type LoadedKey, loadSigner } from '@countersign/device-sdk/host/key-file';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { type Profile, readProfile } from '@countersign/device-sdk/host/profile';
-import { lock } from '../../ledger/embedded/lock.ts';
-import { makeFolder } from '../../store/durable.ts';
+import { alone as aloneIn, onStop, openBundles } from './alone.ts';
 import { readInput } from './connect.ts';
 import { note, type Outcome, WrongUse } from './program.ts';
 import { table } from './table.ts';
@@ -27,11 +25,9 @@ export interface ProvisionOptions extends DeviceOptions {
 }
 
 export interface RunOptions extends DeviceOptions {
+  bundle?: string[];
   json?: boolean;
 }
-
-/** A service manager waits for ten seconds and more; whatever has not ended by itself in five, hangs. */
-const STOP_MS_MAX = 5_000;
 
 /** Made where it is not there: who wants it sealed gives the passphrase now. */
 export async function keyOf(o: DeviceOptions): Promise<Outcome> {
@@ -86,20 +82,15 @@ function textOf(value: unknown): string {
 /** Ends when it is told to, or when its supervisor has to start it again: both are exit 0. */
 export async function run(o: RunOptions): Promise<void> {
   const profile = readProfile(o.profile);
+  const verifier = nodeVerifier();
   const keys = await openKey(profile, await findPassphrase({ file: o.passphraseFile }));
   await alone(profile, async () => {
     const say = o.json ? sayJson : sayText;
-    const device = new DeviceProcess({ profile, keys, verifier: nodeVerifier(), on: say() });
-    let watchdog: NodeJS.Timeout | undefined;
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        note(`stopping on ${signal}`);
-        watchdog = setTimeout(() => process.exit(1), STOP_MS_MAX);
-        device.stop();
-      });
-    }
+    const shelves = openBundles(o.bundle ?? [], verifier);
+    const device = new DeviceProcess({ profile, keys, verifier, shelves, on: say() });
+    const over = onStop(() => device.stop());
     const ended = await device.run();
-    clearTimeout(watchdog);
+    over();
     if (ended === 'restart') note('ended, to be started again by its supervisor');
   });
   // A command of the owner that is still being waited for must not keep a stopped device alive.
@@ -114,20 +105,8 @@ async function openKey({ key }: Profile, passphrase: string | undefined): Promis
 }
 
 /** One process on a device's folder; the system lets go of it when the process dies. */
-async function alone<T>({ folder }: Profile, work: () => Promise<T>): Promise<T> {
-  await makeFolder(folder, 0o700);
-  let release: () => Promise<void>;
-  try {
-    release = await lock(join(folder, 'lock'));
-  } catch (cause) {
-    if (codeOf(cause) !== 'LOCKED') throw cause;
-    throw new Refusal('LOCKED', `another process runs the device in ${folder}`, { cause });
-  }
-  try {
-    return await work();
-  } finally {
-    await release();
-  }
+function alone<T>({ folder }: Profile, work: () => Promise<T>): Promise<T> {
+  return aloneIn(folder, 'the device', work);
 }
 
 type Say = (event: ProcessEvent) => void;
