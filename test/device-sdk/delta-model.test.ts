@@ -13,7 +13,7 @@ import { bench, checkpointsOf, joined } from '../support/delta.ts';
 import { checkPredicted } from '../support/predicted.ts';
 
 const isas: Isa[] = ['thumb', 'riscv', 'xtensa', 'arm', 'aarch64', 'avr', 'xtensa-be'];
-const pairs = Object.fromEntries(isas.map((isa) => [isa, programs(isa, 240, 5)])) as Record<
+const pairs = Object.fromEntries(isas.map((isa) => [isa, programs(isa, 120, 5)])) as Record<
   Isa,
   { old: Uint8Array; fresh: Uint8Array }
 >;
