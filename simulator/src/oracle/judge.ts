@@ -55,6 +55,7 @@ export function judge(fleet: Fleet, chronicle: Chronicle, reports = chronicle.re
     const narrowed = { ...law, images: new Map([...law.images, [running, whole]]) };
     checkFloor(running, own, narrowed, say);
     checkLastWord({ running, stays: isOneSlot(device) }, own.at(-1), narrowed, say);
+    checkAgreement(device, own.at(-1), say);
   }
   return { ok: problems.length === 0, slots: fleet.devices.length, reports: checked, problems };
 }
@@ -141,6 +142,14 @@ function checkFloor(running: string, own: readonly LoggedReport[], law: Law, say
 /** The newest release that carries this image: the same bytes may come again, as an authorised downgrade. */
 export function newest(digest: string, { images }: Law): number {
   return Math.max(...images.get(digest)!.map(({ sequence }) => sequence));
+}
+
+/** Nothing is in progress for one side alone: a trial is under way for both or for neither, once all reports have arrived. */
+function checkAgreement({ state }: VirtualDevice, last: LoggedReport | undefined, say: (text: string) => void): void {
+  if (!state || state.outbox.length > 0 || state.missed) return;
+  const onTrial = state.pending?.phase === 'trial';
+  if (last?.outcome === 'trial' && !onTrial) say('is on trial for the ledger, and knows of none');
+  if (last?.outcome !== 'trial' && onTrial) say('is on trial, and the ledger knows of none');
 }
 
 /** The ledger's last word about a device is true of its slot. */
