@@ -149,6 +149,7 @@ export const extraComponent: Attack = {
 };
 
 const OTHER_ID = new Uint8Array(16).fill(9);
+const RADIO = new Uint8Array(500).fill(7);
 
 export const otherModel: Attack = {
   id: 14,
@@ -160,6 +161,11 @@ export const otherModel: Attack = {
       publish: { change: { vendorId: OTHER_ID } },
     }),
     heard('offers another class’s release', 'WRONG_CLASS', otherClass),
+    heard('offers a release with a component that it has not', 'WRONG_COMPONENTS', (s) => s.server.announcement(), {
+      publish: { components: { radio: RADIO } },
+      // The head is as good as any: it is this device that cannot take the release.
+      spare: ['head'],
+    }),
     heard(
       'lets the rollout name the device’s class and the manifest another',
       'NOT_CURRENT',

@@ -53,6 +53,7 @@ import {
   type World,
 } from '../server/ledger-world.ts';
 import { contract, refused } from '../server/try.ts';
+import { componentRows } from './components.ts';
 import { deviceRows, peopleRows, planRows } from './server-more.ts';
 
 /** Proposed by alice, approved by bob. */
@@ -206,6 +207,7 @@ export const tampering: Attack = {
   source: 'RFC 9124 THREAT.MFST.MODIFICATION',
   against: ['server'],
   variants: [
+    ...componentRows,
     tampered('uploads another manifest than block 1 signs', 'BAD_STATEMENT', async () => ({
       manifest: encodeManifest(manifestOf(1, { policy: 1 })),
     })),

@@ -1,0 +1,87 @@
+/** Products and releases of several components that could not be kept apart, or together. */
+import { objectDigest, type Product, productArgs } from '@countersign/broker/ledger/contract/args';
+import { trialArgs } from '@countersign/broker/ledger/contract/trial-args';
+import { classId } from '@countersign/broker/ledger/contract/uuid';
+import type { Code } from '@countersign/device-sdk';
+import { type Component, NO_LEAF, utf8 } from '@countersign/device-sdk/format';
+import type { Variant } from '../attack.ts';
+import {
+  act,
+  enrolDevices,
+  newDevice,
+  newRelease,
+  nextReport,
+  PRODUCT,
+  sha256,
+  VENDOR,
+  type World,
+} from '../server/ledger-world.ts';
+import { contract } from '../server/try.ts';
+
+const NAME = 'meter';
+const CLASS = classId(VENDOR, NAME);
+const SLOT = { id: 'radio', slotBytes: 32_768 };
+const alice = (world: World) => world.people.alice!;
+
+function register(world: World, change: Partial<Product>) {
+  const args = productArgs({ ...PRODUCT, name: NAME, components: [SLOT], ...change });
+  return act(world, alice(world), 'product', objectDigest(sha256, 'product', CLASS), args);
+}
+
+function product(how: string, change: Partial<Product>, expect: Code = 'BAD_STATEMENT'): Variant {
+  return contract(how, expect, async (world) => () => register(world, change));
+}
+
+function radio(bytes = 20_000): Component {
+  const payload = { bytes: 9_000, chainHead: sha256(utf8('chain of the radio')), frameBytes: 1024, frameCount: 9 };
+  const branches = [{ payload, memoryClass: 'M' as const, workspaceBytes: 8192 }];
+  return { id: 'radio', digest: sha256(utf8('radio')), bytes, branches };
+}
+
+const releaseWith = (world: World, ...components: Component[]) =>
+  newRelease(world, 1, NO_LEAF, { classId: CLASS, ...(components.length > 0 && { components }) });
+
+function uploaded(how: string, ...components: Component[]): Variant {
+  return contract(how, 'BAD_STATEMENT', async (world) => {
+    await register(world, {});
+    const release = await releaseWith(world, ...components);
+    return () => act(world, alice(world), 'upload', release.leaf, release.args);
+  });
+}
+
+export const componentRows: Variant[] = [
+  product('registers two components of one name', { components: [SLOT, SLOT] }),
+  product('registers a component without a byte of slot', { components: [{ ...SLOT, slotBytes: 0 }] }),
+  product('registers two components for devices with one slot', {
+    oneSlot: { pageBytes: 4096, stagingBytes: 65_536 },
+  }),
+  product('demands for two components a trial record that speaks of one', {
+    requireTrial: { devices: 1, successPercent: 100 },
+  }),
+  product(
+    'registers five components',
+    { components: ['a', 'b', 'c', 'd'].map((id) => ({ id, slotBytes: 4096 })) },
+    'MALFORMED',
+  ),
+  uploaded('uploads a release without the radio that devices have'),
+  uploaded('uploads a radio that does not fit its slot', radio(32_769)),
+  contract('gives a trial of one component for a release of two', 'BAD_STATEMENT', async (world) => {
+    await register(world, {});
+    const release = await releaseWith(world, radio());
+    await act(world, alice(world), 'upload', release.leaf, release.args);
+    const profile = { hardware: 'A', baseDigest: null, devices: 1, outcomes: [{ code: 'OK' as const, count: 1 }] };
+    const faults = { lossPpm: 0, liePpm: 0, powerCut: 0 };
+    const args = trialArgs({
+      ...{ releaseLeaf: release.leaf, sequence: 1, seed: 'one', faults },
+      ...{ profiles: [profile], logDigest: sha256(utf8('log')) },
+    });
+    return () => act(world, world.people.bob!, 'trial', objectDigest(sha256, 'trial', release.leaf), args);
+  }),
+  contract('reports four components beside the application', 'MALFORMED', async (world) => {
+    const device = newDevice();
+    await enrolDevices(world, [device]);
+    const components = ['a', 'b', 'c', 'd'].map((id) => ({ id, digest: sha256(utf8(id)), code: 'OK' as const }));
+    const report = await nextReport(device, { components });
+    return () => world.ledger.submit(report);
+  }),
+];
