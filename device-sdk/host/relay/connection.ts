@@ -23,6 +23,8 @@ import { lost } from '../wire.ts';
 /** From the first byte to a whole hello. */
 const HELLO_MS = 10_000;
 const LOGIN_MS = 10_000;
+/** For a child that does not read why it is told to go. */
+const OVER_MS = 2_000;
 /** Unsent bytes kept for a child: a window of the largest frames. What comes on top is dropped, and asked for again. */
 const BACKLOG_BYTES_MAX = 262_144;
 
@@ -41,6 +43,7 @@ export class Connection {
   readonly #reader = new MessageReader();
   #greeted = false;
   #why: Code | undefined;
+  #over: NodeJS.Timeout | undefined;
   #logins: { resolve(login: Uint8Array): void; reject(error: unknown): void }[] = [];
   /** Messages dropped because the child did not read. */
   dropped = 0;
@@ -58,6 +61,7 @@ export class Connection {
     });
     socket.once('close', () => {
       clearTimeout(limit);
+      clearTimeout(this.#over);
       for (const { reject } of this.#logins.splice(0)) reject(lost('the child is gone'));
       events.closed(this.#why);
     });
@@ -89,12 +93,12 @@ export class Connection {
 
   /** Tells a code, and ends the connection. */
   end(code: Code): void {
-    this.#why ??= code;
-    if (this.#socket.destroyed) return;
+    if (this.#why !== undefined || this.#socket.destroyed) return;
+    this.#why = code;
     this.#socket.write(encodeMessage(REFUSAL, new TextEncoder().encode(code)));
     this.#socket.destroySoon();
-    // Nothing of it is read any longer.
-    this.#socket.pause();
+    // What still comes is read and dropped: unread bytes would make the system take the refusal back.
+    this.#over = setTimeout(() => this.#socket.destroy(), OVER_MS);
   }
 
   #take(chunk: Uint8Array): void {

@@ -83,8 +83,8 @@ export class FrameCache {
     const name = hex(chainHead);
     // Made only for a frame that has the very digest: names of strangers' choice must not become files.
     if (index === 0 && !equal(this.#sha256(frame), chainHead)) return false;
-    const held = this.#held(chainHead) ?? this.#load(name, chainHead);
-    if (index !== held.count || frame.length === 0 || frame.length > FRAME_WIRE_BYTES_MAX) return false;
+    const held = this.#held(chainHead) ?? (index === 0 ? this.#load(name, chainHead) : undefined);
+    if (!held || index !== held.count || frame.length === 0 || frame.length > FRAME_WIRE_BYTES_MAX) return false;
     if (!equal(this.#sha256(frame), held.expected) || !fits(held, frame)) return false;
     if (!this.#makeRoom(name, frame.length)) return false;
     if (held.count === 0) writeSync(held.fd, Uint8Array.of(frame.length >> 8, frame.length & 255), 0, START, 0);

@@ -170,15 +170,24 @@ export class FrameSource {
     fetch.cancel();
     fetch.cancel = this.#options.timer.after(ROUND_MS, () => {
       this.#endQuestion(fetch);
-      this.#pump(fetch);
+      this.#later(fetch);
     });
+  }
+
+  /** Nobody stands above a timer: a disk that fails ends what waits for it, not the gateway. */
+  #later(fetch: Fetch): void {
+    try {
+      this.#pump(fetch);
+    } catch {
+      this.#refuse(fetch, 'UNREACHABLE', 10);
+    }
   }
 
   #refused(fetch: Fetch, code: Code, retrySeconds: number): void {
     this.#endQuestion(fetch);
     const soon = retrySeconds > 0 && retrySeconds <= WAIT_SECONDS_MAX && fetch.tries < TRIES_MAX;
     if (!soon) this.#refuse(fetch, code, retrySeconds);
-    else fetch.cancel = this.#options.timer.after(retrySeconds * 1000, () => this.#pump(fetch));
+    else fetch.cancel = this.#options.timer.after(retrySeconds * 1000, () => this.#later(fetch));
   }
 
   #refuse(fetch: Fetch, code: Code, retrySeconds: number): void {

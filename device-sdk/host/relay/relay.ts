@@ -202,13 +202,12 @@ export class Relay {
     return { station, open: () => station.open() };
   }
 
-  /** Hostile bytes of a child end here. */
+  /** Hostile bytes of a child end here, and a disk that is full: the others are served on. */
   #guard(station: Station, work: () => Promise<void>): void {
     work().catch((error: unknown) => {
       const text = error instanceof Error ? error.message : String(error);
       const deviceId = hex(station.identity.deviceId);
       this.#options.on?.({ kind: 'refused', deviceId, code: codeOf(error), text });
-      if (!(error instanceof Refusal)) throw error;
     });
   }
 

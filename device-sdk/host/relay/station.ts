@@ -68,6 +68,8 @@ export class Station implements Way {
   #settled: Promise<void>;
   #settle = (): void => undefined;
   #closed = false;
+  /** The server has taken a login of it. */
+  #known = false;
   #cancelFirst: () => void;
   #cancelLinger = (): void => undefined;
   #cancelResend = (): void => undefined;
@@ -95,11 +97,14 @@ export class Station implements Way {
           this.#cancelResend();
         },
         announcement: (bytes) => {
-          this.#p.heard(this.identity, { announcement: bytes });
           this.connection?.send(ANNOUNCEMENT, bytes);
+          this.#guard(() => this.#p.heard(this.identity, { announcement: bytes }));
         },
-        answer: (bytes) => this.#answered(bytes),
-        command: (bytes) => this.#commanded(bytes),
+        answer: (bytes) => this.#guard(() => this.#answered(bytes)),
+        command: (bytes) => {
+          this.connection?.send(COMMAND, bytes);
+          this.#guard(() => this.#commanded(bytes));
+        },
       },
       () => this.#giveLogin(),
     );
@@ -174,6 +179,7 @@ export class Station implements Way {
 
   #wentUp(): void {
     this.up = true;
+    this.#known = true;
     if (this.#login) this.#p.logins.delete(hex(this.identity.deviceId));
     this.#login = undefined;
     this.#settle();
@@ -186,31 +192,29 @@ export class Station implements Way {
   }
 
   #answered(bytes: Uint8Array): void {
-    let answer: Answer;
-    try {
-      answer = readAnswer(bytes);
-    } catch (error) {
-      this.#p.trouble(error);
-      return;
-    }
+    const answer = readAnswer(bytes);
     if (this.#p.frames.hear(answer)) return;
     const question = this.#open.get(answer.id);
+    if (!question) return;
     this.#open.delete(answer.id);
-    if (question && question.kind === answer.kind) this.#p.heard(this.identity, { question, answer });
-    if (question) this.connection?.send(ANSWER, bytes);
+    this.connection?.send(ANSWER, bytes);
+    if (question.kind === answer.kind) this.#p.heard(this.identity, { question, answer });
   }
 
   #commanded(bytes: Uint8Array): void {
+    if (kindOf(bytes) !== 'ack') return;
+    this.#p.reports.acknowledged(bytes);
+    this.#resendMs = RESEND_MS;
+    if (!this.connection) this.#linger();
+  }
+
+  /** Hostile bytes of the network end here, and a disk that is full: what was heard has been passed on already. */
+  #guard(work: () => void): void {
     try {
-      if (kindOf(bytes) === 'ack') {
-        this.#p.reports.acknowledged(bytes);
-        this.#resendMs = RESEND_MS;
-        if (!this.connection) this.#linger();
-      }
+      work();
     } catch (error) {
       this.#p.trouble(error);
     }
-    this.connection?.send(COMMAND, bytes);
   }
 
   /** One login for as many attempts as fail before it is used: each new one costs the child's flash. */
@@ -249,6 +253,11 @@ export class Station implements Way {
   #linger(): void {
     this.#cancelLinger();
     if (this.#closed) return;
+    // Whoever only claims an id must not hold a place once he is gone.
+    if (!this.#known && this.#p.reports.of(this.identity.deviceId).length === 0) {
+      this.#p.over(this);
+      return;
+    }
     this.#cancelLinger = this.#p.timer.after(LINGER_MS, () => {
       if (this.connection) return;
       if (this.#p.reports.of(this.identity.deviceId).length > 0) this.#linger();
