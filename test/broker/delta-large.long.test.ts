@@ -14,9 +14,9 @@ type Name = keyof typeof LARGE;
 
 /**
  * A suffix array has 4 bytes for each of the old image, and a few arrays as long as it stand beside it while it is sorted
- * and walked: 24 times both images, and 256 MB for Node, the coders' output and what its collector has not yet taken.
+ * and walked: 30 times both images, and 256 MB for Node, the coders' output and what its collector has not yet taken.
  */
-const PEAK_BYTES_MAX = 24 * 2 * LARGE_BYTES + (256 << 20);
+const PEAK_BYTES_MAX = 30 * 2 * LARGE_BYTES + (256 << 20);
 const IDENTICAL_BYTES_MAX = 100;
 const CHILD_MS_MAX = 600_000;
 

@@ -4,6 +4,7 @@ import test from 'ava';
 import { decodeInTypeScript } from '../support/c-agreement.ts';
 import { type CCase, compiled, decodeInC } from '../support/c-decoder.ts';
 import { effort } from '../support/effort.ts';
+import { hostileHeader } from '../support/hostile-headers.ts';
 import { type HostileCase, hostileCase } from '../support/hostile-models.ts';
 import { Chance, mutate } from '../support/mutate.ts';
 import { codeOfRefusal } from '../support/refused.ts';
@@ -11,6 +12,7 @@ import { codeOfRefusal } from '../support/refused.ts';
 const built = compiled();
 const ROUNDS = effort(20, 200);
 const EACH = 50;
+const HEADERS = effort(4_000, 40_000);
 
 /** Nothing where the section is refused: then the encoder has nothing to code with. */
 function cases(chance: Chance): HostileCase[] {
@@ -46,6 +48,26 @@ if ('program' in built) {
       t.true(endings.accepted! >= ROUNDS * EACH && endings.BAD_DELTA! > ROUNDS);
     },
   );
+
+  test.serial(`${HEADERS} headers with a field at or over its limit end alike`, (t) => {
+    const seed = Date.now() >>> 0;
+    t.log(`seed ${seed}`);
+    const chance = new Chance(seed);
+    const endings: Record<string, number> = {};
+    for (let done = 0; done < HEADERS; done += EACH) {
+      const cases = Array.from({ length: EACH }, () => hostileHeader(chance));
+      const inC = decodeInC(program, cases);
+      for (const [i, c] of cases.entries()) {
+        const here = decodeInTypeScript(c);
+        const hexed = Buffer.from(c.container).toString('hex');
+        t.is(inC[i]!.code, here.code, hexed);
+        t.true(Buffer.compare(inC[i]!.image, here.image) === 0, hexed);
+        endings[here.code] = (endings[here.code] ?? 0) + 1;
+      }
+    }
+    t.log(endings);
+    for (const code of ['BAD_DELTA', 'UNSUPPORTED', 'NO_SPACE', 'NO_MEMORY']) t.true(endings[code]! > 0, code);
+  });
 } else {
   test('the decoder in C is not compiled here', (t) => t.true('reason' in built));
 }

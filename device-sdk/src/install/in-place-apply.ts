@@ -60,7 +60,8 @@ export function rehearse(source: InPlaceSource): void {
  */
 function hashTurns(source: InPlaceSource, order: BlockOrder, hash: Hash, from: number, to: number, at?: Checkpoint) {
   const middle = (from + to) >> 1;
-  const run = (turn: number, sink: PageSink) => decode(decoderOf(source, sink, at), source, order.border(turn));
+  const run = (turn: number, sink: PageSink) =>
+    decode(decoderOf(source, sink, at), source, turn < order.count ? order.border(turn) : undefined);
   if (!order.backward || middle === from) run(to, (_offset, bytes) => hash.update(bytes));
   else {
     const later = run(middle, () => {});
