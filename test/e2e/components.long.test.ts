@@ -1,6 +1,7 @@
 /** Application and radio over real sockets: a server, five devices, three releases, and the command line for each of them. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeBundle } from '@countersign/broker/face/client/bundle';
 import { getRelease } from '@countersign/broker/face/client/releases';
 import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
 import { hex } from '@countersign/device-sdk/format';
@@ -101,6 +102,9 @@ test('application and radio change together, one alone, and go back together', a
     );
     await roll(both);
     for (const device of fleet.devices) t.deepEqual(pairOf(device, both.release), digestsOf(both.release));
+
+    const bundle = await makeBundle(w.session, { release: `${PRODUCT}@1.1.0`, full: true }, join(w.data, 'bundle'));
+    t.deepEqual(bundle.checked.branches, { here: 4, of: 4 }, 'a bundle carries the frames of every component');
 
     const before = fetchedBy();
     const one = await publish(t, w, '1.2.0', app('1.1.0', 1), radio('3', 2));

@@ -1,6 +1,7 @@
 /** The head part of a bundle: what devices of a class would ask this server for, from any head since a base. */
 import { demand, type Verifier } from '@countersign/device-sdk';
 import {
+  allComponents,
   ENTRIES_MAX,
   equal,
   hex,
@@ -65,10 +66,9 @@ export async function bundleHead(parts: Parts, wanted: BundleWanted): Promise<Bu
 }
 
 function branchesFor({ release }: SignedRelease, since: readonly SignedRelease[], full: boolean) {
-  const images = since.map((item) => item.release.manifest.image.digest);
-  const wanted = release.manifest.branches.filter(({ base }) =>
-    base ? images.some((digest) => equal(digest, base.digest)) : full,
-  );
+  const images = since.flatMap((item) => allComponents(item.release.manifest).map(({ digest }) => digest));
+  const all = allComponents(release.manifest).flatMap(({ branches }) => branches);
+  const wanted = all.filter(({ base }) => (base ? images.some((digest) => equal(digest, base.digest)) : full));
   return wanted.map(({ payload }) => payload);
 }
 

@@ -5,7 +5,7 @@ import { readBlock1 } from '../../src/format/envelope.ts';
 import { openFrame } from '../../src/format/frames.ts';
 import { leafHash } from '../../src/format/merkle.ts';
 import type { SignedRoot } from '../../src/format/root.ts';
-import type { Payload } from '../../src/format/suit.ts';
+import { allComponents, type Branch, type Payload } from '../../src/format/suit.ts';
 import type { Verifier } from '../../src/ports.ts';
 import { proveRelease, shapeAnnouncement } from '../../src/verify/release.ts';
 import { nextRoot, openRoot } from '../../src/verify/root.ts';
@@ -38,7 +38,7 @@ export function checkBundle(verifier: Verifier, file: BundleFile, trust?: Uint8A
   checkLog(verifier, head, proven, root);
   checkEntries(verifier, head, proven);
   for (const payload of head.payloads) checkFrames(verifier, file, payload, proven);
-  const { branches } = proven.manifest;
+  const branches = branchesOf(proven);
   const { cosignatures } = shapeAnnouncement(verifier, head.announcement).announcement;
   return {
     ...{ proven, root, anchored, cosignatures: cosignatures.length },
@@ -79,8 +79,13 @@ function checkEntries({ sha256 }: Verifier, { entries }: BundleHead, { envelope 
   }
 }
 
-function checkFrames({ sha256 }: Verifier, file: BundleFile, payload: Payload, { manifest }: Proven): void {
-  const named = manifest.branches.find((branch) => equal(branch.payload.chainHead, payload.chainHead))?.payload;
+/** Of every component. */
+function branchesOf({ manifest }: Proven): Branch[] {
+  return allComponents(manifest).flatMap((component) => component.branches);
+}
+
+function checkFrames({ sha256 }: Verifier, file: BundleFile, payload: Payload, proven: Proven): void {
+  const named = branchesOf(proven).find((branch) => equal(branch.payload.chainHead, payload.chainHead))?.payload;
   const { bytes, frameBytes, frameCount } = payload;
   const same = named?.bytes === bytes && named.frameBytes === frameBytes && named.frameCount === frameCount;
   demand(same, 'NOT_FOUND', `no branch of the release has payload ${hex(payload.chainHead)}`);
