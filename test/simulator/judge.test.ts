@@ -157,6 +157,7 @@ test.serial(
     t.true(
       found((await lie({ manifestDigest: first.manifestDigest })).problems, /says updated, and names another slot/),
     );
+    t.true(found((await lie({ state: 3 })).problems, /^device 2: is on trial for the ledger, and knows of none/));
 
     const steps = watchFleet(fleet, chronicle, () => {});
     await cycle(world, one!);
