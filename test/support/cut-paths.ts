@@ -50,6 +50,8 @@ export const PATHS: Record<string, (geometry: CutGeometry) => Promise<Life>> = {
   'two slots, floor raised by a trust root': (geometry) => deviceLife(geometry, { floor: true }),
   'one slot, from the start': (geometry) => deviceLife(geometry, { inPlace: 'forward' }),
   'one slot, from the end': (geometry) => deviceLife(geometry, { inPlace: 'backward' }),
+  'two components, update': (geometry) => deviceLife(geometry, { components: true }),
+  'two components, revert': (geometry) => deviceLife(geometry, { components: true, fails: true }),
   'trust root': (geometry) => deviceLife(geometry, { rotations: 3 }),
   'journal, from bank to bank': async (geometry) => journalLife(geometry),
 };
@@ -58,6 +60,7 @@ interface Story {
   fails?: boolean;
   floor?: boolean;
   rotations?: number;
+  components?: boolean;
   inPlace?: 'forward' | 'backward';
 }
 
@@ -69,17 +72,25 @@ const baseOf = (bytes: number) => Uint8Array.from({ length: bytes }, (_, i) => (
 const grownOf = (base: Uint8Array) =>
   Uint8Array.from({ length: base.length + 700 }, (_, i) => (i < 700 ? i * 7 : base[i - 700]! ^ +(i % 701 === 0)));
 
+const radioOf = (seed: number) => Uint8Array.from({ length: 4_200 }, (_, i) => (i * seed + (i >> 4)) & 0xff);
+
 async function deviceLife(geometry: CutGeometry, story: Story): Promise<Life> {
   const base = baseOf(bytesOf(geometry));
   const grown = grownOf(base);
   const [old, fresh] = story.inPlace === 'forward' ? [grown, base] : [base, grown];
   const server = await PocketServer.create('M');
-  const first = await server.publish(old);
+  const radio = (seed: number) => (story.components ? { components: { radio: radioOf(seed) } } : {});
+  const first = await server.publish(old, radio(3));
   const birth = server.provision(first, DEVICE_ID);
   for (let i = 0; i < (story.rotations ?? 0); i++) await rotateRootKey(server);
   if (story.floor) await rotate(server, { floors: [{ classId: server.classId, floor: 2 }] });
   const inPlace = story.inPlace !== undefined;
-  const second = await server.publish(fresh, { bases: [first], checkpointBytes: geometry.pageBytes, inPlace });
+  const second = await server.publish(fresh, {
+    bases: [first],
+    checkpointBytes: geometry.pageBytes,
+    inPlace,
+    ...radio(5),
+  });
   if (inPlace) demandDirection(server, second, story);
   const options = deviceOptions(geometry, story, birth);
   const device = () => {
@@ -127,6 +138,11 @@ function wrongWith(device: PocketDevice, server: PocketServer, second: PocketRel
   const wanted = story.fails ? server.releases[0]! : second;
   const image = device.runningImage(wanted.image.length);
   if (Buffer.compare(image, wanted.image) !== 0) return 'the slot that boots holds another image';
+  for (const { id, slots } of device.board.slots.components ?? []) {
+    const part = wanted.components[id]!;
+    const lies = slots[device.board.boot.record.good].dump(0, part.length);
+    if (Buffer.compare(lies, part) !== 0) return `the ${id} beside it is of another release`;
+  }
   if (state.running.sequence !== wanted.manifest.sequence) return `it believes release ${state.running.sequence}`;
   if (state.root.root.version !== server.root.version) return `it has trust root ${state.root.root.version}`;
   if (state.floor !== wanted.manifest.sequence) return `its floor is ${state.floor}`;
