@@ -1,7 +1,8 @@
 /** Bundles: what is in them comes back, what is wrong with them is said, and a device takes no more from them than it may. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeFull } from '@countersign/broker/delta/index';
 import { type Code, codeOf } from '@countersign/device-sdk';
 import { CONSISTENCY, checkConsistency, leafHash, readReport, readStatement } from '@countersign/device-sdk/format';
 import { checkBundle } from '@countersign/device-sdk/host/bundle/check';
@@ -64,13 +65,27 @@ test('a bundle that is whole says so, and gives what was put in', async (t) => {
   t.is(file.answer(asked)?.kind, CONSISTENCY);
 });
 
+test('a bundle brings the payloads of every component', async (t) => {
+  const w = await world(t);
+  const radio = OLD.subarray(0, 3_000);
+  const branches = [w.server.branch(makeFull(radio, { class: 'M' }).delta)];
+  const components = [{ id: 'radio', digest: sha256(radio), bytes: radio.length, branches }];
+  await w.server.publish(NEW, { version: '1.0.1', bases: [w.base], change: { components } });
+  await w.make();
+  const file = new BundleFile(w.path, sha256);
+  t.teardown(() => file.close());
+  t.deepEqual(checkBundle(verifier, file).branches, { here: 3, of: 3 });
+  const [{ payload }] = branches as [(typeof branches)[0]];
+  t.deepEqual(file.frames(payload.chainHead, 0, 99), w.server.frames(payload));
+});
+
 test('a bundle that is cut, longer, flipped at any byte of its head part, or not a bundle is refused', async (t) => {
   const w = await world(t);
   await w.server.publish(NEW, { version: '1.0.1', bases: [w.base] });
   const whole = await w.make();
   const headBytes = START_BYTES + encodeHead(await pocketBundle(w.server, w.from)).length;
-  const refusedAs = (bytes: Uint8Array) => {
-    writeFileSync(w.path, bytes);
+  const refusedAs = (bytes?: Uint8Array) => {
+    if (bytes) writeFileSync(w.path, bytes);
     try {
       new BundleFile(w.path, sha256).close();
       return 'taken';
@@ -80,7 +95,13 @@ test('a bundle that is cut, longer, flipped at any byte of its head part, or not
   };
   t.is(refusedAs(whole), 'taken');
   const codes = new Set<string>();
-  for (let at = 0; at < headBytes; at++) codes.add(refusedAs(whole.map((byte, i) => (i === at ? byte ^ 16 : byte))));
+  const fd = openSync(w.path, 'r+');
+  t.teardown(() => closeSync(fd));
+  for (let at = 0; at < headBytes; at++) {
+    writeSync(fd, Uint8Array.of(whole[at]! ^ 16), 0, 1, at);
+    codes.add(refusedAs());
+    writeSync(fd, whole, at, 1, at);
+  }
   t.deepEqual([...codes].sort(), ['MALFORMED', 'TOO_LARGE']);
   for (const length of [0, 5, START_BYTES, headBytes - 1, headBytes, whole.length - 1])
     t.is(refusedAs(whole.subarray(0, length)), 'MALFORMED', `${length} bytes`);

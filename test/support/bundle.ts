@@ -1,6 +1,6 @@
 /** A bundle of what the publisher in the pocket publishes. */
 import { writeFileSync } from 'node:fs';
-import { hex, leafHash, type Payload, readBlock1 } from '@countersign/device-sdk/format';
+import { allComponents, hex, leafHash, type Payload, readBlock1 } from '@countersign/device-sdk/format';
 import { type BundleHead, encodeStart } from '@countersign/device-sdk/host/bundle/format';
 import { peaksOf } from '@countersign/device-sdk/host/bundle/growth';
 import { type PocketServer, verifier } from './pocket.ts';
@@ -11,7 +11,8 @@ const { sha256 } = verifier;
 export async function pocketBundle(server: PocketServer, from: number): Promise<BundleHead> {
   const release = server.releases.at(-1)!;
   const leaves = server.entries.map((entry) => leafHash(sha256, entry));
-  const payloads = release.manifest.branches.map(({ payload }) => payload);
+  const branches = allComponents(release.manifest).flatMap((component) => component.branches);
+  const payloads = branches.map(({ payload }) => payload);
   return {
     origin: server.origin,
     classId: server.classId,

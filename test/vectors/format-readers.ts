@@ -25,9 +25,17 @@ import {
   readTransaction,
   toPlain,
 } from '@countersign/device-sdk/format';
+import { readHead as readBundleHead, readStart, START_BYTES } from '@countersign/device-sdk/host/bundle/format';
+import { MessageReader, readHello } from '@countersign/device-sdk/host/local/format';
 import { sha256 } from '../support/world.ts';
 
 export const READERS: Record<string, (bytes: Uint8Array) => unknown> = {
+  hello: (bytes) => plain(readHello(bytes)),
+  local: (bytes) => plain(new MessageReader().take(bytes)),
+  bundle(bytes) {
+    const { headBytes, digest } = readStart(bytes.subarray(0, START_BYTES));
+    return plain(readBundleHead(sha256, digest, bytes.slice(START_BYTES, START_BYTES + headBytes)));
+  },
   cbor: (bytes) => toPlain(decode(bytes)),
   manifest: (bytes) => plain(readManifest(bytes)),
   block1: (bytes) => plain(readBlock1(bytes)),

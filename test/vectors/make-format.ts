@@ -48,6 +48,7 @@ import {
 } from '../support/world.ts';
 import { annotate } from './annotate.ts';
 import { READERS } from './format-readers.ts';
+import { bundleVectors, localVectors } from './make-near.ts';
 
 export interface FormatVector {
   id: string;
@@ -75,6 +76,8 @@ export async function formatVectors(): Promise<Record<string, FormatVector[]>> {
     root: rootVectors(w),
     requests: requestVectors(w),
     provision: provisionVectors(w),
+    local: localVectors(accepted, refused),
+    bundle: bundleVectors(accepted, refused, w),
   };
 }
 

@@ -66,10 +66,11 @@ export async function bundleHead(parts: Parts, wanted: BundleWanted): Promise<Bu
 }
 
 function branchesFor({ release }: SignedRelease, since: readonly SignedRelease[], full: boolean) {
-  const images = since.flatMap((item) => allComponents(item.release.manifest).map(({ digest }) => digest));
-  const all = allComponents(release.manifest).flatMap(({ branches }) => branches);
-  const wanted = all.filter(({ base }) => (base ? images.some((digest) => equal(digest, base.digest)) : full));
-  return wanted.map(({ payload }) => payload);
+  const images = since.flatMap((item) => allComponents(item.release.manifest)).map(({ digest }) => digest);
+  const branches = allComponents(release.manifest).flatMap((component) => component.branches);
+  const wanted = branches.filter(({ base }) => (base ? images.some((digest) => equal(digest, base.digest)) : full));
+  // Two branches may have one payload.
+  return [...new Map(wanted.map(({ payload }) => [hex(payload.chainHead), payload])).values()];
 }
 
 /** Whoever runs the base has stored a head that covers its leaf. */
