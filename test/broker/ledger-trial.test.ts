@@ -2,6 +2,7 @@
 import { followApprovals } from '@countersign/broker/collection/confirm';
 import {
   objectDigest,
+  type Product,
   productArgs,
   readProduct,
   rejectArgs,
@@ -49,11 +50,11 @@ const BRANCHES: Manifest['branches'] = [BASE, undefined].map((base, i) => ({
   workspaceBytes: 8192,
 }));
 
-async function uploaded(t: ExecutionContext, requireTrial: typeof REQUIRED | undefined = REQUIRED) {
+async function uploaded(t: ExecutionContext, requireTrial: typeof REQUIRED | undefined, oneSlot?: Product['oneSlot']) {
   const world = await newWorld();
   t.teardown(() => world.end());
   const { alice, bob } = world.people;
-  await act(world, alice!, 'product', PRODUCT_OBJECT, productArgs({ ...PRODUCT, requireTrial }));
+  await act(world, alice!, 'product', PRODUCT_OBJECT, productArgs({ ...PRODUCT, requireTrial, oneSlot }));
   const release = await newRelease(world, 1, undefined, { branches: BRANCHES });
   await act(world, alice!, 'upload', release.leaf, release.args);
   return { world, release, alice: alice!, bob: bob! };
@@ -101,7 +102,7 @@ async function refuses(t: ExecutionContext, world: World, rows: Row[]): Promise<
 }
 
 test('a record is of one release, by a tester who did not upload it, and of every branch', async (t) => {
-  const { world, release, alice, bob } = await uploaded(t);
+  const { world, release, alice, bob } = await uploaded(t, REQUIRED);
   const other = await newRelease(world, 2, release.leaf, { branches: BRANCHES });
   const record = recordOf(release);
   const as = (signer: Parameters<typeof tx>[0], args: Value, object = trialObject(release.leaf)) =>
@@ -140,7 +141,7 @@ test('a record is of one release, by a tester who did not upload it, and of ever
 });
 
 test('who uploads does not try his own release, tester or not', async (t) => {
-  const { world, bob } = await uploaded(t);
+  const { world, bob } = await uploaded(t, REQUIRED);
   const tina = newSigner();
   await world.ledger.submit(await enrolment('tina', ['tester', 'engineer'], tina, world.people.alice!));
   await act(world, bob, 'approve', personObject('tina'));
@@ -152,7 +153,7 @@ test('who uploads does not try his own release, tester or not', async (t) => {
 });
 
 test('no approval, confirmation or rollout without the record that the product demands', async (t) => {
-  const { world, release, bob } = await uploaded(t);
+  const { world, release, bob } = await uploaded(t, REQUIRED);
   const approve = () => act(world, bob, 'approve', release.leaf);
   const confirm = () => act(world, world.keys.service, 'confirm', release.leaf);
   await refuses(t, world, [['no record', 'NOT_TRIED', approve]]);
@@ -209,7 +210,7 @@ function whole(p: TrialProfile): TrialProfile {
 }
 
 test('an approved release that waits for a better record is confirmed when it comes', async (t) => {
-  const { world, release, bob } = await uploaded(t);
+  const { world, release, bob } = await uploaded(t, REQUIRED);
   await send(world, bob, recordOf(release));
   await act(world, bob, 'approve', release.leaf);
   await send(world, bob, recordOf(release, { profiles: [failing(9), profile({ baseDigest: null })] }));
@@ -230,8 +231,20 @@ test('an approved release that waits for a better record is confirmed when it co
   t.like(await world.ledger.evaluate('getRelease', hex(release.leaf)), { state: 'confirmed' });
 });
 
+test('with one slot, whoever no branch is from and who cannot stage the full image has to stay', async (t) => {
+  const oneSlot = { pageBytes: 4_096, stagingBytes: 4_096 };
+  const { world, release, bob } = await uploaded(t, REQUIRED, oneSlot);
+  const kept = [{ code: 'NO_STAGING', count: 10 }];
+  await send(world, bob, recordOf(release, { profiles: [profile({ outcomes: kept }), profile({ baseDigest: null })] }));
+  const approve = () => act(world, bob, 'approve', release.leaf);
+  await refuses(t, world, [['those that a branch is for', 'NOT_TRIED', approve]]);
+  await send(world, bob, recordOf(release, { profiles: [profile(), profile({ baseDigest: null, outcomes: kept })] }));
+  await approve();
+  t.like(await world.ledger.evaluate('getRelease', hex(release.leaf)), { state: 'approved' });
+});
+
 test('the word of a tester who was revoked counts no more', async (t) => {
-  const { world, release, bob } = await uploaded(t);
+  const { world, release, bob } = await uploaded(t, REQUIRED);
   const tina = newSigner();
   await world.ledger.submit(await enrolment('tina', ['tester'], tina, world.people.alice!));
   await act(world, bob, 'approve', personObject('tina'));
@@ -249,7 +262,7 @@ test('without a rule a record binds nobody, and a rejected release gets none', a
 });
 
 test('a record is read strictly and has bounds', async (t) => {
-  const { release } = await uploaded(t);
+  const { release } = await uploaded(t, REQUIRED);
   const good = recordOf(release);
   t.deepEqual(readTrial(trialArgs(good)), good);
   const most = Array.from({ length: TRIAL_PROFILES_MAX }, (_, i) => profile({ hardware: `revision-${i}` }));

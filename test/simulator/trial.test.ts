@@ -26,8 +26,12 @@ function imageOf(failsOn: string[]): Uint8Array {
   return image;
 }
 
-async function inputOf(image: Uint8Array, change: Partial<Manifest> = {}): Promise<TrialInput> {
-  const made = makeBranch({ kind: 'make', image, memoryClass: 'M', imageBase: 0, cpu: 'none' });
+async function inputOf(
+  image: Uint8Array,
+  change: Partial<Manifest> = {},
+  pageBytes: number | undefined = undefined,
+): Promise<TrialInput> {
+  const made = makeBranch({ kind: 'make', image, memoryClass: 'M', imageBase: 0, cpu: 'none', pageBytes });
   const { payload, frames } = makeFrames(sha256, made.container, 512);
   const manifest = encodeManifest({
     ...{ sequence: 1, vendorId: classId, classId, version: '1.0.0', policy: 7 },
@@ -86,4 +90,11 @@ test('a server that gives junk for frames brings nobody to the release, and the 
     Object.values(found).reduce((sum, count) => sum + count, 0),
     2,
   );
+});
+
+test('devices with one slot take what their staging area holds, and keep the old image where it holds nothing', async (t) => {
+  const good = await inputOf(imageOf([]), {}, 4_096);
+  const product = (stagingBytes: number) => ({ ...good.product, oneSlot: { pageBytes: 4_096, stagingBytes } });
+  t.deepEqual(await outcomes({ ...good, product: product(16_384) }), { OK: 2 });
+  t.deepEqual(await outcomes({ ...good, product: product(4_096) }), { NO_STAGING: 2 });
 });
