@@ -9,6 +9,7 @@ const LAST_WORD_MS = 600_000;
 
 export interface Expected {
   sequence: number;
+  manifestDigest: Uint8Array;
   image: Uint8Array;
   base: Uint8Array;
 }
@@ -50,27 +51,43 @@ export class Ending {
   }
 
   get done(): boolean {
-    const { stuck, attempt, idle } = this.device;
+    const { stuck, idle } = this.device;
     if (stuck !== undefined) return true;
     if (!idle) return false;
     const refused = this.#refused && this.#elapsedMs() - this.#refused.sinceMs >= LAST_WORD_MS;
-    return attempt !== undefined || (this.#healed && refused === true);
+    return this.#outcome !== undefined || (this.#healed && refused === true);
   }
 
   /** @returns OK on the new release, confirmed and whole in flash; else the code of the reason */
   judge(): Code | 'OK' {
-    const { stuck, attempt, board } = this.device;
+    const { stuck, board } = this.device;
     if (stuck !== undefined) return 'BOOT_FAILED';
     board.power.disarm(); // looking on is no operation that a power cut could hit
-    const held = attempt?.outcome === 'updated' ? this.#heldNew() : this.#heldEither();
+    const outcome = this.#outcome;
+    const held = outcome === 'updated' ? this.#heldNew() : this.#heldEither();
     if (!held) return 'RESULT_MISMATCH';
-    if (attempt?.outcome === 'updated') {
+    if (outcome === 'updated') {
       const good = passesSelfTest(board.boot.booted?.descriptor, this.device.profile.revision);
       return good ? 'OK' : 'SELF_TEST_FAILED';
     }
-    if (attempt) return attempt.code as Code;
+    if (outcome === 'reverted') return this.#revertCode;
     const code = this.#refused?.code ?? 'TRIAL_TIMEOUT';
     return code === 'FAILED_BEFORE' ? (this.#failure ?? code) : code;
+  }
+
+  /** From what it stores: the power may go between its last record and the moment when it would have said so. */
+  get #outcome(): 'updated' | 'reverted' | undefined {
+    const { state, attempt } = this.device;
+    if (attempt || !state) return attempt?.outcome;
+    const { sequence, manifestDigest } = this.#expected;
+    if (state.failed.some(({ digest }) => equal(digest, manifestDigest))) return 'reverted';
+    return state.running.sequence === sequence && !state.pending ? 'updated' : undefined;
+  }
+
+  get #revertCode(): Code {
+    const { state, attempt } = this.device;
+    const told = state?.told.find(({ manifestDigest }) => equal(manifestDigest, this.#expected.manifestDigest));
+    return (attempt?.code ?? told?.code ?? this.#failure ?? 'BOOT_FAILED') as Code;
   }
 
   #heldNew(): boolean {

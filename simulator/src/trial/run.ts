@@ -8,7 +8,15 @@ import type { TrialProfile, TrialRecord } from '@countersign/broker/ledger/contr
 import type { ProductView } from '@countersign/broker/ledger/contract/views';
 import { Device, type Verifier } from '@countersign/device-sdk';
 import { CLASS_BYTES } from '@countersign/device-sdk/delta';
-import { ALG_ED25519, hex, leafHash, type PublicKey, readBlock1, readManifest } from '@countersign/device-sdk/format';
+import {
+  ALG_ED25519,
+  hex,
+  leafHash,
+  manifestDigest,
+  type PublicKey,
+  readBlock1,
+  readManifest,
+} from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import { linkOver } from '@countersign/device-sdk/host/link';
 import { PagePool, Prng } from '@countersign/device-sdk/rig';
@@ -107,6 +115,7 @@ interface Stage {
 async function build(input: TrialInput, line: (text: string) => void): Promise<Stage> {
   const { verifier, manifest, seed, profiles: kinds, product } = input;
   const { sequence, classId } = readManifest(manifest);
+  const digest = manifestDigest(verifier.sha256, manifest);
   const authority = await authorityOf(input);
   const time = new VirtualTime();
   const kindOf = kinds.flatMap(({ devices }, kind) => Array.from({ length: devices }, () => kind));
@@ -132,7 +141,7 @@ async function build(input: TrialInput, line: (text: string) => void): Promise<S
     const running = { digest: verifier.sha256(base), bytes: base.length };
     Device.provision(board.store, verifier, authority.provision(running, profile.id));
     const device = new VirtualDevice(profile, board, world);
-    const ending = new Ending(device, { sequence, image: input.image, base }, time.elapsedMs);
+    const ending = new Ending(device, { sequence, manifestDigest: digest, image: input.image, base }, time.elapsedMs);
     endings.set(device, ending);
     time.after(number * SWITCH_ON_MS, () => device.switchOn());
     return { ending, kind };
