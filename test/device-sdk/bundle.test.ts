@@ -199,3 +199,49 @@ test('a stale bundle stops a device with a clock and locks nobody out; the next 
   await device.start();
   t.is(device.device!.state.running.version, '1.0.1');
 });
+
+test('a forged bundle is refused by the device with a code, and loses nothing', async (t) => {
+  const w = await world(t);
+  const { classId } = w.server;
+  const shelves: BundleFile[] = [];
+  const ports = {
+    clock: { now: () => TIME + 60 },
+    get link() {
+      return bundleLink({ shelves, classId });
+    },
+  };
+  const devices = Array.from({ length: 4 }, () => new PocketDevice(w.server, w.base, { ports }));
+  // Grown since the devices were made, so that a path of consistency is asked for.
+  await w.server.publish(NEW, { version: '1.0.1', bases: [w.base] });
+  const good = await pocketBundle(w.server, w.from);
+  const bit = (bytes: Uint8Array, at: number) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+  const framesOf = (payload: (typeof good.payloads)[0]) => w.server.frames(payload);
+  const { growth, announcement } = good;
+  const lies: [RegExp, () => void][] = [
+    [
+      /SPLIT_VIEW/,
+      () => writeBundle(w.path, { ...good, growth: { ...growth!, leaves: bit(growth!.leaves, 70) } }, framesOf),
+    ],
+    [
+      /BAD_SIGNATURE|MALFORMED/,
+      () => writeBundle(w.path, { ...good, announcement: bit(announcement, announcement.length - 5) }, framesOf),
+    ],
+    [/BAD_FRAME/, () => writeBundle(w.path, good, (payload) => framesOf(payload).map((frame) => bit(frame, 3)))],
+    [/UNREACHABLE|NOT_FOUND|LINK_LOST/, () => writeBundle(w.path, { ...good, payloads: [] }, framesOf)],
+  ];
+  for (const [i, [code, lie]] of lies.entries()) {
+    const device = devices[i]!;
+    lie();
+    shelves.splice(0, 1, new BundleFile(w.path, sha256));
+    await device.start();
+    t.regex(device.codes().join(), code);
+    t.is(device.device!.state.running.version, '1.0.0', String(code));
+    t.deepEqual(device.runningImage(OLD.length), OLD);
+    t.deepEqual(device.device!.state.failed, [], 'nothing is held against the release');
+    await w.make();
+    shelves.splice(0, 1, new BundleFile(w.path, sha256));
+    await device.start();
+    t.is(device.device!.state.running.version, '1.0.1', String(code));
+    t.deepEqual(device.runningImage(NEW.length), NEW);
+  }
+});

@@ -51,3 +51,14 @@ test('twenty children update over the line and without it, and every report is i
   while (s.relay.counts().reportsWaiting > 0) await pause();
   await Promise.all(s.children.map((child) => child.until(({ device }) => device!.state.outbox.length === 0)));
 });
+
+test('three children update behind a gateway that has HTTP alone, and their reports arrive', async (t) => {
+  const s = await site(t, 3, ['devices']);
+  const rollout = await s.roll('1.0.1');
+  for (const child of s.children) child.start();
+  await Promise.all(s.children.map((child) => child.until(({ version }) => version === '1.0.1')));
+  while ((await s.updated(rollout)) < 3) await pause();
+  const { payloads } = (await makeBundle(s.session, { release: `${PRODUCT}@1.0.1`, full: false }, join(s.folder, 'b')))
+    .head;
+  t.is(s.relay.counts().framesFetched, payloads[0]!.frameCount, 'each frame of the delta crossed the line once');
+});

@@ -33,14 +33,19 @@ export interface Site {
   updated(rolloutId: string): Promise<number>;
 }
 
-export async function site(t: ExecutionContext, count: number): Promise<Site> {
+/** @param ways how the gateway reaches the server, in order of preference */
+export async function site(
+  t: ExecutionContext,
+  count: number,
+  ways: readonly ('mqtt' | 'devices')[] = ['mqtt', 'devices'],
+): Promise<Site> {
   const folder = await temporary(t);
   const data = join(folder, 'server');
   let server: RunningAll | undefined = await startAll({ data, devicePort: 0 });
   const session = await openSession(apiClient(server.url, server.token));
   const people = await firstPeople(data);
-  const links = [session.endpoints.mqtt!, session.endpoints.devices!].map((url) => ({
-    ...{ url, ca: undefined, cert: undefined, key: undefined },
+  const links = ways.map((way) => ({
+    ...{ url: session.endpoints[way]!, ca: undefined, cert: undefined, key: undefined },
   }));
   let listen = 'tcp://127.0.0.1:0';
   const makeRelay = (options: Partial<RelayOptions> = {}) =>
