@@ -4,14 +4,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { codeOf } from '@countersign/device-sdk';
+import { codeOf, type Link, Refusal } from '@countersign/device-sdk';
 import { hex, makeFrames, reportValue, signStatement } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import {
+  ASK_LOGIN,
   CONTENT_BYTES_MAX,
   encodeHello,
   encodeMessage,
   HELLO,
+  LOGIN,
   type Message,
   MessageReader,
   PING,
@@ -101,6 +103,33 @@ test('connections above the limit are told BUSY, and a second one of the same ch
   const fourth = await stranger(w.url);
   t.is(new TextDecoder().decode((await fourth.until(REFUSAL)).content), 'BUSY');
   for (const { socket } of [second, third]) socket.destroy();
+});
+
+test('a login serves until it was used: a lost line keeps it, any refusal asks the child for another', async (t) => {
+  const logins: string[] = [];
+  const link = (_identity: unknown, trouble: (error: unknown) => void): Link => ({
+    open(_events, login) {
+      void (async () => {
+        for (const code of ['LINK_LOST', 'BAD_COUNTER', 'LINK_LOST'] as const) {
+          logins.push(hex(await login()));
+          trouble(new Refusal(code, 'no'));
+        }
+        logins.push(hex(await login()));
+      })();
+    },
+    request: async () => undefined,
+    report: async () => undefined,
+    close: async () => undefined,
+  });
+  const w = await world(t, 0, { link });
+  const child = await stranger(w.url);
+  child.socket.write(encodeMessage(HELLO, hello()));
+  await child.until(ASK_LOGIN);
+  child.socket.write(encodeMessage(LOGIN, new Uint8Array(40).fill(1)));
+  while (logins.length < 4) await pause();
+  const [first, second] = [hex(new Uint8Array(40)), hex(new Uint8Array(40).fill(1))];
+  t.deepEqual(logins, [first, first, second, second]);
+  child.socket.destroy();
 });
 
 async function report(number: number, counter = 1): Promise<Uint8Array> {

@@ -53,8 +53,8 @@ const RESEND_MS = 5_000;
 const RESEND_MS_MAX = 10 * 60_000;
 /** Questions of a child that wait for the server's answer. */
 const OPEN_MAX = 16;
-/** By these the server says that a login was used, or is void. */
-const LOGIN_REFUSED: ReadonlySet<Code> = new Set(['UNAUTHORIZED', 'NOT_PERMITTED', 'BAD_STATEMENT', 'BAD_SIGNATURE']);
+/** After these a login may still be good. Any other code may mean that it was used, or is void: the next one is fresh. */
+const LOGIN_KEPT: ReadonlySet<Code> = new Set(['LINK_LOST', 'UNREACHABLE', 'BUSY', 'RATE_LIMITED']);
 const RETRY_SECONDS = 10;
 
 export class Station implements Way {
@@ -83,7 +83,7 @@ export class Station implements Way {
     });
     this.#cancelFirst = ports.timer.after(FIRST_MS, this.#settle);
     this.#link = ports.link(identity, (error) => {
-      if (LOGIN_REFUSED.has(codeOf(error))) this.#login = undefined;
+      if (!LOGIN_KEPT.has(codeOf(error))) this.#login = undefined;
       ports.trouble(error);
     });
   }
