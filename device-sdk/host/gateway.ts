@@ -60,7 +60,7 @@ function slotFile(folder: string, slot: number): string {
 
 /**
  * The factory's step: the image into its slot, unless it is there already, then the journal, which makes it a device.
- * @throws Refusal EXISTS where it is one; RESULT_MISMATCH for an image of another release; BAD_PROVISION
+ * @throws Refusal EXISTS where it is one; UNSUPPORTED for a product of several components; RESULT_MISMATCH for an image of another release; BAD_PROVISION
  */
 export function provisionGateway(
   profile: Profile,
@@ -71,6 +71,8 @@ export function provisionGateway(
   const { image, slot = 0 } = options;
   const provision = readProvision(record);
   demand(provision.deviceId, 'BAD_PROVISION', 'the record is for no device: enrol it with --provision');
+  // Said before it is a device: it would have no slots for the others, and could never be updated.
+  demand(!provision.image.components, 'UNSUPPORTED', 'the record has several components, a profile has slots for one');
   const done = recordFile(profile);
   demand(!existsSync(done), 'EXISTS', `${profile.folder} holds a device already`);
   const regions = openRegions(profile);

@@ -1,7 +1,12 @@
 /** A release of several components: all become current together, or none; and a manifest that would mix them is refused. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { codeOf, Device } from '@countersign/device-sdk';
 import { type Branch, type Component, FRAMES, outcomeOf, readRequest } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
+import { provisionGateway } from '@countersign/device-sdk/host/gateway';
+import { readProfile } from '@countersign/device-sdk/host/profile';
 import test from 'ava';
 import { APP_BYTES, changed, image, RADIO_BYTES, releaseIn } from '../support/component-life.ts';
 import { type PocketRelease, PocketServer, type PublishOptions, pocketLink, verifier } from '../support/pocket.ts';
@@ -206,4 +211,19 @@ test('a device without slots for a component that it runs does not start', async
       }),
   );
   t.is(codeOf(refused), 'BAD_STATE');
+});
+
+test('a profile, which has slots for one component, takes no device of two', async (t) => {
+  const { server, first } = await world();
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-components-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'profile.json');
+  const profile = {
+    ...{ folder: 'device', memoryClass: 'M', key: 'device.key', links: [{ url: 'mqtt://localhost' }] },
+    ...{ slots: { kind: 'file', bytes: 65_536 }, boot: { kind: 'file' }, health: { command: ['true'] } },
+  };
+  await writeFile(path, JSON.stringify(profile));
+  const record = server.provision(first, new Uint8Array(16).fill(7));
+  const refused = t.throws(() => provisionGateway(readProfile(path), verifier, record, { image: first.image }));
+  t.is(codeOf(refused), 'UNSUPPORTED');
 });
