@@ -24,9 +24,10 @@ import {
   STORED,
 } from '@countersign/device-sdk/host/local/format';
 import { FrameCache } from '@countersign/device-sdk/host/relay/frame-cache';
+import { FrameSource, WANTED_MAX, type Way } from '@countersign/device-sdk/host/relay/frame-source';
 import { REPORTS_PER_CHILD_MAX, ReportStore } from '@countersign/device-sdk/host/relay/report-store';
 import test, { type ExecutionContext } from 'ava';
-import { verifier } from '../support/pocket.ts';
+import { PocketTime, verifier } from '../support/pocket.ts';
 import { pause, world } from '../support/relay-world.ts';
 
 const { sha256 } = verifier;
@@ -207,6 +208,26 @@ test('the cache takes only the next frame of the chain, and gives none that has 
   t.is(cut.count(chainHead), 2, 'what stands before it is good');
   t.deepEqual(cut.read(chainHead, 1), frames[1]);
   cut.close();
+});
+
+test('a child that asks without end takes no place of another', (t) => {
+  const cache = new FrameCache(folderOf(t), sha256, 1_000_000);
+  let id = 0;
+  const source = new FrameSource({ cache, shelves: [], timer: new PocketTime(), nextId: () => ++id });
+  const told: string[] = [];
+  const want = (way: Way, name: string, number: number) =>
+    source.want({
+      ...{ chainHead: sha256(Uint8Array.of(number & 255, number >> 8)), first: 0, count: 4, way },
+      deliver: () => undefined,
+      refuse: (code) => told.push(`${name} ${code}`),
+    });
+  const way = () => ({ up: true, request: async () => undefined });
+  const [flood, honest] = [way(), way()];
+  for (let number = 0; number < WANTED_MAX + 100; number++) want(flood, 'flood', number);
+  want(honest, 'honest', 7);
+  t.deepEqual(told, []);
+  source.close();
+  cache.close();
 });
 
 test('the cache forgets whole payloads, the one that was used longest ago first, and never exceeds its bound', (t) => {

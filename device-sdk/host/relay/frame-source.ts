@@ -40,8 +40,10 @@ const ROUND_MS = 2_000;
 const TRIES_MAX = 3;
 /** A server that asks for less than this is waited for here. */
 const WAIT_SECONDS_MAX = 2;
-/** Questions of one child and of all: more are met with BUSY. */
+/** Questions of all children: more are met with BUSY. */
 export const WANTED_MAX = 4_096;
+/** Of one child. It has two that still count, and does not say which it has given up: the oldest is dropped. */
+export const WANTED_PER_CHILD_MAX = 8;
 
 interface Fetch {
   chainHead: Uint8Array;
@@ -65,6 +67,7 @@ export class FrameSource {
   }
 
   want(wanted: Wanted): void {
+    this.#dropOldest(wanted.way);
     if (this.#wanted >= WANTED_MAX) {
       wanted.refuse('BUSY', 5);
       return;
@@ -77,6 +80,19 @@ export class FrameSource {
     fetch.wanted.push({ ...wanted, next: wanted.first });
     this.#wanted++;
     this.#pump(fetch);
+  }
+
+  #dropOldest(way: Way): void {
+    const own = [...this.#fetches.values()].flatMap((fetch) =>
+      fetch.wanted.filter((item) => item.way === way).map((item) => ({ fetch, item })),
+    );
+    if (own.length < WANTED_PER_CHILD_MAX) return;
+    const [{ fetch, item }] = own as [(typeof own)[0]];
+    this.#keep(
+      fetch,
+      fetch.wanted.filter((other) => other !== item),
+    );
+    if (fetch.wanted.length === 0) this.#end(fetch);
   }
 
   /** A child has gone: nobody waits for what it wanted. */

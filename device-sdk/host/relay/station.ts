@@ -68,6 +68,8 @@ export class Station implements Way {
   #settled: Promise<void>;
   #settle = (): void => undefined;
   #closed = false;
+  /** Questions that wait for the way to come up. */
+  #asking = 0;
   /** The server has taken a login of it. */
   #known = false;
   #cancelFirst: () => void;
@@ -146,7 +148,15 @@ export class Station implements Way {
     const { connection } = this;
     const refuse = (code: Code, retrySeconds: number) =>
       connection?.send(ANSWER, encodeAnswer({ id: request.id, kind: REFUSED, code, retrySeconds }));
-    if (!this.up) await this.#settled;
+    if (this.#asking >= OPEN_MAX) {
+      refuse('BUSY', 1);
+      return;
+    }
+    if (!this.up) {
+      this.#asking++;
+      await this.#settled;
+      this.#asking--;
+    }
     if (request.kind === FRAMES) return this.#wantFrames(request, refuse);
     if (!this.up) {
       connection?.send(ANSWER, encodeAnswer(this.#p.alone(this.identity, request)));
