@@ -116,6 +116,6 @@ test('countersign attack --json prints the rows, and exits with 0', async (t) =>
   t.is(code, 0);
   t.is(json.length, 1);
   const [{ id, name, outcome, variants, codes, failed }] = json;
-  t.deepEqual([id, name, outcome, variants, failed], [14, "another model's image", 'refused', 5, []]);
-  t.deepEqual(codes, ['WRONG_VENDOR', 'WRONG_CLASS', 'NOT_CURRENT', 'MALFORMED']);
+  t.deepEqual([id, name, outcome, variants, failed], [14, "another model's image", 'refused', 6, []]);
+  t.deepEqual(codes, ['WRONG_VENDOR', 'WRONG_CLASS', 'WRONG_COMPONENTS', 'NOT_CURRENT', 'MALFORMED']);
 });
