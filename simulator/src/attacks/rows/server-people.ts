@@ -55,6 +55,7 @@ import {
 import { contract, refused } from '../server/try.ts';
 import { componentRows } from './components.ts';
 import { deviceRows, peopleRows, planRows } from './server-more.ts';
+import { passportRows, trialRows } from './server-trials.ts';
 
 /** Proposed by alice, approved by bob. */
 async function hire(world: World, name: string, roles: PersonRole[]): Promise<Signer> {
@@ -80,6 +81,7 @@ export const unapproved: Attack = {
   source: 'RFC 9124 THREAT.UPD.UNAPPROVED',
   against: ['device', 'server'],
   variants: [
+    ...trialRows,
     contract('confirms what nobody has approved', 'NOT_APPROVED', async (world) => {
       const { leaf } = await uploaded(world);
       return () => act(world, world.keys.service, 'confirm', leaf);
@@ -333,6 +335,7 @@ export const unauthorised: Attack = {
   source: 'NervesHub CVE-2026-28806; hawkBit default password',
   against: ['server'],
   variants: [
+    ...passportRows,
     api('calls the API without a token', undefined),
     api('calls the API with the token of another server', `Bearer ${'y'.repeat(43)}`),
     api('calls the API with the token and more', `Bearer ${TOKEN}y`),
