@@ -135,7 +135,10 @@ export const EXPLAINED: Readonly<Record<Code, readonly [what: string, toDo: stri
     'Correct the image: it hangs, or the watchdog is shorter than its start.',
   ],
   BOOT_FAILED: ['The boot loader fell back to the old slot.', 'Check load address and vector table of the image.'],
-  BAD_STATE: ["The device's own journal holds nothing usable.", 'Enrol it as a new device and provision it again.'],
+  BAD_STATE: [
+    "The device's own journal holds nothing usable, or names a component for which the ports have no slots.",
+    'Enrol it as a new device and provision it again; or give the ports the slots of every component.',
+  ],
   NOT_PERMITTED: [
     'The role of the signer does not allow this action.',
     'Have it signed by somebody with the role; the sentence names it.',
