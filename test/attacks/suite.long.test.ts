@@ -3,12 +3,11 @@ import { SdkPort } from '@countersign/simulator/attacks/port/sdk';
 import { runAttack } from '@countersign/simulator/attacks/run';
 import { ATTACKS } from '@countersign/simulator/attacks/suite';
 import test from 'ava';
-import { ROWS_WITH_LONG_TRIES, splitTries } from '../support/attack-tries.ts';
+import { rowsWithLongTries, splitTries } from '../support/attack-tries.ts';
 
-for (const id of ROWS_WITH_LONG_TRIES) {
-  const { long } = splitTries(ATTACKS.find((attack) => attack.id === id)!);
+for (const { long } of rowsWithLongTries(ATTACKS).map(splitTries)) {
   for (const variant of long.variants) {
-    test.serial(`row ${id}, ${long.name}: ${variant.how}`, async (t) => {
+    test.serial(`row ${long.id}, ${long.name}: ${variant.how}`, async (t) => {
       t.timeout(300_000);
       const { outcome, failed } = await runAttack({ ...long, variants: [variant] }, new SdkPort());
       t.deepEqual(failed, []);

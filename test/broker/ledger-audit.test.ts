@@ -122,7 +122,7 @@ test('a ledger cut back with its head file contradicts a head that was kept else
   );
 });
 
-test('every byte of one block, flipped, is named with its place', async (t) => {
+test('every fourth byte of one block, flipped, is named with its place', async (t) => {
   const { dir } = await closedLedger(t, fillLittle);
   const path = join(dir, 'ledger', BLOCKS);
   const good = await readFile(path);
@@ -131,7 +131,7 @@ test('every byte of one block, flipped, is named with its place', async (t) => {
   const { whole } = frames.at(-1)!;
   const cached = remembering(verifier);
   const unnamed: number[] = [];
-  for (let at = whole.offset; at < whole.offset + whole.length; at++) {
+  for (let at = whole.offset; at < whole.offset + whole.length; at += at < whole.offset + 8 ? 1 : 4) {
     await flipped(path, good, at);
     const { ok, problems } = await auditFolder(dir, { verifier: cached });
     const [, first, last] = /bytes (\d+) to (\d+), block 3/.exec(problems[0]?.where ?? '') ?? [];

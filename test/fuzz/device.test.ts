@@ -1,7 +1,7 @@
 /**
  * A running device under hostile messages on every way in, mutations of valid ones above all: no fault, no hang, nothing
  * that grows, nothing stored that was not proven; and the honest release is taken afterwards. Then its store with damage
- * of any kind. COUNTERSIGN_FUZZ_SECONDS lengthens the run (default 4, shared), COUNTERSIGN_FUZZ_SEED repeats one.
+ * of any kind. COUNTERSIGN_FUZZ_SECONDS lengthens the run (default 2, shared), COUNTERSIGN_FUZZ_SEED repeats one.
  */
 import { Device, Refusal } from '@countersign/device-sdk';
 import {
@@ -20,7 +20,7 @@ import { Chance, mutate } from '../support/mutate.ts';
 import { PocketServer, pocketLink, verifier } from '../support/pocket.ts';
 import { PocketDevice } from '../support/pocket-device.ts';
 
-const SECONDS = Number(process.env.COUNTERSIGN_FUZZ_SECONDS ?? 4);
+const SECONDS = Number(process.env.COUNTERSIGN_FUZZ_SECONDS ?? 2);
 const SEED = Number(process.env.COUNTERSIGN_FUZZ_SEED ?? 1);
 /** One message with all that follows from it, on a loaded machine too. */
 const MESSAGE_MS_MAX = 2_000;

@@ -1,6 +1,6 @@
 /**
  * Every decoder of bytes from outside, on random, mutated and truncated input: a value or a Refusal, nothing else, and
- * soon. COUNTERSIGN_FUZZ_SECONDS lengthens the run (default 3, shared by all decoders); COUNTERSIGN_FUZZ_SEED repeats
+ * soon. COUNTERSIGN_FUZZ_SECONDS lengthens the run (default 1.5, shared by all decoders); COUNTERSIGN_FUZZ_SEED repeats
  * one.
  */
 import { Refusal } from '@countersign/device-sdk';
@@ -11,7 +11,7 @@ import test from 'ava';
 import { formatSamples, type Sample } from '../support/samples.ts';
 import { sha256 } from '../support/world.ts';
 
-const SECONDS = Number(process.env.COUNTERSIGN_FUZZ_SECONDS ?? 3);
+const SECONDS = Number(process.env.COUNTERSIGN_FUZZ_SECONDS ?? 1.5);
 const SEED = process.env.COUNTERSIGN_FUZZ_SEED ?? '1';
 /** One input may cost no more than this, on a loaded machine too; a hang or a quadratic reader costs far more. */
 const INPUT_MS_MAX = 1_000;

@@ -12,8 +12,11 @@ export const JOBS_MAX = 32;
 /** One core is left to the server; each worker holds suffix arrays of up to ten times an image. */
 const WORKERS_MAX = 4;
 
-/** A thread takes 0.1 s to start and some 20 MB to keep: it stays for the jobs of one preparation, not longer. */
-const IDLE_MS = 5_000;
+/**
+ * A cold thread takes ten times as long for a small delta as one that has made some, and a warm one some 20 MB to keep: it
+ * stays from one release to the next of a busy hour, not longer.
+ */
+const IDLE_MS = 60_000;
 
 /** What a worker answers. A Refusal loses its class on the way between threads, so it travels as code and text. */
 export type JobAnswer = { result: Made | TrialSummary } | { refusal: { code: Code; text: string } };
@@ -31,6 +34,8 @@ export interface BranchRunner {
 export function branchRunner(workers = Math.max(1, Math.min(WORKERS_MAX, availableParallelism() - 1))): BranchRunner {
   const idle = new Set<Worker>();
   const working = new Set<Worker>();
+  /** A worker that has worked again rests anew: the end of its last rest must not meet it. */
+  const resting = new WeakMap<Worker, NodeJS.Timeout>();
   const waiting: (() => void)[] = [];
   let free = workers;
   let closed = false;
@@ -89,8 +94,9 @@ export function branchRunner(workers = Math.max(1, Math.min(WORKERS_MAX, availab
   function rest(worker: Worker): void {
     idle.add(worker);
     worker.unref();
-    const timer = setTimeout(() => idle.delete(worker) && void worker.terminate(), IDLE_MS);
-    timer.unref();
+    clearTimeout(resting.get(worker));
+    const timer = setTimeout(() => idle.delete(worker) && void worker.terminate(), IDLE_MS).unref();
+    resting.set(worker, timer);
   }
 }
 

@@ -12,7 +12,7 @@ const PATIENCE_MS = 30_000;
 /** After the first answer: long enough for a device that changed its mind to begin an install. */
 const AFTERMATH_MS = 300;
 /** Nothing new from an idle device for so long: what was on its way when it was cut off has been answered. */
-const QUIET_MS = 500;
+const QUIET_MS = 300;
 
 /**
  * @returns refused only if the device named a code, and its boot slot, image, floor and everything it believes are what
