@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { codeOf, type Link, Refusal } from '@countersign/device-sdk';
+import { type Link, Refusal } from '@countersign/device-sdk';
 import { hex, makeFrames, reportValue, signStatement } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import {
@@ -161,8 +161,8 @@ test('reports are bounded for each child, survive a restart, and a damaged one i
   const folder = folderOf(t);
   const store = new ReportStore(folder, sha256);
   for (let counter = 1; counter <= REPORTS_PER_CHILD_MAX; counter++) store.put(id, await report(9, counter));
-  const more = await report(9, 99);
-  t.is(codeOf(t.throws(() => store.put(id, more))), 'BUSY');
+  store.put(id, await report(9, 99));
+  t.is(store.count, REPORTS_PER_CHILD_MAX);
   const name = readdirSync(folder)[0]!;
   writeFileSync(
     join(folder, name),

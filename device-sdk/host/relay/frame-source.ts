@@ -48,8 +48,8 @@ export const WANTED_PER_CHILD_MAX = 8;
 interface Fetch {
   chainHead: Uint8Array;
   wanted: (Wanted & { next: number })[];
-  /** The open question's id, and where it ends. */
-  asked: { id: number; end: number } | undefined;
+  /** The open question's id, where it ends, and whose way it took. */
+  asked: { id: number; end: number; way: Way } | undefined;
   tries: number;
   cancel: () => void;
 }
@@ -163,9 +163,11 @@ export class FrameSource {
 
   /** Up to the nearest end of what is wanted: who asks for frames that do not exist must not hold up the others. */
   #ask(fetch: Fetch): void {
-    const way = fetch.wanted.find((item) => item.way.up)?.way;
+    // By turns: a child whose way brings nothing must not be asked for the others again and again.
+    const ways = [...new Set(fetch.wanted.map((item) => item.way))].filter((item) => item.up);
+    const way = ways[fetch.tries % ways.length];
     if (!way || fetch.tries >= TRIES_MAX) {
-      this.#refuse(fetch, 'UNREACHABLE', 10);
+      this.#refuse(fetch, fetch.wanted, 'UNREACHABLE', 10);
       return;
     }
     const first = this.#options.cache.count(fetch.chainHead);
@@ -174,7 +176,7 @@ export class FrameSource {
       ...fetch.wanted.map((item) => Math.max(item.first + item.count, first + 1)),
     );
     const id = this.#options.nextId();
-    fetch.asked = { id, end };
+    fetch.asked = { id, end, way };
     fetch.tries++;
     this.#byId.set(id, fetch);
     this.#arm(fetch);
@@ -195,22 +197,32 @@ export class FrameSource {
     try {
       this.#pump(fetch);
     } catch {
-      this.#refuse(fetch, 'UNREACHABLE', 10);
+      this.#refuse(fetch, fetch.wanted, 'UNREACHABLE', 10);
     }
   }
 
+  /** The server's word is for the child whose way it came by: one that has used up its rate stops no other. */
   #refused(fetch: Fetch, code: Code, retrySeconds: number): void {
+    const way = fetch.asked?.way;
     this.#endQuestion(fetch);
     const soon = retrySeconds > 0 && retrySeconds <= WAIT_SECONDS_MAX && fetch.tries < TRIES_MAX;
-    if (!soon) this.#refuse(fetch, code, retrySeconds);
-    else fetch.cancel = this.#options.timer.after(retrySeconds * 1000, () => this.#later(fetch));
+    if (soon) {
+      fetch.cancel = this.#options.timer.after(retrySeconds * 1000, () => this.#later(fetch));
+      return;
+    }
+    const own = fetch.wanted.filter((item) => item.way === way);
+    if (own.length > 0) fetch.tries = 0;
+    this.#refuse(fetch, own, code, retrySeconds);
+    if (fetch.wanted.length > 0) this.#pump(fetch);
   }
 
-  #refuse(fetch: Fetch, code: Code, retrySeconds: number): void {
-    const { wanted } = fetch;
-    this.#keep(fetch, []);
-    this.#end(fetch);
-    for (const { refuse } of wanted) refuse(code, retrySeconds);
+  #refuse(fetch: Fetch, refused: Fetch['wanted'], code: Code, retrySeconds: number): void {
+    this.#keep(
+      fetch,
+      fetch.wanted.filter((item) => !refused.includes(item)),
+    );
+    if (fetch.wanted.length === 0) this.#end(fetch);
+    for (const { refuse } of refused) refuse(code, retrySeconds);
   }
 
   #keep(fetch: Fetch, wanted: Fetch['wanted']): void {

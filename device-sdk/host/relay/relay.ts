@@ -182,7 +182,7 @@ export class Relay {
   #station({ deviceId, classId }: Identity): { station: Station; open: () => void } {
     const known = this.#stations.get(hex(deviceId));
     if (known && equal(known.identity.classId, classId)) return { station: known, open: () => undefined };
-    demand(!known && this.#stations.size < this.#limits.children, 'BUSY', 'no place for another child');
+    this.#makePlace(known);
     const { link, timer = systemTimer() } = this.#options;
     const trouble = (error: unknown) => this.#options.on?.({ kind: 'server', deviceId: hex(deviceId), error });
     const station = new Station(
@@ -200,6 +200,21 @@ export class Relay {
     );
     this.#stations.set(hex(deviceId), station);
     return { station, open: () => station.open() };
+  }
+
+  /**
+   * Whoever only claims an id has no place that another could have: neither by another class under that id, nor by a
+   * report that the server will never acknowledge. Its reports stay on the disk.
+   * @throws Refusal BUSY
+   */
+  #makePlace(known: Station | undefined): void {
+    const full = this.#stations.size >= this.#limits.children;
+    const claimed = known ?? (full ? [...this.#stations.values()].find(({ away }) => away) : undefined);
+    if (!known && !full) return;
+    demand(claimed && !claimed.known, 'BUSY', 'no place for another child');
+    this.#stations.delete(hex(claimed.identity.deviceId));
+    claimed.connection?.end('DUPLICATE');
+    void claimed.close();
   }
 
   /** Hostile bytes of a child end here, and a disk that is full: the others are served on. */

@@ -13,7 +13,10 @@ import { readReport } from '../../src/format/report.ts';
 import { readStatement } from '../../src/format/statement.ts';
 import { makeFolder, replaceFile } from '../durable.ts';
 
-/** A device keeps eight; twice that, because an old one may still be on its way out. */
+/**
+ * A device keeps eight; twice that, because an old one may still be on its way out. The one that came first makes room: a
+ * gateway cannot check a signature, and what strangers leave under any id is never acknowledged.
+ */
 export const REPORTS_PER_CHILD_MAX = 16;
 /** Some 600 bytes each. */
 export const REPORTS_MAX = 4_096;
@@ -22,6 +25,8 @@ interface Stored {
   counter: number;
   leaf: string;
   path: string;
+  /** In the order in which they came; after a restart, in that of the folder. */
+  came: number;
 }
 
 export class ReportStore {
@@ -29,6 +34,7 @@ export class ReportStore {
   readonly #sha256: Sha256;
   readonly #reports = new Map<string, Stored[]>();
   #count = 0;
+  #came = 0;
 
   constructor(folder: string, sha256: Sha256) {
     makeFolder(folder);
@@ -53,7 +59,7 @@ export class ReportStore {
 
   /**
    * Keeps one report, flushed when this returns.
-   * @throws Refusal MALFORMED, TOO_LARGE, WRONG_TYPE; BAD_STATEMENT for another device's report; BUSY where it is full
+   * @throws Refusal MALFORMED, TOO_LARGE, WRONG_TYPE; BAD_STATEMENT for another device's report
    */
   put(deviceId: Uint8Array, bytes: Uint8Array): void {
     const report = readReport(readStatement(bytes, 'report').payload);
@@ -65,11 +71,16 @@ export class ReportStore {
     const leaf = hex(leafHash(this.#sha256, bytes));
     const own = this.#reports.get(hex(deviceId)) ?? [];
     if (own.some((stored) => stored.leaf === leaf)) return;
-    const room = this.#count < REPORTS_MAX && own.length < REPORTS_PER_CHILD_MAX;
-    demand(room, 'BUSY', `${own.length} reports of this child wait, ${this.#count} in all`);
+    if (own.length >= REPORTS_PER_CHILD_MAX) this.#dropFirst(own);
+    else if (this.#count >= REPORTS_MAX) this.#dropFirst([...this.#reports.values()].flat());
     const path = join(this.#folder, `${hex(deviceId)}-${report.counter}-${leaf.slice(0, 16)}`);
     replaceFile(path, bytes);
     this.#add(hex(deviceId), { counter: report.counter, leaf, path });
+  }
+
+  #dropFirst(among: readonly Stored[]): void {
+    const first = among.reduce((one, other) => (other.came < one.came ? other : one));
+    for (const [id, own] of this.#reports) if (own.includes(first)) this.#forget(id, [first]);
   }
 
   /**
@@ -79,11 +90,18 @@ export class ReportStore {
   acknowledged(bytes: Uint8Array): void {
     const { deviceId, leafHash: leaf } = readAck(readStatement(bytes, 'ack').payload);
     const own = this.#reports.get(hex(deviceId)) ?? [];
-    const left = own.filter((stored) => stored.leaf !== hex(leaf));
-    for (const stored of own) if (!left.includes(stored)) rmSync(stored.path, { force: true });
-    this.#count -= own.length - left.length;
-    if (left.length > 0) this.#reports.set(hex(deviceId), left);
-    else this.#reports.delete(hex(deviceId));
+    this.#forget(
+      hex(deviceId),
+      own.filter((stored) => stored.leaf === hex(leaf)),
+    );
+  }
+
+  #forget(id: string, gone: readonly Stored[]): void {
+    const left = (this.#reports.get(id) ?? []).filter((stored) => !gone.includes(stored));
+    for (const { path } of gone) rmSync(path, { force: true });
+    this.#count -= gone.length;
+    if (left.length > 0) this.#reports.set(id, left);
+    else this.#reports.delete(id);
   }
 
   /** A file that is not what its name says is a cut write or another's: it is not sent to anybody. */
@@ -95,8 +113,10 @@ export class ReportStore {
     else this.#add(id, { counter: Number(counter), leaf, path });
   }
 
-  #add(id: string, stored: Stored): void {
-    const own = [...(this.#reports.get(id) ?? []), stored].sort((a, b) => a.counter - b.counter);
+  #add(id: string, stored: Omit<Stored, 'came'>): void {
+    const own = [...(this.#reports.get(id) ?? []), { ...stored, came: this.#came++ }].sort(
+      (a, b) => a.counter - b.counter,
+    );
     this.#reports.set(id, own);
     this.#count++;
   }

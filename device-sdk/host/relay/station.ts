@@ -70,7 +70,6 @@ export class Station implements Way {
   #closed = false;
   /** Questions that wait for the way to come up. */
   #asking = 0;
-  /** The server has taken a login of it. */
   #known = false;
   #cancelFirst: () => void;
   #cancelLinger = (): void => undefined;
@@ -88,6 +87,16 @@ export class Station implements Way {
       if (!LOGIN_KEPT.has(codeOf(error))) this.#login = undefined;
       ports.trouble(error);
     });
+  }
+
+  /** The server has taken a login of it. */
+  get known(): boolean {
+    return this.#known;
+  }
+
+  /** Nobody is here, and nobody has shown to be whom it claims to be. */
+  get away(): boolean {
+    return !this.#known && !this.connection;
   }
 
   open(): void {
