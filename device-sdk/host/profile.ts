@@ -104,7 +104,11 @@ function parse(path: string): unknown {
   } catch (cause) {
     throw new Refusal('NOT_FOUND', `${path} cannot be read`, { cause });
   }
-  demand(bytes.length <= PROFILE_BYTES_MAX, 'BAD_REQUEST', `${path} has ${bytes.length} bytes`);
+  demand(
+    bytes.length <= PROFILE_BYTES_MAX,
+    'BAD_REQUEST',
+    `${path} has ${bytes.length} bytes, a profile at most ${PROFILE_BYTES_MAX}`,
+  );
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {

@@ -30,6 +30,9 @@ const WRONG_USE: [name: string, ...args: string[]][] = [
   ['half of TLS', 'up', '--tls-cert', 'x.pem'],
   ['a server that there is not', 'up', '--only', 'kitchen'],
   ['a role that there is not', 'up', '--people', 'bob=boss'],
+  ['chaos beside a running server', 'simulate', '--product', 'p', '--from', '1', '--chaos'],
+  ['an attack that there is not', 'attack', '--id', '99'],
+  ['a component id that is none', 'publish', 'x', '--product', 'p', '--version', '1', '--component-slot', '2=4096'],
   ['a memory class that there is not', 'publish', 'x', '--product', 'p', '--version', '1', '--memory-class', 'XXL'],
 ];
 

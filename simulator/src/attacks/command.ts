@@ -47,7 +47,7 @@ async function runAll(attacks: typeof ATTACKS, port: Port, verbose: boolean): Pr
 /** Against another SDK the rows that attack servers alone say nothing. */
 function chosen(id: number | undefined, external: boolean): typeof ATTACKS {
   const known = id === undefined || ATTACKS.some((row) => row.id === id);
-  if (!known) throw new WrongUse(`--id ${id}: 1 to ${ATTACKS.length}`);
+  if (!known) throw new WrongUse(`there is no attack ${id}: --id is 1 to ${ATTACKS.length}`);
   const all = external ? ATTACKS.filter(({ against }) => against.includes('device')) : ATTACKS;
   return only(all, id);
 }

@@ -60,6 +60,8 @@ export function simulateVerb(program: Command): void {
   faultOptions(command, { loss: 0, powerCut: 0, revisions: true });
   verb(command, async (options: Options) => {
     if (options.virtual) return simulateVirtually(command, options);
+    for (const name of VIRTUAL_ALONE)
+      if (options[name] !== undefined) throw new WrongUse(`--${name} is for a world of its own: add --virtual`);
     const [product, from] = [needed(command, '--product <name>'), needed(command, '--from <version>')];
     const { session, signer } = await connectAs(options, ['operator']);
     const seed = options.seed ?? freshSeed();
@@ -86,6 +88,9 @@ const VIRTUAL_SECONDS = 6 * 3600;
 
 /** What only makes sense beside a running server is refused, not ignored. */
 const BESIDE_A_SERVER = ['product', 'from', 'server', 'as', 'label'] as const;
+
+/** A server that runs cannot be given wrong clocks, and no gateway stands before it. */
+const VIRTUAL_ALONE = ['chaos', 'lie'] as const;
 
 async function simulateVirtually(command: Command, options: Options) {
   for (const name of BESIDE_A_SERVER) {

@@ -1,5 +1,5 @@
 /** `countersign trial`: what it asks of the servers, runs, shows and signs. */
-import { connect, connectAs, type PersonOptions } from '@countersign/broker/face/cli/connect';
+import { connect, connectAs, nextCommand, type PersonOptions } from '@countersign/broker/face/cli/connect';
 import { note, type Outcome, WrongUse } from '@countersign/broker/face/cli/program';
 import { short, table } from '@countersign/broker/face/cli/table';
 import type { Session } from '@countersign/broker/face/client/session';
@@ -47,7 +47,7 @@ export async function trial(name: string, options: TrialOptions): Promise<Outcom
   const committed = signer && (await submitTrial(session, signer, record));
   const passed = record.profiles.every(({ outcomes }) => outcomes.every(({ code }) => code === 'OK'));
   const json = { ...jsonOf(record, material), passed, field, submitted: committed ?? null };
-  return { json, text: textOf(record, material, field, committed?.leafIndex), ok: passed };
+  return { json, text: textOf(record, material, field, committed?.leafIndex, options), ok: passed };
 }
 
 /** Another hand does the same again: what was signed must come out, to the last byte of the log. */
@@ -133,8 +133,15 @@ function jsonOf(record: TrialRecord, { release, product, image }: TrialMaterial)
   };
 }
 
-function textOf(record: TrialRecord, material: TrialMaterial, field: Field, leafIndex: number | undefined): string {
+function textOf(
+  record: TrialRecord,
+  material: TrialMaterial,
+  field: Field,
+  leafIndex: number | undefined,
+  options: TrialOptions,
+): string {
   const { release, product, image } = material;
+  const again = nextCommand(options, `trial ${short(release.releaseLeaf)} --check`);
   const unknown = field.unknown > 0 ? [`${field.unknown} of ${field.devices} devices have not said what they run`] : [];
   return [
     `trial of ${product.name} ${release.version}, seed ${record.seed}`,
@@ -144,8 +151,6 @@ function textOf(record: TrialRecord, material: TrialMaterial, field: Field, leaf
     ...unknown,
     limitsOf(image),
     `log ${hex(record.logDigest)}`,
-    leafIndex === undefined
-      ? 'not sent'
-      : `entry ${leafIndex}; anybody repeats it with  countersign trial ${short(release.releaseLeaf)} --check`,
+    leafIndex === undefined ? 'not sent' : `entry ${leafIndex}; anybody repeats it with  ${again}`,
   ].join('\n');
 }

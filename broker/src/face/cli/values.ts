@@ -57,7 +57,7 @@ export function collectFiles(text: string, before: Record<string, string> = {}):
 export function collectSlots(text: string, before: { id: string; slotBytes: number }[] = []) {
   const [, id, bytes] = /^([^=]+)=(.+)$/.exec(text) ?? [];
   if (id === undefined || !isComponentId(id) || id === APPLICATION || bytes === undefined)
-    throw new InvalidArgumentError('the slots of a component are written id=bytes.');
+    throw new InvalidArgumentError('the slots of a component are written id=bytes, the id in lower-case letters.');
   if (before.some((item) => item.id === id)) throw new InvalidArgumentError(`the component ${id} is given twice.`);
   return [...before, { id, slotBytes: readWhole(bytes) }];
 }
