@@ -1,5 +1,6 @@
 /** Trial records in the ledger: whose word counts, what it must say, and what a product's rule refuses without it. */
 import { followApprovals } from '@countersign/broker/collection/confirm';
+import type { LedgerClient } from '@countersign/broker/ledger/client';
 import {
   objectDigest,
   type Product,
@@ -17,7 +18,7 @@ import {
   trialArgs,
 } from '@countersign/broker/ledger/contract/trial-args';
 import type { TrialView } from '@countersign/broker/ledger/contract/views';
-import { CODES, type Code, codeOf } from '@countersign/device-sdk';
+import { CODES, type Code, codeOf, Refusal } from '@countersign/device-sdk';
 import { hex, type Manifest, utf8, type Value } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import {
@@ -229,6 +230,39 @@ test('an approved release that waits for a better record is confirmed when it co
   });
   t.deepEqual(codes, ['NOT_TRIED']);
   t.like(await world.ledger.evaluate('getRelease', hex(release.leaf)), { state: 'confirmed' });
+});
+
+test('a ledger that does not answer when a trial record comes ends no server', async (t) => {
+  const { world, release, bob } = await uploaded(t, REQUIRED);
+  await send(world, bob, recordOf(release));
+  await act(world, bob, 'approve', release.leaf);
+  await send(world, bob, recordOf(release, { profiles: [failing(9), profile({ baseDigest: null })] }));
+  const codes: Code[] = [];
+  let away = false;
+  let following = { stop() {} };
+  t.teardown(() => following.stop());
+  await new Promise<void>((resolve, reject) => {
+    const ledger: LedgerClient = {
+      ...world.ledger,
+      async evaluate(query, ...args) {
+        if (away) throw new Refusal('UNREACHABLE', 'away');
+        return world.ledger.evaluate(query, ...args);
+      },
+      // As everywhere, but for the end of the process.
+      follow: (from, call) => world.ledger.follow(from, call, reject),
+    };
+    const parts = { ledger, sha256, service: world.keys.service, origin: ORIGIN };
+    following = followApprovals(parts, {
+      confirmed: () => undefined,
+      failed(_leaf, error) {
+        codes.push(codeOf(error));
+        if (codes.length === 2) return resolve();
+        away = true;
+        void send(world, bob, recordOf(release, { seed: 'again' }));
+      },
+    });
+  });
+  t.deepEqual(codes, ['NOT_TRIED', 'UNREACHABLE']);
 });
 
 test('with one slot, whoever no branch is from and who cannot stage the full image has to stay', async (t) => {

@@ -128,8 +128,13 @@ export function followApprovals(parts: ConfirmParts, on: ConfirmerEvents): { sto
   async function triedBy(entry: Uint8Array): Promise<Uint8Array | undefined> {
     const releaseLeaf = trialOf(entry);
     if (!releaseLeaf) return undefined;
-    const { state } = await getRelease(parts.ledger, releaseLeaf);
-    return state === 'approved' ? releaseLeaf : undefined;
+    try {
+      const { state } = await getRelease(parts.ledger, releaseLeaf);
+      return state === 'approved' ? releaseLeaf : undefined;
+    } catch {
+      // A follower that throws ends the process: the attempt meets the same trouble, and is made again.
+      return releaseLeaf;
+    }
   }
 
   async function attempt(releaseLeaf: Uint8Array): Promise<'done' | 'later'> {
