@@ -34,6 +34,11 @@ export interface LocalLinkOptions extends LinkOptions {
 }
 
 const ANSWER_MS = 10_000;
+/**
+ * Logins that a gateway may ask for: each is signed, and every 32nd wears the flash. An honest one asks once for each of
+ * its own attempts to reach the server, which come ever more slowly.
+ */
+export const LOGINS_PER_MINUTE = 12;
 /** Reports that wait for the gateway's disk, and bytes that wait for the socket. */
 const UNFINISHED_MAX = 16;
 const BACKLOG_BYTES_MAX = 65_536;
@@ -47,12 +52,20 @@ const BACKLOG_BYTES_MAX = 65_536;
 export function localLink(options: LocalLinkOptions): Link {
   const address = readAddress(options.url);
   let login = (): Promise<Uint8Array> => Promise.reject(lost());
+  // Over all connections: a gateway that lies may end one whenever it likes.
+  const asked: number[] = [];
   const link = linkOver(options, (dial, events) => dialLocal(address, options, dial, events, () => login()));
   return {
     ...link,
     open(events, signed) {
       // The server's connection is lost more often than the gateway's: the gateway asks for a login when it needs one.
-      login = signed;
+      login = () => {
+        const now = performance.now();
+        while (asked[0] !== undefined && asked[0] <= now - 60_000) asked.shift();
+        if (asked.length >= LOGINS_PER_MINUTE) return Promise.reject(new Refusal('RATE_LIMITED', 'too many logins'));
+        asked.push(now);
+        return signed();
+      };
       link.open(events, signed);
     },
   };
