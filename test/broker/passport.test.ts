@@ -187,6 +187,8 @@ test('the desk keeps what an operator signed for this ledger, and nothing else',
   const kept = await takePassport(desk, await signed(bob));
   t.like(readPassport(await desk.blobs.blob(kept)), { hardware: 'B' });
   await refuses(t, [['kept, and not on the record', 'NOT_FOUND', () => findPassport(desk, 'device', hex(device.id))]]);
+  const none = await t.throwsAsync(() => findPassport(desk, 'device', hex(device.id)));
+  t.regex(none!.message, new RegExp(`neither device ${hex(device.id)} nor its product`));
   t.is((await world.ledger.head()).head.origin, ORIGIN);
 });
 

@@ -85,7 +85,9 @@ async function viewOf(ledger: LedgerClient, kind: 'device' | 'product', id: stri
   } catch (error) {
     if (kind !== 'device' || codeOf(error) !== 'NOT_FOUND') throw error;
     const { classId } = (await ledger.evaluate('getDevice', id)) as DeviceView;
-    return (await ledger.evaluate('getPassport', 'product', classId)) as PassportView;
+    const shared = await found<PassportView>(ledger.evaluate('getPassport', 'product', classId));
+    demand(shared, 'NOT_FOUND', `neither device ${id} nor its product has a passport`);
+    return shared;
   }
 }
 
