@@ -6,6 +6,7 @@
 import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import {
   ABORTED,
+  allComponents,
   hex,
   OPEN,
   PAUSED,
@@ -116,7 +117,8 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
   }
 
   async function holdPayloads({ release }: SignedRelease): Promise<void> {
-    for (const { payload } of release.manifest.branches) await payloads.frames(payload);
+    for (const { branches } of allComponents(release.manifest))
+      for (const { payload } of branches) await payloads.frames(payload);
   }
 
   /** A new block 2, after the distribution key was replaced, is void until a statement names it. */
