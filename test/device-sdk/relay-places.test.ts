@@ -110,6 +110,25 @@ test('forged reports do not fill the store: the one that came first makes room',
   t.deepEqual(store.of(idOf(9))[0], own);
 });
 
+test('many payloads by turns are not hashed whole again for each frame', (t) => {
+  let hashed = 0;
+  const counting = (bytes: Uint8Array) => {
+    hashed++;
+    return sha256(bytes);
+  };
+  const cache = new FrameCache(folderOf(t), counting, 1_000_000);
+  const made = Array.from({ length: 40 }, (_, i) => makeFrames(sha256, new Uint8Array(5_120).fill(i), 512));
+  for (const { frames, payload } of made)
+    for (const [i, frame] of frames.entries()) t.true(cache.add(payload.chainHead, i, frame));
+  hashed = 0;
+  for (const { frames, payload } of [...made, ...made]) t.deepEqual(cache.read(payload.chainHead, 9), frames[9]);
+  t.is(hashed, 80, 'each frame that is read, and no other');
+  // What was closed still grows and is still forgotten as before.
+  t.false(cache.add(made[0]!.payload.chainHead, 10, made[0]!.frames[9]!));
+  t.is(cache.count(made[0]!.payload.chainHead), 10);
+  cache.close();
+});
+
 /** A way that answers every question with these words, or brings the frames. */
 function wayOf(source: () => FrameSource, frames: Uint8Array[], says?: Code): Way & { asked: number } {
   const way = {

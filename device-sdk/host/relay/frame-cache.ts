@@ -44,6 +44,8 @@ export class FrameCache {
   /** Every file, the least recently used first. */
   readonly #sizes = new Map<string, number>();
   readonly #open = new Map<string, Held>();
+  /** Walked already, and closed since: whoever asks for many payloads by turns must not have each hashed whole again. */
+  readonly #closed = new Map<string, Held>();
   #bytes = 0;
 
   constructor(folder: string, sha256: Sha256, bytesMax: number) {
@@ -112,10 +114,11 @@ export class FrameCache {
     this.#open.delete(name);
     this.#open.set(name, held);
     this.#resize(name, START + held.bytes);
-    for (const [oldest, { fd }] of this.#open) {
+    for (const [oldest, other] of this.#open) {
       if (this.#open.size <= OPEN_MAX) break;
-      closeSync(fd);
+      closeSync(other.fd);
       this.#open.delete(oldest);
+      this.#closed.set(oldest, other);
     }
   }
 
@@ -123,7 +126,15 @@ export class FrameCache {
   #load(name: string, chainHead: Uint8Array): Held {
     const path = join(this.#folder, name);
     closeSync(openSync(path, 'a', 0o600));
-    const held: Held = { fd: openSync(path, 'r+'), full: 0, bytes: 0, count: 0, expected: chainHead };
+    const fd = openSync(path, 'r+');
+    const before = this.#closed.get(name);
+    if (before) {
+      this.#closed.delete(name);
+      const again = { ...before, fd };
+      this.#use(name, again);
+      return again;
+    }
+    const held: Held = { fd, full: 0, bytes: 0, count: 0, expected: chainHead };
     const size = timesOf(path).size - START;
     const [high = 0, low = 0] = readBytes(held.fd, 0, START);
     held.full = Math.min(high * 256 + low, FRAME_WIRE_BYTES_MAX);
@@ -159,6 +170,7 @@ export class FrameCache {
     const held = this.#open.get(name);
     if (held) closeSync(held.fd);
     this.#open.delete(name);
+    this.#closed.delete(name);
     this.#bytes -= this.#sizes.get(name) ?? 0;
     this.#sizes.delete(name);
     rmSync(join(this.#folder, name), { force: true });
