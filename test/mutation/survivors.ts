@@ -207,10 +207,7 @@ export const SURVIVORS: readonly Survivors[] = [
   },
   {
     why: 'without an untried branch none fits: NO_MEMORY after it',
-    checks: [
-      'device-sdk/src/verify/applies.ts selectBranch demand untried.length > 0',
-      'device-sdk/src/verify/applies.ts selectBranch demand decodable.length === 0',
-    ],
+    checks: ['device-sdk/src/verify/applies.ts selectBranch demand decodable.length === 0'],
   },
   {
     why: "another version than the stored root's is refused before: checkRootVersion",
