@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { demand, type Entropy, type Verifier } from '@countersign/device-sdk';
+import { codeOf, demand, type Entropy, type Refusal, type Verifier } from '@countersign/device-sdk';
 import {
   type Head,
   hex,
@@ -36,7 +36,7 @@ import { followFleet } from './rollouts/fleet.ts';
 import { openGroups } from './rollouts/groups.ts';
 import { openPauseNotes, type PauseNote } from './rollouts/notes.ts';
 import { type PlanRequest, planWaves } from './rollouts/waves.ts';
-import { openWitness } from './witness.ts';
+import { openWitness, type Witness } from './witness.ts';
 import { serverWork } from './work.ts';
 
 export interface DistributionOptions {
@@ -134,7 +134,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
   const { sha256 } = verifier;
 
   const witness = await openWitness(verifier, ledger, options.trustRoot, dir);
-  await witness.newestHead();
+  await checkLedger(witness, log);
   checkSigners(verifier, witness.root, signers);
   const releases = await openReleases({ verifier, ledger, witness, signer: signers.distribution, dir, log });
   const registry = await openRegistry(dir);
@@ -226,6 +226,19 @@ export async function createDistribution(options: DistributionOptions): Promise<
       intake: reports.counts(),
       requests: requests.counts(),
     };
+  }
+}
+
+/**
+ * The ledger must be the one that this folder knows. Too few cosignatures are no contradiction: peers may come later
+ * than this server, and until then it announces nothing.
+ */
+async function checkLedger(witness: Witness, log: Log): Promise<void> {
+  try {
+    await witness.newestHead();
+  } catch (error) {
+    if (codeOf(error) !== 'NO_QUORUM') throw error;
+    log.warn({ code: 'NO_QUORUM', text: (error as Refusal).message }, 'nothing is announced until enough peers cosign');
   }
 }
 

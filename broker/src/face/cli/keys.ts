@@ -7,7 +7,7 @@ import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { type Command, Option } from 'commander';
 import { createPerson, listPeopleKeys, loadPerson } from '../../keys/people.ts';
 import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
-import { peopleFolder, SERVERS, type ServerName } from '../up/folders.ts';
+import { KEY_HOLDERS, peopleFolder } from '../up/folders.ts';
 import { openServerKeys, serverKeys, signEnrolment } from '../up/identities.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
@@ -120,13 +120,15 @@ function enrolmentVerb(keys: Command): void {
 
 function serverVerb(keys: Command): void {
   const command = keyOptions(
-    keys.command('server').description('make the keys of one server if there are none, and print the public ones'),
-  ).argument('<server>', SERVERS.join(', '));
+    keys
+      .command('server')
+      .description('make the keys of one server or peer if there are none, and print the public ones'),
+  ).argument('<server>', KEY_HOLDERS.join(', '));
   verb(command, async (name: string, options: KeyOptions) => {
-    const server = SERVERS.find((item) => item === name);
-    if (!server) throw new WrongUse(`${name} is no server: ${SERVERS.join(', ')}`);
+    const server = KEY_HOLDERS.find((item) => item === name);
+    if (!server) throw new WrongUse(`${name} is no server: ${KEY_HOLDERS.join(', ')}`);
     const passphrase = await findPassphrase({ file: options.passphraseFile });
-    const ring = await openServerKeys(dataOf(options), server as ServerName, { create: true, passphrase });
+    const ring = await openServerKeys(dataOf(options), server, { create: true, passphrase });
     const shown = serverKeys(server, ring);
     return { json: shown, text: JSON.stringify(shown, null, 2) };
   });

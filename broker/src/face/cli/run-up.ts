@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import type { MqttLogin } from '../up/distribution.ts';
 import { clientTokenPath, peopleFolder, type ServerName, trustRootPath } from '../up/folders.ts';
 import { type FirstPerson, readFirstPerson, readServerKeysFile } from '../up/identities.ts';
-import { readTrustRoot } from '../up/ledger.ts';
+import { type Quorum, readTrustRoot } from '../up/ledger.ts';
 import type { Running, StartOptions } from '../up/parts.ts';
 import {
   type Other,
@@ -47,6 +47,8 @@ export interface UpOptions {
   personFile?: string[];
   serverKeys?: string[];
   headAge?: number;
+  peerKey?: string[];
+  quorum?: number;
   samples: boolean;
   trust?: string;
   ledger?: string;
@@ -137,7 +139,8 @@ async function tlsOf({ tlsCert, tlsKey }: UpOptions): Promise<StartOptions['tls'
 
 async function firstStart(o: UpOptions) {
   const enrolments = await Promise.all((o.personFile ?? []).map(readInput));
-  return { origin: o.origin, people: peopleOf(o), enrolments, headAgeMax: o.headAge };
+  const peers = await Promise.all((o.peerKey ?? []).map(readServerKeysFile));
+  return { origin: o.origin, people: peopleOf(o), enrolments, headAgeMax: o.headAge, peers, quorum: o.quorum };
 }
 
 function peopleOf({ people }: UpOptions): FirstPerson[] | undefined {
@@ -172,7 +175,7 @@ async function other(name: string, url: string | undefined, tokenFile: string | 
 
 /** For scripts: one line when everything answers. */
 function readyJson(running: Running & Partial<RunningAll>, data: string) {
-  const { url, token, tokenIsNew, endpoints, made = [], samples = [] } = running;
+  const { url, token, tokenIsNew, endpoints, made = [], samples = [], quorum } = running;
   return {
     ready: true,
     url,
@@ -182,6 +185,7 @@ function readyJson(running: Running & Partial<RunningAll>, data: string) {
     ...endpoints,
     people: made,
     samples,
+    ...(quorum && { quorum }),
   };
 }
 
@@ -205,7 +209,7 @@ function readyText(running: Running & Partial<RunningAll>, data: string, tempora
         ]
       : []),
     ...peopleText(made, data),
-    ...(endpoints.servers.includes('ledger') ? ['', ...QUORUM] : []),
+    ...(running.quorum ? ['', ...quorumText(running.quorum)] : []),
     ...(samples.length > 0 ? ['', `samples: ${samples.join(', ')}`] : []),
     '',
     `try  ${nextCommand({ data }, 'releases')}`,
@@ -225,7 +229,12 @@ function peopleText(made: readonly FirstPerson[], data: string): string[] {
 }
 
 /** What one machine cannot promise is said where it is started, not only in a document. */
-const QUORUM = [
+function quorumText({ needed, peers }: Quorum): readonly string[] {
+  if (needed === 0) return NO_PEERS;
+  return [`quorum ${needed} of ${peers} peers: nothing is announced that they have not cosigned (countersign peer).`];
+}
+
+const NO_PEERS = [
   'quorum 0: no peer cosigns the heads. This one machine could show two people two histories;',
   'auditors who keep a head of their own would notice. docs/THREATS.md says more.',
 ];

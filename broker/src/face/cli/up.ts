@@ -36,6 +36,8 @@ export function upVerb(program: Command): void {
     .option('--people <name=role,role>', 'first start: make a key for this person; repeat; three by default', collect)
     .option('--person-file <file>', 'first start: enrolment that a person signed (`keys enrolment`); repeat', collect)
     .option('--head-age <seconds>', 'first start: oldest head under which devices install [86400]', readWhole)
+    .option('--peer-key <file>', 'first start: public key of a peer that cosigns (`keys server peer`); repeat', collect)
+    .option('--quorum <n>', 'first start: peers that must have cosigned a head [a majority]', readWhole)
     .option('--server-keys <file>', 'first start of --only ledger: public keys of another server; repeat', collect)
     .option('--trust <file>', 'first start of --only collection|distribution: trust-root.cbor of the ledger')
     .option('--ledger <url>', '--only collection|distribution: the ledger server')

@@ -14,31 +14,32 @@ import {
 import { type KeyRing, openKeyRing } from '../../keys/ring.ts';
 import { signTransaction } from '../../keys/tx.ts';
 import { enrolPersonArgs, objectDigest, PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
-import { keysFolder, type ServerName } from './folders.ts';
+import { type KeyHolder, keysFolder } from './folders.ts';
 
 /** One key, one role; no role of one server is another's. */
-export const SERVER_ROLES: Record<ServerName, readonly Role[]> = {
+export const SERVER_ROLES: Record<KeyHolder, readonly Role[]> = {
   ledger: ['log', 'orderer'],
   collection: ['collection', 'service'],
   distribution: ['distribution', 'command'],
+  peer: ['peer'],
 };
 
 /** What a server shows of itself before the first trust root is made. */
 export interface ServerKeys {
-  server: ServerName;
+  server: KeyHolder;
   keys: { role: Role; alg: number; publicKey: string }[];
 }
 
 /** @throws Refusal BAD_STORE where keys are missing and `create` is not set */
 export function openServerKeys(
   data: string,
-  server: ServerName,
+  server: KeyHolder,
   options: { create: boolean; passphrase?: string | undefined },
 ): Promise<KeyRing> {
   return openKeyRing(keysFolder(data, server), SERVER_ROLES[server], options);
 }
 
-export function serverKeys(server: ServerName, ring: KeyRing): ServerKeys {
+export function serverKeys(server: KeyHolder, ring: KeyRing): ServerKeys {
   const keys = ring.roles.map((role) => {
     const { alg, bytes } = ring.publicKey(role);
     return { role, alg, publicKey: hex(bytes) };

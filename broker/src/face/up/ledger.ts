@@ -32,6 +32,10 @@ export interface FirstStart {
   enrolments?: readonly Uint8Array[] | undefined;
   /** Seconds; a day by default. */
   headAgeMax?: number | undefined;
+  /** Public keys of those who cosign the heads (`countersign keys server peer`); none by default. */
+  peers?: readonly ServerKeys[] | undefined;
+  /** How many of them must have signed a head before anybody relies on it; a majority of them by default. */
+  quorum?: number | undefined;
   passphrase?: string | undefined;
 }
 
@@ -41,6 +45,13 @@ export interface LedgerPart {
   trustRoot: Uint8Array;
   /** The people whose keys this start made, or none. */
   made: readonly FirstPerson[];
+  quorum: Quorum;
+}
+
+/** How many of how many peers must have cosigned a head. */
+export interface Quorum {
+  needed: number;
+  peers: number;
 }
 
 /**
@@ -60,7 +71,8 @@ export async function openLedgerPart(
   const made = isNew ? await makeLedger(data, [serverKeys('ledger', ring), ...others], first, signers) : [];
   const ledger = await openLedger(data, signers);
   closers.add(() => ledger.close());
-  return { ledger, trustRoot: await pinnedRoot(data, ledger), made };
+  const trustRoot = await pinnedRoot(data, ledger);
+  return { ledger, trustRoot, made, quorum: quorumIn(verifier, (await ledger.roots(0)).at(-1)!) };
 }
 
 /**
@@ -94,8 +106,10 @@ async function makeLedger(
   demand(count >= PEOPLE_MIN, 'BAD_REQUEST', `a ledger begins with at least ${PEOPLE_MIN} people, here is ${count}`);
   const origin = first.origin ?? `localhost/countersign-${randomBytes(4).toString('hex')}`;
   const root = await openKeyRing(keysFolder(data, 'root'), ['root'], { create: true, passphrase });
-  const keys = { ...publicKeysByRole(servers), root: [root.publicKey('root')] };
-  const plan = { origin, keys, ...(first.headAgeMax !== undefined && { headAgeMax: first.headAgeMax }) };
+  const peers = first.peers ?? [];
+  const keys = { ...publicKeysByRole([...servers, ...peers]), root: [root.publicKey('root')] };
+  const thresholds = { peer: quorumOf(peers.length, first.quorum) };
+  const plan = { origin, keys, thresholds, ...(first.headAgeMax !== undefined && { headAgeMax: first.headAgeMax }) };
   const rootBytes = await authorRoot(verifier.sha256, plan, [root.signer('root')]);
   const signed = [...enrolments];
   for (const person of people) {
@@ -105,6 +119,13 @@ async function makeLedger(
   await writeDurable(trustRootPath(data), rootBytes);
   await createLedger(data, { origin, rootBytes, people: signed, ...signers });
   return people;
+}
+
+/** Any two majorities have a peer in common, so two histories cannot both have one while no peer lies. */
+function quorumOf(peers: number, quorum = peers === 0 ? 0 : Math.floor(peers / 2) + 1): number {
+  const possible = quorum <= peers && (quorum > 0 || peers === 0);
+  demand(possible, 'BAD_REQUEST', `a quorum of ${quorum} with ${peers} peers: it is 1 to the number of --peer-key`);
+  return quorum;
 }
 
 function checkServers(servers: readonly ServerKeys[]): void {
@@ -131,6 +152,11 @@ async function pinnedRoot(data: string, ledger: EmbeddedLedger): Promise<Uint8Ar
   const [own] = await ledger.roots(1);
   if (!existsSync(path)) await writeDurable(path, own!);
   return readTrustRoot(path);
+}
+
+function quorumIn(verifier: Verifier, root: Uint8Array): Quorum {
+  const { threshold, keys } = readSignedRoot(verifier.sha256, root).root.roles.peer;
+  return { needed: threshold, peers: keys.length };
 }
 
 /** A trust root from outside. What it says is checked by whoever uses it. @throws Refusal BAD_STORE */

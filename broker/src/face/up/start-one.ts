@@ -21,7 +21,7 @@ import { openCollectionPart } from './collection.ts';
 import { type MqttLogin, notesOf, openDistributionPart } from './distribution.ts';
 import { serverFolder, trustRootPath } from './folders.ts';
 import { type FirstPerson, openServerKeys, type ServerKeys } from './identities.ts';
-import { type FirstStart, openLedgerPart, originOf, readTrustRoot } from './ledger.ts';
+import { type FirstStart, openLedgerPart, originOf, type Quorum, readTrustRoot } from './ledger.ts';
 import { type Closers, lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 
 export interface StartLedgerOptions extends StartOptions, FirstStart {
@@ -32,16 +32,16 @@ export interface StartLedgerOptions extends StartOptions, FirstStart {
 /** The ledger alone. @throws Refusal BAD_REQUEST where its first start lacks the other servers' public keys */
 export async function startLedgerServer(
   options: StartLedgerOptions,
-): Promise<Running & { made: readonly FirstPerson[] }> {
+): Promise<Running & { made: readonly FirstPerson[]; quorum: Quorum }> {
   return started(async (closers) => {
     const { data, verifier = nodeVerifier() } = options;
     await lockFolder(data, closers);
-    const { ledger, made } = await openLedgerPart(data, verifier, options.serverKeys ?? [], options, closers);
+    const { ledger, made, quorum } = await openLedgerPart(data, verifier, options.serverKeys ?? [], options, closers);
     const { origin } = ledger;
     const endpoints = (url: string): Endpoints => ({ ...NOWHERE, servers: ['ledger'], origin, ledger: url });
     const files = blockFileRoutes(serverFolder(data, 'ledger'));
     const routes = [ledgerRoutes(ledger), files, queryRoutes({ ledger })];
-    return { ...(await serve(options, { server: 'ledger', routes, endpoints }, closers)), made };
+    return { ...(await serve(options, { server: 'ledger', routes, endpoints }, closers)), made, quorum };
   });
 }
 

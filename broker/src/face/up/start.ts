@@ -22,7 +22,7 @@ import { openCollectionPart } from './collection.ts';
 import { type MqttLogin, notesOf, openDistributionPart } from './distribution.ts';
 import { peopleFolder, serverFolder } from './folders.ts';
 import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
-import { type FirstStart, isFirstStart, openLedgerPart } from './ledger.ts';
+import { type FirstStart, isFirstStart, openLedgerPart, type Quorum } from './ledger.ts';
 import { lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { publishSamples } from './samples.ts';
 import { sharedVerifier } from './shared-verifier.ts';
@@ -44,6 +44,7 @@ export interface StartAllOptions extends StartOptions, FirstStart {
 export interface RunningAll extends Running {
   /** People whose keys this start made. */
   readonly made: readonly FirstPerson[];
+  readonly quorum: Quorum;
   /** `product@version` of the samples that are there. */
   readonly samples: readonly string[];
 }
@@ -65,7 +66,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
     const create = isFirstStart(data);
     const rings = await openRings(data, create, options.passphrase);
     const others = [serverKeys('collection', rings.collection), serverKeys('distribution', rings.distribution)];
-    const { ledger, trustRoot, made } = await openLedgerPart(data, verifier, others, options, closers);
+    const { ledger, trustRoot, made, quorum } = await openLedgerPart(data, verifier, others, options, closers);
     const { origin } = ledger;
     const { collection, blobs } = openCollectionPart(
       { data, ring: rings.collection, ledger, origin, verifier, log },
@@ -104,7 +105,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
       closers,
     );
     const published = options.samples === false ? [] : await samplesOf(running, options, verifier, tell);
-    return { ...running, made, samples: published };
+    return { ...running, made, quorum, samples: published };
   });
 }
 
