@@ -42,7 +42,7 @@ export const CODES = [
   // Fetch and apply
   'BAD_FRAME', // a frame does not match the hash chain
   'LINK_LOST', // the link failed or the server did not answer in time
-  'CAP_REACHED', // attempts or bytes for this release are used up
+  'CAP_REACHED', // fetches or bytes for this rollout are used up
   'BAD_DELTA', // a delta that breaks its own format or bounds
   'RESULT_MISMATCH', // the image written does not have the signed digest
   'FLASH_FAULT', // the flash refused an operation or reads back something else

@@ -33,6 +33,8 @@ import { PocketDevice } from '../support/pocket-device.ts';
 const { sha256 } = verifier;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+/** THREATS, what bounds a hostile network. */
+const SPENT_FACTOR = 24;
 
 async function world() {
   const server = await PocketServer.create('M');
@@ -639,6 +641,42 @@ test('a fetch that is lost again and again before a checkpoint is given up, and 
   device.link!.events!.command(await signStatement(sha256, 'cmd', value, server.signers.command));
   await pass(device, MINUTE);
   t.true(device.board.boot.restartRequested);
+});
+
+test('a rollout costs a device no more bytes than its cap, over days and restarts, and the next release starts anew', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const { branches } = (await server.publish(image(11, 14_000), { checkpointBytes: 4096 })).manifest;
+  const cap = SPENT_FACTOR * branches[0]!.payload.bytes;
+  let bytes = 0;
+  // Every question is answered, with frames of their right length of which none is ever the last one.
+  const lies = lying(server, (answer) => {
+    if (answer.kind !== FRAMES) return answer;
+    const frames = Array.from({ length: 20 }, () => ({ ...answer, index: 0 }));
+    for (const { frame } of frames) bytes += frame.length;
+    return answer.index === branches[0]!.payload.frameCount - 1 ? frames : [answer, ...frames];
+  });
+  const day = async () => {
+    server.time += (24 * HOUR) / 1000;
+    await pass(device, 24 * HOUR);
+  };
+  await device.start();
+  for (let i = 0; i < 60 && !device.codes().includes('CAP_REACHED'); i++) {
+    await day();
+    if (i % 2 === 0) await device.start();
+  }
+  const codes = server.reports.map(({ code, result }) => [code, result]);
+  t.deepEqual(codes, [['CAP_REACHED', 4]], 'LwM2M: the connection was lost');
+  t.true(device.device!.state.spent!.bytes < cap + 16_384, 'the last answer may go beyond it');
+  const before = bytes;
+  await device.start();
+  for (let i = 0; i < 3; i++) await day();
+  t.is(bytes, before, 'neither a restart nor a day opens it');
+  t.is(server.reports.length, 1);
+  lies.on = false;
+  await server.publish(changed(first.image, 6), { bases: [first] });
+  await device.start();
+  t.is(sequence(device), 3);
 });
 
 test('a link that flaps costs few requests, few reports and few records of the store', async (t) => {

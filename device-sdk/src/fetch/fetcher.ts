@@ -30,6 +30,8 @@ export interface FetchOptions {
   windowBytes: number;
   /** Default: from the first frame to the last. */
   route?: Route;
+  /** Told the bytes of every frame that answers, wanted or not: they have been paid for. @returns what ends the fetch */
+  spend(bytes: number): Refusal | undefined;
 }
 
 export class Fetcher {
@@ -110,10 +112,11 @@ export class Fetcher {
       asker.stream(question, {
         answer: (answer) => {
           if (answer.kind !== FRAMES) return;
+          this.#failed ??= this.#options.spend(answer.frame.length);
           const found = this.#window.offer(answer.index, answer.frame);
           if (found === 'wrong') this.#blame(new Refusal('BAD_FRAME', `frame ${answer.index} has another length`));
           // What nobody waits for wakes nobody: junk must not look like progress.
-          if (found !== 'idle') this.#wake?.();
+          if (found !== 'idle' || this.#failed) this.#wake?.();
         },
         failed: (refusal) => {
           // Silence is counted in rounds; a link that is down or a server that refuses ends the fetch.

@@ -20,7 +20,7 @@ import { type ImageId, type MemoryClass, type Payload, releaseImage } from '../f
 import type { TwoSlots, VetoStage } from '../ports.ts';
 import type { Pending, Progress } from '../store/pending.ts';
 import { demandSlotDigest, other, SlotWriter, slotHolds } from '../store/slots.ts';
-import { addFailure, type InPlace } from '../store/state.ts';
+import { addFailure, type InPlace, type Spent } from '../store/state.ts';
 import { readChunks } from '../store/units.ts';
 import { nameOf } from '../verify/applies.ts';
 import type { Release, Step, Verified } from '../verify/types.ts';
@@ -51,6 +51,14 @@ export const WINDOW_FRAMES = 4;
 /** Times that a fetch may start, spend bytes and be lost again before the next checkpoint: a cap on what it costs. */
 export const SESSIONS_MAX = 16;
 
+/**
+ * Bytes of frames that a rollout may cost a device, in sizes of the payloads that it fetches. A quiet update costs one;
+ * every restart costs the frames since the last checkpoint once more, and the model section. In the worst weather of the
+ * simulator (simulate --virtual --chaos) the dearest of 436 updates cost 8. Time does not open this cap, or a bad night
+ * would be paid for every night: a new rollout does, or an operator's word.
+ */
+export const SPENT_FACTOR = 24;
+
 /** Failures that say something against a branch; link faults do not count. */
 const COUNTED: ReadonlySet<Code> = new Set([
   'BAD_DELTA',
@@ -77,9 +85,12 @@ export interface Outcome {
 export class Installer {
   readonly #p: InstallerPorts;
   #cancelForgive: (() => void) | undefined;
+  /** Ahead of the journal by what came since its last record: it is written with the next one, so it wears nothing. */
+  #spent: Spent | undefined;
 
   constructor(ports: InstallerPorts) {
     this.#p = ports;
+    this.#spent = ports.store.state.spent;
   }
 
   /**
@@ -93,11 +104,13 @@ export class Installer {
     const { phase } = this.#pendingFor(release);
     try {
       if (phase === 'staged') return { code: 'OK', stages: [['apply', 'OK']] };
-      for (const step of release.steps) await this.#take(step, release.steps.length > 1, asked);
+      for (const step of release.steps) await this.#take(step, release.steps, asked);
     } catch (error) {
       const code = error instanceof Refusal ? codeOf(error) : undefined;
+      const { failed: before, pending, spent } = store.state;
+      // A device that has stopped must not forget at its next start that it has.
+      if (code === 'CAP_REACHED' && spent?.bytes !== this.#spent?.bytes) store.commit({ spent: this.#spent });
       if (!code || !COUNTED.has(code)) throw error;
-      const { failed: before, pending } = store.state;
       const failed = addFailure(before, pending!.chainHead);
       store.commit({ pending: undefined, failed });
       return { code, stages: [['apply', code]] };
@@ -124,23 +137,44 @@ export class Installer {
     await beginTrial(this.#p, pending, stages);
   }
 
-  /** Opens the cap on fetching again: an operator's word, or a day that has passed. */
+  /** An operator's word opens every cap on fetching again. */
   forgive(): void {
-    const { pending } = this.#p.store.state;
-    if (pending && pending.sessions > 0) this.#p.store.commit({ pending: { ...pending, sessions: 0 } });
+    this.#forgiveSessions();
+    this.#spent = undefined;
+    if (this.#p.store.state.spent) this.#p.store.commit({ spent: undefined });
   }
 
   close(): void {
     this.#cancelForgive?.();
   }
 
+  /** That a day has passed opens only this one. */
+  #forgiveSessions(): void {
+    const { pending } = this.#p.store.state;
+    if (pending && pending.sessions > 0) this.#p.store.commit({ pending: { ...pending, sessions: 0 } });
+  }
+
+  #spend({ rolloutId }: Pending, bytes: number, bytesMax: number): Refusal | undefined {
+    const before = this.#spent && equal(this.#spent.rolloutId, rolloutId) ? this.#spent.bytes : 0;
+    this.#spent = { rolloutId, bytes: before + bytes };
+    if (this.#spent.bytes < bytesMax) return undefined;
+    return new Refusal(
+      'CAP_REACHED',
+      `${this.#spent.bytes} bytes of frames came for it, at most ${bytesMax} are allowed`,
+    );
+  }
+
   #demandSession({ sessions }: Pending): void {
     if (sessions < SESSIONS_MAX) return;
     this.#cancelForgive ??= this.#p.timer.after(FORGIVE_MS, () => {
       this.#cancelForgive = undefined;
-      this.#p.guard(() => this.forgive());
+      this.#p.guard(() => this.#forgiveSessions());
     });
     throw new Refusal('CAP_REACHED', `${SESSIONS_MAX} fetches were lost before a checkpoint`);
+  }
+
+  #keep(pending: Pending): void {
+    this.#p.store.commit({ pending, spent: this.#spent });
   }
 
   /** What the journal holds of this very release, rollout and branch, or as much of it as is of use. */
@@ -177,18 +211,19 @@ export class Installer {
   }
 
   /** One component. Of several, one that lies in its slot already is left alone: after a cut, all that were finished. */
-  async #take(step: Step, several: boolean, asked: Asked): Promise<void> {
+  async #take(step: Step, steps: readonly Step[], asked: Asked): Promise<void> {
     const { store, slots } = this.#p;
     const { pending } = store.state;
     demand(pending, 'INTERNAL', 'nothing is under way');
     const { image, branch } = step;
-    const flash = several && pairOf(slots as TwoSlots, step.id)[pending.slot];
+    const flash = steps.length > 1 && pairOf(slots as TwoSlots, step.id)[pending.slot];
     if (flash && slotHolds(flash, image.bytes, store.verifier.hash(), image.digest)) return;
     const name = nameOf(step);
     const same = equal(pending.chainHead, name);
     const next = same ? pending : { ...pending, chainHead: name, sessions: 0, progress: undefined };
     if (!same) store.commit({ pending: next });
-    if (branch) return this.#fetchAndApply(step, branch.payload, next, asked);
+    const bytesMax = SPENT_FACTOR * steps.reduce((sum, { branch: of }) => sum + (of?.payload.bytes ?? 0), 0);
+    if (branch) return this.#fetchAndApply(step, branch.payload, next, asked, bytesMax);
     await asked.consent('install');
     this.#copy(step, next);
   }
@@ -203,16 +238,20 @@ export class Installer {
     demandSlotDigest(pair[slot], image.bytes, store.verifier.hash(), image.digest);
   }
 
-  async #fetchAndApply(step: Step, payload: Payload, pending: Pending, asked: Asked): Promise<void> {
+  async #fetchAndApply(step: Step, payload: Payload, pending: Pending, asked: Asked, bytesMax: number): Promise<void> {
     const { store, asker, timer } = this.#p;
     const { sha256 } = store.verifier;
     this.#demandSession(pending);
+    const spend = (bytes: number) => this.#spend(pending, bytes, bytesMax);
+    const refusal = spend(0);
+    if (refusal) throw refusal;
     await asked.consent('fetch');
     // Frames are written as they come, so the owner's last word about the slot is due before the first is asked for.
     await asked.consent('install');
     const application = this.#open(step, payload, pending);
     const windowBytes = this.#p.windowBytes ?? WINDOW_FRAMES * (FRAME_BYTES[this.#p.memoryClass] + 32);
-    const fetcher = new Fetcher({ sha256, timer, asker, payload, windowBytes, route: application.route });
+    const { route } = application;
+    const fetcher = new Fetcher({ sha256, timer, asker, payload, windowBytes, route, spend });
     let begun = false;
     try {
       for (;;) {
@@ -222,7 +261,7 @@ export class Installer {
         store.demandOpen();
         if (!bytes || !position) break;
         // From here on it costs bytes, and is counted before it does: a device that loses power each time stops, too.
-        if (!begun) store.commit({ pending: { ...pending, sessions: pending.sessions + 1 } });
+        if (!begun) this.#keep({ ...pending, sessions: pending.sessions + 1 });
         begun = true;
         application.take(bytes, position, fetcher.position);
         const done = Math.min((position.index + 1) * payload.frameBytes, payload.bytes);
@@ -244,7 +283,7 @@ export class Installer {
       hash: () => store.verifier.hash(),
       sha256: store.verifier.sha256,
       resume: pending.progress,
-      save: (progress: Progress) => store.commit({ pending: { ...pending, progress, sessions: 0 } }),
+      save: (progress: Progress) => this.#keep({ ...pending, progress, sessions: 0 }),
     };
     if (isOneSlot(slots)) return slots.stage(common);
     const pair = pairOf(slots, id);

@@ -77,6 +77,12 @@ export interface InPlace {
   boots: number;
 }
 
+/** Bytes of frames that a rollout's release has cost, as far as the journal knows. */
+export interface Spent {
+  rolloutId: Uint8Array;
+  bytes: number;
+}
+
 export interface Counters {
   /** Logins up to this number may have been used. */
   login: number;
@@ -106,6 +112,7 @@ export interface State {
   counters: Counters;
   reports: ReportChain;
   pending: Pending | undefined;
+  spent: Spent | undefined;
   handover: Handover | undefined;
   inPlace: InPlace | undefined;
   /** What was reported lately, so that it is reported once. */

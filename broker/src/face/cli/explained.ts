@@ -111,8 +111,8 @@ export const EXPLAINED: Readonly<Record<Code, readonly [what: string, toDo: stri
     'The device goes on where it stopped when the link is back.',
   ],
   CAP_REACHED: [
-    'The attempts or bytes for this release are used up.',
-    "See the device's earlier reports for why; then open a new rollout.",
+    'The fetches or the bytes for this rollout are used up.',
+    "See the device's earlier reports for why. Lost fetches are forgiven after a day; for the bytes open a new rollout, or send the device a retry command.",
   ],
   BAD_DELTA: [
     'A delta breaks its own format or bounds.',
