@@ -58,7 +58,7 @@ test('application and radio become current by one switch, each by its own delta'
   t.deepEqual([...fetched], [delta, radioDelta]);
   t.deepEqual(server.reports.map(outcomeOf), ['trial', 'updated']);
   const [trial, updated] = server.reports;
-  t.deepEqual(trial!.components, [{ id: 'radio', digest: sha256(RADIO), code: 'OK' }]);
+  t.deepEqual(trial!.components, [{ id: 'radio', digest: sha256(RADIO), code: 'NOT_CURRENT' }], 'not yet');
   t.deepEqual(updated!.components, [{ id: 'radio', digest: sha256(changed(RADIO, 9)), code: 'OK' }]);
   t.deepEqual(updated!.slotDigest, sha256(second.image));
 });

@@ -20,7 +20,7 @@ import { judge } from '@countersign/simulator/oracle/judge';
 import { readReport } from '@countersign/simulator/oracle/report';
 import { Overheard } from '@countersign/simulator/oracle/second';
 import { watchFleet } from '@countersign/simulator/oracle/watch';
-import { imageOf } from '@countersign/simulator/virtual/product';
+import { imageOf, PRODUCT_WITH_RADIO, partsOf } from '@countersign/simulator/virtual/product';
 import { chronicleOf } from '@countersign/simulator/virtual/record';
 import { VirtualWorld } from '@countersign/simulator/virtual/world';
 import test from 'ava';
@@ -30,12 +30,12 @@ const NO_FAULTS = { loss: 0, lie: 0, powerCut: 0 };
 const silent = { info() {}, warn() {}, error() {} };
 const DEVICES = 4;
 
-/** Everybody runs 1.1.0, after 1.0.1; nothing went wrong. */
-async function settledWorld(): Promise<VirtualWorld> {
-  const options = { seed: 'judge', devices: DEVICES, revisions: [['A', 1] as const], rates: NO_FAULTS, log: silent };
+/** Everybody runs the last of these; nothing went wrong. */
+async function settledWorld(devices: number, versions: readonly string[], radio = false): Promise<VirtualWorld> {
+  const options = { seed: 'judge', devices, revisions: [['A', 1] as const], rates: NO_FAULTS, radio, log: silent };
   const world = await VirtualWorld.create(options);
   for (const device of world.fleet.devices) device.switchOn();
-  for (const version of ['1.0.1', '1.1.0']) {
+  for (const version of versions) {
     await world.rollOut(version);
     for (let at = world.time.elapsedMs(); !hasArrived(world.fleet, await world.goal()); at += 1_000) {
       while (await world.step(at));
@@ -46,7 +46,7 @@ async function settledWorld(): Promise<VirtualWorld> {
 
 let settled: VirtualWorld;
 test.before(async () => {
-  settled = await settledWorld();
+  settled = await settledWorld(DEVICES, ['1.0.1', '1.1.0']);
 });
 test.after.always(() => settled?.end());
 
@@ -175,6 +175,84 @@ test.serial(
     t.true(found(judge(fleet, chronicle()).problems, /^device 3: runs an image that was never released/));
   },
 );
+
+test.serial(
+  'the judge convicts a mix of components where it boots, where it is to be tried, and where it is reported',
+  async (t) => {
+    const world = await settledWorld(3, ['1.1.0'], true);
+    try {
+      const { fleet } = world;
+      const chronicle = chronicleOf(world.ledger);
+      const radioOf = (version: string) => partsOf(PRODUCT_WITH_RADIO, version).radio!;
+      const steps = watchFleet(fleet, chronicle, () => {});
+      for (const device of fleet.devices) await cycle(world, device);
+      t.deepEqual([...steps.problems, ...judge(fleet, chronicle()).problems], [], 'nothing is wrong yet');
+      const [boots, tries, honest] = fleet.devices.map((device) => ({ device, ...twoSlots(device) }));
+
+      // A new application beside the radio of the release before.
+      boots!.radio[boots!.running].load(radioOf('1.0.0'));
+      await cycle(world, boots!.device);
+      const mix = '1\\.1\\.0 with radio of 1\\.0\\.0';
+      t.true(found(steps.problems, new RegExp(`^device 0 \\(A\\): boots a mix that no release names: ${mix}$`)));
+      const end = judge(fleet, chronicle()).problems;
+      t.true(found(end, new RegExp(`^device 0: runs components that no one release has together: ${mix}$`)));
+      boots!.radio[boots!.running].load(radioOf('1.1.0').map((byte, i) => (i === 9_000 ? byte ^ 1 : byte)));
+      await cycle(world, boots!.device);
+      t.true(found(steps.problems, /^device 0 .* 1\.1\.0 with radio that was never released$/));
+
+      // The other slots hold 1.0.0, all of it. An installer that took the application alone would try this:
+      tries!.app[otherSlot(tries!.running)].load(imageOf('1.1.0'));
+      tries!.boot.setTrial(otherSlot(tries!.running));
+      await cycle(world, tries!.device);
+      t.true(found(steps.problems, new RegExp(`^device 1 \\(A\\): installs a mix that no release names: ${mix}$`)));
+      t.false(found([...steps.problems, ...end], /^device 2/), 'nobody else is accused');
+
+      // What a report says of the radio is compared with the release that the report is about.
+      const own = chronicle().reports.filter(
+        ({ deviceId }) => deviceId === Buffer.from(honest!.device.profile.id).toString('hex'),
+      );
+      const last = own.at(-1)!;
+      const lie = async (digest: Uint8Array, code: 'OK' | 'NOT_CURRENT') => {
+        const fields = { ...readPayload(last.signed.payload!), components: [{ id: 'radio', digest, code }] };
+        const bytes = await signStatement(verifier.sha256, 'report', reportValue(fields), honest!.device.profile.keys);
+        return judge(fleet, chronicle(), [
+          ...chronicle().reports.filter((report) => report !== last),
+          readReport(bytes, 1)!,
+        ]);
+      };
+      const [right, wrong] = [verifier.sha256(radioOf('1.1.0')), verifier.sha256(radioOf('1.0.0'))];
+      t.false(found((await lie(right, 'OK')).problems, /^device 2/));
+      t.true(found((await lie(wrong, 'OK')).problems, /^device 2: report \d+ says OK of radio, and names another one/));
+      t.true(
+        found(
+          (await lie(wrong, 'NOT_CURRENT')).problems,
+          /^device 2: report \d+ says updated, and names another radio/,
+        ),
+      );
+      t.true(found((await lie(wrong, 'NOT_CURRENT')).problems, /^device 2: reported radio/));
+      t.true(
+        found((await lie(new Uint8Array(32), 'OK')).problems, /names a slot of radio that holds no released image/),
+      );
+      t.deepEqual(
+        own.map(({ outcome, components }) => [outcome, components.get('radio')!.code]),
+        [
+          ['trial', 'NOT_CURRENT'],
+          ['updated', 'OK'],
+        ],
+        'when the trial begins, the radio of 1.0.0 still runs',
+      );
+    } finally {
+      await world.end();
+    }
+  },
+);
+
+/** The slots of a device with a radio, to plant something in. */
+function twoSlots({ board }: VirtualDevice) {
+  if ('slot' in board.slots) throw new TypeError('one slot');
+  const boot = board.boot as VirtualBoot;
+  return { app: board.slots, radio: board.slots.components![0]!.slots, boot, running: boot.running() };
+}
 
 /** Entry 0 with another key in this role; any other entry with another last byte. */
 function withOtherKey(leaf: Uint8Array, role: string): Uint8Array {

@@ -73,6 +73,7 @@ test('in chaos the judge finds every step safe, and in the healed world everybod
 
 /** Devices that take every self-test for passed: the check is broken, and nobody but the judge notices. */
 const withoutSelfTest: Partial<VirtualOptions> = {
+  radio: false,
   begun: ({ fleet }) => {
     for (const { board } of fleet.devices) {
       const { boot } = board;

@@ -69,7 +69,7 @@ export interface ComponentReport {
   id: string;
   /** SHA-256 of its image that runs. */
   digest: Uint8Array;
-  /** OK where that is the image which the release names, the report's code where it is another. */
+  /** OK where that is the image which the release names; else the report's code, or NOT_CURRENT where that is OK. */
   code: StageCode;
 }
 

@@ -97,10 +97,12 @@ function digestsOf(p: ReportPorts, { code, manifestDigest }: Finding): Pick<Repo
   // What the release names, where it is still known; a finding that waited for room may speak of one that is forgotten.
   const wanted = [pending, running].find((item) => item && equal(item.manifestDigest, manifestDigest))?.image
     .components;
+  // OK of a report says that a trial begins, or how one ended: of a component that runs another image it would not be true.
+  const otherwise = code === 'OK' ? 'NOT_CURRENT' : code;
   const [own, ...further] = placesOf(slots, boot.running(), image).map(({ id, flash, bytes }) => {
     const digest = digestSlot(flash, bytes, store.verifier.hash());
     const good = wanted?.some((item) => item.id === id && equal(item.digest, digest));
-    return { id: id ?? '', digest, code: good ? ('OK' as const) : code };
+    return { id: id ?? '', digest, code: good ? ('OK' as const) : otherwise };
   });
   return { slotDigest: own!.digest, ...(further.length > 0 && { components: further }) };
 }

@@ -69,6 +69,8 @@ export class Fleet {
   devices: readonly VirtualDevice[] = [];
   /** SHA-256, in hex, of what every device left the factory with. */
   factoryImage: string | undefined;
+  /** The same of further components, by id. */
+  factoryParts: ReadonlyMap<string, string> = new Map();
   /** In hex, once the factory has built them. */
   classId: string | undefined;
   /** Second signatures that came over the air, for the judge. */
@@ -98,7 +100,9 @@ export class Fleet {
   build(factory: Factory): void {
     const { seed } = this.options;
     const provision = readProvision(factory.record);
-    this.factoryImage = hex(this.#verifier.sha256(factory.image));
+    const { sha256 } = this.#verifier;
+    this.factoryImage = hex(sha256(factory.image));
+    this.factoryParts = new Map(factory.components?.map(({ id, image }) => [id, hex(sha256(image))]));
     this.classId = hex(provision.classId);
     const pool = new PagePool();
     const board = boards(factory, pool, this.#verifier);

@@ -291,7 +291,9 @@ export class VirtualDevice {
   /** An image is whole in its slot. One that was staged before a power cut has been counted already. */
   #weigh(): void {
     const { frames } = this.meter;
-    if (frames > this.#weighedFrames) this.meter.images += this.state?.pending?.image.bytes ?? 0;
+    const { image } = this.state?.pending ?? {};
+    const parts = image ? [image, ...(image.components ?? [])] : [];
+    if (frames > this.#weighedFrames) this.meter.images += parts.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#weighedFrames = frames;
   }
 
@@ -326,9 +328,10 @@ export class VirtualDevice {
   }
 }
 
-/** The slots, and with one slot its scratch page and staging area. */
+/** The slots of every component, and with one slot its scratch page and staging area. */
 function regionsOf({ slots }: Board | OneSlotBoard): FlashRegion[] {
-  return Object.values(slots).filter((part): part is FlashRegion => part instanceof FlashRegion);
+  const further = 'slot' in slots ? [] : (slots.components ?? []).flatMap((component) => component.slots);
+  return [...Object.values(slots), ...further].filter((part): part is FlashRegion => part instanceof FlashRegion);
 }
 
 /** The samples' self-tests are decided at once; the limit is that of a real board. */

@@ -15,8 +15,8 @@ export interface LoggedReport {
   own: string;
   manifestDigest: string;
   slotDigest: string;
-  /** SHA-256 of what runs of further components, by id. */
-  components: ReadonlyMap<string, string>;
+  /** Of further components by id: SHA-256 of what runs, and its code. */
+  components: ReadonlyMap<string, { digest: string; code: string }>;
   outcome: 'trial' | 'updated' | 'reverted' | 'refused';
   code: string;
   signed: Signed;
@@ -45,11 +45,15 @@ export function reportOf(signed: Signed, bytes: Uint8Array, leafIndex: number): 
     own: hex(sha256(bytes)),
     manifestDigest: hex(fields[7]),
     slotDigest: hex(fields[8]),
-    components: new Map(((fields[12] ?? []) as Item[][]).map(([id, digest]) => [id as string, hex(digest)])),
+    components: new Map(((fields[12] ?? []) as Item[][]).map(componentOf)),
     outcome: outcomeOf(state!, result!, stages),
     code: (fields[10] as [number, string])[1],
     signed,
   };
+}
+
+function componentOf([id, digest, code]: Item[]): [string, { digest: string; code: string }] {
+  return [id as string, { digest: hex(digest), code: code as string }];
 }
 
 function outcomeOf(state: number, result: number, stages: [number, string][]): LoggedReport['outcome'] {

@@ -2,12 +2,11 @@
  * The judge at every step: after each change that may leave another flash or boot record behind, it looks at the device
  * from outside, against the ledger as it was under the very head that the device had stored.
  */
-import { bootRegion } from '@countersign/device-sdk/rig';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Change, VirtualDevice } from '../fleet/virtual-device.ts';
 import type { Chronicle } from './chronicle.ts';
-import { faultsOfImage, type Law, lawOf, newest } from './judge.ts';
-import { Images, isOneSlot, trialRegion } from './slots.ts';
+import { faultsOfAll, type Law, lawOf, newest } from './judge.ts';
+import { Images, isOneSlot, type Standing } from './slots.ts';
 
 export interface Watch {
   readonly problems: readonly string[];
@@ -16,8 +15,9 @@ export interface Watch {
 
 /** What the judge itself has seen of a device; nothing of it comes from the device's own memory. */
 interface Seen {
-  /** Images whose installation was seen, and was right. */
+  /** Sets of components whose installation was seen, and was right. */
   readonly installed: Set<string>;
+  /** Names of sets. */
   trial: string | undefined;
   running: string | undefined;
   /** The newest release that the loader took for good. */
@@ -44,7 +44,7 @@ export function watchFleet(fleet: Fleet, chronicle: () => Chronicle, say: (text:
     const ledger = chronicle();
     const law = lawOf(fleet, ledger);
     const before = seen.get(device)!;
-    const now = { running: images.in(bootRegion(device.board), law.sizes), trial: trialOf(device, images, law) };
+    const now = { running: images.booted(device, law), trial: images.tried(device, law) };
     look({ device, fleet, ledger, law }, before, now, tell);
   });
   return {
@@ -68,39 +68,51 @@ interface Place {
   law: Law;
 }
 
-type Now = { running: string | undefined; trial: string | undefined };
+interface Now {
+  running: Standing;
+  trial: Standing | undefined;
+}
 
 function look(place: Place, before: Seen, now: Now, tell: (text: string) => void): void {
-  const { device, law } = place;
+  const { device } = place;
   checkHead(place, before, tell);
   const { running, trial } = now;
-  if (trial !== undefined && trial !== before.trial) checkInstall(place, trial, before, tell);
-  before.trial = trial;
-  if (running === undefined) {
+  if (trial && trial.name !== before.trial) checkInstall(place, trial, before, tell);
+  before.trial = trial?.name;
+  if (running.image === undefined) {
     // The loader of a device with one slot goes on where the power went before it jumps: nothing runs meanwhile.
     if (!isOneSlot(device) || device.board.boot.booted) tell('boots an image that was never released');
     return;
   }
-  if (running !== before.running) {
-    if (isOneSlot(device)) checkInstall(place, running, before, tell);
-    else if (!before.installed.has(running)) tell(`boots ${nameOf(running, law)}, whose installation nobody saw`);
+  // Said once of each mix: a device boots many times.
+  if (running.releases.length === 0) {
+    if (running.name !== before.running) tell(`boots a mix that no release names: ${running.text}`);
+    before.running = running.name;
+    return;
   }
-  before.running = running;
-  const sequence = newest(running, law);
+  if (running.name !== before.running) {
+    if (isOneSlot(device)) checkInstall(place, running, before, tell);
+    else if (!before.installed.has(running.name)) tell(`boots ${running.text}, whose installation nobody saw`);
+  }
+  before.running = running.name;
+  const sequence = newest(running);
   if (sequence < before.floor) tell(`boots release ${sequence} below its floor ${before.floor}`);
   if (isForGood(device)) before.floor = Math.max(before.floor, sequence);
 }
 
-/** The bytes that are to be booted were signed twice, logged, and current under the head that the device had stored. */
-function checkInstall({ device, fleet, ledger, law }: Place, digest: string, before: Seen, tell: (t: string) => void) {
-  const releases = law.images.get(digest);
-  if (!releases) return tell('installs an image that was never released');
-  for (const fault of faultsOfImage(digest, law, ledger, fleet)) tell(fault);
+/**
+ * The bytes that are to be booted, of all components together, were signed twice, logged, and current under the head that
+ * the device had stored.
+ */
+function checkInstall({ device, fleet, ledger, law }: Place, tried: Standing, before: Seen, tell: (t: string) => void) {
+  if (tried.image === undefined) return tell('installs an image that was never released');
+  if (tried.releases.length === 0) return tell(`installs a mix that no release names: ${tried.text}`);
+  for (const fault of faultsOfAll(tried, law, ledger, fleet)) tell(fault);
   const size = device.state?.head.size ?? 0;
   const current = ledger.currentAt(fleet.classId!, size);
-  const fits = releases.some(({ leaf }) => current?.open && leaf === current.releaseLeaf);
-  if (!fits) tell(`installs ${nameOf(digest, law)}, which was not current under its head of ${size} entries`);
-  before.installed.add(digest);
+  const fits = tried.releases.some(({ leaf }) => current?.open && leaf === current.releaseLeaf);
+  if (!fits) tell(`installs ${tried.text}, which was not current under its head of ${size} entries`);
+  before.installed.add(tried.name);
 }
 
 /** The head that a device stores is one that the ledger had, and never an older one than before. */
@@ -113,27 +125,13 @@ function checkHead({ device, ledger }: Place, before: Seen, tell: (text: string)
   before.headSize = Math.max(before.headSize, head.size);
 }
 
-function trialOf(device: VirtualDevice, images: Images, { sizes }: Law): string | undefined {
-  const region = trialRegion(device);
-  return region && (images.in(region, sizes) ?? 'an image that was never released');
-}
-
 function isForGood({ board: { boot } }: VirtualDevice): boolean {
   return 'record' in boot && boot.booted !== undefined && boot.record.good === boot.booted.slot;
 }
 
-function nameOf(digest: string, { images }: Law): string {
-  return images.get(digest)?.at(-1)?.version ?? digest;
-}
-
 /** Whatever lies there when the judge begins to watch came there unseen. */
-function asItIs({ board }: VirtualDevice, images: Images, { sizes }: Law): Seen {
-  const running = images.in(bootRegion(board), sizes);
-  return {
-    installed: new Set(running === undefined ? [] : [running]),
-    trial: undefined,
-    running,
-    floor: 0,
-    headSize: 0,
-  };
+function asItIs(device: VirtualDevice, images: Images, law: Law): Seen {
+  const { image, name } = images.booted(device, law);
+  const [installed, running] = image === undefined ? [[], undefined] : [[name], name];
+  return { installed: new Set(installed), trial: undefined, running, floor: 0, headSize: 0 };
 }

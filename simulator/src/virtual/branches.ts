@@ -19,7 +19,8 @@ export const branchesHere: BranchRunner = {
     return known;
   },
   async try(job: TrialJob): Promise<TrialSummary> {
-    const key = JSON.stringify([digestOf(job.manifest), digestOf(job.payload.chainHead), digestOf(job.running)]);
+    const running = [job.running, ...(job.components ?? []).map((one) => one.running)];
+    const key = JSON.stringify([job.manifest, job.payload.chainHead, ...running].map(digestOf));
     const known = tried.get(key) ?? (await tryBranch(job));
     tried.set(key, known);
     return known;

@@ -19,6 +19,14 @@ const YEAR_SECONDS = 365 * 86_400;
 /** Five times that a device asks for its announcement. */
 const PATIENCE_MS = 5 * 120_000;
 
+/** One seed in so many has a product of two components. */
+const RADIO_ONE_IN = 3;
+
+/** Whether the devices of this seed have a radio beside their application. */
+export function drawsRadio(seed: string): boolean {
+  return new Prng(seed, 'radio').oneIn(RADIO_ONE_IN);
+}
+
 interface Moment {
   at: number;
   happen(): Promise<unknown> | unknown;

@@ -20,10 +20,36 @@ export const PRODUCT: Product = {
   cpu: predictorOf(factory.cpu),
 };
 
+export const RADIO = 'radio';
+/** The same with a radio, whose firmware is another program for another processor. */
+export const PRODUCT_WITH_RADIO: Product = { ...PRODUCT, components: [{ id: RADIO, slotBytes: 65_536 }] };
+
+/** The program of the radio, and what each release has of it: it stays in some, and changes in others. */
+const RADIO_SAMPLE = 'pump-monitor';
+const RADIO_VERSIONS: Readonly<Record<string, string>> = {
+  [FACTORY_VERSION]: '3.0.0',
+  '1.0.1': '3.0.0',
+  '1.1.0': '3.0.1',
+  '1.2.0': '3.1.0',
+  '1.3.0': '3.1.0',
+  '1.4.0': '3.0.1',
+};
+
 const images = new Map<string, Uint8Array>();
 
 export function imageOf(version: string): Uint8Array {
-  const image = images.get(version) ?? readSample(NAME, version);
-  images.set(version, image);
+  return sample(NAME, version);
+}
+
+/** Images of a product's further components, by id. */
+export function partsOf({ components = [] }: Product, version: string): Record<string, Uint8Array> {
+  const radio = () => sample(RADIO_SAMPLE, RADIO_VERSIONS[version]!);
+  return Object.fromEntries(components.map(({ id }) => [id, radio()]));
+}
+
+function sample(name: string, version: string): Uint8Array {
+  const key = `${name} ${version}`;
+  const image = images.get(key) ?? readSample(name, version);
+  images.set(key, image);
   return image;
 }

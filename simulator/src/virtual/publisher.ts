@@ -2,6 +2,7 @@
 
 import { signUpload } from '@countersign/broker/collection/check-prepared';
 import { type Collection, createCollection } from '@countersign/broker/collection/collection';
+import type { Images } from '@countersign/broker/collection/components';
 import type { Distribution } from '@countersign/broker/distribution/server';
 import { authorRoot } from '@countersign/broker/keys/root';
 import { signTransaction } from '@countersign/broker/keys/tx';
@@ -101,12 +102,12 @@ export class VirtualPublisher {
     await this.#act('operator', 'enrol', object, enrolDevicesArgs({ classId: this.classId, devices }));
   }
 
-  /** Prepared, uploaded by one person, approved by another, confirmed. */
-  async release(version: string, image: Uint8Array): Promise<ReleaseView> {
+  /** Prepared, uploaded by one person, approved by another, confirmed. @param components further images, by id */
+  async release(version: string, image: Uint8Array, components: Images = {}): Promise<ReleaseView> {
     const policy = { mandatory: true, log: true, reboot: true, downgrade: false };
     const order = { product: this.product.name, version, fileName: `${version}.bin`, policy };
-    const prepared = await this.#collection.prepare(image, order);
-    const asked = { ...order, vendorDomain: this.product.vendorDomain };
+    const prepared = await this.#collection.prepare(image, order, components);
+    const asked = { ...order, vendorDomain: this.product.vendorDomain, components };
     const upload = await signUpload(this.#verifier, this.#keys.engineer, ORIGIN, image, prepared, asked);
     await this.#collection.submitUpload(upload);
     await this.#act('approver', 'approve', prepared.releaseLeaf, noArgs());

@@ -23,7 +23,7 @@ import { memoryBlobs } from './blobs.ts';
 import { NO_VIRTUAL_FAULTS, type VirtualRates } from './faults.ts';
 import { virtualGate } from './gate.ts';
 import { VirtualNetwork } from './network.ts';
-import { FACTORY_VERSION, imageOf, PRODUCT } from './product.ts';
+import { FACTORY_VERSION, imageOf, PRODUCT, PRODUCT_WITH_RADIO, partsOf } from './product.ts';
 import { genesisOf, type Keys, keysOf, ORIGIN, VirtualPublisher } from './publisher.ts';
 import { rest, VirtualTime } from './time.ts';
 
@@ -32,6 +32,8 @@ export interface WorldOptions {
   devices: number;
   revisions: Revisions;
   rates: VirtualRates;
+  /** A product of two components: an application and a radio. Default: the application alone. */
+  radio?: boolean;
   /** What the distribution server logs. */
   log: Log;
 }
@@ -77,7 +79,7 @@ export class VirtualWorld {
     this.#rates = rates;
     const authenticate = virtualGate(verifier, ledger, BROKER_ID);
     this.network = new VirtualNetwork({ seed, time, authenticate, rates: () => this.#rates });
-    this.publisher = new VirtualPublisher(verifier, ledger, blobs, keys, PRODUCT);
+    this.publisher = new VirtualPublisher(verifier, ledger, blobs, keys, options.radio ? PRODUCT_WITH_RADIO : PRODUCT);
     const faults = { loss: 0, powerCut: rates.powerCut };
     this.fleet = new Fleet({ seed, devices, revisions, faults, askSeconds: ASK_SECONDS }, this.#fleetWorld());
   }
@@ -109,12 +111,16 @@ export class VirtualWorld {
   async #build(): Promise<void> {
     const { publisher, fleet } = this;
     await publisher.addProduct();
-    await publisher.release(FACTORY_VERSION, imageOf(FACTORY_VERSION));
+    const { product } = publisher;
+    const image = imageOf(FACTORY_VERSION);
+    const parts = partsOf(product, FACTORY_VERSION);
+    await publisher.release(FACTORY_VERSION, image, parts);
     await publisher.enrol(fleet.profiles);
     await this.startServer();
-    const { record } = await this.#server.provision(PRODUCT.name, FACTORY_VERSION);
-    const { slotBytes, memoryClass } = PRODUCT;
-    fleet.build({ image: imageOf(FACTORY_VERSION), record, slotBytes, memoryClass });
+    const { record } = await this.#server.provision(product.name, FACTORY_VERSION);
+    const { slotBytes, memoryClass } = product;
+    const components = product.components?.map((one) => ({ ...one, image: parts[one.id]! }));
+    fleet.build({ image, record, slotBytes, memoryClass, ...(components && { components }) });
     this.#refreshHeads();
     await rest();
   }
@@ -145,10 +151,11 @@ export class VirtualWorld {
 
   /** @returns the release, which is rolled out to everybody */
   async rollOut(version: string): Promise<ReleaseView> {
-    const release = await this.publisher.release(version, imageOf(version));
+    const { publisher } = this;
+    const release = await publisher.release(version, imageOf(version), partsOf(publisher.product, version));
     await this.#still();
     this.rolledOut.push(version);
-    await this.publisher.open(this.#server, release);
+    await publisher.open(this.#server, release);
     await this.#still();
     return release;
   }
