@@ -9,12 +9,12 @@ import { repository } from '../support/repository.ts';
  * A little above what was measured when this was written: what grows is noticed, and is then a decision. These ceilings
  * were raised by 36 KB when predictors for six processors and two range coders came in (docs/BENCHMARKS.md has what they
  * save), and by 4 KB for devices with one slot and for literals that learn from the old image, and by
- * 3.5 KB for releases of several components, from 127,472 to 131,003 bytes of core. They are no goals: those are 40, 80 and
- * 100 KB, and are not met.
+ * 3.5 KB for releases of several components, from 127,472 to 131,003 bytes of core, and by 0.5 KB for the cap on the bytes
+ * that a rollout may cost. They are no goals: those are 40, 80 and 100 KB, and are not met.
  */
-const CORE_BYTES_MAX = 131_500;
-const ED25519_BYTES_MAX = 171_500;
-const P256_BYTES_MAX = 191_500;
+const CORE_BYTES_MAX = 132_000;
+const ED25519_BYTES_MAX = 172_000;
+const P256_BYTES_MAX = 192_000;
 
 interface Bundle {
   text: string;

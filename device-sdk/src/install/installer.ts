@@ -58,6 +58,8 @@ export const SESSIONS_MAX = 16;
  * would be paid for every night: a new rollout does, or an operator's word.
  */
 export const SPENT_FACTOR = 24;
+/** Sixteen of the largest frames: what a payload smaller than that may cost in any case. */
+export const SPENT_BYTES_MIN = 65_536;
 
 /** Failures that say something against a branch; link faults do not count. */
 const COUNTED: ReadonlySet<Code> = new Set([
@@ -87,6 +89,7 @@ export class Installer {
   #cancelForgive: (() => void) | undefined;
   /** Ahead of the journal by what came since its last record: it is written with the next one, so it wears nothing. */
   #spent: Spent | undefined;
+  #spentMax = 0;
 
   constructor(ports: InstallerPorts) {
     this.#p = ports;
@@ -102,15 +105,15 @@ export class Installer {
   async run(release: Verified<Release>, asked: Asked): Promise<Outcome> {
     const { store, slots } = this.#p;
     const { phase } = this.#pendingFor(release);
+    const bytes = release.steps.reduce((sum, { branch }) => sum + (branch?.payload.bytes ?? 0), 0);
+    this.#spentMax = Math.max(SPENT_BYTES_MIN, SPENT_FACTOR * bytes);
     try {
       if (phase === 'staged') return { code: 'OK', stages: [['apply', 'OK']] };
-      for (const step of release.steps) await this.#take(step, release.steps, asked);
+      for (const step of release.steps) await this.#take(step, release.steps.length > 1, asked);
     } catch (error) {
       const code = error instanceof Refusal ? codeOf(error) : undefined;
-      const { failed: before, pending, spent } = store.state;
-      // A device that has stopped must not forget at its next start that it has.
-      if (code === 'CAP_REACHED' && spent?.bytes !== this.#spent?.bytes) store.commit({ spent: this.#spent });
       if (!code || !COUNTED.has(code)) throw error;
+      const { failed: before, pending } = store.state;
       const failed = addFailure(before, pending!.chainHead);
       store.commit({ pending: undefined, failed });
       return { code, stages: [['apply', code]] };
@@ -137,38 +140,32 @@ export class Installer {
     await beginTrial(this.#p, pending, stages);
   }
 
-  /** An operator's word opens every cap on fetching again. */
-  forgive(): void {
-    this.#forgiveSessions();
-    this.#spent = undefined;
-    if (this.#p.store.state.spent) this.#p.store.commit({ spent: undefined });
+  /** Opens the cap on fetching again: a day that has passed; or an operator's word, which opens that on bytes as well. */
+  forgive(bytesToo = true): void {
+    const { pending } = this.#p.store.state;
+    if (bytesToo) this.#spent = undefined;
+    this.#p.store.commit({ pending: pending && { ...pending, sessions: 0 }, spent: this.#spent });
   }
 
   close(): void {
     this.#cancelForgive?.();
   }
 
-  /** That a day has passed opens only this one. */
-  #forgiveSessions(): void {
-    const { pending } = this.#p.store.state;
-    if (pending && pending.sessions > 0) this.#p.store.commit({ pending: { ...pending, sessions: 0 } });
-  }
-
-  #spend({ rolloutId }: Pending, bytes: number, bytesMax: number): Refusal | undefined {
-    const before = this.#spent && equal(this.#spent.rolloutId, rolloutId) ? this.#spent.bytes : 0;
-    this.#spent = { rolloutId, bytes: before + bytes };
-    if (this.#spent.bytes < bytesMax) return undefined;
-    return new Refusal(
-      'CAP_REACHED',
-      `${this.#spent.bytes} bytes of frames came for it, at most ${bytesMax} are allowed`,
-    );
+  /** Counts what has come. @returns why no more may */
+  #spend(rolloutId: Uint8Array, bytes: number): Refusal | undefined {
+    const spent = this.#spent && equal(this.#spent.rolloutId, rolloutId) ? this.#spent.bytes + bytes : bytes;
+    this.#spent = { rolloutId, bytes: spent };
+    if (spent < this.#spentMax) return undefined;
+    // A device that stops must not forget at its next start that it has.
+    if (bytes) this.#p.store.commit({ spent: this.#spent });
+    return new Refusal('CAP_REACHED', `${spent} bytes of frames have come, ${this.#spentMax} may`);
   }
 
   #demandSession({ sessions }: Pending): void {
     if (sessions < SESSIONS_MAX) return;
     this.#cancelForgive ??= this.#p.timer.after(FORGIVE_MS, () => {
       this.#cancelForgive = undefined;
-      this.#p.guard(() => this.#forgiveSessions());
+      this.#p.guard(() => this.forgive(false));
     });
     throw new Refusal('CAP_REACHED', `${SESSIONS_MAX} fetches were lost before a checkpoint`);
   }
@@ -211,19 +208,18 @@ export class Installer {
   }
 
   /** One component. Of several, one that lies in its slot already is left alone: after a cut, all that were finished. */
-  async #take(step: Step, steps: readonly Step[], asked: Asked): Promise<void> {
+  async #take(step: Step, several: boolean, asked: Asked): Promise<void> {
     const { store, slots } = this.#p;
     const { pending } = store.state;
     demand(pending, 'INTERNAL', 'nothing is under way');
     const { image, branch } = step;
-    const flash = steps.length > 1 && pairOf(slots as TwoSlots, step.id)[pending.slot];
+    const flash = several && pairOf(slots as TwoSlots, step.id)[pending.slot];
     if (flash && slotHolds(flash, image.bytes, store.verifier.hash(), image.digest)) return;
     const name = nameOf(step);
     const same = equal(pending.chainHead, name);
     const next = same ? pending : { ...pending, chainHead: name, sessions: 0, progress: undefined };
     if (!same) store.commit({ pending: next });
-    const bytesMax = SPENT_FACTOR * steps.reduce((sum, { branch: of }) => sum + (of?.payload.bytes ?? 0), 0);
-    if (branch) return this.#fetchAndApply(step, branch.payload, next, asked, bytesMax);
+    if (branch) return this.#fetchAndApply(step, branch.payload, next, asked);
     await asked.consent('install');
     this.#copy(step, next);
   }
@@ -238,11 +234,11 @@ export class Installer {
     demandSlotDigest(pair[slot], image.bytes, store.verifier.hash(), image.digest);
   }
 
-  async #fetchAndApply(step: Step, payload: Payload, pending: Pending, asked: Asked, bytesMax: number): Promise<void> {
+  async #fetchAndApply(step: Step, payload: Payload, pending: Pending, asked: Asked): Promise<void> {
     const { store, asker, timer } = this.#p;
     const { sha256 } = store.verifier;
     this.#demandSession(pending);
-    const spend = (bytes: number) => this.#spend(pending, bytes, bytesMax);
+    const spend = (bytes: number) => this.#spend(pending.rolloutId, bytes);
     const refusal = spend(0);
     if (refusal) throw refusal;
     await asked.consent('fetch');
