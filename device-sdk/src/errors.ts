@@ -66,6 +66,7 @@ export const CODES = [
   'BAD_BLOCK', // a block that does not follow the one before it, or contradicts itself
   'BAD_HEAD', // block files and signed head contradict each other
   'TORN', // the last block is incomplete inside the signed head
+  'DIVERGED', // an outside ledger engine holds as final what our own replay refuses or has otherwise
   'BUSY', // a queue is full; come back later
   // Servers and clients
   'UNAUTHORIZED', // no token, or a wrong one

@@ -26,6 +26,7 @@ const STATUS: Partial<Record<Code, number>> = {
   BAD_BLOCK: 500,
   BAD_HEAD: 500,
   TORN: 500,
+  DIVERGED: 500,
   INTERNAL: 500,
   UNREACHABLE: 502,
   BUSY: 503,

@@ -182,6 +182,10 @@ export const EXPLAINED: Readonly<Record<Code, readonly [what: string, toDo: stri
     'The last block is incomplete inside the signed head.',
     'The same. What was signed is never cut off silently.',
   ],
+  DIVERGED: [
+    'An outside ledger engine holds as final what this ledger refuses, or has otherwise.',
+    'Stop, keep both, and call a human: the sentence names the block and the transaction. Reading goes on; nothing more is written.',
+  ],
   BUSY: ['A queue is full, or the server is stopping.', 'Come back later.'],
   UNAUTHORIZED: [
     'No token, or a wrong one.',

@@ -3,9 +3,11 @@ import type { Committed, LedgerSource, QueryName } from '../client.ts';
 import { followWith } from '../follow.ts';
 import type { Reader } from './reader.ts';
 import type { Recovered } from './recover.ts';
-import type { Writer } from './writer.ts';
+import type { Appended, Writer } from './writer.ts';
 
 export interface EmbeddedLedger extends LedgerSource {
+  /** Writes entries whose order is decided elsewhere: all in this order, or those before the first that is refused. */
+  append(statements: readonly Uint8Array[]): Promise<Appended>;
   /** Signs the head again with a later time. The engine does it by itself; tests and operators may. */
   refreshHead(): Promise<void>;
   /** What opening did beyond reading. */
@@ -28,6 +30,7 @@ export function ledgerSource(
     mended,
     origin: writer.point.root!.origin,
     submit: (statement: Uint8Array): Promise<Committed> => writer.submit(statement),
+    append: (statements) => writer.append(statements),
     evaluate: (query: QueryName, ...args: string[]) => reader.evaluate(query, args),
     head: async () => reader.head(),
     receipt: async (leafHash) => reader.receipt(leafHash),

@@ -44,8 +44,17 @@ export interface WriterParts {
   elapsedMs?: () => number;
 }
 
+/** Entries in an order decided elsewhere: how far they were taken, and why not farther. */
+export interface Appended {
+  committed: Committed[];
+  /** Of the entry behind those committed. */
+  refusal: Refusal | undefined;
+}
+
 interface Waiting {
-  entry: Entry;
+  bytes: Uint8Array;
+  /** Where it has been read already. */
+  entry?: Entry;
   resolve(committed: Committed): void;
   reject(error: unknown): void;
 }
@@ -85,10 +94,24 @@ export class Writer {
     const room = this.#queue.length < QUEUE_ENTRIES_MAX && this.#queueBytes + statement.length <= QUEUE_BYTES_MAX;
     demand(room, 'BUSY', 'the ledger has more to write than it can; come back later');
     return new Promise((resolve, reject) => {
-      this.#queue.push({ entry, resolve, reject });
+      this.#queue.push({ bytes: statement, entry, resolve, reject });
       this.#queueBytes += statement.length;
       this.#work();
     });
+  }
+
+  /** Writes entries in exactly this order; nothing behind one that is refused. @throws Refusal BAD_STORE, UNREACHABLE */
+  async append(statements: readonly Uint8Array[]): Promise<Appended> {
+    this.#checkOpen();
+    const appended: Appended = { committed: [], refusal: undefined };
+    const queue = statements.map((bytes): Waiting => {
+      return { bytes, resolve: (one) => appended.committed.push(one), reject: (why) => refuse(appended, why) };
+    });
+    await this.#exclusively(async () => {
+      while (queue.length > 0 && !appended.refusal) queue.unshift(...(await this.#writeBlock(takeBlock(queue), true)));
+    });
+    if (this.#failure) throw this.#failure;
+    return appended;
   }
 
   /** Signs the head again with the time of now, without a block. */
@@ -118,7 +141,12 @@ export class Writer {
     if (this.#scheduled) return;
     this.#scheduled = true;
     void this.#exclusively(async () => {
-      while (this.#queue.length > 0) await this.#writeBlock(this.#take());
+      while (this.#queue.length > 0) {
+        const batch = takeBlock(this.#queue);
+        const left = await this.#writeBlock(batch);
+        this.#queue.unshift(...left);
+        for (const { bytes } of batch.slice(0, batch.length - left.length)) this.#queueBytes -= bytes.length;
+      }
       this.#scheduled = false;
     });
   }
@@ -144,23 +172,14 @@ export class Writer {
     this.#queueBytes = 0;
   }
 
-  #take(): Waiting[] {
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#queue.length && count < BLOCK_ENTRIES_MAX && bytes < BLOCK_BYTES_MAX) {
-      bytes += this.#queue[count++]!.entry.bytes.length;
-    }
-    return this.#queue.splice(0, count);
-  }
-
-  async #writeBlock(batch: Waiting[]): Promise<void> {
+  /** @param inOrder nothing behind a refused entry is executed. @returns what the next block has to take */
+  async #writeBlock(batch: Waiting[], inOrder = false): Promise<Waiting[]> {
     try {
-      const { answers, sealed, left } = await this.#execute(batch);
-      this.#queue.unshift(...left);
-      for (const { entry } of batch.slice(0, batch.length - left.length)) this.#queueBytes -= entry.bytes.length;
+      const { answers, sealed, left } = await this.#execute(batch, inOrder);
       if (sealed) await this.#commit(sealed);
       // Refusals wait for the block, too: "already logged" must not be heard before it is durable.
       for (const answer of answers) answer(this.#point);
+      return left;
     } catch (cause) {
       for (const waiting of batch)
         waiting.reject(new Refusal('BAD_STORE', 'the block could not be written', { cause }));
@@ -168,20 +187,21 @@ export class Writer {
     }
   }
 
-  async #execute(batch: Waiting[]) {
+  async #execute(batch: Waiting[], inOrder: boolean) {
     const { index, verifier, elapsedMs = () => performance.now() } = this.#parts;
     const execution = new Execution(this.#point, index, verifier, this.#timeNow());
     const answers: ((after: ChainPoint) => void)[] = [];
     const until = elapsedMs() + BLOCK_MS_MAX;
     let done = 0;
-    for (const { entry, resolve, reject } of batch) {
+    for (const { bytes, entry, resolve, reject } of batch) {
       if (done > 0 && elapsedMs() > until) break;
       if (++done % ENTRIES_PER_TURN === 0) await new Promise((resume) => setImmediate(resume));
       try {
-        const leaf = await execution.add(entry.bytes, entry);
+        const leaf = await execution.add(bytes, entry);
         answers.push(({ number, frontier }) => resolve({ ...leaf, blockNumber: number - 1, size: frontier.size }));
       } catch (error) {
         answers.push(() => reject(error));
+        if (inOrder) break;
       }
     }
     const sealed = execution.count > 0 ? execution.seal() : undefined;
@@ -224,4 +244,18 @@ export class Writer {
   #timeNow(): number {
     return Math.max(this.#parts.now(), this.#point.time, this.#head.head.time);
   }
+}
+
+/** As many from the front as one block takes. */
+function takeBlock(queue: Waiting[]): Waiting[] {
+  let bytes = 0;
+  let count = 0;
+  while (count < queue.length && count < BLOCK_ENTRIES_MAX && bytes < BLOCK_BYTES_MAX) {
+    bytes += queue[count++]!.bytes.length;
+  }
+  return queue.splice(0, count);
+}
+
+function refuse(appended: Appended, why: unknown): void {
+  appended.refusal = why instanceof Refusal ? why : new Refusal('INTERNAL', String(why), { cause: why });
 }

@@ -85,19 +85,24 @@ export interface WorldOptions {
   segmentBytesMax?: number;
   /** A server key that the trust root names as revoked from a log size on. */
   revoked?: { role: Role; logSize: number };
+  /** Peers that the trust root demands; none by default. */
+  quorum?: number;
+  /** What stands before the embedded ledger, at the start and whenever it is opened again. */
+  engine?: (ledger: EmbeddedLedger, dir: string) => Promise<EmbeddedLedger>;
 }
 
 export async function newWorld(options: WorldOptions = {}): Promise<World> {
-  const { segmentBytesMax, revoked, ...plan } = options;
+  const { segmentBytesMax, revoked, quorum = 0, engine = async (ledger) => ledger, ...plan } = options;
   const dir = await mkdtemp(join(tmpdir(), 'countersign-ledger-'));
   const keys = Object.fromEntries(ROLES.map((role) => [role, newSigner()])) as Keys;
   const listed = Object.fromEntries(
-    ROLES.map((role) => [role, role === 'peer' ? [] : [publicKeyOf(keys[role])]]),
+    ROLES.map((role) => [role, role === 'peer' && quorum === 0 ? [] : [publicKeyOf(keys[role])]]),
   ) as Record<Role, PublicKey[]>;
   const revocations = revoked
     ? [{ thumbprint: thumbprint(sha256, publicKeyOf(keys[revoked.role])), logSize: revoked.logSize }]
     : [];
-  const rootBytes = await authorRoot(sha256, { origin: ORIGIN, keys: listed, revocations, ...plan }, [keys.root]);
+  const rooted = { origin: ORIGIN, keys: listed, revocations, thresholds: { peer: quorum }, ...plan };
+  const rootBytes = await authorRoot(sha256, rooted, [keys.root]);
   const people = { alice: newSigner(), bob: newSigner() };
   const clock = { now: 1_800_000_000 };
   const common = {
@@ -118,14 +123,14 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
   });
   const world: World = {
     dir,
-    ledger: await openLedger(dir, common),
+    ledger: await engine(await openLedger(dir, common), dir),
     keys,
     people,
     rootBytes,
     clock,
     async reopen() {
       await world.ledger.close();
-      world.ledger = await openLedger(dir, common);
+      world.ledger = await engine(await openLedger(dir, common), dir);
       return world.ledger;
     },
     async end() {

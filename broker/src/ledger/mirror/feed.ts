@@ -1,0 +1,119 @@
+/**
+ * Feeds final entries into our own chain, in exactly their order. What our chain holds already is not taken again but
+ * compared, entry by entry: so a crash between two steps neither skips nor doubles one, and a history that was
+ * rewritten outside is noticed.
+ *
+ * Order of commitment, and what a crash after each step means:
+ *  1. the outside block is final          nothing has happened here; it is read again
+ *  2. our block and head, fdatasync       its entries are here; read again, they are compared and passed over
+ *  3. the mark                            the next start begins behind this block
+ */
+import { demand, Refusal } from '@countersign/device-sdk';
+import { decodeSign1, equal, HEADER_TYP } from '@countersign/device-sdk/format';
+import type { Committed } from '../client.ts';
+import type { EmbeddedLedger } from '../embedded/source.ts';
+import type { FinalBlock, Position } from './order.ts';
+import { readMark, writeMark } from './position-file.ts';
+
+/** What the feed needs of the embedded engine. */
+export type Fed = Pick<EmbeddedLedger, 'append' | 'events' | 'head'>;
+
+interface Placed {
+  tx: number;
+  statement: Uint8Array;
+}
+
+export class Feed {
+  readonly #ledger: Fed;
+  readonly #path: string;
+  readonly #mirrored: (committed: Committed) => void;
+  /** The next leaf of ours to compare with; at the end of our log, entries are new. */
+  #leaf = 0;
+  #after: Position | undefined;
+
+  /**
+   * @param path where the mark is kept
+   * @param mirrored told of each entry when it is durable here
+   */
+  constructor(ledger: Fed, path: string, mirrored: (committed: Committed) => void) {
+    this.#ledger = ledger;
+    this.#path = path;
+    this.#mirrored = mirrored;
+  }
+
+  /** Where to go on. A mark that does not fit our chain is not used: everything is read and compared again. */
+  async start(): Promise<Position | undefined> {
+    const mark = await readMark(this.#path);
+    if (!mark || mark.size < 1 || mark.size > (await this.#size())) return undefined;
+    const [last] = await this.#ledger.events(mark.size - 1, 1);
+    if (!last || !equal(last.leafHash, mark.leaf)) return undefined;
+    this.#leaf = mark.size;
+    this.#after = mark;
+    return mark;
+  }
+
+  /** The last block that was read to its end. */
+  get after(): Position | undefined {
+    return this.#after;
+  }
+
+  /** @throws Refusal DIVERGED for an entry that our contract refuses, or that our chain has otherwise */
+  async take(block: FinalBlock): Promise<void> {
+    const entries = block.transactions.flatMap(({ tx, statements }) =>
+      statements.map((statement): Placed => ({ tx, statement })),
+    );
+    let held = 0;
+    while (held < entries.length && (await this.#holds(block, entries[held]!))) held++;
+    if (held < entries.length) await this.#append(block, entries.slice(held));
+    await this.#mark(block);
+  }
+
+  /** Whether the entry is the next one of our chain. False at its end. */
+  async #holds(block: FinalBlock, { tx, statement }: Placed): Promise<boolean> {
+    const size = await this.#size();
+    if (this.#leaf >= size) return false;
+    let [own] = await this.#ledger.events(this.#leaf, 1);
+    if (own && own.leafIndex > 0 && isReleaseLeaf(own.bytes)) {
+      if (++this.#leaf >= size) return false;
+      [own] = await this.#ledger.events(this.#leaf, 1);
+    }
+    const same = own !== undefined && equal(own.bytes, statement);
+    demand(
+      same,
+      'DIVERGED',
+      `${where(block, tx)} is not entry ${this.#leaf} of this ledger, which was mirrored before`,
+    );
+    this.#leaf++;
+    return true;
+  }
+
+  async #append(block: FinalBlock, entries: readonly Placed[]): Promise<void> {
+    const { committed, refusal } = await this.#ledger.append(entries.map(({ statement }) => statement));
+    this.#leaf = await this.#size();
+    for (const one of committed) this.#mirrored(one);
+    if (!refusal) return;
+    const place = where(block, entries[committed.length]!.tx);
+    const text = `${place} is final on the outside engine, and this contract refuses it: ${refusal.code}, ${refusal.message}`;
+    throw new Refusal('DIVERGED', text, { cause: refusal });
+  }
+
+  async #mark({ number, hash }: FinalBlock): Promise<void> {
+    this.#after = { block: number, hash };
+    if (this.#leaf === 0) return;
+    const [last] = await this.#ledger.events(this.#leaf - 1, 1);
+    await writeMark(this.#path, { block: number, hash, size: this.#leaf, leaf: last!.leafHash });
+  }
+
+  async #size(): Promise<number> {
+    return (await this.#ledger.head()).head.size;
+  }
+}
+
+function where({ number, hash }: FinalBlock, tx: number): string {
+  return `block ${number} (${hash.slice(0, 16)}), transaction ${tx}`;
+}
+
+/** The leaf behind a confirm: a bare block 1, which has no typ. It is ours to append, no entry of the outside engine. */
+export function isReleaseLeaf(bytes: Uint8Array): boolean {
+  return decodeSign1(bytes).protected.get(HEADER_TYP) === undefined;
+}

@@ -1,0 +1,189 @@
+/**
+ * A ledger whose order is decided by an outside engine and whose everything else is our own: the same chain of blocks,
+ * tree, heads, receipts and queries as the embedded engine, made by the same execution. Devices, auditors and peers see
+ * no difference.
+ */
+import { join } from 'node:path';
+import { demand, Refusal } from '@countersign/device-sdk';
+import { readSignedRoot, type Sha256 } from '@countersign/device-sdk/format';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import type { Committed } from '../client.ts';
+import { readEntry } from '../contract/entry.ts';
+import type { EmbeddedLedger } from '../embedded/source.ts';
+import { Feed } from './feed.ts';
+import type { OrderedSource } from './order.ts';
+import { Waiting, within } from './waiting.ts';
+
+/** Beside the block files. */
+const MARK_FILE = 'mirror.json';
+/** A Fabric channel cuts a block in two seconds at most by default, Ethereum finalises in a quarter of an hour. */
+export const MIRROR_MS_MAX = 30_000;
+/** Reading a channel from its first block at a start; a million entries take some minutes. */
+export const CATCH_UP_MS_MAX = 3_600_000;
+
+export interface MirrorOptions {
+  /** Folder of the ledger's blocks, where the mark is kept too. */
+  folder: string;
+  sha256?: Sha256;
+  /** How long an entry that is final outside may take to be durable here. */
+  mirrorMsMax?: number;
+  catchUpMsMax?: number;
+  /** Told once when the mirror has stopped: the ledger takes no more entries and still answers. */
+  stopped?: (reason: Refusal) => void;
+}
+
+export interface MirroredLedger extends EmbeddedLedger {
+  /** The last outside block that was read, and why no more are read. */
+  standing(): { block: number | undefined; failure: Refusal | undefined };
+}
+
+/**
+ * Begins the outside ledger where it has not begun, follows it, and resolves when everything that was final at the
+ * start is mirrored. Takes both over: where this fails, they are closed.
+ * @throws Refusal NO_QUORUM where the trust root demands no peer; DIVERGED, UNREACHABLE
+ */
+export async function mirrored(
+  source: OrderedSource,
+  ledger: EmbeddedLedger,
+  options: MirrorOptions,
+): Promise<MirroredLedger> {
+  const sha256 = options.sha256 ?? nodeVerifier().sha256;
+  const mirror = new Mirror(source, ledger, sha256, options);
+  try {
+    await checkQuorum(ledger, sha256);
+    await source.begin(await beginningOf(ledger));
+    await mirror.start();
+  } catch (error) {
+    await mirror.close();
+    throw error;
+  }
+  return {
+    ...ledger,
+    submit: (statement) => mirror.submit(statement),
+    append: async () => {
+      throw new TypeError('the order of a mirrored ledger is decided outside');
+    },
+    standing: () => mirror.standing(),
+    close: () => mirror.close(),
+  };
+}
+
+/**
+ * With nobody to cosign, devices would believe whoever holds the log key, and the organisations that decide the order
+ * together would have decided for nothing.
+ */
+async function checkQuorum(ledger: EmbeddedLedger, sha256: Sha256): Promise<void> {
+  const newest = (await ledger.roots(1)).at(-1)!;
+  const { threshold } = readSignedRoot(sha256, newest).root.roles.peer;
+  demand(threshold >= 1, 'NO_QUORUM', 'a mirrored ledger needs a quorum of at least 1 peer; its trust root demands 0');
+}
+
+/** The entries of block 0. */
+async function beginningOf(ledger: EmbeddedLedger): Promise<Uint8Array[]> {
+  const beginning: Uint8Array[] = [];
+  for (let leaf = 0; ; ) {
+    const events = await ledger.events(leaf, 100);
+    for (const { blockNumber, bytes } of events) {
+      if (blockNumber > 0) return beginning;
+      beginning.push(bytes);
+    }
+    if (events.length === 0) return beginning;
+    leaf += events.length;
+  }
+}
+
+class Mirror {
+  readonly #source: OrderedSource;
+  readonly #ledger: EmbeddedLedger;
+  readonly #sha256: Sha256;
+  readonly #options: MirrorOptions;
+  readonly #waiting = new Waiting();
+  readonly #feed: Feed;
+  #following: { stop(): void } | undefined;
+  #failure: Refusal | undefined;
+  #working: Promise<void> = Promise.resolve();
+  #arrived: () => void = () => undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(source: OrderedSource, ledger: EmbeddedLedger, sha256: Sha256, options: MirrorOptions) {
+    this.#source = source;
+    this.#ledger = ledger;
+    this.#sha256 = sha256;
+    this.#options = options;
+    this.#feed = new Feed(ledger, join(options.folder, MARK_FILE), (committed) => this.#waiting.tell(committed));
+  }
+
+  async start(): Promise<void> {
+    const height = await this.#source.height();
+    const after = await this.#feed.start();
+    const caughtUp = new Promise<void>((resolve, reject) => {
+      this.#arrived = () => {
+        if (this.#failure) reject(this.#failure);
+        else if ((this.#feed.after?.block ?? -1) >= height) resolve();
+      };
+    });
+    this.#following = await this.#source.follow(
+      after,
+      (block) => this.#take(() => this.#feed.take(block)),
+      (error) => this.#stop(error),
+    );
+    this.#arrived();
+    const ms = this.#options.catchUpMsMax ?? CATCH_UP_MS_MAX;
+    await within(caughtUp, ms, `the outside engine's ${height} blocks were not read in ${ms} ms`);
+  }
+
+  async submit(statement: Uint8Array): Promise<Committed> {
+    this.#checkOpen();
+    const { leafHash } = readEntry(this.#sha256, statement);
+    // Before it is handed over: it can be mirrored before the engine has answered.
+    const { mirrored, forget } = this.#waiting.expect(leafHash);
+    try {
+      await this.#source.submit(statement);
+      this.#checkOpen();
+      const ms = this.#options.mirrorMsMax ?? MIRROR_MS_MAX;
+      return await within(mirrored, ms, 'the entry is final on the outside engine and was not mirrored in time');
+    } finally {
+      forget();
+    }
+  }
+
+  standing() {
+    return { block: this.#feed.after?.block, failure: this.#failure };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#following?.stop();
+    this.#waiting.end(new Refusal('UNREACHABLE', 'the ledger is closed'));
+    await this.#source.close();
+    await this.#working;
+    await this.#ledger.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#failure) throw this.#failure;
+    demand(!this.#closing, 'UNREACHABLE', 'the ledger is closed');
+  }
+
+  /** One block after another; closing waits for the one at work. */
+  #take(take: () => Promise<void>): Promise<void> {
+    const taken = take();
+    this.#working = taken.catch(() => undefined);
+    return taken.then(() => this.#arrived());
+  }
+
+  #stop(error: unknown): void {
+    if (this.#closing || this.#failure) return;
+    const text = error instanceof Error ? error.message : String(error);
+    const failure = error instanceof Refusal ? error : new Refusal('INTERNAL', text, { cause: error });
+    this.#failure = failure;
+    this.#following?.stop();
+    this.#waiting.end(failure);
+    this.#arrived();
+    this.#options.stopped?.(failure);
+  }
+}

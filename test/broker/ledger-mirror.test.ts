@@ -1,0 +1,189 @@
+/** A ledger whose order comes from outside: nothing skipped, nothing doubled, nothing believed. */
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { auditFolder } from '@countersign/broker/ledger/audit';
+import type { EmbeddedLedger } from '@countersign/broker/ledger/embedded/source';
+import { type MirroredLedger, mirrored } from '@countersign/broker/ledger/mirror/mirrored';
+import { codeOf, Refusal } from '@countersign/device-sdk';
+import test, { type ExecutionContext } from 'ava';
+import { OutsideOrder } from '../support/outside-order.ts';
+import {
+  addProduct,
+  CLASS,
+  enrolDevices,
+  enrolment,
+  newDevice,
+  newSigner,
+  newWorld,
+  nextReport,
+  ORIGIN,
+  publish,
+  tx,
+  verifier,
+  type World,
+} from './ledger-world.ts';
+
+const MARK = ['ledger', 'mirror.json'] as const;
+
+interface Bed {
+  world: World;
+  outside: OutsideOrder;
+  /** The mirror as it stands now. */
+  mirror(): MirroredLedger;
+  stopped: Refusal[];
+}
+
+async function bedOf(t: ExecutionContext, change: (ledger: EmbeddedLedger) => EmbeddedLedger = (l) => l): Promise<Bed> {
+  const outside = new OutsideOrder();
+  const stopped: Refusal[] = [];
+  const engine = (ledger: EmbeddedLedger, dir: string) =>
+    mirrored(outside, change(ledger), {
+      folder: join(dir, 'ledger'),
+      mirrorMsMax: 5_000,
+      stopped: (reason) => stopped.push(reason),
+    });
+  const world = await newWorld({ quorum: 1, engine });
+  t.teardown(() => world.end());
+  return { world, outside, stopped, mirror: () => world.ledger as MirroredLedger };
+}
+
+test('leaves are the final entries in the order of the outside engine, and every read is our own', async (t) => {
+  const { world, outside } = await bedOf(t);
+  await addProduct(world);
+  const release = await publish(world, 1);
+  const statements = outside.blocks.flatMap(({ transactions }) => transactions.flatMap((one) => one.statements));
+  const leaves = await world.ledger.entries(0, 100);
+  t.deepEqual(leaves.slice(0, -1), statements.slice(0, leaves.length - 1), 'and the last leaf is the release');
+  t.is(leaves.length, statements.length + 1);
+  t.deepEqual(leaves.at(-1), release.block1);
+  t.is((await world.ledger.receipt(release.leaf)).head.head.size, leaves.length);
+  const audit = await auditFolder(join(world.dir, 'ledger'), { verifier, trust: world.rootBytes });
+  t.true(audit.ok, audit.note);
+  t.is(audit.entries, leaves.length);
+});
+
+test('refuses to begin where devices would need no peer', async (t) => {
+  const world = await newWorld();
+  t.teardown(() => world.end());
+  const error = await t.throwsAsync(mirrored(new OutsideOrder(), world.ledger, { folder: world.dir }));
+  t.is(codeOf(error), 'NO_QUORUM');
+});
+
+test('an entry of another hand arrives in its place; one block of many is taken whole', async (t) => {
+  const { world, outside, mirror } = await bedOf(t);
+  await addProduct(world);
+  const devices = [newDevice(), newDevice(), newDevice()];
+  await enrolDevices(world, devices);
+  const reports = await Promise.all(devices.map((device) => nextReport(device)));
+  const { size } = (await world.ledger.head()).head;
+  outside.add([reports.slice(0, 2), reports.slice(2)]);
+  await world.ledger.beyond(size, 5_000);
+  t.deepEqual(await world.ledger.entries(size, 10), reports);
+  t.is(mirror().standing().failure, undefined);
+});
+
+test('what the outside engine refuses is refused with its code, and nothing waits for it', async (t) => {
+  const { world, outside } = await bedOf(t);
+  outside.refuse = new Refusal('CONFLICT', 'the outside contract says no');
+  t.is(codeOf(await t.throwsAsync(addProduct(world))), 'CONFLICT');
+  t.is(codeOf(await t.throwsAsync(world.ledger.submit(new Uint8Array(3)))), 'MALFORMED');
+  outside.refuse = undefined;
+  await addProduct(world);
+});
+
+for (const [when, prepare] of [
+  ['with its mark', async () => {}],
+  ['without a mark', (path) => rm(path)],
+  ['with a mark that is torn', (path) => writeFile(path, '{"block":')],
+  ['with an old mark', (path, old) => writeFile(path, old)],
+  ['with a mark of another ledger', (path, old) => writeFile(path, old.replace(/"leaf":"../, '"leaf":"zz'))],
+] as [string, (path: string, old: string) => Promise<void>][]) {
+  test(`opened again ${when} it neither skips nor doubles an entry`, async (t) => {
+    const { world, outside, mirror } = await bedOf(t);
+    const path = join(world.dir, ...MARK);
+    await addProduct(world);
+    const old = await readFile(path, 'utf8');
+    const first = await publish(world, 1);
+    const before = await world.ledger.entries(0, 100);
+    await world.ledger.close();
+    // Final while nobody followed, beside what was mirrored already.
+    const late = await enrolment('carol', ['engineer'], newSigner(), world.people.alice!);
+    outside.add([[], [late]]);
+    await prepare(path, old);
+    await world.reopen();
+    t.deepEqual(await world.ledger.entries(0, 100), [...before, late]);
+    t.is(mirror().standing().block, outside.blocks.length - 1);
+    await publish(world, 2, first.leaf);
+  });
+}
+
+test('a crash in the middle of an outside block goes on behind its last entry that is durable', async (t) => {
+  const { world, outside } = await bedOf(t);
+  await addProduct(world);
+  const devices = [newDevice(), newDevice()];
+  await enrolDevices(world, devices);
+  await world.ledger.close();
+  const [one, two] = await Promise.all(devices.map((device) => nextReport(device)));
+  const half = { ...outside.add([[one!]]) };
+  await world.reopen();
+  await world.ledger.close();
+  // The same block with its second entry, as if the process had died between the two.
+  outside.blocks.pop();
+  outside.add([[one!], [two!]]);
+  await rm(join(world.dir, ...MARK));
+  await world.reopen();
+  t.deepEqual((await world.ledger.entries(0, 100)).slice(-2), [one, two]);
+  t.not(outside.blocks.at(-1)!.hash, half.hash);
+});
+
+test('an entry that the outside engine lets through and the contract refuses stops the mirror and says where', async (t) => {
+  const { world, outside, stopped, mirror } = await bedOf(t);
+  await addProduct(world);
+  const [good, late] = await Promise.all(
+    ['carol', 'dora'].map((name) => enrolment(name, ['engineer'], newSigner(), world.people.alice!)),
+  );
+  const foreign = await tx(newSigner(), { action: 'download', object: new Uint8Array(32) });
+  const { size } = (await world.ledger.head()).head;
+  const block = outside.add([[good!], [foreign], [late!]]);
+  await world.ledger.beyond(size, 5_000);
+  const error = await t.throwsAsync(world.ledger.submit(late!));
+  t.is(codeOf(error), 'DIVERGED');
+  t.regex(error!.message, new RegExp(`block ${block.number} .*transaction 1 .*UNKNOWN_KEY`));
+  t.deepEqual(stopped, [mirror().standing().failure!]);
+  t.deepEqual(await world.ledger.entries(size, 10), [good], 'what came before it stands, what came behind does not');
+  t.truthy(await world.ledger.evaluate('getProduct', Buffer.from(CLASS).toString('hex')));
+});
+
+test('a history rewritten outside is noticed, by the block or by the entry', async (t) => {
+  const { world, outside } = await bedOf(t);
+  await addProduct(world);
+  await world.ledger.close();
+  const kept = outside.blocks.splice(1);
+  outside.add([[await enrolment('carol', ['engineer'], newSigner(), world.people.alice!)]]);
+  t.is(codeOf(await t.throwsAsync(world.reopen())), 'DIVERGED');
+  await rm(join(world.dir, ...MARK));
+  t.is(codeOf(await t.throwsAsync(world.reopen())), 'DIVERGED');
+  outside.blocks.splice(1, 1, ...kept);
+  await world.reopen();
+  t.is((await world.ledger.entries(0, 100)).length, 4);
+});
+
+test('refuses an outside ledger that began with other people', async (t) => {
+  const outside = new OutsideOrder();
+  await outside.begin([new Uint8Array(40)]);
+  const world = await newWorld({ quorum: 1 });
+  t.teardown(() => world.end());
+  const error = await t.throwsAsync(mirrored(outside, world.ledger, { folder: world.dir }));
+  t.is(codeOf(error), 'DIVERGED');
+  t.regex(error!.message, /block 0/);
+});
+
+test('what is final outside and never comes is answered as not reached', async (t) => {
+  const outside = new OutsideOrder();
+  const world = await newWorld({ quorum: 1 });
+  t.teardown(() => world.end());
+  const mirror = await mirrored(outside, world.ledger, { folder: world.dir, mirrorMsMax: 20 });
+  outside.submit = async () => {};
+  const statement = await tx(world.people.alice!, { channel: ORIGIN, action: 'download', object: new Uint8Array(32) });
+  t.is(codeOf(await t.throwsAsync(mirror.submit(statement))), 'UNREACHABLE');
+});
