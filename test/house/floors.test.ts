@@ -131,7 +131,7 @@ test('verify knows no deltas, delta knows no signatures', (t) => {
   }
 });
 
-test('collection and distribution never import each other, and only delivery imports aedes', (t) => {
+test('collection and distribution never import each other, and only their own rooms import aedes and viem', (t) => {
   for (const source of sourcesOf('broker/src/collection')) {
     for (const { from } of source.imports) t.notRegex(from, /distribution/, source.path);
   }
@@ -141,6 +141,8 @@ test('collection and distribution never import each other, and only delivery imp
   for (const source of [...sourcesOf('broker/src'), ...sourcesOf('simulator/src'), ...sourcesOf('device-sdk')]) {
     const inDelivery = source.path.startsWith('broker/src/distribution/delivery/');
     for (const { from } of source.imports) if (from === 'aedes') t.true(inDelivery, `${source.path} imports aedes`);
+    const inEvm = source.path.startsWith('broker/src/ledger/evm/');
+    for (const { from } of source.imports) if (/^viem/.test(from)) t.true(inEvm, `${source.path} imports viem`);
   }
 });
 
