@@ -62,7 +62,7 @@ test('statements are submitted over HTTP, and refusals keep their codes', async 
     ['entries without end', 'BAD_REQUEST', remote.entries(0, 1_000_000)],
     ['a negative place', 'BAD_REQUEST', remote.entries(-1, 1)],
     ['a future size', 'BAD_REQUEST', remote.consistency(1, 1e6)],
-    ['no token', 'UNAUTHORIZED', httpLedger(url, 'wrong').head()],
+    ['no token', 'UNAUTHORIZED', httpLedger(url, 'wrong').entries(0, 1)],
     ['no server', 'UNREACHABLE', httpLedger('http://127.0.0.1:9', TOKEN).head()],
   ];
   for (const [why, code, promise] of rows) t.is(codeOf(await t.throwsAsync(promise, undefined, why)), code, why);

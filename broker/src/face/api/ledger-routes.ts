@@ -1,6 +1,6 @@
 /**
  * The ledger over HTTP, under /api/v1/ledger. Everything it gives is signed or provable, so the token in front of it
- * keeps strangers out and proves nothing. Refusals, the token and bodies of bytes are the application's (app.ts).
+ * keeps strangers from the entries and proves nothing. Refusals, the token and bodies of bytes are the application's (app.ts).
  */
 import { demand } from '@countersign/device-sdk';
 import { HASH_BYTES, hex, TX_BYTES_MAX, unhex } from '@countersign/device-sdk/format';
@@ -14,6 +14,9 @@ import { bytesOf } from './ask.ts';
 export const FOLLOW_SECONDS_MAX = 20;
 /** Arguments of a query. */
 const ARGS_MAX = 4;
+
+/** Heads, growth and trust roots are what every device is shown: hashes, public keys and signatures. */
+const EVERYBODY = { config: { public: true } };
 
 /**
  * @example
@@ -41,7 +44,7 @@ function addWriting(app: FastifyInstance, ledger: LedgerSource): void {
 }
 
 function addProofs(app: FastifyInstance, ledger: LedgerSource): void {
-  app.get('/api/v1/ledger/head', async () => headJson(await ledger.head()));
+  app.get('/api/v1/ledger/head', EVERYBODY, async () => headJson(await ledger.head()));
   app.get<{ Params: { leaf: string } }>('/api/v1/ledger/receipts/:leaf', async (request) => {
     const { receipt, head } = await ledger.receipt(digestOf(request.params.leaf, HASH_BYTES));
     return { receipt: hex(receipt), head: headJson(head) };
@@ -64,7 +67,7 @@ function addProofs(app: FastifyInstance, ledger: LedgerSource): void {
       },
     };
   });
-  app.get<{ Querystring: Query }>('/api/v1/ledger/consistency', async (request) => {
+  app.get<{ Querystring: Query }>('/api/v1/ledger/consistency', EVERYBODY, async (request) => {
     const { from, to } = request.query;
     return { path: (await ledger.consistency(count(from, 'from'), count(to, 'to'))).map(hex) };
   });
@@ -79,7 +82,7 @@ function addEntries(app: FastifyInstance, ledger: LedgerSource): void {
   app.get<{ Params: { leaf: string } }>('/api/v1/ledger/entries/:leaf', async (request) => ({
     entry: hex(await ledger.entry(digestOf(request.params.leaf, HASH_BYTES))),
   }));
-  app.get<{ Querystring: Query }>('/api/v1/ledger/roots', async (request) => ({
+  app.get<{ Querystring: Query }>('/api/v1/ledger/roots', EVERYBODY, async (request) => ({
     roots: (await ledger.roots(count(request.query.from, 'from'))).map(hex),
   }));
   app.get<{ Querystring: Query }>('/api/v1/ledger/follow', async (request) => {

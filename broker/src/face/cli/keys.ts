@@ -1,14 +1,18 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { codeOf } from '@countersign/device-sdk';
+import { codeOf, demand } from '@countersign/device-sdk';
 import { hex, publicKeyOf, thumbprint } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
+import { openRoot } from '@countersign/device-sdk/verify';
 import { type Command, Option } from 'commander';
 import { createPerson, listPeopleKeys, loadPerson } from '../../keys/people.ts';
+import { auditKeys, policyText } from '../../ledger/c2sp/trust.ts';
+import { encodeVkey } from '../../ledger/c2sp/vkey.ts';
 import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
 import { KEY_HOLDERS, peopleFolder } from '../up/folders.ts';
 import { openServerKeys, serverKeys, signEnrolment } from '../up/identities.ts';
+import { readInput } from './connect.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
 
@@ -17,13 +21,14 @@ interface KeyOptions {
   passphraseFile?: string;
 }
 
-/** `keys list|new|enrolment|server`. */
+/** `keys list|new|enrolment|server|vkey`. */
 export function keyVerbs(program: Command): void {
   const keys = program.command('keys').description('key files of people and servers');
   listVerb(keys);
   newVerb(keys);
   enrolmentVerb(keys);
   serverVerb(keys);
+  vkeyVerb(keys);
 }
 
 function keyOptions(command: Command): Command {
@@ -131,5 +136,28 @@ function serverVerb(keys: Command): void {
     const ring = await openServerKeys(dataOf(options), server, { create: true, passphrase });
     const shown = serverKeys(server, ring);
     return { json: shown, text: JSON.stringify(shown, null, 2) };
+  });
+}
+
+interface VkeyOptions {
+  policy?: boolean;
+  url?: string;
+}
+
+/** The keys that other people's tools for transparency logs ask for. Nothing is asked of a server. */
+function vkeyVerb(keys: Command): void {
+  const command = keys
+    .command('vkey <trust-root>')
+    .description("the log's and the peers' keys of a trust root as auditors of logs write them")
+    .option('--policy', 'print a policy that demands the cosignatures that the trust root demands')
+    .option('--url <url>', "the log's address, for the policy");
+  verb(command, async (file: string, options: VkeyOptions) => {
+    const verifier = nodeVerifier();
+    const { root } = openRoot(verifier, await readInput(file));
+    const { log, peers } = auditKeys(verifier.sha256, root);
+    demand(log.length > 0, 'UNSUPPORTED', `the trust root of ${root.origin} has no key that can stand in a note`);
+    const policy = policyText(verifier.sha256, root, options.url);
+    const json = { origin: root.origin, log: log.map(encodeVkey), peers: peers.map(encodeVkey), policy };
+    return { json, text: options.policy ? policy : [...json.log, ...json.peers].join('\n') };
   });
 }

@@ -7,6 +7,7 @@ import { readSignedRoot, type Signer } from '@countersign/device-sdk/format';
 import { createPerson, loadPerson } from '../../keys/people.ts';
 import { openKeyRing } from '../../keys/ring.ts';
 import { authorRoot } from '../../keys/root.ts';
+import { isOrigin } from '../../ledger/c2sp/checkpoint.ts';
 import { PEOPLE_MIN } from '../../ledger/contract/people.ts';
 import { createLedger } from '../../ledger/embedded/create.ts';
 import { type EmbeddedLedger, openLedger } from '../../ledger/embedded/engine.ts';
@@ -105,6 +106,8 @@ async function makeLedger(
   const count = people.length + enrolments.length;
   demand(count >= PEOPLE_MIN, 'BAD_REQUEST', `a ledger begins with at least ${PEOPLE_MIN} people, here is ${count}`);
   const origin = first.origin ?? `localhost/countersign-${randomBytes(4).toString('hex')}`;
+  // Auditors' formats name a log by its origin, and the log's key is one for heads and checkpoints (c2sp/checkpoint.ts).
+  demand(isOrigin(origin), 'BAD_REQUEST', 'an origin is 1 to 64 printable ASCII characters without space and plus');
   const root = await openKeyRing(keysFolder(data, 'root'), ['root'], { create: true, passphrase });
   const peers = first.peers ?? [];
   const keys = { ...publicKeysByRole([...servers, ...peers]), root: [root.publicKey('root')] };

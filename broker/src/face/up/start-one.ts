@@ -9,6 +9,7 @@ import type { LedgerClient } from '../../ledger/client.ts';
 import { httpLedger } from '../../ledger/http-client.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { httpBlobs } from '../../store/http-blobs.ts';
+import { auditorRoutes } from '../api/auditor-routes.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
@@ -40,7 +41,7 @@ export async function startLedgerServer(
     const { origin } = ledger;
     const endpoints = (url: string): Endpoints => ({ ...NOWHERE, servers: ['ledger'], origin, ledger: url });
     const files = blockFileRoutes(serverFolder(data, 'ledger'));
-    const routes = [ledgerRoutes(ledger), files, queryRoutes({ ledger })];
+    const routes = [ledgerRoutes(ledger), auditorRoutes(ledger), files, queryRoutes({ ledger })];
     return { ...(await serve(options, { server: 'ledger', routes, endpoints }, closers)), made, quorum };
   });
 }

@@ -9,6 +9,7 @@ import { silentLog } from '../../distribution/ports.ts';
 import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
+import { auditorRoutes } from '../api/auditor-routes.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
@@ -84,6 +85,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
         server: 'ledger, collection and distribution',
         routes: [
           ledgerRoutes(ledger),
+          auditorRoutes(ledger),
           blockFileRoutes(serverFolder(data, 'ledger')),
           queryRoutes({ ledger, notes }),
           blobRoutes(blobs),

@@ -6,6 +6,8 @@ import { demand, type Verifier } from '@countersign/device-sdk';
 import { kidOf, publicKeyOf, type Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { keyFor } from '@countersign/device-sdk/verify';
+import { Checkpoints } from '../c2sp/checkpoints.ts';
+import { CHECKPOINT_FILE, noteFile } from '../c2sp/note-file.ts';
 import { HeadFile } from './head-file.ts';
 import { lock } from './lock.ts';
 import { Reader } from './reader.ts';
@@ -64,6 +66,10 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
     // A whole block beyond the stored head was replayed: its head is signed and promised now.
     if (head.blockNumber + 1 < point.number) await writer.promise();
     const reader = new Reader(verifier.sha256, writer, index, tiles, segments);
+    const checkpoints = new Checkpoints({
+      ...{ verifier, logSigner, store: noteFile(join(folder, CHECKPOINT_FILE)) },
+      ...{ head: () => writer.head.head, rootAt: (size) => reader.rootAt(size) },
+    });
     const timer = refreshing(writer, point.root!.headAgeMax);
     const close = async () => {
       timer.stop();
@@ -73,7 +79,7 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
       await index.close();
       await unlock();
     };
-    return ledgerSource(writer, reader, growth, mended, close);
+    return ledgerSource(writer, reader, growth, checkpoints, mended, close);
   } catch (error) {
     await segments.close();
     await index.close();

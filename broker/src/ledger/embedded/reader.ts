@@ -60,6 +60,36 @@ export class Reader {
     return { receipt, head, index, rollout };
   }
 
+  /** Where a leaf stands in the tree of the first `size` leaves. @throws Refusal NOT_FOUND */
+  inclusion(leafHash: Uint8Array, size: number): { index: number; path: Uint8Array[] } {
+    const index = this.#indexOf(leafHash);
+    demand(index < size, 'NOT_FOUND', `leaf ${index} is not among the first ${size}`);
+    return { index, path: this.#tiles.inclusion(index, size) };
+  }
+
+  /** The first hashes of a tile. @throws Refusal NOT_FOUND beyond the signed head */
+  hashes(level: number, n: number, width: number): Uint8Array {
+    const hashes = this.#tiles.hashes(level, n, width);
+    if (!hashes) throw new Refusal('NOT_FOUND', `the tree has no ${width} hashes in tile ${n} of level ${level}`);
+    return hashes;
+  }
+
+  /** Root of the first leaves. */
+  rootAt(size: number): Uint8Array {
+    return this.#tiles.root(size);
+  }
+
+  /** Exactly these entries, however many bytes they are. @throws Refusal NOT_FOUND beyond the signed head */
+  async entryBytes(from: number, count: number): Promise<Uint8Array[]> {
+    const { size } = this.#writer.head.head;
+    demand(from + count <= size, 'NOT_FOUND', `there are ${size} entries, not ${from + count}`);
+    const entries: Uint8Array[] = [];
+    while (entries.length < count) {
+      entries.push(...(await this.entries(from + entries.length, count - entries.length)));
+    }
+    return entries;
+  }
+
   consistency(from: number, to: number): Uint8Array[] {
     const { size } = this.#writer.head.head;
     const known = Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 1 && from <= to && to <= size;

@@ -1,24 +1,27 @@
 /** Writer and reader behind the one interface of a ledger. */
+
+import type { AuditedLog } from '../c2sp/audited-log.ts';
+import type { Checkpoints } from '../c2sp/checkpoints.ts';
 import type { Committed, LedgerSource, QueryName } from '../client.ts';
 import { followWith } from '../follow.ts';
 import type { Reader } from './reader.ts';
 import type { Recovered } from './recover.ts';
 import type { Appended, Writer } from './writer.ts';
 
-export interface EmbeddedLedger extends LedgerSource {
+export interface EmbeddedLedger extends LedgerSource, AuditedLog {
   /** Writes entries whose order is decided elsewhere: all in this order, or those before the first that is refused. */
   append(statements: readonly Uint8Array[]): Promise<Appended>;
   /** Signs the head again with a later time. The engine does it by itself; tests and operators may. */
   refreshHead(): Promise<void>;
   /** What opening did beyond reading. */
   readonly mended: Recovered['mended'];
-  readonly origin: string;
 }
 
 export function ledgerSource(
   writer: Writer,
   reader: Reader,
   growth: Growth,
+  checkpoints: Checkpoints,
   mended: Recovered['mended'],
   close: () => Promise<void>,
 ): EmbeddedLedger {
@@ -40,6 +43,10 @@ export function ledgerSource(
     events: (from, count) => reader.events(from, count),
     beyond: (size, ms) => growth.beyond(size, sizeNow, ms),
     entry: (leafHash) => reader.entry(leafHash),
+    checkpoint: () => checkpoints.newest(),
+    hashes: (level, n, width) => reader.hashes(level, n, width),
+    entryBytes: (from, count) => reader.entryBytes(from, count),
+    inclusion: (leafHash, size) => reader.inclusion(leafHash, size),
     roots: (from) => reader.roots(from),
     follow(from, call, failed) {
       const follower = followWith(from, (at, count) => reader.events(at, count), more, call, failed);

@@ -92,6 +92,17 @@ export class Tiles {
     return new Frontier(this.#sha256, edge, this.#size);
   }
 
+  /**
+   * The first `width` hashes of a tile, one behind another, as auditors fetch them.
+   * @returns undefined where the tree has no such tile, or fewer hashes in it
+   */
+  hashes(level: number, n: number, width: number): Uint8Array | undefined {
+    const inLevel = Math.floor(this.#size / TILE_WIDTH ** level);
+    if (width < 1 || width > TILE_WIDTH || n * TILE_WIDTH + width > inLevel) return undefined;
+    const full = n < Math.floor(inLevel / TILE_WIDTH);
+    return join((full ? this.#fullTile(level, n) : this.#edges[level]!).slice(0, width));
+  }
+
   /** RFC 9162 section 2.1.3.1: the path of leaf `index` in the tree of the first `size` leaves. */
   inclusion(index: number, size = this.#size): Uint8Array[] {
     this.#check(size);

@@ -4,6 +4,7 @@
  */
 import type { Verifier } from '@countersign/device-sdk';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { Checkpoints } from '../c2sp/checkpoints.ts';
 import { firstBlock, type Genesis } from '../embedded/create.ts';
 import type { StoredHead } from '../embedded/head-file.ts';
 import { Reader } from '../embedded/reader.ts';
@@ -44,7 +45,11 @@ export async function createMemoryLedger(options: MemoryLedgerOptions): Promise<
   const parts = { verifier, segments, headFile, index, tiles, ordererSigner, logSigner, now, elapsedMs };
   const writer = new Writer(parts, point, stored, () => growth.tell());
   const reader = new Reader(verifier.sha256, writer, index, tiles, segments);
-  const source = ledgerSource(writer, reader, growth, NOTHING_MENDED, async () => {
+  let checkpoint: Uint8Array | undefined;
+  const store = { load: async () => checkpoint, save: async (note: Uint8Array) => void (checkpoint = note) };
+  const tree = { head: () => writer.head.head, rootAt: (size: number) => reader.rootAt(size) };
+  const checkpoints = new Checkpoints({ verifier, logSigner, store, ...tree });
+  const source = ledgerSource(writer, reader, growth, checkpoints, NOTHING_MENDED, async () => {
     growth.end();
     await writer.close();
   });
