@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { checkPrepared, type Expectations, signUpload } from '@countersign/broker/collection/check-prepared';
 import { createCollection } from '@countersign/broker/collection/collection';
 import { basesMaxOf, devicesOf, releasesOf } from '@countersign/broker/collection/components';
-import { objectDigest, type Product, productArgs, readProduct } from '@countersign/broker/ledger/contract/args';
-import { trialArgs } from '@countersign/broker/ledger/contract/trial-args';
-import type { DeviceView, ReleaseView } from '@countersign/broker/ledger/contract/views';
+import { noArgs, objectDigest, type Product, productArgs, readProduct } from '@countersign/broker/ledger/contract/args';
+import { type TrialComponent, type TrialProfile, trialArgs } from '@countersign/broker/ledger/contract/trial-args';
+import type { DeviceView, ReleaseView, TrialView } from '@countersign/broker/ledger/contract/views';
 import { cidOf } from '@countersign/broker/store/cid';
 import { fileBlobStore } from '@countersign/broker/store/file-blobs';
 import { type Code, codeOf, Refusal } from '@countersign/device-sdk';
@@ -68,7 +68,6 @@ test('the ledger refuses a product whose components could not be kept apart or t
     ['a name with a slash', { components: [{ ...radio, id: '../radio' }] }],
     ['an empty slot', { components: [{ ...radio, slotBytes: 0 }] }],
     ['one slot', { components: [radio], oneSlot: { pageBytes: 4096, stagingBytes: 4096 } }],
-    ['a trial record of one component', { components: [radio], requireTrial: { devices: 1, successPercent: 100 } }],
   ];
   for (const [why, change] of rows) {
     const args = productArgs({ ...PRODUCT, ...change });
@@ -110,21 +109,67 @@ test('a release has the components of its product, no others, and each fits its 
   ]);
 });
 
-test('a trial record, which speaks of one component, is no word about a release of two', async (t) => {
-  const world = await worldOf(t);
+test('a trial record of a release of two speaks of both, leaves out no branch of either, and contradicts itself nowhere', async (t) => {
+  const world = await worldOf(t, { ...DUO, requireTrial: { devices: 1, successPercent: 100 } });
   const { alice, bob } = world.people;
-  const release = await newRelease(world, 1, undefined, { components: [component('radio')] });
+  const radio = component('radio');
+  const base = { digest: sha256(utf8('former radio')), bytes: 20_000 };
+  const { payload } = component('radio', 'delta').branches[0]!;
+  const branches = [{ ...radio.branches[0]!, base, payload }, ...radio.branches];
+  const release = await newRelease(world, 1, undefined, { components: [{ ...radio, branches }] });
   await act(world, alice!, 'upload', release.leaf, release.args);
-  const profile = { hardware: 'A', baseDigest: null, devices: 1, outcomes: [{ code: 'OK' as const, count: 1 }] };
-  const record = {
+  const approve = () => act(world, bob!, 'approve', release.leaf, noArgs());
+  t.is(codeOf(await t.throwsAsync(approve())), 'NOT_TRIED');
+  const ended = (code: string) => [{ code, count: 1 }];
+  const of = (id: string, baseDigest: Uint8Array | null, code = 'OK') => ({ id, baseDigest, outcomes: ended(code) });
+  const profile = (components?: TrialComponent[], code = 'OK') => ({
+    ...{ hardware: 'A', baseDigest: null, devices: 1, outcomes: ended(code) },
+    ...(components && { components }),
+  });
+  const record = (...profiles: TrialProfile[]) => ({
     ...{ releaseLeaf: release.leaf, sequence: 1, seed: 'one', faults: { lossPpm: 0, liePpm: 0, powerCut: 400 } },
-    ...{ profiles: [profile], logDigest: sha256(utf8('log')) },
-  };
-  const error = await t.throwsAsync(
-    act(world, bob!, 'trial', objectDigest(sha256, 'trial', release.leaf), trialArgs(record)),
+    ...{ profiles, logDigest: sha256(utf8('log')) },
+  });
+  const submit = (...profiles: TrialProfile[]) =>
+    act(world, bob!, 'trial', objectDigest(sha256, 'trial', release.leaf), trialArgs(record(...profiles)));
+  const [foreign, former] = [
+    profile([of('app', null), of('radio', null)]),
+    profile([of('app', null), of('radio', base.digest)]),
+  ];
+  const rows: [string, RegExp, TrialProfile[]][] = [
+    ['of the application alone', /other components/, [profile()]],
+    ['of another component', /other components/, [profile([of('app', null), of('modem', null)])]],
+    ['without the application', /the application/, [profile([of('radio', null), of('app', null)])]],
+    ['with another base of it', /the application/, [profile([of('app', base.digest), of('radio', null)])]],
+    ['without the delta of the radio', /no radio .* came from/, [foreign]],
+    ['without the whole radio', /no radio .* came from another image/, [former]],
+    [
+      'where the radio was there already',
+      /no radio .* came from/,
+      [former, profile([of('app', null), of('radio', radio.digest)])],
+    ],
+    [
+      'that passed without its radio',
+      /fewer with one/,
+      [foreign, profile([of('app', null), of('radio', base.digest, 'BAD_DELTA')])],
+    ],
+    ['twice', /stands twice/, [foreign, former, former]],
+  ];
+  for (const [why, text, profiles] of rows) {
+    const error = await t.throwsAsync(submit(...profiles), undefined, why);
+    t.is(codeOf(error), 'BAD_STATEMENT', why);
+    t.regex(error!.message, text, why);
+  }
+  const bad = profile(
+    [of('app', null, 'NOT_CURRENT'), of('radio', base.digest, 'SELF_TEST_FAILED')],
+    'SELF_TEST_FAILED',
   );
-  t.is(codeOf(error), 'BAD_STATEMENT');
-  t.regex(error!.message, /one component/);
+  await submit(foreign, bad);
+  t.is(codeOf(await t.throwsAsync(approve())), 'NOT_TRIED');
+  await submit(foreign, former);
+  const view = (await world.ledger.evaluate('getTrial', hex(release.leaf))) as TrialView;
+  t.deepEqual(view.profiles[1]!.components![1], { id: 'radio', baseDigest: hex(base.digest), outcomes: { OK: 1 } });
+  await approve();
 });
 
 test('a product of one component takes no release of two', async (t) => {

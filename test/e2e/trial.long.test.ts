@@ -1,11 +1,12 @@
 /** A product that demands trials: real servers, real sockets, and the record that opens the way, or does not. */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { apiClient } from '@countersign/broker/face/client/api-client';
 import { openSession } from '@countersign/broker/face/client/session';
 import { fieldOf, submitTrial, trialMaterial } from '@countersign/broker/face/client/trials';
 import { loadPerson } from '@countersign/broker/keys/people';
+import { encodeDescriptor } from '@countersign/device-sdk/rig';
 import { profilesOf } from '@countersign/simulator/trial/profiles';
 import { runTrial } from '@countersign/simulator/trial/run';
 import test from 'ava';
@@ -88,4 +89,77 @@ test('no approval before the trial, whose record anybody can repeat', async (t) 
 
   const audit = await runJson('audit', ...here);
   t.deepEqual([audit.json.ok, audit.json.problems], [true, []]);
+});
+
+/** Program-like bytes with a descriptor inside; `change` is what a release changes. */
+function made(product: string, version: string, change: number, failsOn: string[] = []): Uint8Array {
+  const bytes = Uint8Array.from(
+    { length: 12_000 },
+    (_, i) => (i * 7 + (i >> 6) * 13 + (i % 641 === 5 ? change : 0)) & 0xff,
+  );
+  bytes.set(encodeDescriptor({ product, version, failsOn }), 64);
+  return bytes;
+}
+
+test('a release of two components is tried from every set that devices run, and each component is on the record', async (t) => {
+  t.timeout(120_000);
+  const folder = await temporary(t);
+  const data = join(folder, 'data');
+  const here = ['--data', data] as const;
+  const running = await up(...here, '--no-samples');
+  t.teardown(() => running.stop('SIGKILL'));
+  const publish = async (version: string, app: Uint8Array, radio: Uint8Array, ...more: string[]) => {
+    const [appFile, radioFile] = [join(folder, 'app.bin'), join(folder, 'radio.bin')];
+    await Promise.all([writeFile(appFile, app), writeFile(radioFile, radio)]);
+    const said = ['--product', 'duo', '--version', version, '--component', `radio=${radioFile}`];
+    const { code, stderr } = await runJson('publish', appFile, ...said, ...more, ...here);
+    t.is(code, 0, stderr);
+  };
+  const trial = (version: string, ...more: string[]) =>
+    runJson('trial', `duo@${version}`, '--devices', '2', ...more, ...here);
+  const approve = (version: string) => runJson('approve', `duo@${version}`, '--wait', ...here);
+  const shape = ['--vendor', 'example.com', '--memory-class', 'M', '--slot-bytes', '16384'];
+  const rule = ['--component-slot', 'radio=16384', '--trial-devices', '2'];
+  await publish('1.0.0', made('duo', '1.0.0', 0), made('duo-radio', '1', 0), '--new-product', ...shape, ...rule);
+  t.is((await approve('1.0.0')).json.error.code, 'NOT_TRIED');
+  t.is((await trial('1.0.0', '--hardware', 'A')).code, 0);
+  t.is((await approve('1.0.0')).code, 0);
+
+  await publish('1.1.0', made('duo', '1.1.0', 1), made('duo-radio', '2', 1, ['C']));
+  const failed = await trial('1.1.0', '--hardware', 'A,C', '--loss', '5', '--power-cut', '1/200');
+  t.is(failed.code, 1);
+  const rows = failed.json.profiles.map(
+    (p: { hardware: string; outcomes: object; components: { outcomes: object }[] }) => {
+      return [p.hardware, p.outcomes, ...p.components.map(({ outcomes }) => outcomes)];
+    },
+  );
+  const back = [{ SELF_TEST_FAILED: 2 }, { NOT_CURRENT: 2 }, { SELF_TEST_FAILED: 2 }];
+  const good = [{ OK: 2 }, { OK: 2 }, { OK: 2 }];
+  t.deepEqual(rows, [
+    ['A', ...good],
+    ['A', ...good],
+    ['C', ...back],
+    ['C', ...back],
+  ]);
+  t.deepEqual(
+    failed.json.profiles[0].components.map(({ id, baseDigest }: { id: string; baseDigest: unknown }) => [
+      id,
+      typeof baseDigest,
+    ]),
+    [
+      ['app', 'string'],
+      ['radio', 'string'],
+    ],
+    'from 1.0.0, both of it',
+  );
+  t.is((await approve('1.1.0')).json.error.code, 'NOT_TRIED');
+  const same = await trial('1.1.0', '--check');
+  t.deepEqual([same.code, same.json.same, same.json.logDigest], [0, true, failed.json.logDigest]);
+
+  // The radio stays and has no branch from itself.
+  await publish('1.2.0', made('duo', '1.2.0', 2), made('duo-radio', '1', 0));
+  const stays = await trial('1.2.0', '--hardware', 'C');
+  t.is(stays.code, 0, JSON.stringify(stays.json));
+  t.is((await approve('1.2.0')).code, 0);
+  t.true((await runJson('audit', ...here)).json.ok);
 });

@@ -98,3 +98,44 @@ test('devices with one slot take what their staging area holds, and keep the old
   t.deepEqual(await outcomes({ ...good, product: product(16_384) }), { OK: 2 });
   t.deepEqual(await outcomes({ ...good, product: product(4_096) }), { NO_STAGING: 2 });
 });
+
+/** Two components: the application that is given, and a radio. */
+async function inputOfTwo(radioFailsOn: string[], radioStays = false): Promise<TrialInput> {
+  const [image, radio] = [imageOf([]), imageOf(radioFailsOn).map((byte, i) => (i > 4_000 ? byte ^ 0x55 : byte))];
+  const made = makeBranch({ kind: 'make', image: radio, memoryClass: 'M', imageBase: 0, cpu: 'none' });
+  const { payload, frames } = makeFrames(sha256, made.container, 512);
+  const branches = [{ payload, memoryClass: 'M' as const, workspaceBytes: made.workspaceBytes }];
+  const components = [{ id: 'radio', digest: sha256(radio), bytes: radio.length, branches }];
+  const input = await inputOf(image, { components });
+  const base = radioStays ? { baseDigest: sha256(radio), base: radio } : { baseDigest: null, base: image };
+  return {
+    ...input,
+    product: { ...input.product, components: [{ id: 'radio', slotBytes: SLOT_BYTES }] },
+    components: [{ id: 'radio', image: radio }],
+    frames: new Map([...input.frames, [hex(payload.chainHead), frames]]),
+    profiles: [{ ...input.profiles[0]!, components: [{ id: 'radio', ...base }] }],
+  };
+}
+
+const partsOf = async (input: TrialInput) => {
+  const { profiles } = await runTrial(input);
+  const { outcomes: whole, components } = profiles[0]!;
+  const text = (list: typeof whole) => list.map(({ code, count }) => `${count} ${code}`).join();
+  return [text(whole), ...components!.map((one) => `${one.id} ${text(one.outcomes)}`)];
+};
+
+test('of several components each is judged, and whose self-test failed is told from who went back with it', async (t) => {
+  const good = await inputOfTwo([]);
+  t.deepEqual(await partsOf(good), ['2 OK', 'app 2 OK', 'radio 2 OK']);
+  const failed = ['2 SELF_TEST_FAILED', 'app 2 NOT_CURRENT', 'radio 2 SELF_TEST_FAILED'];
+  t.deepEqual(await partsOf(await inputOfTwo(['C'])), failed);
+  t.deepEqual(await partsOf(await inputOfTwo([], true)), ['2 OK', 'app 2 OK', 'radio 2 OK'], 'a radio that stays');
+  // The onlooker has the true radio, and finds another one in flash.
+  const { components } = good;
+  const other = components!.map((one) => ({
+    ...one,
+    image: one.image.map((byte, i) => (i === 5_000 ? byte ^ 1 : byte)),
+  }));
+  const mixed = ['2 RESULT_MISMATCH', 'app 2 OK', 'radio 2 RESULT_MISMATCH'];
+  t.deepEqual(await partsOf({ ...good, components: other }), mixed);
+});

@@ -11,7 +11,7 @@ import {
   type TrialMaterial,
   trialMaterial,
 } from '@countersign/broker/face/client/trials';
-import type { TrialRecord } from '@countersign/broker/ledger/contract/trial-args';
+import type { TrialOutcome, TrialRecord } from '@countersign/broker/ledger/contract/trial-args';
 import type { TrialView } from '@countersign/broker/ledger/contract/views';
 import { Refusal } from '@countersign/device-sdk';
 import { hex } from '@countersign/device-sdk/format';
@@ -68,11 +68,18 @@ async function again(name: string, options: TrialOptions): Promise<Outcome> {
 
 function differencesOf(record: TrialRecord, view: TrialView): string[] {
   const differs: string[] = [];
-  for (const [i, { hardware, outcomes }] of record.profiles.entries()) {
-    const signed = outcomesText(Object.entries(view.profiles[i]!.outcomes));
-    const found = outcomesText(outcomes.map(({ code, count }) => [code, count]));
-    if (signed !== found)
-      differs.push(`profile ${i + 1}, hardware ${hardware}: the record says ${signed}, this run ${found}`);
+  for (const [i, { hardware, outcomes, components = [] }] of record.profiles.entries()) {
+    const known = view.profiles[i]!;
+    const rows = [
+      { of: '', said: known.outcomes, outcomes },
+      ...components.map((one, at) => ({ of: ` of ${one.id}`, said: known.components?.[at]?.outcomes ?? {}, ...one })),
+    ];
+    for (const row of rows) {
+      const signed = outcomesText(Object.entries(row.said));
+      const found = outcomesText(pairsOf(row.outcomes));
+      const text = `the record says${row.of} ${signed}, this run ${found}`;
+      if (signed !== found) differs.push(`profile ${i + 1}, hardware ${hardware}: ${text}`);
+    }
   }
   const log = hex(record.logDigest);
   if (log !== view.logDigest) differs.push(`the record's log is ${view.logDigest}, this run's is ${log}`);
@@ -95,14 +102,24 @@ async function run(
 const HEAD = ['hardware', 'from', 'devices', 'updated', 'others'];
 
 function rowsOf({ profiles }: TrialRecord, { product }: TrialMaterial): (string | number)[][] {
-  return profiles.map(({ hardware, baseDigest, devices, outcomes }) => {
-    const updated = outcomes.find(({ code }) => code === 'OK')?.count ?? 0;
-    const others = outcomes
-      .filter(({ code }) => code !== 'OK')
-      .map(({ code, count }): [string, number] => [code, count]);
-    const from = baseDigest ? short(hex(baseDigest)) : `another image of ${product.name}`;
-    return [hardware, from, devices, updated, others.length > 0 ? outcomesText(others) : '-'];
-  });
+  return profiles.flatMap(({ hardware, baseDigest, devices, outcomes, components = [] }) => [
+    [hardware, fromText(baseDigest, product.name), devices, ...endedText(outcomes)],
+    ...components.map((one) => ['', `  ${one.id} ${fromText(one.baseDigest, one.id)}`, '', ...endedText(one.outcomes)]),
+  ]);
+}
+
+function fromText(base: Uint8Array | null, name: string): string {
+  return base ? short(hex(base)) : `another image of ${name}`;
+}
+
+function endedText(outcomes: readonly TrialOutcome[]): [number, string] {
+  const updated = outcomes.find(({ code }) => code === 'OK')?.count ?? 0;
+  const others = outcomes.filter(({ code }) => code !== 'OK');
+  return [updated, others.length > 0 ? outcomesText(pairsOf(others)) : '-'];
+}
+
+function pairsOf(outcomes: readonly TrialOutcome[]): [string, number][] {
+  return outcomes.map(({ code, count }) => [code, count]);
 }
 
 function outcomesText(outcomes: readonly (readonly [string, number])[]): string {
@@ -113,23 +130,32 @@ function outcomesText(outcomes: readonly (readonly [string, number])[]): string 
 }
 
 /** The sentence that must stand under every trial: whoever reads "passed" must not read more into it. */
-function limitsOf(image: Uint8Array): string {
-  const tested = findDescriptor(image)
-    ? 'their self-test was read from a descriptor inside the image'
-    : 'the image has no descriptor, so its self-test passed everywhere';
+function limitsOf({ image, components = [] }: TrialMaterial): string {
+  const without = [{ id: 'the image', image }, ...components].filter((one) => !findDescriptor(one.image));
+  const tested =
+    without.length === 0
+      ? 'their self-test was read from a descriptor inside the image'
+      : `${without.map(({ id }) => id).join(' and ')} has no descriptor, so its self-test passed everywhere`;
   return `Nothing executed the image: ${tested}. What it does on real hardware, only real hardware can show.`;
 }
 
-function jsonOf(record: TrialRecord, { release, product, image }: TrialMaterial) {
+function jsonOf(record: TrialRecord, material: TrialMaterial) {
+  const { release, product } = material;
   const { seed, faults, profiles, logDigest, sequence } = record;
   return {
     ...{ releaseLeaf: release.releaseLeaf, product: product.name, version: release.version, sequence, seed, faults },
-    profiles: profiles.map(({ hardware, baseDigest, devices, outcomes }) => ({
+    profiles: profiles.map(({ hardware, baseDigest, devices, outcomes, components }) => ({
       ...{ hardware, baseDigest: baseDigest && hex(baseDigest), devices },
-      outcomes: Object.fromEntries(outcomes.map(({ code, count }) => [code, count])),
+      outcomes: Object.fromEntries(pairsOf(outcomes)),
+      ...(components && {
+        components: components.map((one) => ({
+          ...{ id: one.id, baseDigest: one.baseDigest && hex(one.baseDigest) },
+          outcomes: Object.fromEntries(pairsOf(one.outcomes)),
+        })),
+      }),
     })),
     logDigest: hex(logDigest),
-    limits: limitsOf(image),
+    limits: limitsOf(material),
   };
 }
 
@@ -140,7 +166,7 @@ function textOf(
   leafIndex: number | undefined,
   options: TrialOptions,
 ): string {
-  const { release, product, image } = material;
+  const { release, product } = material;
   const again = nextCommand(options, `trial ${short(release.releaseLeaf)} --check`);
   const unknown = field.unknown > 0 ? [`${field.unknown} of ${field.devices} devices have not said what they run`] : [];
   return [
@@ -149,7 +175,7 @@ function textOf(
     table(HEAD, rowsOf(record, material)),
     '',
     ...unknown,
-    limitsOf(image),
+    limitsOf(material),
     `log ${hex(record.logDigest)}`,
     leafIndex === undefined ? 'not sent' : `entry ${leafIndex}; anybody repeats it with  ${again}`,
   ].join('\n');

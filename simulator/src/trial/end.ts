@@ -1,7 +1,7 @@
 /** How a device of a trial ended, by what it did and by what lies in its flash, read past its own code. */
 import type { Code } from '@countersign/device-sdk';
 import { equal } from '@countersign/device-sdk/format';
-import { bootRegion, passesSelfTest, restart } from '@countersign/device-sdk/rig';
+import { bootPasses, bootRegion, findDescriptor, passesSelfTest, restart } from '@countersign/device-sdk/rig';
 import type { Change, VirtualDevice } from '../fleet/virtual-device.ts';
 
 /** In a healed world a refusal after which nothing is done for so long is the device's last word. */
@@ -10,6 +10,12 @@ const LAST_WORD_MS = 600_000;
 export interface Expected {
   sequence: number;
   manifestDigest: Uint8Array;
+  /** The application first. */
+  parts: readonly ExpectedPart[];
+}
+
+export interface ExpectedPart {
+  id: string;
   image: Uint8Array;
   base: Uint8Array;
 }
@@ -58,7 +64,7 @@ export class Ending {
     return this.#outcome !== undefined || (this.#healed && refused === true);
   }
 
-  /** @returns OK on the new release, confirmed and whole in flash; else the code of the reason */
+  /** @returns OK on the new release, confirmed and whole in flash, every component; else the code of the reason */
   judge(): Code | 'OK' {
     const { stuck, board } = this.device;
     if (stuck !== undefined) return 'BOOT_FAILED';
@@ -67,12 +73,32 @@ export class Ending {
     const held = outcome === 'updated' ? this.#heldNew() : this.#heldEither();
     if (!held) return 'RESULT_MISMATCH';
     if (outcome === 'updated') {
-      const good = passesSelfTest(board.boot.booted?.descriptor, this.device.profile.revision);
-      return good ? 'OK' : 'SELF_TEST_FAILED';
+      return bootPasses(board.boot.booted, this.device.profile.revision) ? 'OK' : 'SELF_TEST_FAILED';
     }
     if (outcome === 'reverted') return this.#revertCode;
     const code = this.#refused?.code ?? 'TRIAL_TIMEOUT';
     return code === 'FAILED_BEFORE' ? (this.#failure ?? code) : code;
+  }
+
+  /**
+   * How each component ended, from what lies in its slot and from its own self-test.
+   * @param whole what {@link judge} said
+   * @returns OK where the release's image runs; SELF_TEST_FAILED of those alone that failed, NOT_CURRENT of one that was
+   * taken back with another; else what the whole device ended with
+   */
+  judgeParts(whole: Code | 'OK'): (Code | 'OK')[] {
+    const { parts } = this.#expected;
+    if (this.device.stuck !== undefined) return parts.map(() => 'BOOT_FAILED');
+    const { revision } = this.device.profile;
+    const blamed = whole === 'SELF_TEST_FAILED';
+    const failing = parts.map(({ image }) => blamed && !passesSelfTest(findDescriptor(image), revision));
+    return parts.map(({ image, base }, i): Code | 'OK' => {
+      if (failing[i]) return 'SELF_TEST_FAILED';
+      const region = this.#region(i);
+      if (holds(region, image)) return 'OK';
+      if (!holds(region, base)) return 'RESULT_MISMATCH';
+      return failing.includes(true) || whole === 'RESULT_MISMATCH' || whole === 'OK' ? 'NOT_CURRENT' : whole;
+    });
   }
 
   /** From what it stores: the power may go between its last record and the moment when it would have said so. */
@@ -91,19 +117,34 @@ export class Ending {
   }
 
   #heldNew(): boolean {
-    const { image, sequence } = this.#expected;
+    const { parts, sequence } = this.#expected;
     const booted = restart(this.device.board);
-    return !booted.trial && this.device.state?.running.sequence === sequence && this.#boots(image);
+    const confirmed = !booted.trial && this.device.state?.running.sequence === sequence;
+    return confirmed && parts.every(({ image }, i) => holds(this.#region(i), image));
   }
 
-  /** What was refused or reverted leaves the base; with one slot it may also leave the new image, whole. */
+  /**
+   * What was refused or reverted leaves the base, all components of it; with one slot it may also leave the new image,
+   * whole. Never a mix.
+   */
   #heldEither(): boolean {
-    const { image, base } = this.#expected;
+    const { parts } = this.#expected;
     restart(this.device.board);
-    return this.#boots(base) || this.#boots(image);
+    const old = parts.every(({ base }, i) => holds(this.#region(i), base));
+    return old || parts.every(({ image }, i) => holds(this.#region(i), image));
   }
 
-  #boots(image: Uint8Array): boolean {
-    return equal(bootRegion(this.device.board).dump(0, image.length), image);
+  /** Where the loader boots from, of the application or of a further component. */
+  #region(part: number): Region {
+    const { board } = this.device;
+    const own = bootRegion(board);
+    if (part === 0 || 'slot' in board.slots) return own;
+    return board.slots.components![part - 1]!.slots[own === board.slots[0] ? 0 : 1];
   }
+}
+
+type Region = ReturnType<typeof bootRegion>;
+
+function holds(region: Region, image: Uint8Array): boolean {
+  return image.length <= region.bytes && equal(region.dump(0, image.length), image);
 }

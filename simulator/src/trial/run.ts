@@ -4,23 +4,25 @@
  */
 import { createHash } from 'node:crypto';
 import { type TrialAuthority, trialAuthority } from '@countersign/broker/collection/trial/authority';
-import type { TrialProfile, TrialRecord } from '@countersign/broker/ledger/contract/trial-args';
+import type { TrialRecord } from '@countersign/broker/ledger/contract/trial-args';
 import type { ProductView } from '@countersign/broker/ledger/contract/views';
 import { Device, type Verifier } from '@countersign/device-sdk';
 import { CLASS_BYTES } from '@countersign/device-sdk/delta';
 import {
   ALG_ED25519,
+  APPLICATION,
   hex,
   leafHash,
   manifestDigest,
   type PublicKey,
+  type ReleaseImage,
   readBlock1,
   readManifest,
 } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import { linkOver } from '@countersign/device-sdk/host/link';
 import { PagePool, Prng } from '@countersign/device-sdk/rig';
-import { boards } from '../fleet/fleet.ts';
+import { boards, type Factory } from '../fleet/fleet.ts';
 import { drawProfile, type Profile } from '../fleet/profile.ts';
 import { type Change, type DeviceWorld, VirtualDevice } from '../fleet/virtual-device.ts';
 import { changeLine, deviceName } from '../report/lines.ts';
@@ -28,16 +30,19 @@ import { NO_VIRTUAL_FAULTS, type VirtualRates } from '../virtual/faults.ts';
 import { stampOf } from '../virtual/log.ts';
 import { VirtualNetwork } from '../virtual/network.ts';
 import { BEGINNING, VirtualTime } from '../virtual/time.ts';
-import { Ending } from './end.ts';
+import { Counts } from './counts.ts';
+import { Ending, type ExpectedPart } from './end.ts';
 import { serveTrial, trialGate } from './server.ts';
 
 export interface TrialInput {
   verifier: Verifier;
-  product: Pick<ProductView, 'classId' | 'memoryClass' | 'slotBytes' | 'oneSlot'>;
+  product: Pick<ProductView, 'classId' | 'memoryClass' | 'slotBytes' | 'oneSlot' | 'components'>;
   block1: Uint8Array;
   collectionKey: PublicKey;
   manifest: Uint8Array;
   image: Uint8Array;
+  /** Images of further components, in the product's order. */
+  components?: readonly { id: string; image: Uint8Array }[];
   /** By chain head in hex. */
   frames: ReadonlyMap<string, readonly Uint8Array[]>;
   profiles: readonly TrialKind[];
@@ -53,6 +58,8 @@ export interface TrialKind {
   baseDigest: Uint8Array | null;
   base: Uint8Array;
   devices: number;
+  /** Where further components come from, in the product's order. */
+  components?: readonly { id: string; baseDigest: Uint8Array | null; base: Uint8Array }[];
 }
 
 /** Faults last so long at most; then the world is healed, and who has not arrived has to arrive or to say why. */
@@ -85,21 +92,18 @@ export async function runTrial(input: TrialInput): Promise<TrialRecord> {
     await runUntilEnded(stage, VIRTUAL_MS_MAX);
   }
   await switchOff(stage);
-  const outcomes = kinds.map(() => new Map<string, number>());
+  const counts = kinds.map((kind) => new Counts(kind));
   for (const { ending, kind } of all) {
     const code = ending.judge();
-    outcomes[kind]!.set(code, (outcomes[kind]!.get(code) ?? 0) + 1);
-    line(`end ${deviceName(ending.device)}  ${code}`);
+    const further = counts[kind]!.add(code, ending.judgeParts(code));
+    line(`end ${deviceName(ending.device)}  ${code}${further}`);
   }
   return {
     releaseLeaf,
     sequence,
     seed,
     faults: faultsOf(rates),
-    profiles: kinds.map(({ hardware, baseDigest, devices }, kind): TrialProfile => {
-      const codes = [...outcomes[kind]!].map(([code, count]) => ({ code, count }));
-      return { hardware, baseDigest, devices, outcomes: codes.sort((a, b) => (a.code < b.code ? -1 : 1)) };
-    }),
+    profiles: counts.map((one) => one.profile),
     logDigest: new Uint8Array(createHash('sha256').update(lines.join('\n')).digest()),
   };
 }
@@ -133,15 +137,14 @@ async function build(input: TrialInput, line: (text: string) => void): Promise<S
     if (text !== undefined) line(text);
   });
   const pool = new PagePool();
-  const factories = kinds.map(({ base }) => boards({ ...product, image: base, record: NO_RECORD }, pool, verifier));
+  const factories = kinds.map((kind) => boards(factoryOf(product, kind), pool, verifier));
   const all = drawn.map((profile, number) => {
     const kind = kindOf[number]!;
-    const { base } = kinds[kind]!;
     const board = factories[kind]!(profile.geometry, seed, 'board', number);
-    const running = { digest: verifier.sha256(base), bytes: base.length };
-    Device.provision(board.store, verifier, authority.provision(running, profile.id));
+    Device.provision(board.store, verifier, authority.provision(runningOf(verifier, kinds[kind]!), profile.id));
     const device = new VirtualDevice(profile, board, world);
-    const ending = new Ending(device, { sequence, manifestDigest: digest, image: input.image, base }, time.elapsedMs);
+    const parts = partsOf(input, kinds[kind]!);
+    const ending = new Ending(device, { sequence, manifestDigest: digest, parts }, time.elapsedMs);
     endings.set(device, ending);
     time.after(number * SWITCH_ON_MS, () => device.switchOn());
     return { ending, kind };
@@ -155,6 +158,28 @@ async function build(input: TrialInput, line: (text: string) => void): Promise<S
 
 /** Each device has a record of its own. */
 const NO_RECORD = new Uint8Array();
+
+/** Boards with slots as the product has them, and in them what these devices come from. */
+function factoryOf(product: TrialInput['product'], { base, components }: TrialKind): Factory {
+  const { memoryClass, slotBytes, oneSlot } = product;
+  const further = components?.map(({ id, base: image }) => {
+    return { id, image, slotBytes: product.components!.find((one) => one.id === id)!.slotBytes };
+  });
+  const common = { memoryClass, slotBytes, oneSlot, image: base, record: NO_RECORD };
+  return further ? { ...common, components: further } : common;
+}
+
+function runningOf({ sha256 }: Verifier, { base, components }: TrialKind): ReleaseImage {
+  const idOf = (image: Uint8Array) => ({ digest: sha256(image), bytes: image.length });
+  const further = components?.map((one) => ({ id: one.id, ...idOf(one.base) }));
+  return further ? { ...idOf(base), components: further } : idOf(base);
+}
+
+/** What a device comes from and is to get, of every component. */
+function partsOf({ image, components = [] }: TrialInput, kind: TrialKind): ExpectedPart[] {
+  const further = components.map(({ id, image: own }, i) => ({ id, image: own, base: kind.components![i]!.base }));
+  return [{ id: APPLICATION, image, base: kind.base }, ...further];
+}
 
 /** Block 1 is the true one; everything behind it, which only an approval can bring about, is made from the seed. */
 function authorityOf({ verifier, manifest, block1, collectionKey, seed }: TrialInput): Promise<TrialAuthority> {
@@ -238,8 +263,13 @@ async function switchOff({ time, network, all }: Stage): Promise<void> {
 /** Everything that decides what happens, so that the log's digest is of this trial and no other. */
 function headlineOf({ seed, rates, profiles, product }: TrialInput, leaf: Uint8Array, sequence: number): string {
   const { lossPpm, liePpm, powerCut } = faultsOf(rates);
-  const kinds = profiles.map((p) => `${p.hardware}:${p.baseDigest ? hex(p.baseDigest) : 'other'}:${p.devices}`);
+  const nameOf = (base: Uint8Array | null) => (base ? hex(base) : 'other');
+  const kinds = profiles.map(({ hardware, baseDigest, components = [], devices }) => {
+    const from = [baseDigest, ...components.map((one) => one.baseDigest)].map(nameOf).join('+');
+    return `${hardware}:${from}:${devices}`;
+  });
   const faults = `loss ${lossPpm} lies ${liePpm} power-cut ${powerCut}`;
-  const board = `${product.memoryClass} slot ${product.slotBytes}`;
+  const further = (product.components ?? []).map(({ id, slotBytes }) => ` ${id} ${slotBytes}`).join('');
+  const board = `${product.memoryClass} slot ${product.slotBytes}${further}`;
   return `trial ${hex(leaf)} sequence ${sequence} seed ${seed} ${faults} class ${board} ${kinds.join(' ')}`;
 }

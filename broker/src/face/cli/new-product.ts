@@ -112,10 +112,9 @@ function oneSlotOf({ slots, pageBytes, stagingBytes }: NewProductOptions): Produ
 }
 
 /** Said here, before a name is used up for a product that the ledger would refuse. */
-function componentsOf({ componentSlot, slots, trialDevices }: NewProductOptions): Product['components'] {
+function componentsOf({ componentSlot, slots }: NewProductOptions): Product['components'] {
   if (!componentSlot) return undefined;
   if (slots === '1') throw new WrongUse('a product with one slot has one component');
-  if (trialDevices !== undefined) throw new WrongUse('--trial-devices is for products of one component');
   return componentSlot;
 }
 

@@ -1,6 +1,7 @@
 /** What a trial needs of the servers, every byte of it checked against the name it goes by, and the record's way back. */
 import { codeOf, demand } from '@countersign/device-sdk';
 import {
+  allComponents,
   findKey,
   hex,
   type PublicKey,
@@ -30,7 +31,9 @@ export interface TrialMaterial {
   /** By a collection key of the newest trust root. */
   collectionKey: PublicKey;
   image: Uint8Array;
-  /** By chain head in hex. */
+  /** Images of further components, in the product's order; left out where there are none. */
+  components?: { id: string; image: Uint8Array }[];
+  /** By chain head in hex, of every component. */
   frames: Map<string, Uint8Array[]>;
 }
 
@@ -39,18 +42,28 @@ export async function trialMaterial(session: Session, name: string): Promise<Tri
   const { api, verifier } = session;
   const release = await getRelease(session, name);
   const product = await getProduct(session, release.classId);
-  // Its profiles name one image each, and the contract takes no record of more.
-  demand(!release.components, 'UNSUPPORTED', `${product.name} has several components, a trial is of one`);
   const { block1, manifest } = await checkRelease(session, release, product);
-  demand(!release.components, 'UNSUPPORTED', 'a trial record speaks of one component, and this release has several');
   const collectionKey = await collectionKeyOf(session, block1);
-  const { image, branches } = readManifest(manifest);
+  const signed = readManifest(manifest);
   const frames = new Map<string, Uint8Array[]>();
-  for (const { payload } of branches) {
+  for (const { payload } of allComponents(signed).flatMap(({ branches }) => branches)) {
     const body = await api.bytes(`/api/v1/payloads/${hex(payload.chainHead)}`);
     frames.set(hex(payload.chainHead), cutFrames(verifier.sha256, payload, body));
   }
-  return { release, product, block1, manifest, collectionKey, image: await imageOf(session, image.digest), frames };
+  const components: { id: string; image: Uint8Array }[] = [];
+  for (const { id, digest } of signed.components ?? []) components.push({ id, image: await imageOf(session, digest) });
+  return {
+    ...{
+      release,
+      product,
+      block1,
+      manifest,
+      collectionKey,
+      image: await imageOf(session, signed.image.digest),
+      frames,
+    },
+    ...(components.length > 0 && { components }),
+  };
 }
 
 async function collectionKeyOf({ api, verifier }: Session, leaf: Uint8Array): Promise<PublicKey> {
@@ -79,24 +92,38 @@ export interface Field {
   unknown: number;
   /** What they call themselves by their label `hw`. */
   hardware: string[];
-  /** Images that devices said they run, by digest in hex. */
+  /** Images that devices said they run, by digest in hex; of several components, that of the application. */
   images: string[];
+  /** Releases that they run, by their names. */
+  releases: string[];
 }
 
 /** The product's devices, as ledger and labels have them. */
 export async function fieldOf({ api }: Session, { classId }: ProductView): Promise<Field> {
   const devices = (await api.get('/api/v1/devices', { product: classId })) as (DeviceView & DeviceNotes)[];
-  const releases = (await api.get('/api/v1/releases', { product: classId })) as ReleaseView[];
-  const known = new Set(releases.filter(({ state }) => state === 'confirmed').map(({ imageDigest }) => imageDigest));
+  const releases = await confirmedOf(api, classId);
   const enrolled = devices.filter(({ state }) => state === 'enrolled');
-  const runs = enrolled.flatMap(({ slotDigest }) => (slotDigest && known.has(slotDigest) ? [slotDigest] : []));
+  const runs = enrolled.flatMap((device) => releases.find((release) => isRun(release, device)) ?? []);
   const hardware = new Set(enrolled.flatMap(({ labels }) => (labels.hw ? [labels.hw] : [])));
   return {
     devices: enrolled.length,
     unknown: enrolled.length - runs.length,
     hardware: [...hardware].sort(),
-    images: [...new Set(runs)].sort(),
+    images: [...new Set(runs.map(({ imageDigest }) => imageDigest))].sort(),
+    releases: [...new Set(runs.map(({ releaseLeaf }) => releaseLeaf))].sort(),
   };
+}
+
+/** Oldest first, as the ledger has them. */
+export async function confirmedOf(api: Session['api'], classId: string): Promise<ReleaseView[]> {
+  const releases = (await api.get('/api/v1/releases', { product: classId })) as ReleaseView[];
+  return releases.filter(({ state }) => state === 'confirmed');
+}
+
+/** Of several components, a device runs the release of which it runs every one. */
+function isRun({ imageDigest, components = [] }: ReleaseView, device: DeviceView): boolean {
+  const runs = (id: string) => device.components?.find((one) => one.id === id)?.digest;
+  return device.slotDigest === imageDigest && components.every((one) => runs(one.id) === one.imageDigest);
 }
 
 /** @returns undefined where the release has none */

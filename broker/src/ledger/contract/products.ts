@@ -38,10 +38,9 @@ export async function product(call: Call, entry: TransactionEntry, by: Signatory
 }
 
 /** What a release of several components could not do is said before there is one. */
-function checkComponents({ components = [], oneSlot, requireTrial }: Product): void {
+function checkComponents({ components = [], oneSlot }: Product): void {
   // Page by page over one another, two components would be of two releases for a while.
   demand(!oneSlot, 'BAD_STATEMENT', 'a product with one slot has one component');
-  demand(!requireTrial, 'BAD_STATEMENT', 'a trial record speaks of one component');
   const ids = [APPLICATION, ...components.map(({ id }) => id)];
   const named = ids.every(isComponentId) && new Set(ids).size === ids.length;
   demand(named, 'BAD_STATEMENT', 'components have distinct names of 1 to 16 lower-case letters, digits and hyphens');

@@ -1,6 +1,18 @@
 /** The record of a trial: what a release did to virtual devices of every profile in the field. */
 import { CODES, demand } from '@countersign/device-sdk';
-import { asArray, asBytes, asText, asUint, HASH_BYTES, hex, type Value } from '@countersign/device-sdk/format';
+import {
+  APPLICATION,
+  asArray,
+  asBytes,
+  asText,
+  asUint,
+  COMPONENT_ID_CHARS_MAX,
+  COMPONENTS_MAX,
+  equal,
+  HASH_BYTES,
+  hex,
+  type Value,
+} from '@countersign/device-sdk/format';
 import { TRIAL_DEVICES_MAX } from './product-args.ts';
 
 /** Revisions times versions in the field; 64 of them with 16 codes each have 20 KB, a third of an entry. */
@@ -21,14 +33,29 @@ export interface TrialFaults {
   powerCut: number;
 }
 
+export interface TrialOutcome {
+  code: string;
+  count: number;
+}
+
 /** Devices that have everything in common but chance. */
 export interface TrialProfile {
   hardware: string;
-  /** SHA-256 of the image they ran before; null for an image that no branch is from. */
+  /** SHA-256 of the image they ran before, of the application; null for an image that no branch is from. */
   baseDigest: Uint8Array | null;
   devices: number;
-  /** Devices by how they ended: OK on the new release, else the code of the reason. */
-  outcomes: { code: string; count: number }[];
+  /** Devices by how they ended: OK on the new release, all of it, else the code of the reason. */
+  outcomes: TrialOutcome[];
+  /** Of a release of several components: how each of them ended, the application first. */
+  components?: TrialComponent[];
+}
+
+export interface TrialComponent {
+  /** `app`, or the name of a further component. */
+  id: string;
+  baseDigest: Uint8Array | null;
+  /** Devices by how it ended there: OK where its image of the release runs, else why it does not. */
+  outcomes: TrialOutcome[];
 }
 
 export interface TrialRecord {
@@ -44,11 +71,17 @@ export interface TrialRecord {
 
 export function trialArgs({ releaseLeaf, sequence, seed, faults, profiles, logDigest }: TrialRecord): Value {
   const { lossPpm, liePpm, powerCut } = faults;
-  const list = profiles.map(({ hardware, baseDigest, devices, outcomes }): Value => {
-    const sorted = [...outcomes].sort((a, b) => (a.code < b.code ? -1 : 1));
-    return [hardware, baseDigest, devices, sorted.map(({ code, count }): Value => [code, count])];
+  const list = profiles.map(({ hardware, baseDigest, devices, outcomes, components }): Value => {
+    const four: Value[] = [hardware, baseDigest, devices, outcomesValue(outcomes)];
+    const each = components?.map((one): Value => [one.id, one.baseDigest, outcomesValue(one.outcomes)]);
+    return each ? [...four, each] : four;
   });
   return [VERSION, releaseLeaf, sequence, seed, [lossPpm, liePpm, powerCut], list, logDigest];
+}
+
+function outcomesValue(outcomes: readonly TrialOutcome[]): Value {
+  const sorted = [...outcomes].sort((a, b) => (a.code < b.code ? -1 : 1));
+  return sorted.map(({ code, count }): Value => [code, count]);
 }
 
 /** @throws Refusal MALFORMED, UNSUPPORTED, TOO_LARGE; BAD_STATEMENT where its numbers contradict each other */
@@ -68,9 +101,7 @@ export function readTrial(args: Value): TrialRecord {
     logDigest: asBytes(logDigest, 'log digest', HASH_BYTES),
   };
   demand(/^[\w.-]+$/.test(record.seed), 'MALFORMED', 'a seed is letters, digits, dots, dashes');
-  const names = new Set(
-    record.profiles.map(({ hardware, baseDigest }) => `${hardware} ${baseDigest && hex(baseDigest)}`),
-  );
+  const names = new Set(record.profiles.map(nameOf));
   demand(names.size === record.profiles.length, 'BAD_STATEMENT', 'a profile stands twice in the record');
   return record;
 }
@@ -84,27 +115,67 @@ function readFaults(value: Value | undefined): TrialFaults {
   };
 }
 
+function nameOf({ hardware, baseDigest, components = [] }: TrialProfile): string {
+  const bases = [baseDigest, ...components.map((one) => one.baseDigest)];
+  return [hardware, ...bases.map((base) => base && hex(base))].join(' ');
+}
+
 function readProfile(value: Value): TrialProfile {
-  const [hardware, base, devices, list] = asArray(value, 'profile', 4);
-  const outcomes = asArray(list, 'outcomes').map(readOutcome);
+  const items = asArray(value, 'profile', Array.isArray(value) && value.length === 5 ? 5 : 4);
+  const [hardware, base, devices, list, each] = items;
+  const count = asUint(devices, 'devices', TRIAL_DEVICES_MAX);
+  const profile = {
+    hardware: asText(hardware, 'hardware revision', 32),
+    baseDigest: readBase(base),
+    devices: count,
+    outcomes: readOutcomes(list, count),
+  };
+  return items.length === 5 ? { ...profile, components: readComponents(each, profile) } : profile;
+}
+
+function readBase(value: Value | undefined): Uint8Array | null {
+  return value === null ? null : asBytes(value, 'digest of the base', HASH_BYTES);
+}
+
+/** A device that ended on the release has every component of it: whoever counts otherwise contradicts himself. */
+function readComponents(value: Value | undefined, profile: TrialProfile): TrialComponent[] {
+  const items = asArray(value, 'components');
+  demand(items.length > 1 && items.length <= COMPONENTS_MAX, 'MALFORMED', `${items.length} components`);
+  const components = items.map((item): TrialComponent => {
+    const [id, base, list] = asArray(item, 'component', 3);
+    const name = asText(id, 'component id', COMPONENT_ID_CHARS_MAX);
+    return { id: name, baseDigest: readBase(base), outcomes: readOutcomes(list, profile.devices) };
+  });
+  const [own] = components;
+  const first = own!.id === APPLICATION && sameBase(own!.baseDigest, profile.baseDigest);
+  demand(first, 'BAD_STATEMENT', 'the first component of a profile is the application with the base of the profile');
+  const good = okOf(profile.outcomes);
+  const fits = components.every(({ outcomes }) => okOf(outcomes) >= good);
+  demand(fits, 'BAD_STATEMENT', `${good} devices ended on the release, and fewer with one of its components`);
+  return components;
+}
+
+function sameBase(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : equal(a, b);
+}
+
+function okOf(outcomes: readonly TrialOutcome[]): number {
+  return outcomes.find(({ code }) => code === 'OK')?.count ?? 0;
+}
+
+function readOutcomes(value: Value | undefined, devices: number): TrialOutcome[] {
+  const outcomes = asArray(value, 'outcomes').map(readOutcome);
   demand(outcomes.length <= TRIAL_CODES_MAX, 'TOO_LARGE', `${outcomes.length} outcomes of one profile`);
   const sorted = outcomes.every(({ code }, i) => i === 0 || outcomes[i - 1]!.code < code);
   demand(sorted, 'MALFORMED', 'outcomes stand in the order of their codes, each once');
-  const profile = {
-    hardware: asText(hardware, 'hardware revision', 32),
-    baseDigest: base === null ? null : asBytes(base, 'digest of the base', HASH_BYTES),
-    devices: asUint(devices, 'devices', TRIAL_DEVICES_MAX),
-    outcomes,
-  };
   const ended = outcomes.reduce((sum, { count }) => sum + count, 0);
-  const whole = profile.devices >= 1 && ended === profile.devices;
-  demand(whole, 'BAD_STATEMENT', `${ended} outcomes of ${profile.devices} devices`);
-  return profile;
+  demand(devices >= 1 && ended === devices, 'BAD_STATEMENT', `${ended} outcomes of ${devices} devices`);
+  return outcomes;
 }
 
 const KNOWN = new Set<string>(['OK', ...CODES]);
 
-function readOutcome(value: Value): { code: string; count: number } {
+function readOutcome(value: Value): TrialOutcome {
   const [name, count] = asArray(value, 'outcome', 2);
   const code = asText(name, 'code', 32);
   demand(KNOWN.has(code), 'MALFORMED', `${code} is not in the closed list`);

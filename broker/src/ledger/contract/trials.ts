@@ -1,11 +1,12 @@
 /** Trials of releases on the record, and the rule that a product may have about them. */
 import { demand, Refusal } from '@countersign/device-sdk';
+import { APPLICATION } from '@countersign/device-sdk/format';
 import { objectDigest } from './args.ts';
 import { type Call, changed, type Signatory, stampOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { personWith } from './rights.ts';
 import { type ProductState, type ReleaseState, read, toHex, write } from './state.ts';
-import { readTrial, type TrialRecord } from './trial-args.ts';
+import { readTrial, type TrialOutcome, type TrialRecord } from './trial-args.ts';
 import type { TrialView } from './views.ts';
 
 /**
@@ -23,8 +24,6 @@ export async function trial(call: Call, entry: TransactionEntry, by: Signatory):
   if (!release) throw new Refusal('NOT_FOUND', `there is no release ${releaseLeaf}`);
   demand(tester.name !== release.deployer, 'SAME_PERSON', `${tester.name} uploaded this release and does not try it`);
   demand(release.state !== 'rejected', 'BAD_STATEMENT', 'the release is rejected');
-  // Its profiles name one image each: what was tried of the others nobody could read from it.
-  demand(!release.components, 'BAD_STATEMENT', 'a trial record speaks of one component');
   checkAbout(record, release);
   const before = await read(call.stub, 'trial', releaseLeaf);
   const failed = record.profiles.some(({ outcomes }) => outcomes.some(({ code }) => code !== 'OK')) ? 1 : 0;
@@ -42,15 +41,33 @@ export async function trial(call: Call, entry: TransactionEntry, by: Signatory):
 /** A record that leaves out a branch is none: devices would be the first to try it. */
 function checkAbout({ sequence, profiles }: TrialRecord, release: ReleaseState): void {
   demand(sequence === release.sequence, 'BAD_STATEMENT', `a trial of sequence ${sequence}, not ${release.sequence}`);
-  const bases = new Set(release.branches.map(({ baseDigest }) => baseDigest));
+  const { components = [], branches, imageDigest } = release;
+  const parts = components.length > 0 ? [{ id: APPLICATION, branches, imageDigest }, ...components] : [];
+  const ids = parts.map(({ id }) => id).join();
+  const same = profiles.every((profile) => (profile.components ?? []).map(({ id }) => id).join() === ids);
+  demand(same, 'BAD_STATEMENT', 'a profile of other components than the release');
+  if (parts.length === 0) {
+    const bases = profiles.map(({ baseDigest }) => baseDigest);
+    checkBranches(bases, branches, 'device');
+  }
+  for (const [i, part] of parts.entries()) {
+    const bases = profiles.map((profile) => profile.components![i]!.baseDigest);
+    // Where it is the release's own image that runs, it stays: no branch is taken.
+    const moved = bases.filter((base) => base === null || toHex(base) !== part.imageDigest);
+    checkBranches(moved, part.branches, part.id);
+  }
+}
+
+function checkBranches(from: (Uint8Array | null)[], branches: ReleaseState['branches'], what: string): void {
+  const bases = new Set(branches.map(({ baseDigest }) => baseDigest));
   const tried = new Set<string | null>();
-  for (const { baseDigest } of profiles) {
-    const base = baseDigest && toHex(baseDigest);
+  for (const digest of from) {
+    const base = digest && toHex(digest);
     // What no branch is from takes the full image, as any other image does.
     tried.add(bases.has(base) ? base : null);
   }
   for (const base of bases)
-    demand(tried.has(base), 'BAD_STATEMENT', `no device of the trial came from ${base ?? 'another image'}`);
+    demand(tried.has(base), 'BAD_STATEMENT', `no ${what} of the trial came from ${base ?? 'another image'}`);
 }
 
 /**
@@ -87,11 +104,19 @@ function keptWithoutStaging(
 }
 
 function viewOf({ releaseLeaf, sequence, seed, faults, profiles, logDigest }: TrialRecord) {
-  const rows: TrialView['profiles'] = profiles.map(({ hardware, baseDigest, devices, outcomes }) => ({
-    hardware,
-    baseDigest: baseDigest && toHex(baseDigest),
-    devices,
-    outcomes: Object.fromEntries(outcomes.map(({ code, count }) => [code, count])),
-  }));
+  const rows = profiles.map(
+    ({ hardware, baseDigest, devices, outcomes, components }): TrialView['profiles'][number] => ({
+      ...{ hardware, baseDigest: baseDigest && toHex(baseDigest), devices, outcomes: countsOf(outcomes) },
+      ...(components && {
+        components: components.map((one) => ({
+          ...{ id: one.id, baseDigest: one.baseDigest && toHex(one.baseDigest), outcomes: countsOf(one.outcomes) },
+        })),
+      }),
+    }),
+  );
   return { releaseLeaf: toHex(releaseLeaf), sequence, seed, faults, profiles: rows, logDigest: toHex(logDigest) };
+}
+
+function countsOf(outcomes: readonly TrialOutcome[]): Record<string, number> {
+  return Object.fromEntries(outcomes.map(({ code, count }) => [code, count]));
 }

@@ -92,6 +92,8 @@ export interface TrialView {
     devices: number;
     /** Devices by how they ended; OK is on the new release. */
     outcomes: Record<string, number>;
+    /** Of a release of several components: how each ended, the application first. */
+    components?: { id: string; baseDigest: string | null; outcomes: Record<string, number> }[];
   }[];
   /** SHA-256 of the whole log. */
   logDigest: string;
