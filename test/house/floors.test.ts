@@ -146,6 +146,20 @@ test('collection and distribution never import each other, and only their own ro
   }
 });
 
+test('only the Fabric room imports packages of Fabric, and only its chaincode those that run it', (t) => {
+  for (const source of [...sourcesOf('broker/src'), ...sourcesOf('simulator/src')]) {
+    const room = source.path.startsWith('broker/src/ledger/fabric/');
+    const chaincode = source.path.startsWith('broker/src/ledger/fabric/chaincode/');
+    for (const { from } of source.imports) {
+      if (/^(@hyperledger|@grpc)\//.test(from)) t.true(room && !chaincode, `${source.path} imports ${from}`);
+      if (/^fabric-/.test(from)) t.true(chaincode, `${source.path} imports ${from}`);
+      const entersRoom = !room && /\/fabric\//.test(target(source, from) ?? '');
+      // The packages are there only where somebody installed them, so the room is loaded when it is used.
+      if (entersRoom) t.true(source.text.includes(`import('${from}')`), `${source.path} must load ${from} lazily`);
+    }
+  }
+});
+
 test('no product code asks whether it is simulated, and the oracle calls no verification of the SDK', (t) => {
   for (const source of [...sourcesOf('device-sdk/src'), ...sourcesOf('broker/src')]) {
     t.notRegex(source.text, /\bsimulat(ed|ion)\b.*\?|if \(.*simulat/i, source.path);

@@ -23,7 +23,7 @@ export async function evaluate(s: LedgerStub, positionOf: PositionOf, query: str
 
 type Query = (s: LedgerStub, args: string[], positionOf: PositionOf) => Promise<unknown>;
 
-const QUERIES: Record<QueryName, Query> = {
+export const QUERIES: Readonly<Record<QueryName, Query>> = {
   getHistory: history,
   getRelease: async (s, args, positionOf) => placed(await one(s, 'release', args), positionOf),
   listReleases: async (s, [classId], positionOf) =>
