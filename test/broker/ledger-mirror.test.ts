@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { EmbeddedLedger } from '@countersign/broker/ledger/embedded/source';
-import { type MirroredLedger, mirrored } from '@countersign/broker/ledger/mirror/mirrored';
+import { isMirror, type MirroredLedger, mirrored } from '@countersign/broker/ledger/mirror/mirrored';
 import { codeOf, Refusal } from '@countersign/device-sdk';
 import test, { type ExecutionContext } from 'ava';
 import { OutsideOrder } from '../support/outside-order.ts';
@@ -166,6 +166,21 @@ test('a history rewritten outside is noticed, by the block or by the entry', asy
   outside.blocks.splice(1, 1, ...kept);
   await world.reopen();
   t.is((await world.ledger.entries(0, 100)).length, 4);
+});
+
+test('refuses to go on where our chain holds more than the outside engine', async (t) => {
+  const { world, outside } = await bedOf(t);
+  await addProduct(world);
+  const release = await publish(world, 1);
+  t.is((await world.ledger.entries(7, 2)).length, 1, `the last leaf is the release ${release.leaf.length}`);
+  await world.reopen();
+  await world.ledger.close();
+  outside.blocks.pop();
+  await rm(join(world.dir, ...MARK));
+  const error = await t.throwsAsync(world.reopen());
+  t.is(codeOf(error), 'DIVERGED');
+  t.regex(error!.message, /holds 2 entries/);
+  t.true(isMirror(join(world.dir, 'ledger')));
 });
 
 test('refuses an outside ledger that began with other people', async (t) => {

@@ -57,6 +57,14 @@ export class Feed {
     return this.#after;
   }
 
+  /** Entries of our own chain that no outside block has brought so far. */
+  async beyond(): Promise<number> {
+    const size = await this.#size();
+    if (this.#leaf >= size) return 0;
+    const [next] = await this.#ledger.events(this.#leaf, 1);
+    return size - this.#leaf - (next && next.leafIndex > 0 && isReleaseLeaf(next.bytes) ? 1 : 0);
+  }
+
   /** @throws Refusal DIVERGED for an entry that our contract refuses, or that our chain has otherwise */
   async take(block: FinalBlock): Promise<void> {
     const entries = block.transactions.flatMap(({ tx, statements }) =>

@@ -3,6 +3,7 @@
  * tree, heads, receipts and queries as the embedded engine, made by the same execution. Devices, auditors and peers see
  * no difference.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { demand, Refusal } from '@countersign/device-sdk';
 import { readSignedRoot, type Sha256 } from '@countersign/device-sdk/format';
@@ -16,10 +17,19 @@ import { Waiting, within } from './waiting.ts';
 
 /** Beside the block files. */
 const MARK_FILE = 'mirror.json';
+
+/** Whether the ledger in this folder takes its order from outside: then it may not be written to from inside. */
+export function isMirror(folder: string): boolean {
+  return existsSync(join(folder, MARK_FILE));
+}
+
 /** A Fabric channel cuts a block in two seconds at most by default, Ethereum finalises in a quarter of an hour. */
 export const MIRROR_MS_MAX = 30_000;
 /** Reading a channel from its first block at a start; a million entries take some minutes. */
 export const CATCH_UP_MS_MAX = 3_600_000;
+
+/** What stands before the embedded ledger of a folder. Takes the ledger over; see {@link mirrored}. */
+export type LedgerEngine = (ledger: EmbeddedLedger, folder: string) => Promise<EmbeddedLedger>;
 
 export interface MirrorOptions {
   /** Folder of the ledger's blocks, where the mark is kept too. */
@@ -130,6 +140,8 @@ class Mirror {
     this.#arrived();
     const ms = this.#options.catchUpMsMax ?? CATCH_UP_MS_MAX;
     await within(caughtUp, ms, `the outside engine's ${height} blocks were not read in ${ms} ms`);
+    const more = await this.#feed.beyond();
+    demand(more === 0, 'DIVERGED', `this ledger holds ${more} entries that the outside engine has not`);
   }
 
   async submit(statement: Uint8Array): Promise<Committed> {
