@@ -31,7 +31,7 @@ const PACKETS = (
  * an honest device is served afterwards.
  */
 export async function fuzzBroker(t: ExecutionContext, clients: number, seed: number): Promise<void> {
-  const bed = await makeBed(t, { limits: { loginMs: 300 } });
+  const bed = await makeBed(t);
   const random = new Prng('delivery', seed);
   const ends: Promise<void>[] = [];
   for (let i = 0; i < clients; i++) {

@@ -103,7 +103,7 @@ test('from the first start to a rollout and back again', async (t) => {
   const headFile = join(data, 'kept-head');
   const head = await runJson('head', '--save', headFile, ...here);
   const stopped = await running.stop();
-  t.deepEqual([stopped.code, stopped.ms < 5000], [0, true], stopped.stderr);
+  t.is(stopped.code, 0, stopped.stderr);
 
   running = await up(...here, '--no-samples');
   t.is(running.ready.url, url, 'a restart answers at the same address');
@@ -138,9 +138,7 @@ test('without --data everything is gone at the end, and SIGINT stops as well as 
   t.true(existsSync(running.ready.data));
   const health = await fetch(`${running.ready.url}/healthz`);
   t.deepEqual([health.status, ((await health.json()) as { ok: boolean }).ok], [200, true]);
-  const { code, ms } = await running.stop('SIGINT');
-  t.is(code, 0);
-  t.true(ms < 5000);
+  t.is((await running.stop('SIGINT')).code, 0);
   t.false(existsSync(running.ready.data));
 });
 

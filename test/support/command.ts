@@ -60,7 +60,7 @@ export interface Up {
     pid: number;
   };
   /** Sends a signal and waits for the end. */
-  stop(signal?: NodeJS.Signals): Promise<Ended & { ms: number }>;
+  stop(signal?: NodeJS.Signals): Promise<Ended>;
 }
 
 /** Starts `up --json` and waits until it says that everything answers. */
@@ -76,10 +76,9 @@ export async function up(...args: string[]): Promise<Up> {
   });
   return {
     ready,
-    async stop(signal = 'SIGTERM') {
-      const before = Date.now();
+    stop(signal = 'SIGTERM') {
       child.kill(signal);
-      return { ...(await ended), ms: Date.now() - before };
+      return ended;
     },
   };
 }

@@ -201,8 +201,8 @@ export class RawClient {
   }
 }
 
-/** Looks every few milliseconds: for state that tells no event of its own. */
-export async function eventually(condition: () => boolean, ms = 10_000): Promise<void> {
+/** Looks every few milliseconds: for state that tells no event of its own. The time is for a machine with much else to do. */
+export async function eventually(condition: () => boolean, ms = 60_000): Promise<void> {
   const deadline = Date.now() + ms;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error('it did not happen in time');
