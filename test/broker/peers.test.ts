@@ -2,9 +2,16 @@
 import { join } from 'node:path';
 import { openServerKeys, type ServerKeys, serverKeys } from '@countersign/broker/face/up/identities';
 import { startLedgerServer } from '@countersign/broker/face/up/start';
-import { codeOf } from '@countersign/device-sdk';
-import test from 'ava';
+import { auditFolder } from '@countersign/broker/ledger/audit';
+import { httpLedger } from '@countersign/broker/ledger/http-client';
+import type { BlocksAnswer } from '@countersign/broker/ledger/peer/messages';
+import { type Code, codeOf } from '@countersign/device-sdk';
+import { type Cosignature, type Head, signHead } from '@countersign/device-sdk/format';
+import { checkQuorum, checkSuccession } from '@countersign/device-sdk/verify';
+import test, { type ExecutionContext } from 'ava';
 import { temporary } from '../support/command.ts';
+import { publish, sha256, verifier } from './ledger-world.ts';
+import { PeerBed, TOKEN, until } from './peer-bed.ts';
 
 test('peers and their quorum stand in trust root 1; a majority where no number is given', async (t) => {
   const dir = await temporary(t);
@@ -21,3 +28,190 @@ test('peers and their quorum stand in trust root 1; a majority where no number i
   t.deepEqual(await start('three', 3), { needed: 3, peers: 3 });
   for (const quorum of [0, 4]) t.is(codeOf(await t.throwsAsync(start(`no ${quorum}`, quorum))), 'BAD_REQUEST');
 });
+
+test.beforeEach((t) => t.timeout(120_000));
+
+test('three peers copy, execute and cosign; a head is shown when two of them have signed it', async (t) => {
+  const bed = await PeerBed.open(t);
+  const orderer = httpLedger(bed.url, TOKEN);
+  t.teardown(() => orderer.close());
+  t.is(codeOf(await t.throwsAsync(orderer.head())), 'NO_QUORUM');
+  const first = await bed.peer(0);
+  await until('the first cosignature', () => bed.heads.state().waitingWith.length === 1);
+  t.is(codeOf(await t.throwsAsync(orderer.head())), 'NO_QUORUM', 'one of two is not enough');
+  const peers = [first, await bed.peer(1), await bed.peer(2)];
+  await bed.write();
+  const { size } = bed.world.ledger.inside.standing.head.head;
+  await until('the quorum', () => bed.heads.size === size);
+  for (const { peer } of peers) await until('the peer to know of it', () => peer.heads.size === size);
+  await until('all three signatures', () => bed.heads.state().signers.length === 3);
+
+  // A device that asks for 2 of 3 takes the head from the orderer as from any peer.
+  for (const url of [bed.url, ...peers.map((peer) => peer.url)]) {
+    const ledger = httpLedger(url, TOKEN);
+    const { head, cosignatures } = await ledger.head();
+    checkQuorum(verifier, bed.root, head, cosignatures);
+    t.is(head.size, size);
+    await ledger.close();
+  }
+  for (const { dir, close } of peers) {
+    await close();
+    const audited = await auditFolder(dir, { verifier });
+    t.like(audited, { ok: true, entries: size });
+    t.true(audited.cosignatures >= 2, 'the third may have come after it closed');
+  }
+});
+
+test('a peer whose release content is not to be had follows, and does not put its name to it', async (t) => {
+  const bed = await PeerBed.open(t, 1, 1);
+  const { peer, url } = await bed.peer(0);
+  await until('the quorum', () => bed.heads.size === bed.world.ledger.inside.standing.head.head.size);
+  const before = bed.heads.size;
+  const release = await publish(bed.world, 1);
+  await until('it holds back', () => peer.state().holdsBack !== null);
+  t.regex(peer.state().holdsBack!, /content of node@1\.1\.0/);
+  t.is(peer.state().entries, bed.world.ledger.inside.standing.head.head.size, 'it has the blocks all the same');
+  t.true(bed.heads.size < before + 4, 'nothing beyond the confirmation is published');
+  const client = httpLedger(url, TOKEN);
+  t.teardown(() => client.close());
+  t.is(codeOf(await t.throwsAsync(client.receipt(release.leaf))), 'NO_QUORUM');
+  t.is(codeOf(await t.throwsAsync(client.submit(new Uint8Array(40)))), 'NOT_PERMITTED');
+});
+
+/** Each lie is signed with the orderer's own keys: no forged signature is needed to be caught. */
+const LIES: Record<string, { code: Code; lie(bed: PeerBed): Promise<Lie> }> = {
+  'a forked block': {
+    code: 'BAD_BLOCK',
+    async lie(bed) {
+      const fork = await bed.copy();
+      await bed.write(fork);
+      await bed.write(fork);
+      await bed.write();
+      await until('all to have the honest block', () => bed.signedByAll);
+      const forked = await fork.inside.reader.block(fork.inside.standing.point.number - 1);
+      return (answer) => ({ ...answer, blocks: answer.blocks.map(() => forked) });
+    },
+  },
+  'an altered state': {
+    code: 'BAD_BLOCK',
+    async lie(bed) {
+      return async (answer) => ({
+        ...answer,
+        blocks: await Promise.all(
+          answer.blocks.map((bytes) =>
+            bed.forge(bytes, ({ header }) => ({ header: { ...header, writesHash: sha256(header.writesHash) } })),
+          ),
+        ),
+      });
+    },
+  },
+  'a hidden entry': {
+    code: 'BAD_BLOCK',
+    async lie(bed) {
+      const hidden = await bed.hiddenEntry();
+      return (answer) => ({ ...answer, blocks: answer.blocks.length > 0 ? [hidden] : [] });
+    },
+  },
+  'a split view': {
+    code: 'SPLIT_VIEW',
+    async lie(bed) {
+      const fork = await bed.copy();
+      await bed.write(fork);
+      const { head } = fork.inside.standing.head;
+      const signed = await signHead(sha256, head, bed.world.keys.log);
+      return (answer) => ({ ...answer, wanted: { signed, root: head.root, cosignatures: [] } });
+    },
+  },
+};
+type Lie = (answer: BlocksAnswer) => BlocksAnswer | Promise<BlocksAnswer>;
+
+for (const [name, { code, lie }] of Object.entries(LIES)) {
+  test(`${name} told to one peer is caught by it, kept as evidence, and signed by nobody`, async (t) => {
+    const bed = await PeerBed.open(t);
+    let tell: Lie = (answer) => answer;
+    const liar = await bed.liar(bed.url, (answer) => tell(answer));
+    const [honest, other, victim] = [await bed.peer(0), await bed.peer(1), await bed.peer(2, [liar])];
+    await until('all to follow', () => bed.heads.state().signers.length === 3);
+    tell = await lie(bed);
+    const before = victim.peer.state().cosigned!;
+    await bed.write();
+    await until('the victim to notice', () => victim.events.some(({ text }) => text.startsWith('FORK')));
+    t.is(victim.peer.evidence[0]!.code, code);
+    t.is(victim.peer.evidence[0]!.from, liar);
+    await bed.write();
+    const { head } = bed.world.ledger.inside.standing.head;
+    await until('the honest quorum', () => bed.heads.size === head.size);
+    t.is(victim.peer.state().cosigned, before, 'it signs nothing more');
+    checkDevice(t, bed, (await bed.shown.head()).head, (await bed.shown.head()).cosignatures);
+    for (const peer of [honest, other]) t.deepEqual(peer.peer.evidence, []);
+
+    // Started again it still knows.
+    await victim.close();
+    const again = await bed.peer(2, [bed.url], victim.dir);
+    t.is(again.peer.state().state, 'FORK');
+    await bed.write();
+    const next = bed.world.ledger.inside.standing.head.head.size;
+    await until('the quorum without it', () => bed.heads.size === next);
+    t.is(again.peer.state().cosigned, before);
+    t.like(await auditFolder(victim.dir, { verifier }), { ok: true }, 'what it had is whole');
+  });
+}
+
+test('an old head is never signed again, and what the peer has does not go back', async (t) => {
+  const bed = await PeerBed.open(t);
+  let old: BlocksAnswer | undefined;
+  let stuck = false;
+  const liar = await bed.liar(bed.url, (answer) => (stuck ? { ...old!, blocks: [] } : (old = answer)));
+  const peers = [await bed.peer(0), await bed.peer(1), await bed.peer(2, [liar])];
+  await until('all to follow', () => bed.heads.state().signers.length === 3);
+  const [cosigned, seen] = [peers[2]!.peer.state().cosigned!, old!];
+  await bed.write();
+  await until('the next head', () => peers[2]!.peer.state().cosigned! > cosigned);
+  const after = peers[2]!.peer.state();
+  old = seen;
+  stuck = true;
+  await bed.write();
+  await until('it to say so', () => /^STALE/.test(peers[2]!.peer.state().sources[0]!.problem ?? ''));
+  const { cosigned: last, entries } = peers[2]!.peer.state();
+  t.deepEqual([last, entries], [after.cosigned, after.entries]);
+  const { size } = bed.world.ledger.inside.standing.head.head;
+  await until('the quorum of the others', () => bed.heads.size === size);
+});
+
+test('two halves of a fork cannot both have a quorum, and peers that see each other both know', async (t) => {
+  const bed = await PeerBed.open(t);
+  const fork = await bed.copy();
+  const one = await bed.peer(0);
+  const two = await bed.peer(1, [fork.url, one.url]);
+  await until(
+    'both to sign what is common',
+    () => two.peer.state().cosigned !== null && one.peer.state().cosigned !== null,
+  );
+  await bed.write();
+  await bed.write(fork);
+  await until('one of them to see both histories', () => two.peer.evidence.length > 0);
+  t.is(two.peer.evidence[0]!.code, 'SPLIT_VIEW');
+  const three = await bed.peer(2);
+  const { size } = bed.world.ledger.inside.standing.head.head;
+  await until('the quorum of one history', () => bed.heads.size === size);
+  t.deepEqual(three.peer.evidence, []);
+});
+
+test('a peer that is killed and comes back signs no second head of one size, and catches up', async (t) => {
+  const bed = await PeerBed.open(t);
+  const peers = [await bed.peer(0), await bed.peer(1)];
+  await until('the quorum', () => bed.heads.state().signers.length === 2);
+  await peers[1]!.close();
+  await bed.write();
+  await until('one signature', () => bed.heads.state().waitingWith.length === 1);
+  await bed.write();
+  const again = await bed.peer(1, [bed.url], peers[1]!.dir);
+  const { size } = bed.world.ledger.inside.standing.head.head;
+  await until('the quorum', () => bed.heads.size === size);
+  t.is(again.peer.state().entries, size);
+});
+
+function checkDevice(t: ExecutionContext, bed: PeerBed, head: Head, cosignatures: readonly Cosignature[]): void {
+  t.notThrows(() => checkQuorum(verifier, bed.root, head, cosignatures));
+  t.is(checkSuccession(bed.root, head, head), 'as it is');
+}

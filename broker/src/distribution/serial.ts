@@ -1,15 +1,4 @@
-/** Runs jobs one after another, in the order in which they were given. */
-export type Serial = <T>(job: () => Promise<T>) => Promise<T>;
-
-/** A job that fails does not stop the ones behind it. */
-export function serial(): Serial {
-  let last: Promise<unknown> = Promise.resolve();
-  return (job) => {
-    const next = last.then(job, job);
-    last = next.catch(() => undefined);
-    return next;
-  };
-}
+export { type Serial, serial } from '../ledger/serial.ts';
 
 /**
  * Runs `job` soon after `ask`, never twice at a time; what is asked for while it runs is one more run afterwards.

@@ -9,6 +9,7 @@ import { type Code, codeOf, Refusal, type Verifier } from '@countersign/device-s
 import { equal, hex } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { ChainCheck } from './audit-chain.ts';
+import { CosignedCheck } from './audit-cosigned.ts';
 import type { AuditResult, Problem } from './audit-result.ts';
 import { blockProblem, whereOf } from './audit-where.ts';
 import { checkStoredHead, HEAD_FILE, readStoredHead, type StoredHead } from './embedded/head-file.ts';
@@ -17,6 +18,7 @@ import { type ChainPoint, startOf } from './execution.ts';
 import { MemoryValues } from './key-values.ts';
 import { readBlock } from './log/block.ts';
 import { OutsideHead } from './outside-head.ts';
+import { COSIGNED_FILE } from './peer/cosigned-file.ts';
 import { replay } from './replay.ts';
 
 export interface AuditOptions {
@@ -59,6 +61,7 @@ class Audit {
   readonly #values = new MemoryValues();
   readonly #chain: ChainCheck;
   #head: StoredHead | undefined;
+  #cosigned: CosignedCheck | undefined;
   #point: ChainPoint;
   #trusted = false;
 
@@ -74,6 +77,10 @@ class Audit {
     const bytes = await readFile(join(folder, HEAD_FILE)).catch(() => undefined);
     if (!bytes) this.#problem('BAD_HEAD', 'head file', 'the head file is missing');
     else this.#head = this.#try('head file', () => readStoredHead(new Uint8Array(bytes)));
+    // Absent where no peer cosigns. Read before the blocks: what the peers signed is in them.
+    const cosigned = await readFile(join(folder, COSIGNED_FILE)).catch(() => undefined);
+    if (!cosigned) return;
+    this.#cosigned = this.#try('cosigned head', () => new CosignedCheck(new Uint8Array(cosigned)));
   }
 
   /** @returns false where nothing after this frame can be verified */
@@ -121,6 +128,7 @@ class Audit {
     if (head && this.#point.number === head.blockNumber + 1) {
       this.#try('head file', () => checkStoredHead(this.#point, head, this.#verifier));
     }
+    this.#try('cosigned head', () => this.#cosigned?.compare(this.#point, this.#verifier));
     this.#try('the head from outside', () => this.#outside?.compare(this.#point, this.#verifier));
   }
 
@@ -136,6 +144,9 @@ class Audit {
     const promised = (this.#head?.blockNumber ?? -1) + 1;
     if (this.#problems.length === 0 && number < promised) {
       this.#problem('TORN', 'block files', `they end with block ${number - 1}, the signed head is of ${promised - 1}`);
+    }
+    if (this.#problems.length === 0) {
+      this.#try('cosigned head', () => this.#cosigned?.checkReached(frontier.size));
     }
     if (this.#problems.length === 0 && this.#outside && !this.#outside.found) {
       this.#problem(
@@ -153,7 +164,7 @@ class Audit {
       entries: frontier.size,
       blocks: number,
       root: hex(frontier.root()),
-      cosignatures: 0,
+      cosignatures: this.#cosigned?.signatures ?? 0,
       problems: this.#problems,
       note: this.#notes.join(' '),
     };

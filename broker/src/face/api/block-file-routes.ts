@@ -7,12 +7,15 @@ import { hex } from '@countersign/device-sdk/format';
 import type { FastifyInstance } from 'fastify';
 import { HEAD_FILE } from '../../ledger/embedded/head-file.ts';
 import { listSegments, segmentName } from '../../ledger/embedded/segments.ts';
+import { COSIGNED_FILE } from '../../ledger/peer/cosigned-file.ts';
 
 /** What an auditor has to fetch, and how much of each file stood when the head was read. */
 export interface BlockFiles {
   /** The head file. */
   head: string;
   files: { name: string; bytes: number }[];
+  /** The newest head with its cosignatures; absent where there is none. */
+  cosigned?: string;
 }
 
 /**
@@ -23,13 +26,15 @@ export interface BlockFiles {
 export function blockFileRoutes(folder: string): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
     app.get('/api/v1/ledger/files', async (): Promise<BlockFiles> => {
+      const cosigned = await readFile(join(folder, COSIGNED_FILE)).catch(() => undefined);
       const head = hex(new Uint8Array(await readFile(join(folder, HEAD_FILE))));
       const names = (await listSegments(folder)).map(segmentName);
       const files = await Promise.all(
         names.map(async (name) => ({ name, bytes: (await stat(join(folder, name))).size })),
       );
       // A file that was just begun holds nothing yet, and nothing can be asked of it.
-      return { head, files: files.filter(({ bytes }) => bytes > 0) };
+      const known = cosigned && { cosigned: hex(new Uint8Array(cosigned)) };
+      return { head, files: files.filter(({ bytes }) => bytes > 0), ...known };
     });
     app.get<{ Params: { name: string }; Querystring: { bytes?: unknown } }>(
       '/api/v1/ledger/files/:name',

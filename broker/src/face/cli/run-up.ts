@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Refusal } from '@countersign/device-sdk';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
-import { pino } from 'pino';
 import type { MqttLogin } from '../up/distribution.ts';
 import { clientTokenPath, peopleFolder, type ServerName, trustRootPath } from '../up/folders.ts';
 import { type FirstPerson, readFirstPerson, readServerKeysFile } from '../up/identities.ts';
@@ -18,10 +17,8 @@ import {
   startLedgerServer,
 } from '../up/start.ts';
 import { nextCommand, readInput } from './connect.ts';
+import { closeInTime, logTo, pemOf, stopSignal, tlsOf } from './process.ts';
 import { note, WrongUse } from './program.ts';
-
-/** A service manager waits for ten seconds and more; whatever has not ended by itself in five, hangs. */
-export const STOP_MS_MAX = 5_000;
 
 export interface UpOptions {
   only?: ServerName;
@@ -69,27 +66,10 @@ export async function runUp(options: UpOptions): Promise<void> {
     if (options.json) process.stdout.write(`${JSON.stringify(readyJson(running, data))}\n`);
     else process.stdout.write(`${readyText(running, data, named === undefined)}\n`);
     note(`stopping on ${await stopped}`);
-    const watchdog = setTimeout(() => {
-      note('INTERNAL: did not stop in time');
-      process.exit(1);
-    }, STOP_MS_MAX);
-    await running.close();
-    clearTimeout(watchdog);
+    await closeInTime(() => running.close());
   } finally {
     if (named === undefined) await rm(data, { recursive: true, force: true });
   }
-}
-
-/** The first signal asks to stop; a second one does not wait. */
-function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        resolve(signal);
-        process.once(signal, () => process.exit(1));
-      });
-    }
-  });
 }
 
 async function start(options: UpOptions, data: string): Promise<Running & Partial<RunningAll>> {
@@ -126,17 +106,6 @@ async function startOptions(o: UpOptions, data: string): Promise<StartOptions> {
   };
 }
 
-function logTo(level: string): StartOptions['log'] {
-  if (!['error', 'warn', 'info'].includes(level)) throw new WrongUse('--log-level is error, warn or info');
-  return pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
-}
-
-async function tlsOf({ tlsCert, tlsKey }: UpOptions): Promise<StartOptions['tls']> {
-  if (tlsCert === undefined && tlsKey === undefined) return undefined;
-  if (tlsCert === undefined || tlsKey === undefined) throw new WrongUse('--tls-cert and --tls-key go together');
-  return { cert: (await pemOf(tlsCert))!, key: (await pemOf(tlsKey))! };
-}
-
 async function firstStart(o: UpOptions) {
   const enrolments = await Promise.all((o.personFile ?? []).map(readInput));
   const peers = await Promise.all((o.peerKey ?? []).map(readServerKeysFile));
@@ -160,10 +129,6 @@ async function mqttLogin(o: UpOptions): Promise<MqttLogin | undefined> {
   const password = file === undefined ? undefined : (await readFile(file, 'utf8')).trim();
   const [ca, cert, key] = await Promise.all([o.mqttCa, o.mqttCert, o.mqttKey].map(pemOf));
   return { username, password, tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) } };
-}
-
-async function pemOf(path: string | undefined): Promise<string | undefined> {
-  return path === undefined ? undefined : new TextDecoder().decode(await readInput(path));
 }
 
 /** Tokens come from files: arguments can be read by every user of a machine. */

@@ -11,6 +11,7 @@ export interface VerbRoom {
 /** The verbs of the publisher's side, in the order of the help. */
 export const BROKER_VERBS: readonly VerbRoom[] = [
   { names: ['up'], load: async () => (await import('./up.ts')).upVerb },
+  { names: ['peer'], load: async () => (await import('./peer.ts')).peerVerb },
   {
     names: ['publish', 'approve', 'reject', 'releases'],
     load: async () => (await import('./publish.ts')).releaseVerbs,

@@ -7,6 +7,7 @@ import { unhex } from '@countersign/device-sdk/format';
 import { type AuditOptions, auditFolder } from '../../ledger/audit.ts';
 import type { AuditResult } from '../../ledger/audit-result.ts';
 import { HEAD_FILE } from '../../ledger/embedded/head-file.ts';
+import { COSIGNED_FILE } from '../../ledger/peer/cosigned-file.ts';
 import type { BlockFiles } from '../api/block-file-routes.ts';
 import type { ApiClient } from './api-client.ts';
 
@@ -32,12 +33,14 @@ export async function auditServer(
 }
 
 async function fetchFiles(api: ApiClient, folder: string, tell: (text: string) => void): Promise<void> {
-  const { head, files } = (await api.get('/api/v1/ledger/files')) as BlockFiles;
+  const { head, files, cosigned } = (await api.get('/api/v1/ledger/files')) as BlockFiles;
   const headBytes = typeof head === 'string' ? unhex(head) : undefined;
   const good = headBytes && Array.isArray(files) && files.length <= FILES_MAX;
   demand(good, 'UNREACHABLE', 'the server does not say which files its ledger has');
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, HEAD_FILE), headBytes);
+  const cosignedBytes = typeof cosigned === 'string' ? unhex(cosigned) : undefined;
+  if (cosignedBytes) await writeFile(join(folder, COSIGNED_FILE), cosignedBytes);
   for (const { name, bytes } of files) {
     // The name is the server's word: it must not lead out of the folder.
     demand(/^\d{10}\.blocks$/.test(name), 'MALFORMED', 'the server names a file that is no block file');

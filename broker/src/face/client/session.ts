@@ -7,7 +7,7 @@ import type { CommittedView } from '../api/views.ts';
 import type { ApiClient } from './api-client.ts';
 
 export interface Endpoints {
-  /** Which of `ledger`, `collection`, `distribution` answer at this address. */
+  /** Which of `ledger`, `collection`, `distribution`, `peer` answer at this address. */
   servers: string[];
   /** The ledger's origin. */
   origin: string;
@@ -18,6 +18,8 @@ export interface Endpoints {
   /** Where devices without MQTT ask. */
   devices: string | null;
   brokerId: string | null;
+  /** Of a peer: the address of the orderer that it follows, which takes statements. */
+  orderer?: string;
 }
 
 export interface Session {

@@ -166,9 +166,8 @@ async function endRevoked(
   log: Log,
   closers: Closers,
 ): Promise<void> {
-  const { head } = await ledger.head();
   const following = ledger.follow(
-    head.size,
+    await sizeNow(ledger),
     ({ bytes }) => {
       const id = revokedDevice(bytes);
       if (id) for (const way of ways) way?.disconnect(id);
@@ -176,6 +175,16 @@ async function endRevoked(
     (error) => log.error(text(error), 'revoked devices keep their connections until this server starts anew'),
   );
   closers.add(() => following.stop());
+}
+
+/** Where no head has its quorum yet, nobody has connected either: the first entries are soon read. */
+async function sizeNow(ledger: LedgerClient): Promise<number> {
+  try {
+    return (await ledger.head()).head.size;
+  } catch (error) {
+    if (codeOf(error) === 'NO_QUORUM') return 0;
+    throw error;
+  }
 }
 
 function revokedDevice(entry: Uint8Array): Uint8Array | undefined {

@@ -8,9 +8,13 @@ import { createPerson, loadPerson } from '../../keys/people.ts';
 import { openKeyRing } from '../../keys/ring.ts';
 import { authorRoot } from '../../keys/root.ts';
 import { isOrigin } from '../../ledger/c2sp/checkpoint.ts';
+import type { LedgerSource } from '../../ledger/client.ts';
 import { PEOPLE_MIN } from '../../ledger/contract/people.ts';
 import { createLedger } from '../../ledger/embedded/create.ts';
 import { type EmbeddedLedger, openLedger } from '../../ledger/embedded/engine.ts';
+import { cosignedFile } from '../../ledger/peer/cosigned-file.ts';
+import { CosignedHeads } from '../../ledger/peer/cosigned-heads.ts';
+import { cosignedSource } from '../../ledger/peer/cosigned-source.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { endpointPath, keysFolder, peopleFolder, serverFolder, trustRootPath } from './folders.ts';
 import {
@@ -42,6 +46,9 @@ export interface FirstStart {
 
 export interface LedgerPart {
   ledger: EmbeddedLedger;
+  heads: CosignedHeads;
+  /** The ledger no further than the peers have cosigned it: what everybody outside is shown. */
+  shown: LedgerSource;
   /** The signed trust root 1. */
   trustRoot: Uint8Array;
   /** The people whose keys this start made, or none. */
@@ -72,8 +79,16 @@ export async function openLedgerPart(
   const made = isNew ? await makeLedger(data, [serverKeys('ledger', ring), ...others], first, signers) : [];
   const ledger = await openLedger(data, signers);
   closers.add(() => ledger.close());
+  const heads = await CosignedHeads.open({
+    inside: ledger.inside,
+    verifier,
+    file: cosignedFile(serverFolder(data, 'ledger')),
+    names: true,
+  });
+  const shown = cosignedSource(ledger, heads);
+  closers.add(() => shown.close());
   const trustRoot = await pinnedRoot(data, ledger);
-  return { ledger, trustRoot, made, quorum: quorumIn(verifier, (await ledger.roots(0)).at(-1)!) };
+  return { ledger, heads, shown, trustRoot, made, quorum: quorumIn(verifier, (await ledger.roots(0)).at(-1)!) };
 }
 
 /**

@@ -16,6 +16,7 @@ import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
 import { passportRoutes } from '../api/passport-routes.ts';
+import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
 import { openCollectionPart } from './collection.ts';
@@ -24,6 +25,7 @@ import { serverFolder, trustRootPath } from './folders.ts';
 import { type FirstPerson, openServerKeys, type ServerKeys } from './identities.ts';
 import { type FirstStart, openLedgerPart, originOf, type Quorum, readTrustRoot } from './ledger.ts';
 import { type Closers, lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
+import { watchQuorum } from './quorum-watch.ts';
 
 export interface StartLedgerOptions extends StartOptions, FirstStart {
   /** Public keys of the other two servers, for the first start (`countersign keys server`). */
@@ -37,11 +39,19 @@ export async function startLedgerServer(
   return started(async (closers) => {
     const { data, verifier = nodeVerifier() } = options;
     await lockFolder(data, closers);
-    const { ledger, made, quorum } = await openLedgerPart(data, verifier, options.serverKeys ?? [], options, closers);
+    const given = options.serverKeys ?? [];
+    const { ledger, heads, shown, made, quorum } = await openLedgerPart(data, verifier, given, options, closers);
+    watchQuorum(heads, options.log ?? silentLog, closers);
     const { origin } = ledger;
     const endpoints = (url: string): Endpoints => ({ ...NOWHERE, servers: ['ledger'], origin, ledger: url });
     const files = blockFileRoutes(serverFolder(data, 'ledger'));
-    const routes = [ledgerRoutes(ledger), auditorRoutes(ledger), files, queryRoutes({ ledger })];
+    const routes = [
+      ledgerRoutes(shown),
+      peerRoutes(ledger.inside, heads),
+      auditorRoutes(ledger),
+      files,
+      queryRoutes({ ledger: shown }),
+    ];
     return { ...(await serve(options, { server: 'ledger', routes, endpoints }, closers)), made, quorum };
   });
 }

@@ -16,6 +16,7 @@ import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
 import { passportRoutes } from '../api/passport-routes.ts';
+import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import { apiClient } from '../client/api-client.ts';
 import { openSession } from '../client/session.ts';
@@ -25,6 +26,7 @@ import { peopleFolder, serverFolder } from './folders.ts';
 import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
 import { type FirstStart, isFirstStart, openLedgerPart, type Quorum } from './ledger.ts';
 import { lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
+import { watchQuorum } from './quorum-watch.ts';
 import { publishSamples } from './samples.ts';
 import { sharedVerifier } from './shared-verifier.ts';
 
@@ -67,14 +69,21 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
     const create = isFirstStart(data);
     const rings = await openRings(data, create, options.passphrase);
     const others = [serverKeys('collection', rings.collection), serverKeys('distribution', rings.distribution)];
-    const { ledger, trustRoot, made, quorum } = await openLedgerPart(data, verifier, others, options, closers);
+    const { ledger, heads, shown, trustRoot, made, quorum } = await openLedgerPart(
+      data,
+      verifier,
+      others,
+      options,
+      closers,
+    );
+    watchQuorum(heads, log, closers);
     const { origin } = ledger;
     const { collection, blobs } = openCollectionPart(
       { data, ring: rings.collection, ledger, origin, verifier, log },
       closers,
     );
     const part = await openDistributionPart(
-      { ...options, ring: rings.distribution, ledger, blobs, trustRoot, origin, verifier, log },
+      { ...options, ring: rings.distribution, ledger: shown, blobs, trustRoot, origin, verifier, log },
       closers,
     );
     const { distribution } = part;
@@ -84,10 +93,11 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
       {
         server: 'ledger, collection and distribution',
         routes: [
-          ledgerRoutes(ledger),
+          ledgerRoutes(shown),
+          peerRoutes(ledger.inside, heads),
           auditorRoutes(ledger),
           blockFileRoutes(serverFolder(data, 'ledger')),
-          queryRoutes({ ledger, notes }),
+          queryRoutes({ ledger: shown, notes }),
           blobRoutes(blobs),
           passportRoutes({ ledger, blobs, verifier }),
           collectionRoutes(collection),

@@ -7,12 +7,14 @@ import { ClassicLevel } from 'classic-level';
 import { toHex } from '../contract/state.ts';
 import type { KeyMod, KV } from '../contract/stub.ts';
 import { decodeLeaf, encodeLeaf, type LeafRecord } from './leaf-record.ts';
+import type { Place } from './segments.ts';
 import type { IndexedTo, LedgerIndex } from './stores.ts';
 
 /** Values kept in memory, about 0.6 KB each: the devices of a fleet of this size are never read from disk twice. */
 export const VALUES_KEPT_MAX = 32_768;
 
-const META = 'm';
+/** Of this layout: an index of an earlier one is taken for empty, and made anew from the blocks. */
+const META = 'm2';
 const number = (n: number) => n.toString().padStart(16, '0');
 
 export class IndexStore implements LedgerIndex {
@@ -61,6 +63,13 @@ export class IndexStore implements LedgerIndex {
     return bytes && Number(Buffer.from(bytes).toString());
   }
 
+  block(n: number): Place | undefined {
+    const bytes = this.#raw(`b${number(n)}`);
+    if (!bytes) return undefined;
+    const [segment, offset, length] = JSON.parse(Buffer.from(bytes).toString()) as [number, number, number];
+    return { segment, offset, length };
+  }
+
   tile(level: number, n: number): Uint8Array | undefined {
     return this.#raw(`t${level}/${number(n)}`);
   }
@@ -80,6 +89,10 @@ export class IndexStore implements LedgerIndex {
   putLeaf(index: number, leaf: LeafRecord): void {
     this.#next.set(`e${number(index)}`, encodeLeaf(leaf));
     this.#next.set(`l${toHex(leaf.hash)}`, Buffer.from(String(index)));
+  }
+
+  putBlock(n: number, { segment, offset, length }: Place): void {
+    this.#next.set(`b${number(n)}`, Buffer.from(JSON.stringify([segment, offset, length])));
   }
 
   /**

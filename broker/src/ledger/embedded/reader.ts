@@ -4,11 +4,13 @@ import { encodeReceipt, equal, leafHash, readHead, type Sha256 } from '@counters
 import type { LedgerClient, LedgerEvent, LedgerHead } from '../client.ts';
 import { evaluate } from '../contract/queries.ts';
 import { fromHex, parse, toHex } from '../contract/state.ts';
+import { type Block, readBlock } from '../log/block.ts';
+import type { ClassIndex } from '../log/class-index.ts';
 import type { Tiles } from '../log/tiles.ts';
 import { compositeKey, TransactionStub } from '../transaction-stub.ts';
+import type { StoredHead } from './head-file.ts';
 import type { LeafRecord } from './leaf-record.ts';
-import type { BlockStore, LedgerIndex } from './stores.ts';
-import type { Writer } from './writer.ts';
+import type { BlockStore, LedgerIndex, Standing } from './stores.ts';
 
 /** Leaves of one answer. */
 export const ENTRIES_MAX = 1_000;
@@ -21,42 +23,76 @@ const WINDOW_BYTES = 128 * 1024;
 /** No receipt below this: trust root and first people are the ledger's own beginning. */
 const RECEIPT_SIZE_MIN = 2;
 
+/** A head and the class index behind it, kept together: the contract's state moves on, proofs under this head do not. */
+export interface Snapshot extends StoredHead {
+  index: ClassIndex;
+  /** Leaf hashes of the rollout statements that the index's entries name, by class id in hex. */
+  statements: ReadonlyMap<string, Uint8Array>;
+}
+
+interface Receipted {
+  receipt: Uint8Array;
+  head: LedgerHead;
+}
+
 export class Reader {
-  readonly #writer: Writer;
+  readonly #standing: Standing;
   readonly #index: LedgerIndex;
   readonly #tiles: Tiles;
   readonly #segments: BlockStore;
+  #statements: { index: ClassIndex; leaves: ReadonlyMap<string, Uint8Array> } | undefined;
 
   readonly #sha256: Sha256;
 
-  constructor(sha256: Sha256, writer: Writer, index: LedgerIndex, tiles: Tiles, segments: BlockStore) {
+  constructor(sha256: Sha256, standing: Standing, index: LedgerIndex, tiles: Tiles, segments: BlockStore) {
     this.#sha256 = sha256;
-    this.#writer = writer;
+    this.#standing = standing;
     this.#index = index;
     this.#tiles = tiles;
     this.#segments = segments;
   }
 
   head(): LedgerHead {
-    const { head, signed } = this.#writer.head;
+    const { head, signed } = this.#standing.head;
     return { head, signed, cosignatures: [] };
   }
 
-  receipt(leafHash: Uint8Array): { receipt: Uint8Array; head: LedgerHead } {
-    const head = this.head();
-    const leafIndex = this.#indexOf(leafHash);
-    demand(head.head.size >= RECEIPT_SIZE_MIN, 'NOT_FOUND', 'the ledger has no receipts yet');
-    const path = this.#tiles.inclusion(leafIndex, head.head.size);
-    return { receipt: encodeReceipt(readHead(head.signed), leafIndex, path), head };
+  /** The newest head with what proofs under it need later, when the ledger has grown. */
+  snapshot(): Snapshot {
+    const { head, point } = this.#standing;
+    const { index } = point;
+    // An index that has not changed has the same statements behind it.
+    if (this.#statements?.index !== index) this.#statements = { index, leaves: this.#statementLeaves(index) };
+    const { blockNumber, blockHash, signed } = head;
+    return { blockNumber, blockHash, head: head.head, signed, index, statements: this.#statements.leaves };
   }
 
-  async announcementProof(classId: Uint8Array): ReturnType<LedgerClient['announcementProof']> {
-    // Receipt, head and index proof are taken without a pause between them: no block can come in the middle.
-    const index = this.#writer.point.index.prove(classId);
-    const { receipt, head } = this.receipt(index.entry.releaseLeaf);
-    const state = this.#index.get(compositeKey('index', [toHex(classId)]));
-    if (!state) throw new Refusal('NOT_FOUND', 'no release of this class has been rolled out');
-    const rollout = await this.entry(fromHex(parse<'index'>(state).statementLeaf));
+  #statementLeaves(index: ClassIndex): ReadonlyMap<string, Uint8Array> {
+    return new Map(
+      index.classes.map((classId) => {
+        const state = this.#index.get(compositeKey('index', [toHex(classId)]))!;
+        return [toHex(classId), fromHex(parse<'index'>(state).statementLeaf)];
+      }),
+    );
+  }
+
+  /** @param under the head to prove under; the newest where none is given */
+  receipt(leafHash: Uint8Array, under: Pick<Snapshot, 'head' | 'signed'> = this.#standing.head): Receipted {
+    const { head, signed } = under;
+    const leafIndex = this.#indexOf(leafHash, head.size);
+    demand(head.size >= RECEIPT_SIZE_MIN, 'NOT_FOUND', 'the ledger has no receipts yet');
+    const path = this.#tiles.inclusion(leafIndex, head.size);
+    const receipt = encodeReceipt(readHead(signed), leafIndex, path);
+    return { receipt, head: { head, signed, cosignatures: [] } };
+  }
+
+  async announcementProof(
+    classId: Uint8Array,
+    under: Snapshot = this.snapshot(),
+  ): ReturnType<LedgerClient['announcementProof']> {
+    const index = under.index.prove(classId);
+    const { receipt, head } = this.receipt(index.entry.releaseLeaf, under);
+    const rollout = await this.entry(under.statements.get(toHex(classId))!);
     return { receipt, head, index, rollout };
   }
 
@@ -81,7 +117,7 @@ export class Reader {
 
   /** Exactly these entries, however many bytes they are. @throws Refusal NOT_FOUND beyond the signed head */
   async entryBytes(from: number, count: number): Promise<Uint8Array[]> {
-    const { size } = this.#writer.head.head;
+    const { size } = this.#standing.head.head;
     demand(from + count <= size, 'NOT_FOUND', `there are ${size} entries, not ${from + count}`);
     const entries: Uint8Array[] = [];
     while (entries.length < count) {
@@ -90,8 +126,27 @@ export class Reader {
     return entries;
   }
 
+  /** Where a leaf stands. @throws Refusal NOT_FOUND */
+  place(leafHash: Uint8Array): { leafIndex: number } {
+    return { leafIndex: this.#indexOf(leafHash) };
+  }
+
+  /** A block as it is stored. @throws Refusal NOT_FOUND, BAD_STORE */
+  async block(number: number): Promise<Uint8Array> {
+    const place = this.#index.block(number);
+    demand(place, 'NOT_FOUND', `the ledger has no block ${number}`);
+    return this.#segments.read(place);
+  }
+
+  /** The block whose last leaf is leaf `size` - 1. @throws Refusal NOT_FOUND where the ledger is shorter */
+  async blockEnding(size: number): Promise<Block> {
+    const leaf = size > 0 ? this.#index.leaf(size - 1) : undefined;
+    demand(leaf, 'NOT_FOUND', `the ledger has not ${size} entries`);
+    return readBlock(await this.block(leaf.block));
+  }
+
   consistency(from: number, to: number): Uint8Array[] {
-    const { size } = this.#writer.head.head;
+    const { size } = this.#standing.head.head;
     const known = Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 1 && from <= to && to <= size;
     demand(known, 'BAD_REQUEST', `no consistency proof from ${from} to ${to} in a tree of ${size}`);
     return this.#tiles.consistency(from, to);
@@ -107,7 +162,7 @@ export class Reader {
 
   /** Fewer than asked for at the end of the log, or where they would be too many bytes. */
   async events(from: number, count: number): Promise<LedgerEvent[]> {
-    const { size } = this.#writer.head.head;
+    const { size } = this.#standing.head.head;
     const valid = Number.isSafeInteger(from) && from >= 0 && Number.isSafeInteger(count) && count >= 1;
     demand(valid && count <= ENTRIES_MAX, 'BAD_REQUEST', `entries ${from}, ${count}: at most ${ENTRIES_MAX} at a time`);
     const leaves: LeafRecord[] = [];
@@ -135,14 +190,14 @@ export class Reader {
   }
 
   async evaluate(query: string, args: string[]): Promise<unknown> {
-    const { origin } = this.#writer.point.root!;
-    const stub = new TransactionStub(this.#index, { txId: '', channel: origin, time: this.#writer.point.time });
+    const { origin } = this.#standing.point.root!;
+    const stub = new TransactionStub(this.#index, { txId: '', channel: origin, time: this.#standing.point.time });
     return evaluate(stub, (leaf) => this.#index.leafIndex(leaf), query, args);
   }
 
-  #indexOf(leafHash: Uint8Array): number {
+  #indexOf(leafHash: Uint8Array, size = this.#standing.head.head.size): number {
     const index = this.#index.leafIndex(toHex(leafHash));
-    const known = index !== undefined && index < this.#writer.head.head.size;
+    const known = index !== undefined && index < size;
     if (!known) throw new Refusal('NOT_FOUND', `no entry has the leaf hash ${toHex(leafHash)}`);
     return index;
   }

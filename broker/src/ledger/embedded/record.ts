@@ -19,5 +19,6 @@ export function record(index: LedgerIndex, tiles: Tiles, sealed: Sealed, next: C
   for (const [key, value] of sealed.writes) index.putState(key, value);
   for (const { key, leafIndex, value } of sealed.changes) index.putHistory(key, leafIndex, value);
   const { number, treeSize: size, time } = header;
+  index.putBlock(number, place);
   index.finishBlock({ number, hash: toHex(next.previousHash), size, time, place });
 }

@@ -6,7 +6,8 @@ import type { Committed, LedgerSource, QueryName } from '../client.ts';
 import { followWith } from '../follow.ts';
 import type { Reader } from './reader.ts';
 import type { Recovered } from './recover.ts';
-import type { Appended, Writer } from './writer.ts';
+import type { Standing } from './stores.ts';
+import type { Appended } from './writer.ts';
 
 export interface EmbeddedLedger extends LedgerSource, AuditedLog {
   /** Writes entries whose order is decided elsewhere: all in this order, or those before the first that is refused. */
@@ -15,13 +16,30 @@ export interface EmbeddedLedger extends LedgerSource, AuditedLog {
   refreshHead(): Promise<void>;
   /** What opening did beyond reading. */
   readonly mended: Recovered['mended'];
+  /** For those who cosign, copy or mirror this ledger. */
+  readonly inside: Inside;
+}
+
+/** What lies behind the answers: the chain as it stands, its reader, and when it moves. */
+export interface Inside {
+  readonly standing: Standing;
+  readonly reader: Reader;
+  /** Calls back after every new block and every head that was signed anew. */
+  onMove(call: () => void): void;
+}
+
+/** What takes statements: a writer, or a copy that refuses them. */
+export interface Intake {
+  submit(statement: Uint8Array): Promise<Committed>;
+  append(statements: readonly Uint8Array[]): Promise<Appended>;
+  refreshHead(): Promise<void>;
 }
 
 export function ledgerSource(
-  writer: Writer,
+  writer: Intake & Standing,
   reader: Reader,
   growth: Growth,
-  checkpoints: Checkpoints,
+  checkpoints: Pick<Checkpoints, 'newest'>,
   mended: Recovered['mended'],
   close: () => Promise<void>,
 ): EmbeddedLedger {
@@ -31,6 +49,7 @@ export function ledgerSource(
   const more = (seen: number) => growth.beyond(seen, sizeNow);
   return {
     mended,
+    inside: { standing: writer, reader, onMove: (call) => growth.onMove(call) },
     origin: writer.point.root!.origin,
     submit: (statement: Uint8Array): Promise<Committed> => writer.submit(statement),
     append: (statements) => writer.append(statements),
@@ -65,25 +84,37 @@ export function ledgerSource(
 /** Wakes whoever waits for the next block. */
 export class Growth {
   readonly #waiting = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
   #ended = false;
 
   /** @param ms wait at most so long; without it as long as the ledger is open */
   async beyond(size: number, sizeNow: () => number, ms?: number): Promise<void> {
-    if (sizeNow() > size || this.#ended) return;
+    await this.until(() => sizeNow() > size, ms);
+  }
+
+  /** Resolves when this holds, after `ms` milliseconds, or at the end. */
+  async until(holds: () => boolean, ms?: number): Promise<void> {
+    if (holds() || this.#ended) return;
     let timer: NodeJS.Timeout | undefined;
     let wake = () => {};
     await new Promise<void>((resolve) => {
-      wake = resolve;
-      this.#waiting.add(resolve);
+      wake = () => {
+        if (holds() || this.#ended) resolve();
+      };
+      this.#waiting.add(wake);
       if (ms !== undefined) timer = setTimeout(resolve, ms);
     });
     clearTimeout(timer);
     this.#waiting.delete(wake);
   }
 
+  onMove(call: () => void): void {
+    this.#listeners.add(call);
+  }
+
   tell(): void {
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting.clear();
+    for (const call of this.#listeners) call();
+    for (const wake of [...this.#waiting]) wake();
   }
 
   end(): void {

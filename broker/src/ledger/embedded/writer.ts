@@ -63,6 +63,7 @@ export class Writer {
   readonly #parts: WriterParts;
   #point: ChainPoint;
   #head: StoredHead;
+  /** Told of every new block, and of a head signed anew. */
   readonly #grown: () => void;
   #queue: Waiting[] = [];
   #queueBytes = 0;
@@ -238,6 +239,7 @@ export class Writer {
     const stored: StoredHead = { blockNumber: point.number - 1, blockHash: point.previousHash, head, signed };
     await headFile.store(stored);
     this.#head = stored;
+    this.#grown();
   }
 
   /** Time never runs backwards in the ledger, whatever the clock does. */

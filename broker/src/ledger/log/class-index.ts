@@ -14,6 +14,10 @@ export class ClassIndex {
     this.#entries = [...entries].sort((a, b) => compare(a.classId, b.classId));
   }
 
+  get classes(): Uint8Array[] {
+    return this.#entries.map(({ classId }) => classId);
+  }
+
   /** A new index in which these entries replace those of their classes. */
   with(changed: readonly IndexEntry[]): ClassIndex {
     if (changed.length === 0) return this;

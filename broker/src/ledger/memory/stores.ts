@@ -32,6 +32,7 @@ export class MemoryIndex implements LedgerIndex {
   readonly #leaves = new Map<number, LeafRecord>();
   readonly #leafIndexes = new Map<string, number>();
   readonly #tiles = new Map<string, Uint8Array>();
+  readonly #blocks = new Map<number, Place>();
   /** Keys in order, made anew when one came or went. */
   #sorted: string[] | undefined;
   #next: (() => void)[] = [];
@@ -65,6 +66,14 @@ export class MemoryIndex implements LedgerIndex {
 
   tile(level: number, n: number): Uint8Array | undefined {
     return this.#tiles.get(`${level}/${n}`);
+  }
+
+  block(number: number): Place | undefined {
+    return this.#blocks.get(number);
+  }
+
+  putBlock(number: number, place: Place): void {
+    this.#next.push(() => this.#blocks.set(number, place));
   }
 
   putTile(level: number, n: number, hashes: Uint8Array): void {

@@ -87,16 +87,19 @@ export interface WorldOptions {
   revoked?: { role: Role; logSize: number };
   /** Peers that the trust root demands; none by default. */
   quorum?: number;
+  /** Their keys; where not given, the one peer key of this world. */
+  peers?: PublicKey[];
   /** What stands before the embedded ledger, at the start and whenever it is opened again. */
   engine?: (ledger: EmbeddedLedger, dir: string) => Promise<EmbeddedLedger>;
 }
 
 export async function newWorld(options: WorldOptions = {}): Promise<World> {
-  const { segmentBytesMax, revoked, quorum = 0, engine = async (ledger) => ledger, ...plan } = options;
+  const { segmentBytesMax, revoked, quorum = 0, peers, engine = async (ledger) => ledger, ...plan } = options;
   const dir = await mkdtemp(join(tmpdir(), 'countersign-ledger-'));
   const keys = Object.fromEntries(ROLES.map((role) => [role, newSigner()])) as Keys;
+  const own = quorum === 0 ? [] : [publicKeyOf(keys.peer)];
   const listed = Object.fromEntries(
-    ROLES.map((role) => [role, role === 'peer' && quorum === 0 ? [] : [publicKeyOf(keys[role])]]),
+    ROLES.map((role) => [role, role === 'peer' ? (peers ?? own) : [publicKeyOf(keys[role])]]),
   ) as Record<Role, PublicKey[]>;
   const revocations = revoked
     ? [{ thumbprint: thumbprint(sha256, publicKeyOf(keys[revoked.role])), logSize: revoked.logSize }]

@@ -1,0 +1,99 @@
+/**
+ * Signs heads for a peer. What it asserts is on disk before it signs: after a crash or a restart it knows the last head
+ * that it may have put its name to, and signs no other of that size.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import {
+  asArray,
+  asBytes,
+  asText,
+  asUint,
+  decode,
+  encode,
+  equal,
+  HASH_BYTES,
+  type Head,
+  type Signer,
+  signHead,
+} from '@countersign/device-sdk/format';
+import { makeFolder, writeDurable } from '../../store/durable.ts';
+import type { Inside } from '../embedded/source.ts';
+import { isOnChain } from './on-chain.ts';
+
+/** A head of the future would make every honest later one look old to devices; clocks differ by less. */
+export const AHEAD_SECONDS_MAX = 600;
+
+export interface Cosigner {
+  readonly last: Head | undefined;
+  /**
+   * @param head of the own chain (see `isOnChain`)
+   * @returns the COSE_Sign1 with detached root
+   * @throws Refusal STALE, SPLIT_VIEW against the last one signed; BAD_HEAD for a head of the future; BAD_STORE
+   */
+  sign(head: Head): Promise<Uint8Array>;
+}
+
+/** @param path of the file that holds the last head signed. @throws Refusal BAD_STORE where it is damaged */
+export async function openCosigner(
+  path: string,
+  signer: Signer,
+  parts: { inside: Inside; verifier: Verifier; now: () => number },
+): Promise<Cosigner> {
+  const { inside, verifier, now } = parts;
+  let last = await load(path);
+  // A restored copy may be older than what this key has signed; it is compared when the chain has come so far.
+  let compared = last === undefined;
+  return {
+    get last() {
+      return last;
+    },
+    async sign(head) {
+      const limit = now() + AHEAD_SECONDS_MAX;
+      demand(head.time <= limit, 'BAD_HEAD', `a head of ${head.time - now()} seconds from now is not cosigned`);
+      if (last) checkFollows(last, head);
+      if (last && !compared) compared = await isOnChain(inside, last);
+      await makeFolder(dirname(path), 0o700);
+      await writeDurable(
+        path,
+        encode([1, head.origin, head.size, head.root, head.indexRoot, head.time, head.rootVersion]),
+      );
+      last = head;
+      return signHead(verifier.sha256, head, signer);
+    },
+  };
+}
+
+type Signed = Pick<Head, 'size' | 'root' | 'indexRoot' | 'time'>;
+
+function checkFollows(last: Signed, next: Signed): void {
+  demand(next.size >= last.size, 'STALE', `a head of ${next.size} entries; this key has signed one of ${last.size}`);
+  if (next.size > last.size) return;
+  const same = equal(last.root, next.root) && equal(last.indexRoot, next.indexRoot);
+  demand(same, 'SPLIT_VIEW', `this key has signed another head of ${last.size} entries`);
+  demand(next.time >= last.time, 'STALE', 'an earlier head of the same size');
+}
+
+async function load(path: string): Promise<Head | undefined> {
+  try {
+    const [version, origin, size, root, indexRoot, time, rootVersion] = asArray(
+      decode(new Uint8Array(await readFile(path))),
+      'last head signed',
+      7,
+    );
+    demand(version === 1, 'UNSUPPORTED', `version ${String(version)}`);
+    return {
+      origin: asText(origin, 'origin'),
+      size: asUint(size, 'tree size'),
+      root: asBytes(root, 'root', HASH_BYTES),
+      indexRoot: asBytes(indexRoot, 'index root', HASH_BYTES),
+      time: asUint(time, 'time'),
+      rootVersion: asUint(rootVersion, 'trust root version'),
+    };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    // Not passed over: without it this key could sign a second head of one size.
+    throw new Refusal('BAD_STORE', `${path}, the last head that this key signed, is damaged`, { cause });
+  }
+}
