@@ -2,6 +2,7 @@
  * A device as a process: boots, runs, restarts as its profile says, and may be killed at any moment. Everything that it
  * must not forget is in its folder; started again, it goes on.
  */
+import { EVERY_DECODER } from '../src/delta/decoders.ts';
 import { Device } from '../src/device.ts';
 import type { DeviceEvent } from '../src/device-ports.ts';
 import { demand, Refusal } from '../src/errors.ts';
@@ -122,6 +123,7 @@ export class DeviceProcess {
       health: commandHealth({ command: health.command, deadlineMs: health.seconds * 1000, ...asked }),
       veto: ownerVeto({ ...(veto.command && { command: veto.command }), windows: veto.windows, ...asked }),
       workspace: new Uint8Array(workspaceBytes),
+      decoders: EVERY_DECODER,
       on(event) {
         on(event);
         if (event.kind === 'fault') fail(event.error);

@@ -1,3 +1,4 @@
+import { EVERY_DECODER } from '../src/delta/decoders.ts';
 import type { OneSlot } from '../src/fetch/target.ts';
 import { bootInPlace, oneSlot } from '../src/one-slot.ts';
 import type { BootControl, Flash, OneSlotFlash, SlotNumber, Verifier } from '../src/ports.ts';
@@ -54,7 +55,9 @@ export function oneSlotBoardFactory(
     const flash = master.fork(power);
     const [slot, scratch, staging, store] = partition(flash, ...sizes) as Regions;
     const regions = { slot, scratch, staging };
-    const stage = () => bootInPlace({ store, verifier, slots: regions, workspace: new Uint8Array(workspaceBytes) });
+    const decoders = EVERY_DECODER;
+    const stage = () =>
+      bootInPlace({ store, verifier, slots: regions, workspace: new Uint8Array(workspaceBytes), decoders });
     const boot = new OneSlotLoader(power, slot, stage);
     return { power, flash, slots: { ...oneSlot(regions), ...regions }, store, boot };
   };

@@ -1,4 +1,5 @@
 /** What a device takes from its owner and tells him. */
+import type { DecoderPart } from './delta/parts.ts';
 import type { Code } from './errors.ts';
 import type { Slots } from './fetch/target.ts';
 import type { Stage, StageCode } from './format/report.ts';
@@ -22,6 +23,12 @@ export interface DevicePorts {
   /** The decoder's memory, all of it; its size and the class decide which deltas this device takes. */
   workspace: Uint8Array;
   memoryClass: MemoryClass;
+  /**
+   * What the product's containers are made with beside class S without a predictor: parts of the entry point `decoders`,
+   * such as `[lite, thumb]` for class L on a Cortex-M. A branch that needs another is refused, UNSUPPORTED, and counted
+   * against that branch; the next one is taken.
+   */
+  decoders?: readonly DecoderPart[];
   /** Bytes of RAM for frames that wait for their predecessor. Default: four frames of the class's largest size. */
   windowBytes?: number;
   /** Ask for the announcement about this often, in seconds; an erased retained message is then harmless. Default 1 h. */

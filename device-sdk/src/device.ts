@@ -46,7 +46,7 @@ export class Device {
    */
   constructor(ports: DevicePorts) {
     const { verifier, keys, slots, boot, health, timer, entropy, clock, link, askSeconds } = ports;
-    const { veto, workspace, memoryClass, windowBytes, offline } = ports;
+    const { veto, workspace, memoryClass, decoders, windowBytes, offline } = ports;
     const store = Store.open(ports.store, verifier);
     placesOf(slots, 0, store.state.running.image); // a component without slots could never be updated with the others
     const asker = new Asker(link, timer, entropy);
@@ -60,7 +60,7 @@ export class Device {
     this.#resender = resender;
     this.#work = new Work({
       ...this.#trial,
-      ...{ asker, resender, entropy, clock, offline, veto, workspace, memoryClass, windowBytes, tell },
+      ...{ asker, resender, entropy, clock, offline, veto, workspace, memoryClass, decoders, windowBytes, tell },
       retry: () => this.#retryLater(),
       succeeded: () => this.#schedule.succeeded(),
       guard: (work) => this.#guard(work),

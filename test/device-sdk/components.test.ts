@@ -1,8 +1,10 @@
 /** A release of several components: all become current together, or none; and a manifest that would mix them is refused. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf, Device } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { type Branch, type Component, FRAMES, outcomeOf, readRequest } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import { provisionGateway } from '@countersign/device-sdk/host/gateway';
@@ -207,7 +209,7 @@ test('a device without slots for a component that it runs does not start', async
         entropy: { random: (bytes) => new Uint8Array(bytes) },
         clock: { now: () => undefined },
         health: { selfTest: async () => true, deadlineMs: 1000 },
-        ...{ workspace: new Uint8Array(8192), memoryClass: 'M' },
+        ...{ workspace: new Uint8Array(8192), memoryClass: 'M', decoders: EVERY_DECODER },
       }),
   );
   t.is(codeOf(refused), 'BAD_STATE');

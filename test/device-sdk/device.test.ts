@@ -1,6 +1,9 @@
 /** The life of a device against a publisher in the pocket: real bytes, real signatures, strict flash, no network. */
+import { makeFull } from '@countersign/broker/delta/index';
 import type { VetoStage } from '@countersign/device-sdk';
+import { CODER_LITE, readWholeHeader } from '@countersign/device-sdk/delta';
 import { FRESHNESS, outcomeOf } from '@countersign/device-sdk/format';
+import { Prng } from '@countersign/device-sdk/rig';
 import test from 'ava';
 import { PocketServer, verifier } from '../support/pocket.ts';
 import { PocketDevice } from '../support/pocket-device.ts';
@@ -9,6 +12,9 @@ const { sha256 } = verifier;
 const image = (seed: number, bytes = 9000) =>
   Uint8Array.from({ length: bytes }, (_, i) => (i * seed + (i >> 5) * 3) & 0xff);
 const changed = (base: Uint8Array, at: number) => base.map((byte, i) => (i % 997 === at ? byte ^ 0x5a : byte));
+
+const applied = (device: PocketDevice) =>
+  device.events.flatMap((event) => (event.kind === 'stage' && event.stage === 'apply' ? [event.code] : []));
 
 async function world() {
   const server = await PocketServer.create('M');
@@ -124,11 +130,29 @@ test('a branch that fails twice counts as absent, and the full image is reached'
   server.releases.pop();
   await server.publish(target, { change: { branches: release.manifest.branches } });
   await device.start();
-  const applied = device.events.flatMap((event) =>
-    event.kind === 'stage' && event.stage === 'apply' ? [event.code] : [],
-  );
-  t.deepEqual(applied, ['WRONG_BASE', 'WRONG_BASE', 'OK']);
+  t.deepEqual(applied(device), ['WRONG_BASE', 'WRONG_BASE', 'OK']);
   t.is(device.device!.state.running.sequence, 2);
+});
+
+test('a branch whose decoder this device does not carry is refused by its header, and one that it can decode is taken', async (t) => {
+  const { server, first } = await world();
+  const random = new Prng('skewed');
+  const target = random.bytes(9000).map((byte) => byte & random.bytes(1)[0]! & 0x3f);
+  const ranged = makeFull(target, { class: 'M' }).delta;
+  t.is(readWholeHeader(ranged).coder, CODER_LITE);
+  const plain = makeFull(target, { class: 'S' }).delta;
+  const device = new PocketDevice(server, first, { ports: { decoders: [] } });
+  await server.publish(target, { bases: [first], containers: { delta: ranged, full: plain } });
+  await device.start();
+  t.deepEqual(applied(device), ['UNSUPPORTED', 'UNSUPPORTED', 'OK']);
+  t.is(device.device!.state.running.sequence, 2);
+  await server.publish(changed(target, 7), {
+    containers: { full: makeFull(changed(target, 7), { class: 'M' }).delta },
+  });
+  await device.start();
+  t.is(device.device!.state.running.sequence, 2, 'without such a branch it stays where it is');
+  t.deepEqual(applied(device).slice(3), ['UNSUPPORTED', 'UNSUPPORTED']);
+  t.is(server.reports.at(-1)!.code, 'UNSUPPORTED');
 });
 
 test('a tampered frame is charged to the link and never reaches the slot', async (t) => {

@@ -1,5 +1,7 @@
 /** What a device with one slot finds out about a staged delta before it writes the first page. */
+
 import { makeDelta } from '@countersign/broker/delta/index';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { BlockOrder, type MemoryClass, readWholeHeader } from '@countersign/device-sdk/delta';
 import { makeFrames } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
@@ -36,7 +38,15 @@ function tried(container: Uint8Array, old: Uint8Array, expected: { digest: Uint8
   const { workspaceBytes } = readWholeHeader(container);
   const workspace = new Uint8Array(workspaceBytes);
   const images = { oldImage: id(old), newImage: expected };
-  const source = { slot, scratch, staging: counted, container: new Staged(counted, payload), workspace, hash };
+  const source = {
+    slot,
+    scratch,
+    staging: counted,
+    container: new Staged(counted, payload),
+    workspace,
+    hash,
+    decoders: EVERY_DECODER,
+  };
   const code = codeOfRefusal(() => rehearse({ ...source, ...images }));
   return { code, read, operations: board.flash.power.operations - before };
 }

@@ -3,7 +3,9 @@
  * that grows, nothing stored that was not proven; and the honest release is taken afterwards. Then its store with damage
  * of any kind. COUNTERSIGN_FUZZ_SECONDS lengthens the run (default 2, shared), COUNTERSIGN_FUZZ_SEED repeats one.
  */
+
 import { Device, Refusal } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import {
   ackValue,
   commandValue,
@@ -215,6 +217,7 @@ function open({ board, time }: PocketDevice, server: PocketServer): Device {
     clock: { now: () => undefined },
     health: { selfTest: async () => true, deadlineMs: 1000 },
     workspace: new Uint8Array(8192),
+    decoders: EVERY_DECODER,
     memoryClass: 'M',
   });
 }

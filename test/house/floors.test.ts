@@ -178,6 +178,7 @@ test('the entry points of the packages are the documented ones', (t) => {
     './verify',
     './delta',
     './delta/model',
+    './decoders',
     './install',
     './one-slot',
     './crypto/*',

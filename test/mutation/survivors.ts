@@ -184,7 +184,7 @@ export const SURVIVORS: readonly Survivors[] = [
       'device-sdk/src/delta/header.ts checkModel demand predicts',
       'device-sdk/src/delta/header.ts checkModel demand h.mapRuns <= RUNS_MAX',
       'device-sdk/src/delta/header.ts checkModel demand entries <= ENTRIES_MAX && (entries & (entries - 1)) === 0',
-      'device-sdk/src/delta/header.ts checkCoder demand first <= LITERAL_BITS_MAX && RESIDUAL_TREES.includes(second)',
+      'device-sdk/src/delta/header.ts checkCoder demand part.fits(h)',
       'device-sdk/src/delta/header.ts checkCoder demand h.windowBits === 0 && h.lookaheadBits === 0',
       'device-sdk/src/delta/header.ts checkCoder demand h.windowBits >= WINDOW_BITS_MIN && h.windowBits <= WINDOW_BITS_MAX',
       'device-sdk/src/delta/header.ts checkCoder demand lookahead >= LOOKAHEAD_BITS_MIN && lookahead <= most',

@@ -5,6 +5,7 @@ import { fit as fitModel, NO_MODEL } from '@countersign/broker/delta/model/fitti
 import { remainingCopies } from '@countersign/broker/delta/remaining';
 import { suffixArray } from '@countersign/broker/delta/suffix-array';
 import { Refusal } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { BlockOrder, CODER_STORED, type Direction } from '@countersign/device-sdk/delta';
 import { makeFrames } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
@@ -83,6 +84,7 @@ const job = () => ({
   oldImage: id(old),
   newImage: id(fresh),
   workspace: new Uint8Array(workspaceBytes),
+  decoders: EVERY_DECODER,
   hash: () => verifier.hash(),
 });
 

@@ -2,8 +2,10 @@
  * Run as `node --expose-gc apply-child.js CONTAINER`: applies a container piece by piece and prints what stayed in memory
  * while it did. Neither image is ever held: the old one is computed, the new one is hashed as it comes.
  */
+
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { DeltaDecoder, IMAGE_BYTES_MAX, readWholeHeader } from '@countersign/device-sdk/delta';
 import { oldByte } from './computed-image.ts';
 
@@ -37,7 +39,7 @@ function apply(container: string, enough: number): { most: number; digest: strin
     most = Math.max(most, inUse() - before);
   };
   const limits = { oldBytes, newBytes, slotBytes: IMAGE_BYTES_MAX };
-  const decoder = new DeltaDecoder({ workspace, old: { read }, sink, limits });
+  const decoder = new DeltaDecoder({ workspace, decoders: EVERY_DECODER, old: { read }, sink, limits });
   for (let at = 0; decoder.outputBytes < enough; ) {
     const count = readSync(file, piece, 0, PIECE_BYTES, at);
     if (count === 0) break;

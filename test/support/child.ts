@@ -1,5 +1,7 @@
 /** A child of a gateway: the true SDK on a virtual board, over a real socket, in real time. */
+
 import { Device, type DeviceEvent, type DevicePorts } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { encodeProvision, hex, readProvision } from '@countersign/device-sdk/format';
 import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { localLink } from '@countersign/device-sdk/host/local/link';
@@ -110,6 +112,7 @@ export class Child {
       ...{ timer: systemTimer(), entropy: systemEntropy(), clock: systemClock() },
       health: { deadlineMs: 5_000, selfTest: async () => true },
       workspace: new Uint8Array(16_384),
+      decoders: EVERY_DECODER,
       memoryClass: 'M',
       ...this.#options.ports,
       on: (event) => {

@@ -1,5 +1,7 @@
 /** Containers put together by hand, and the decoder driven as a device drives it. */
+
 import { createHash } from 'node:crypto';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import {
   type Checkpoint,
   DeltaDecoder,
@@ -93,6 +95,7 @@ export function bench(
   let next = 0;
   const ports: DeltaPorts = {
     workspace: memory.subarray(GUARD, GUARD + workspaceBytes),
+    decoders: EVERY_DECODER,
     old: {
       read: (offset, into) => {
         if (offset < 0 || offset + into.length > old.length) throw new RangeError(`read at ${offset}`);

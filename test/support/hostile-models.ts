@@ -12,7 +12,7 @@ import {
   CODER_MIXING,
   type Direction,
 } from '@countersign/device-sdk/delta';
-import { ModelSection, type ModelShape, modelBytes, modelMemory } from '@countersign/device-sdk/delta/model';
+import { cpuOf, ModelSection, type ModelShape, modelBytes, modelMemory } from '@countersign/device-sdk/delta/model';
 import type { CCase } from './c-decoder.ts';
 import { type Isa, programs } from './code.ts';
 import { number } from './delta.ts';
@@ -133,7 +133,7 @@ function fittingOf(section: number[], shape: ModelShape, old: Uint8Array): Fitti
     section: Uint8Array.from(section),
     mapRuns,
     learnedEntries,
-    predictor: reader.predictor(bytes),
+    predictor: reader.predictor(bytes, (registers) => cpuOf(shape.predictor, registers)),
     bytes,
     open,
   };

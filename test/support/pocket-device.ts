@@ -1,5 +1,7 @@
 /** A virtual device on a virtual board that talks to the publisher in the pocket. Time and power are the test's. */
+
 import { Device, type DeviceEvent, type DevicePorts, type Health } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import {
   type Board,
@@ -102,6 +104,7 @@ export class PocketDevice {
         },
         health,
         workspace: new Uint8Array(WORKSPACE_BYTES),
+        decoders: EVERY_DECODER,
         memoryClass: 'M',
         ...this.#options.ports,
         on: (event) => {

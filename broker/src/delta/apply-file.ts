@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { demand } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { DeltaDecoder, type DeltaHeader, IMAGE_BYTES_MAX, readWholeHeader } from '@countersign/device-sdk/delta';
 import { readFully, writeFully, writeWhole } from './whole-file.ts';
 
@@ -64,6 +65,7 @@ function hashFile(file: number, bytes: number): Buffer {
 function decodeTo(file: number, old: number, oldBytes: number, container: Uint8Array, header: DeltaHeader): string {
   const decoder = new DeltaDecoder({
     workspace: new Uint8Array(header.workspaceBytes),
+    decoders: EVERY_DECODER,
     old: { read: (offset, into) => readFully(old, offset, into) },
     sink: (offset, bytes) => writeFully(file, offset, bytes),
     limits: { oldBytes, newBytes: header.newBytes, slotBytes: IMAGE_BYTES_MAX },

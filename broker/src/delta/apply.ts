@@ -1,3 +1,4 @@
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { DeltaDecoder, IMAGE_BYTES_MAX, type OldImage, readWholeHeader } from '@countersign/device-sdk/delta';
 
 /**
@@ -25,6 +26,7 @@ export function applyDelta(container: Uint8Array, old: Uint8Array, slotBytes = I
   };
   const decoder = new DeltaDecoder({
     workspace: new Uint8Array(header.workspaceBytes),
+    decoders: EVERY_DECODER,
     old: base,
     sink: (offset, bytes) => fresh.set(bytes, offset),
     limits: { oldBytes: old.length, newBytes: header.newBytes, slotBytes },

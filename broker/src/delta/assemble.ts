@@ -6,7 +6,6 @@ import {
   CODER_HEATSHRINK,
   CODER_LITE,
   CODER_MIXING,
-  codingShape,
   type Direction,
   type MemoryClass,
   workspaceBytes,
@@ -106,7 +105,7 @@ interface Coded {
 function code(images: Images, candidate: Candidate, order: BlockOrder, most: number): Coded | undefined {
   const { coder, fitting, predictor, windowBits, lookaheadBits } = candidate;
   if (coder === CODER_LITE || coder === CODER_MIXING) {
-    return writeRanged(images, codingShape(candidate), order, fitting, most);
+    return writeRanged(images, candidate, order, fitting, most);
   }
   const guide = predictor === 0 ? undefined : fitting;
   const { blocks, spent } = writeCommands(images, order, guide);

@@ -1,12 +1,13 @@
 /** Commands for the range coders: from an alignment to coded blocks. Decoder: device-sdk/src/delta/ranged.ts. */
-import type { BlockOrder } from '@countersign/device-sdk/delta';
+import { type BlockOrder, CODER_MIXING } from '@countersign/device-sdk/delta';
 import {
   COPY_LENGTH,
   Coding,
   type CodingShape,
-  codingBytes,
   FILL_LENGTH,
   INSERT_LENGTH,
+  liteCoding,
+  mixingCoding,
   SEEK,
 } from '@countersign/device-sdk/delta/model';
 import type { Copy } from './align.ts';
@@ -25,7 +26,7 @@ const FILL_BYTES_MIN = 32;
  */
 export function writeRanged(
   images: { old: Uint8Array; fresh: Uint8Array; copies: readonly Copy[] },
-  shape: CodingShape,
+  shape: CodingShape & { coder: number },
   order: BlockOrder,
   fitting: Fitting,
   most = Number.POSITIVE_INFINITY,
@@ -63,7 +64,7 @@ class RangedWriter implements BlockWriter {
 
   constructor(
     images: { old: Uint8Array; fresh: Uint8Array },
-    shape: CodingShape,
+    shape: CodingShape & { coder: number },
     order: BlockOrder,
     fitting: Fitting,
     most: number,
@@ -73,9 +74,10 @@ class RangedWriter implements BlockWriter {
     this.#fresh = images.fresh;
     this.#fitting = fitting;
     this.#order = order;
-    const tables = new Uint8Array(codingBytes(shape));
+    const kind = shape.coder === CODER_MIXING ? mixingCoding : liteCoding;
+    const tables = new Uint8Array(kind.bytes(shape));
     const old = { bytes: fitting.bytes, oldBytes: images.old.length };
-    this.#coding = new Coding(shape, tables, old, { predictor: fitting.predictor, coder: this.#encoder });
+    this.#coding = new Coding(kind, shape, tables, old, { predictor: fitting.predictor, coder: this.#encoder });
   }
 
   open(turn: number): void {

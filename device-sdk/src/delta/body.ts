@@ -1,29 +1,32 @@
 import { demand } from '../errors.ts';
 import { BlockOrder } from './block-order.ts';
-import {
-  CODER_HEATSHRINK,
-  CODER_LITE,
-  CODER_MIXING,
-  codingShape,
-  OLD_BUFFER_BYTES,
-  STATE_BYTES,
-  workspaceParts,
-} from './classes.ts';
-import { Commands, type Spending } from './commands.ts';
-import type { DeltaHeader } from './header.ts';
+import { CODER_HEATSHRINK, OLD_BUFFER_BYTES, STATE_BYTES } from './classes.ts';
+import { Commands } from './commands.ts';
+import type { DeltaHeader } from './fields.ts';
 import { type Coder, Heatshrink, stored } from './heatshrink.ts';
-import { PREDICTOR_NONE } from './model/cpus.ts';
-import { type ModelMemory, modelMemory } from './model/memory.ts';
+import type { ModelMemory } from './model/memory.ts';
 import type { Predictor } from './model/predictor.ts';
-import { ModelSection } from './model/section.ts';
+import type { ModelSection } from './model/section.ts';
 import { OldBytes, type OldImage } from './old-bytes.ts';
 import { type PageSink, Pages } from './pages.ts';
-import { Ranged } from './ranged.ts';
+import {
+  type CoderPart,
+  type CpuPart,
+  coderPart,
+  cpuPart,
+  type DecoderPart,
+  type Engine,
+  type Modelling,
+} from './parts.ts';
+
+import { workspaceParts } from './workspace.ts';
 
 export interface BodyPorts {
   workspace: Uint8Array;
   old: OldImage;
   sink: PageSink;
+  /** What this device can decode beside coders 0 and 1. */
+  decoders?: readonly DecoderPart[] | undefined;
   /** Told before each plain byte what it will be; for measuring only. */
   watch?: (commands: Commands) => void;
   /** Given the predictor, where there is one; for measuring only. */
@@ -33,21 +36,16 @@ export interface BodyPorts {
 /** Output offset, bytes left of the model section, a shift, seven numbers of that, and at most 26 of what follows. */
 export const BODY_NUMBERS = 38;
 
-/** What the blocks are decoded with. */
-interface Engine {
-  oldOffset: number;
-  blockEnd: number;
-  feed(byte: number): boolean;
-  save(): number[];
-  load(numbers: readonly number[]): void;
-}
-
 /** Everything behind the header: the model section, then block after block into pages. */
 export class Body {
   readonly pages: Pages;
   readonly #header: DeltaHeader;
   readonly #ports: BodyPorts;
+  readonly #coder: CoderPart | undefined;
+  readonly #cpu: CpuPart | undefined;
+  readonly #model: Modelling | undefined;
   readonly #areas: Areas;
+  readonly #memory: ModelMemory | undefined;
   readonly #section: ModelSection | undefined;
   readonly #order: BlockOrder;
   readonly #old: OldBytes;
@@ -59,12 +57,17 @@ export class Body {
   constructor(header: DeltaHeader, ports: BodyPorts, saved?: readonly number[]) {
     this.#header = header;
     this.#ports = ports;
-    this.#areas = layOut(header, ports.workspace);
+    const { decoders = [] } = ports;
+    this.#coder = coderPart(decoders, header.coder);
+    this.#cpu = cpuPart(decoders, header.predictor);
+    this.#model = (this.#coder ?? this.#cpu)?.model;
+    this.#areas = layOut(header, ports.workspace, decoders);
+    this.#memory = this.#model?.memory(this.#areas.model, header);
     this.#modelLeft = header.modelBytes;
     this.#order = BlockOrder.of(header);
     this.#old = new OldBytes(ports.old, this.#areas.old, header.oldBytes);
     this.pages = new Pages(this.#areas.page, header.newBytes, ports.sink);
-    this.#section = this.#areas.model && new ModelSection(header, this.#areas.model);
+    this.#section = this.#memory && this.#model!.section(header, this.#memory);
     if (saved !== undefined) this.#load(saved);
     else {
       this.#areas.tables.fill(0);
@@ -93,15 +96,9 @@ export class Body {
     return this.#engine?.oldOffset ?? 0;
   }
 
-  /** Coded bytes by what they were spent on, for the range coders. */
-  taken(): Record<Spending, number> | undefined {
-    return this.#engine instanceof Ranged ? this.#engine.taken : undefined;
-  }
-
-  counts(): { copies: number; inserts: number; fills: number } {
-    const engine = this.#engine;
-    if (engine instanceof Ranged) return engine.begun;
-    return engine instanceof Plain ? engine.commands.counts() : { copies: 0, inserts: 0, fills: 0 };
+  /** For measuring only. */
+  get engine(): Engine | undefined {
+    return this.#engine;
   }
 
   /** @returns true when this byte completed a block */
@@ -143,7 +140,7 @@ export class Body {
     this.pages.offset = start;
     this.#engine!.blockEnd = start + this.#order.length(this.#turn);
     this.#old.open(this.#order, this.#turn);
-    if (this.#engine instanceof Plain) this.#areas.model?.learned.fill(0);
+    if (!this.#coder) this.#memory?.learned.fill(0);
   }
 
   /** A block that comes before the one that was made: its copies begin elsewhere than where those ended. */
@@ -155,15 +152,13 @@ export class Body {
     const { old: image, watch } = this.#ports;
     const header = this.#header;
     const bytes = this.#old;
-    const predictor = this.#section?.predictor(bytes);
+    const predictor = this.#section?.predictor(bytes, this.#cpu?.cpu);
     if (predictor !== undefined) this.#ports.predicting?.(predictor);
-    if (header.coder === CODER_LITE || header.coder === CODER_MIXING) {
-      const shape = { ...codingShape(header), oldBytes: header.oldBytes };
-      const { learned } = this.#areas.model!;
-      return new Ranged(shape, this.#areas, { predictor: predictor!, bytes }, this.pages, () => learned.fill(0));
+    if (this.#coder) {
+      const reset = () => this.#memory!.learned.fill(0);
+      return this.#coder.engine(header, { ...this.#areas, predictor: predictor!, bytes, pages: this.pages, reset });
     }
-    const guided: Predictor | undefined = header.predictor === PREDICTOR_NONE ? undefined : predictor;
-    const commands = new Commands({ image, bytes }, this.pages, header, guided);
+    const commands = new Commands({ image, bytes }, this.pages, header, predictor && this.#model!.copier(predictor));
     return new Plain(this.#makeCoder(), commands, watch);
   }
 
@@ -213,7 +208,7 @@ export class Body {
 const SECTION_NUMBERS = 7;
 
 /** Commands that are bytes, behind a coder of bytes. */
-class Plain implements Engine {
+export class Plain implements Engine {
   readonly commands: Commands;
   readonly #coder: Coder;
   readonly #take: (byte: number) => boolean;
@@ -260,19 +255,19 @@ class Plain implements Engine {
 
 interface Areas {
   tables: Uint8Array;
-  model: ModelMemory | undefined;
+  model: Uint8Array;
   queue: Uint8Array;
   old: Uint8Array;
   page: Uint8Array;
 }
 
 /** State, coder tables or window, predictor, queue, old buffer, page: in this order from the start of the workspace. */
-function layOut(header: DeltaHeader, workspace: Uint8Array): Areas {
+function layOut(header: DeltaHeader, workspace: Uint8Array, decoders: readonly DecoderPart[]): Areas {
   let at = STATE_BYTES;
   const take = (bytes: number): Uint8Array => workspace.subarray(at, (at += bytes));
-  const parts = workspaceParts(header);
+  const parts = workspaceParts(header, decoders);
   const tables = take(parts.tables);
-  const model = parts.model === 0 ? undefined : modelMemory(take(parts.model), header);
+  const model = take(parts.model);
   const queue = take(parts.queue);
   return { tables, model, queue, old: take(OLD_BUFFER_BYTES), page: take(2 ** header.pageBits) };
 }

@@ -1,8 +1,4 @@
 import { demand } from '../errors.ts';
-import { type CodingShape, codingBytes } from './model/coding.ts';
-import { PREDICTOR_NONE } from './model/cpus.ts';
-import { modelBytes } from './model/memory.ts';
-import { QUEUE_BYTES } from './model/range-decoder.ts';
 
 /**
  * Memory classes of updaters: the whole workspace a decoder may ask for, in bytes.
@@ -29,40 +25,6 @@ export const OLD_BUFFER_BYTES = 128;
 
 /** Images above this size are refused, so that every sum of two offsets stays inside 32 bits. */
 export const IMAGE_BYTES_MAX = 0x3fff_ffff;
-
-/** What the size of a workspace depends on: fields of the header. */
-export interface WorkspaceNeed {
-  predictor: number;
-  coder: number;
-  windowBits: number;
-  lookaheadBits: number;
-  pageBits: number;
-  mapRuns: number;
-  learnedEntries: number;
-}
-
-/** Parts of the workspace behind the state, in their order. Each begins at a multiple of 4. */
-export function workspaceParts(need: WorkspaceNeed): { tables: number; model: number; queue: number } {
-  const ranged = need.coder === CODER_LITE || need.coder === CODER_MIXING;
-  const window = need.windowBits === 0 ? 0 : 2 ** need.windowBits;
-  const modelled = ranged || need.predictor !== PREDICTOR_NONE;
-  return {
-    tables: ranged ? codingBytes(codingShape(need)) : window,
-    model: modelled ? modelBytes(need) : 0,
-    queue: ranged ? QUEUE_BYTES : 0,
-  };
-}
-
-/** The two parameters of the header in the words of the range coders. */
-export function codingShape(need: { coder: number; windowBits: number; lookaheadBits: number }): CodingShape {
-  return { mixing: need.coder === CODER_MIXING, first: need.windowBits, second: need.lookaheadBits };
-}
-
-/** Workspace a container needs: the same sum in every implementation (FORMAT-DELTA, header, rule 2). */
-export function workspaceBytes(need: WorkspaceNeed): number {
-  const { tables, model, queue } = workspaceParts(need);
-  return STATE_BYTES + tables + model + queue + OLD_BUFFER_BYTES + 2 ** need.pageBits;
-}
 
 /** @throws Refusal UNSUPPORTED for a name that is not a memory class */
 export function memoryClass(name: string): MemoryClass {

@@ -1,6 +1,5 @@
 import { demand } from '../errors.ts';
-import { COPIER_NUMBERS, Copier } from './copier.ts';
-import type { Predictor } from './model/predictor.ts';
+import type { Copier } from './copier.ts';
 import type { OldBytes, OldImage } from './old-bytes.ts';
 import type { Pages } from './pages.ts';
 
@@ -20,6 +19,9 @@ const AT_GAP = 3;
 const AT_PATCH = 4;
 const AT_INSERT = 5;
 const AT_FILL = 6;
+
+/** Numbers that a copier saves: a dump has them with or without one. */
+const COPIER_NUMBERS = 11;
 
 /** What a plain byte was spent on, for `delta info`. */
 export type Spending = 'commands' | 'patches' | 'inserts';
@@ -47,16 +49,16 @@ export class Commands {
   readonly #full: boolean;
   readonly #copier: Copier | undefined;
 
-  /** Without a predictor copies go from image to page at once. */
+  /** Without a copier copies go from image to page at once. */
   constructor(
     old: { image: OldImage; bytes: OldBytes },
     pages: Pages,
     sizes: { oldBytes: number; kind: 'delta' | 'full' },
-    predictor?: Predictor,
+    copier?: Copier,
   ) {
     this.#old = old.image;
     this.#oldByte = old.bytes;
-    this.#copier = predictor && new Copier(predictor);
+    this.#copier = copier;
     this.#pages = pages;
     this.#oldBytes = sizes.oldBytes;
     this.#full = sizes.kind === 'full';

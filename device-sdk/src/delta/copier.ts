@@ -39,6 +39,7 @@ export class Copier {
     if (found >= 0) this.#predictor.learn(found);
   }
 
+  /** Eleven numbers. */
   save(): number[] {
     const { unit, guess, guessed, address } = this.#predictor;
     const packed = this.#size | (this.#at << 4) | (unit.kind << 8) | (unit.form << 12);
@@ -64,9 +65,6 @@ export class Copier {
     words(this.#bytes).set(bytes.slice(2, 4));
   }
 }
-
-/** Numbers of {@link Copier.save}. */
-export const COPIER_NUMBERS = 11;
 
 function words(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, 0, 2);

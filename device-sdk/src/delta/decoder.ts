@@ -2,9 +2,11 @@ import { demand } from '../errors.ts';
 import { BODY_NUMBERS, Body } from './body.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { STATE_BYTES } from './classes.ts';
-import { type DeltaHeader, HEADER_BYTES_MAX, readHeader } from './header.ts';
+import type { DeltaHeader } from './fields.ts';
+import { HEADER_BYTES_MAX, readHeader } from './header.ts';
 import type { OldImage } from './old-bytes.ts';
 import type { PageSink } from './pages.ts';
+import type { DecoderPart } from './parts.ts';
 
 /** What the signed manifest and the device say about this update, before the first byte of the container is read. */
 export interface DeltaLimits {
@@ -23,6 +25,8 @@ export interface DeltaPorts {
   old: OldImage;
   sink: PageSink;
   limits: DeltaLimits;
+  /** What this device can decode beside coders 0 and 1: parts of the entry point `decoders`. */
+  decoders?: readonly DecoderPart[] | undefined;
 }
 
 /** Where the numbers of a dumped state begin: after the raw header and its length. */
@@ -42,6 +46,7 @@ const DUMP_MARK = 0x44555031; // a workspace that was never dumped does not load
  */
 export class DeltaDecoder {
   readonly #ports: DeltaPorts;
+  readonly #decoders: readonly DecoderPart[];
   /** Container bytes used so far. */
   #used = 0;
   #headerBytes = 0;
@@ -53,6 +58,7 @@ export class DeltaDecoder {
   /** Begins at the first byte of a container. The workspace may hold anything; it is overwritten. */
   constructor(ports: DeltaPorts) {
     this.#ports = ports;
+    this.#decoders = ports.decoders ?? [];
     if (ports.workspace.byteOffset % 4 !== 0) throw new RangeError('the workspace does not begin at a multiple of 4');
     demand(ports.workspace.length >= STATE_BYTES, 'NO_MEMORY', `workspace of ${ports.workspace.length} bytes`);
   }
@@ -173,7 +179,7 @@ export class DeltaDecoder {
     const { workspace, limits } = this.#ports;
     demand(this.#headerBytes < HEADER_BYTES_MAX, 'BAD_DELTA', 'header over its limit');
     workspace[this.#headerBytes++] = byte;
-    const header = readHeader(workspace.subarray(0, this.#headerBytes));
+    const header = readHeader(workspace.subarray(0, this.#headerBytes), this.#decoders);
     if (header === undefined) return;
     checkLimits(header, limits, workspace.length);
     this.#start(header);
@@ -199,7 +205,7 @@ export class DeltaDecoder {
   #restore(c: Checkpoint): void {
     const { workspace, limits } = this.#ports;
     demand(c.header.length <= HEADER_BYTES_MAX, 'BAD_STATE', 'checkpoint header over its limit');
-    const header = readHeader(c.header);
+    const header = readHeader(c.header, this.#decoders);
     demand(header !== undefined && header.headerBytes === c.header.length, 'BAD_STATE', 'checkpoint header is cut');
     checkLimits(header, limits, workspace.length);
     const interval = 2 ** header.checkpointBits;
@@ -225,7 +231,7 @@ export class DeltaDecoder {
     this.#used = number(1);
     this.#headerBytes = number(2);
     const raw = workspace.slice(0, this.#headerBytes);
-    const header = readHeader(raw);
+    const header = readHeader(raw, this.#decoders);
     if (header === undefined) return;
     checkLimits(header, limits, workspace.length);
     if (number(3) > 0) {

@@ -1,18 +1,10 @@
 import { demand, Refusal } from '../errors.ts';
 import type { Direction } from './block-order.ts';
-import {
-  CLASS_BYTES,
-  CLASSES,
-  CODER_HEATSHRINK,
-  CODER_LITE,
-  CODER_MIXING,
-  CODER_STORED,
-  IMAGE_BYTES_MAX,
-  type MemoryClass,
-  workspaceBytes,
-} from './classes.ts';
-import { MIXING_SIZES } from './model/coding.ts';
-import { isPredictor, PREDICTOR_NONE } from './model/cpus.ts';
+import { CLASS_BYTES, CLASSES, CODER_HEATSHRINK, CODER_STORED, IMAGE_BYTES_MAX } from './classes.ts';
+import type { DeltaHeader } from './fields.ts';
+import { PREDICTOR_NONE } from './model/predictors.ts';
+import { coderPart, cpuPart, type DecoderPart } from './parts.ts';
+import { workspaceBytes } from './workspace.ts';
 
 /** "CSD": the first three bytes of every delta container. */
 export const MAGIC: readonly number[] = [0x43, 0x53, 0x44];
@@ -34,17 +26,6 @@ export const WINDOW_BITS_MAX = 15;
 export const LOOKAHEAD_BITS_MIN = 3;
 export const LOOKAHEAD_BITS_MAX = 8; // with 15 window bits a token has 24 bits: 23 kept bits and one byte fit 32
 
-/** Lite coder: at most 16 trees of literals; 4 or 10 trees of residual bytes. */
-export const LITERAL_BITS_MAX = 4;
-export const RESIDUAL_TREES: readonly number[] = [4, 10];
-/** Mixing coder: old bytes that are learned from at the start of a block, 4 KB to 4 MB; 0 for none. */
-export const LEARNED_BITS_MIN = 12;
-export const LEARNED_BITS_MAX = 22;
-/**
- * A block learns from at most so many times the bytes of the new image. Images of one product do not halve; without this a
- * container of 60 bytes for an image of one would cost a device 4 MB of learning: some ten seconds in one call.
- */
-export const LEARNED_PER_NEW_MAX = 2;
 /** More runs or entries than these were never of use, and a lookup stays short. */
 export const RUNS_MAX = 4096;
 export const ENTRIES_MAX = 32_768;
@@ -53,54 +34,25 @@ const FLAG_FULL = 1;
 const FLAG_BACKWARD = 2;
 const FLAG_IN_PLACE = 4;
 
-/** What a container says about itself before its first command. Sizes in bytes. */
-export interface DeltaHeader {
-  kind: 'delta' | 'full';
-  /** The image is written over its own base, and which way; undefined where the base stays whole. */
-  inPlace: Direction | undefined;
-  class: MemoryClass;
-  predictor: number;
-  coder: number;
-  /** Heatshrink: window and lookahead bits. Stored: both 0. */
-  windowBits: number;
-  lookaheadBits: number;
-  /** Output comes in pages of 2^pageBits bytes. */
-  pageBits: number;
-  /** The coder is reset after every 2^checkpointBits bytes of output; 0 means never. */
-  checkpointBits: number;
-  workspaceBytes: number;
-  /** Bytes of the model section (predictor parameters and map) between header and stream. */
-  modelBytes: number;
-  mapRuns: number;
-  learnedEntries: number;
-  newBytes: number;
-  /** 0 for kind full. */
-  oldBytes: number;
-  /** First 8 bytes of the old image's SHA-256; empty for kind full. */
-  oldTag: Uint8Array;
-  newTag: Uint8Array;
-  /** Length of this header in bytes. */
-  headerBytes: number;
-}
-
 /**
  * Reads the header at the start of `bytes` and checks every field against every other.
+ * @param decoders what this device can decode beside coders 0 and 1
  * @returns undefined while `bytes` is still too short to hold a whole header
  * @throws Refusal BAD_DELTA for broken rules, UNSUPPORTED for an unknown version, predictor, coder or direction
  */
-export function readHeader(bytes: Uint8Array): DeltaHeader | undefined {
+export function readHeader(bytes: Uint8Array, decoders: readonly DecoderPart[]): DeltaHeader | undefined {
   for (let i = 0; i < Math.min(MAGIC.length, bytes.length); i++) {
     demand(bytes[i] === MAGIC[i], 'BAD_DELTA', 'not a delta container: wrong magic');
   }
   if (bytes.length > 3) demand(bytes[3] === VERSION, 'UNSUPPORTED', `delta container version ${bytes[3]}, expected 2`);
   const header = readFields(bytes);
-  if (header !== undefined) checkHeader(header);
+  if (header !== undefined) checkHeader(header, decoders);
   return header;
 }
 
 /** One whole header, or a refusal: for callers that hold the complete container. */
-export function readWholeHeader(bytes: Uint8Array): DeltaHeader {
-  const header = readHeader(bytes);
+export function readWholeHeader(bytes: Uint8Array, decoders: readonly DecoderPart[]): DeltaHeader {
+  const header = readHeader(bytes, decoders);
   demand(header !== undefined, 'BAD_DELTA', 'delta container ends inside its header');
   return header;
 }
@@ -144,10 +96,10 @@ function readFields(bytes: Uint8Array): DeltaHeader | undefined {
   };
 }
 
-function checkHeader(h: DeltaHeader): void {
+function checkHeader(h: DeltaHeader, decoders: readonly DecoderPart[]): void {
   checkPlace(h);
-  checkModel(h);
-  checkCoder(h);
+  checkModel(h, decoders);
+  checkCoder(h, decoders);
   demand(h.pageBits >= PAGE_BITS_MIN && h.pageBits <= PAGE_BITS_MAX, 'BAD_DELTA', `page bits ${h.pageBits}`);
   const interval = h.checkpointBits;
   const least = Math.max(CHECKPOINT_BITS_MIN, h.pageBits);
@@ -157,7 +109,7 @@ function checkHeader(h: DeltaHeader): void {
     `checkpoint bits ${interval}`,
   );
   demand(h.newBytes <= IMAGE_BYTES_MAX && h.oldBytes <= IMAGE_BYTES_MAX, 'BAD_DELTA', 'image size over the limit');
-  const need = workspaceBytes(h);
+  const need = workspaceBytes(h, decoders);
   demand(h.workspaceBytes === need, 'BAD_DELTA', `workspace ${h.workspaceBytes}, expected ${need}`);
   demand(need <= CLASS_BYTES[h.class], 'BAD_DELTA', `workspace ${need} is over class ${h.class}`);
 }
@@ -175,8 +127,9 @@ function checkPlace({ kind, inPlace }: DeltaHeader): void {
   demand(fits, 'BAD_DELTA', 'a full image has no base to be written over');
 }
 
-function checkModel(h: DeltaHeader): void {
-  demand(isPredictor(h.predictor), 'UNSUPPORTED', `predictor ${h.predictor}`);
+function checkModel(h: DeltaHeader, decoders: readonly DecoderPart[]): void {
+  const known = h.predictor === PREDICTOR_NONE || cpuPart(decoders, h.predictor);
+  demand(known, 'UNSUPPORTED', `predictor ${h.predictor}`);
   if (h.predictor === PREDICTOR_NONE) {
     demand(h.modelBytes + h.mapRuns + h.learnedEntries === 0, 'BAD_DELTA', 'a model section without a predictor');
     return;
@@ -188,15 +141,10 @@ function checkModel(h: DeltaHeader): void {
   demand(entries <= ENTRIES_MAX && (entries & (entries - 1)) === 0, 'BAD_DELTA', `${entries} learned entries`);
 }
 
-function checkCoder(h: DeltaHeader): void {
-  const { windowBits: first, lookaheadBits: second } = h;
-  if (h.coder === CODER_LITE) {
-    demand(first <= LITERAL_BITS_MAX && RESIDUAL_TREES.includes(second), 'BAD_DELTA', `lite coder ${first}, ${second}`);
-    return;
-  }
-  if (h.coder === CODER_MIXING) {
-    const fits = MIXING_SIZES[first] !== undefined && (second === 0 || isLearned(h, second));
-    demand(fits, 'BAD_DELTA', `mixing coder ${first}, ${second}`);
+function checkCoder(h: DeltaHeader, decoders: readonly DecoderPart[]): void {
+  const part = coderPart(decoders, h.coder);
+  if (part) {
+    demand(part.fits(h), 'BAD_DELTA', `coder ${h.coder} with ${h.windowBits}, ${h.lookaheadBits}`);
     return;
   }
   if (h.coder === CODER_STORED) {
@@ -208,14 +156,6 @@ function checkCoder(h: DeltaHeader): void {
   const lookahead = h.lookaheadBits;
   const most = Math.min(LOOKAHEAD_BITS_MAX, h.windowBits - 1);
   demand(lookahead >= LOOKAHEAD_BITS_MIN && lookahead <= most, 'BAD_DELTA', `lookahead ${lookahead}`);
-}
-
-/** Learning takes as long as decoding, so a block produces at least as much: many short ones would cost a device hours. */
-function isLearned(h: DeltaHeader, bits: number): boolean {
-  const interval = h.checkpointBits;
-  const inRange = bits >= LEARNED_BITS_MIN && bits <= LEARNED_BITS_MAX;
-  const worth = Math.min(2 ** bits, h.oldBytes) <= LEARNED_PER_NEW_MAX * h.newBytes;
-  return h.kind === 'delta' && inRange && worth && (interval === 0 || interval >= bits);
 }
 
 /** Canonical LEB128 below 2^30. Undefined when the bytes end first. */

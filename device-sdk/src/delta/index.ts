@@ -2,7 +2,7 @@
  * The delta decoder: one container, fed in pieces, becomes pages of the new image in a fixed workspace.
  * It knows no signatures. Drive it like this:
  *
- * 1. `new DeltaDecoder({ workspace, old, sink, limits })` with the sizes of the *signed* manifest in `limits`.
+ * 1. `new DeltaDecoder({ workspace, old, sink, limits, decoders })` with the sizes of the *signed* manifest in `limits`.
  * 2. `push(piece)` for each verified piece in order. The sink writes its page at once; it may be called many times.
  * 3. After each push compare `checkpoint()?.outputOffset` with the last one journaled; if it rose and is a multiple of
  *    the flash's erase unit, journal `encodeCheckpoint(...)` together with the frame that holds `streamOffset`.
@@ -26,34 +26,29 @@ export {
   CODER_LITE,
   CODER_MIXING,
   CODER_STORED,
-  codingShape,
   IMAGE_BYTES_MAX,
   type MemoryClass,
   memoryClass,
   OLD_BUFFER_BYTES,
   STATE_BYTES,
-  type WorkspaceNeed,
-  workspaceBytes,
-  workspaceParts,
 } from './classes.ts';
 export { COPY_FROM, COPY_ON, FILL, GAP_ESCAPE, INSERT, type Spending } from './commands.ts';
 export { DeltaDecoder, type DeltaLimits, type DeltaPorts } from './decoder.ts';
+export { type DecoderPart, EVERY_DECODER } from './decoders.ts';
+export { readHeader, readWholeHeader, workspaceBytes, workspaceParts } from './every.ts';
+export type { DeltaHeader } from './fields.ts';
 export {
-  type DeltaHeader,
   HEADER_BYTES_MAX,
-  LEARNED_BITS_MAX,
-  LEARNED_BITS_MIN,
-  LEARNED_PER_NEW_MAX,
   LOOKAHEAD_BITS_MAX,
   LOOKAHEAD_BITS_MIN,
   MAGIC,
-  readHeader,
-  readWholeHeader,
   TAG_BYTES,
   VERSION,
   WINDOW_BITS_MAX,
   WINDOW_BITS_MIN,
 } from './header.ts';
 export { type DeltaSpending, type DeltaTaps, inspectDelta } from './inspect.ts';
+export { LEARNED_BITS_MAX, LEARNED_BITS_MIN, LEARNED_PER_NEW_MAX } from './model/coding-mixing.ts';
 export type { OldImage } from './old-bytes.ts';
 export type { PageSink } from './pages.ts';
+export type { WorkspaceNeed } from './workspace.ts';

@@ -1,9 +1,12 @@
 import { demand } from '../errors.ts';
-import { Body, type BodyPorts } from './body.ts';
+import { Body, type BodyPorts, Plain } from './body.ts';
 import { CODER_LITE, CODER_MIXING } from './classes.ts';
 import type { Commands, Spending } from './commands.ts';
-import { type DeltaHeader, readWholeHeader } from './header.ts';
-import { PREDICTOR_NONE } from './model/cpus.ts';
+import { EVERY_DECODER } from './decoders.ts';
+import { readWholeHeader } from './every.ts';
+import type { DeltaHeader } from './fields.ts';
+import { PREDICTOR_NONE } from './model/predictors.ts';
+import { Ranged } from './ranged.ts';
 
 /** Where the bytes of a container go. `bytes` sums up to `containerBytes`. */
 export interface DeltaSpending {
@@ -35,8 +38,8 @@ export function inspectDelta(container: Uint8Array, old?: Uint8Array, taps: Delt
     return { header, containerBytes, bytes: unread, counts: undefined, checkpoints: interior(header) };
   }
   const { body, coded, checkpoints } = walk(container, header, old, taps);
-  const shares = rounded(body.taken() ?? coded, containerBytes - front);
-  return { header, containerBytes, bytes: { ...bytes, stream: 0, ...shares }, counts: body.counts(), checkpoints };
+  const shares = rounded(takenBy(body) ?? coded, containerBytes - front);
+  return { header, containerBytes, bytes: { ...bytes, stream: 0, ...shares }, counts: countsOf(body), checkpoints };
 }
 
 function needsOld(header: DeltaHeader): boolean {
@@ -58,7 +61,8 @@ function walk(container: Uint8Array, header: DeltaHeader, old: Uint8Array | unde
   const image = {
     read: (offset: number, into: Uint8Array) => into.set(old?.subarray(offset, offset + into.length) ?? []),
   };
-  const body = new Body(header, { workspace, old: image, sink: () => undefined, watch, ...taps });
+  const ports = { workspace, old: image, sink: () => undefined, decoders: EVERY_DECODER, watch, ...taps };
+  const body = new Body(header, ports);
   let checkpoints = 0;
   let waiting = 0;
   for (let at = header.headerBytes; at < container.length; at++) {
@@ -74,6 +78,16 @@ function walk(container: Uint8Array, header: DeltaHeader, old: Uint8Array | unde
   }
   demand(body.produced === header.newBytes, 'BAD_DELTA', 'the container is cut short');
   return { body, coded, checkpoints };
+}
+
+/** Coded bytes by what they were spent on, for the range coders. */
+function takenBy({ engine }: Body): Record<Spending, number> | undefined {
+  return engine instanceof Ranged ? engine.taken : undefined;
+}
+
+function countsOf({ engine }: Body): { copies: number; inserts: number; fills: number } {
+  if (engine instanceof Ranged) return engine.begun;
+  return engine instanceof Plain ? engine.commands.counts() : { copies: 0, inserts: 0, fills: 0 };
 }
 
 /** Whole numbers with the given sum: commands and inserts are rounded, patches take the rest. */

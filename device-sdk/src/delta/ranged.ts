@@ -1,11 +1,12 @@
 import { demand } from '../errors.ts';
 import type { Spending } from './commands.ts';
-import { Coding, type CodingShape } from './model/coding.ts';
+import { Coding, type CodingKind, type CodingShape } from './model/coding.ts';
 import { COPY_LENGTH, FILL_LENGTH, INSERT_LENGTH, SEEK } from './model/numbers.ts';
 import type { Predictor } from './model/predictor.ts';
 import { QUEUE_BYTES, RangeDecoder, STEP_BYTES_MAX } from './model/range-decoder.ts';
 import type { OldBytes } from './old-bytes.ts';
 import type { Pages } from './pages.ts';
+import type { Engine, EnginePorts } from './parts.ts';
 
 const AT_LENGTH = 0;
 const AT_START = 1;
@@ -36,12 +37,11 @@ const SPENDING: readonly Spending[] = [
 const BLOCK_BYTES_MAX = 0x1000_0000;
 
 /** Commands behind the range coders: inserted bytes, then a copy or a fill, in turn until the block is complete. */
-export class Ranged {
+export class Ranged implements Engine {
   /** Place in the old image that the next copy is expected at. */
   oldOffset = 0;
   /** Output offset at which the current block ends; no command crosses it. */
   blockEnd = 0;
-  /** Called at the start of every block, for tables that are not the coder's. */
   readonly #reset: () => void;
   readonly #decoder: RangeDecoder;
   readonly #coding: Coding;
@@ -59,25 +59,15 @@ export class Ranged {
   readonly begun = { copies: 0, inserts: 0, fills: 0 };
   readonly taken: Record<Spending, number> = { commands: 0, patches: 0, inserts: 0 };
 
-  constructor(
-    shape: CodingShape & { oldBytes: number },
-    areas: { queue: Uint8Array; tables: Uint8Array },
-    old: { predictor: Predictor; bytes: OldBytes },
-    pages: Pages,
-    reset: () => void,
-  ) {
-    const { predictor, bytes } = old;
-    this.#decoder = new RangeDecoder(areas.queue.subarray(0, QUEUE_BYTES));
-    this.#coding = new Coding(
-      shape,
-      areas.tables,
-      { bytes, oldBytes: shape.oldBytes },
-      { predictor, coder: this.#decoder },
-    );
+  constructor(kind: CodingKind, header: CodingShape & { oldBytes: number }, ports: EnginePorts) {
+    const { predictor, bytes, pages, reset } = ports;
+    const { oldBytes } = header;
+    this.#decoder = new RangeDecoder(ports.queue.subarray(0, QUEUE_BYTES));
+    this.#coding = new Coding(kind, header, ports.tables, { bytes, oldBytes }, { predictor, coder: this.#decoder });
     this.#predictor = predictor;
     this.#pages = pages;
     this.#old = bytes;
-    this.#oldBytes = shape.oldBytes;
+    this.#oldBytes = oldBytes;
     this.#reset = reset;
   }
 

@@ -1,5 +1,6 @@
 /** Where what is fetched goes: two slots, or one that is written over; and what lies in the one that runs. */
 
+import type { DecoderPart } from '../delta/parts.ts';
 import { demand } from '../errors.ts';
 import type { Sha256 } from '../format/merkle.ts';
 import type { ImageId, Payload, ReleaseImage } from '../format/suit.ts';
@@ -23,6 +24,7 @@ export interface TakerOptions {
   newImage: ImageId;
   payload: Payload;
   workspace: Uint8Array;
+  decoders: readonly DecoderPart[];
   oldImage: ImageId;
   resume: Progress | undefined;
   save(progress: Progress): void;

@@ -1,7 +1,8 @@
 /** Decoder and slot writer joined: frames in, image in the slot, a point to go on from at every checkpoint. */
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../delta/checkpoint.ts';
 import { DeltaDecoder, type DeltaPorts } from '../delta/decoder.ts';
-import { type DeltaHeader, readWholeHeader, TAG_BYTES } from '../delta/header.ts';
+import type { DeltaHeader } from '../delta/fields.ts';
+import { readWholeHeader, TAG_BYTES } from '../delta/header.ts';
 import { demand } from '../errors.ts';
 import type { FrameTaker, TakerOptions } from '../fetch/target.ts';
 import type { Position, Route } from '../fetch/window.ts';
@@ -35,16 +36,16 @@ export class Application implements FrameTaker {
     this.#from = resume && checkpointOf(resume, payload);
     this.#writer = new SlotWriter(slot, newImage.bytes, resume?.written ?? 0);
     const ports = decoderPorts(options, this.#writer);
-    if (this.#from) checkTags(readWholeHeader(this.#from.header), options);
+    if (this.#from) checkTags(readWholeHeader(this.#from.header, options.decoders), options);
     this.#decoder = this.#from ? DeltaDecoder.restore(ports, this.#from) : new DeltaDecoder(ports);
     this.#kept = resume?.written ?? 0;
   }
 
   /** Frames to fetch: those of the model section, for it is not in the checkpoint, then the rest. Undefined for all. */
   get route(): Route | undefined {
-    const { resume, payload } = this.#options;
+    const { resume, payload, decoders } = this.#options;
     if (!resume || !this.#from) return undefined;
-    const { headerBytes, modelBytes } = readWholeHeader(this.#from.header);
+    const { headerBytes, modelBytes } = readWholeHeader(this.#from.header, decoders);
     const lead = modelBytes === 0 ? 0 : Math.ceil((headerBytes + modelBytes) / payload.frameBytes);
     const then = { index: resume.frameIndex, expected: resume.expected };
     return lead < then.index ? { lead, then } : undefined;
@@ -75,7 +76,7 @@ export class Application implements FrameTaker {
    * read by the counts of another.
    */
   #checkHeader(frame: Uint8Array): void {
-    const header = readWholeHeader(frame);
+    const header = readWholeHeader(frame, this.#options.decoders);
     const same = this.#from === undefined || equal(this.#from.header, frame.subarray(0, header.headerBytes));
     demand(same, 'BAD_DELTA', 'the container is not the one of the checkpoint');
     demand(header.inPlace === undefined, 'UNSUPPORTED', 'a delta for one slot, and there are two');
@@ -115,11 +116,11 @@ function checkpointOf({ frameIndex, skip, written, checkpoint }: Progress, paylo
 }
 
 function decoderPorts(
-  { workspace, old, oldImage, newImage, slot }: ApplicationOptions,
+  { workspace, decoders, old, oldImage, newImage, slot }: ApplicationOptions,
   writer: SlotWriter,
 ): DeltaPorts {
   const limits = { oldBytes: oldImage.bytes, newBytes: newImage.bytes, slotBytes: slot.bytes };
-  return { workspace, old, sink: (_offset, bytes) => writer.write(bytes), limits };
+  return { workspace, decoders, old, sink: (_offset, bytes) => writer.write(bytes), limits };
 }
 
 function sameTag(tag: Uint8Array, digest: Uint8Array): boolean {

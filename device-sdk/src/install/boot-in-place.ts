@@ -10,6 +10,7 @@
  * There is no image to go back to. An image that starts and fails its own test keeps running and says so; one that does
  * not start is started a few times and then never again.
  */
+import type { DecoderPart } from '../delta/parts.ts';
 import { Refusal } from '../errors.ts';
 import type { ImageId } from '../format/suit.ts';
 import type { BootControl, Flash, OneSlotFlash, Verifier } from '../ports.ts';
@@ -28,6 +29,8 @@ export interface BootInPlacePorts {
   verifier: Verifier;
   slots: OneSlotFlash;
   workspace: Uint8Array;
+  /** As those of the device: {@link DevicePorts}. */
+  decoders?: readonly DecoderPart[];
 }
 
 /**
@@ -58,7 +61,7 @@ export function bootInPlace(ports: BootInPlacePorts): 'run' | 'recover' {
 }
 
 /** @returns false where the image cannot be made: then the old one runs, if nothing of it is lost */
-function make(store: Store, { slots, workspace, verifier }: BootInPlacePorts): boolean {
+function make(store: Store, { slots, workspace, decoders = [], verifier }: BootInPlacePorts): boolean {
   const { pending, running, inPlace } = store.state;
   const change = (part: Partial<InPlace>) => store.commit({ inPlace: { ...store.state.inPlace!, ...part } });
   try {
@@ -68,6 +71,7 @@ function make(store: Store, { slots, workspace, verifier }: BootInPlacePorts): b
       ...slots,
       container,
       workspace,
+      decoders,
       oldImage: running.image,
       newImage: pending!.image,
       hash: () => verifier.hash(),

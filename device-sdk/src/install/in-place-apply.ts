@@ -2,8 +2,10 @@
 import { BlockOrder } from '../delta/block-order.ts';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../delta/checkpoint.ts';
 import { DeltaDecoder } from '../delta/decoder.ts';
-import { type DeltaHeader, HEADER_BYTES_MAX, readHeader } from '../delta/header.ts';
+import type { DeltaHeader } from '../delta/fields.ts';
+import { HEADER_BYTES_MAX, readHeader } from '../delta/header.ts';
 import type { PageSink } from '../delta/pages.ts';
+import type { DecoderPart } from '../delta/parts.ts';
 import { demand } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
 import type { ImageId } from '../format/suit.ts';
@@ -21,6 +23,7 @@ export interface InPlaceImages {
 export interface InPlaceSource extends OneSlotFlash, InPlaceImages {
   container: Staged;
   workspace: Uint8Array;
+  decoders: readonly DecoderPart[];
   hash(): Hash;
 }
 
@@ -85,8 +88,8 @@ export function applyInPlace(job: InPlaceJob): void {
   demandSlotDigest(slot, newImage.bytes, hash(), newImage.digest);
 }
 
-function headerOf({ container }: InPlaceSource): DeltaHeader {
-  const header = readHeader(container.read(0).subarray(0, HEADER_BYTES_MAX));
+function headerOf({ container, decoders }: InPlaceSource): DeltaHeader {
+  const header = readHeader(container.read(0).subarray(0, HEADER_BYTES_MAX), decoders);
   demand(header, 'BAD_DELTA', 'the container ends inside its header');
   return header;
 }
@@ -105,9 +108,9 @@ function demandBase({ slot, oldImage, hash }: InPlaceSource, { kind }: DeltaHead
 
 /** From a checkpoint on, or from the first byte. */
 function decoderOf(source: InPlaceSource, sink: PageSink, at: Checkpoint | undefined): DeltaDecoder {
-  const { slot, workspace, oldImage, newImage } = source;
+  const { slot, workspace, decoders, oldImage, newImage } = source;
   const limits = { oldBytes: oldImage.bytes, newBytes: newImage.bytes, slotBytes: slot.bytes };
-  const ports = { workspace, old: slot, sink, limits };
+  const ports = { workspace, decoders, old: slot, sink, limits };
   return at ? DeltaDecoder.restore(ports, at) : new DeltaDecoder(ports);
 }
 

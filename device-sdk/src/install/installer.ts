@@ -8,6 +8,7 @@
  *   read back and compare
  *   journal: staged                cut here: the slot is read back again and goes to its trial
  */
+import type { DecoderPart } from '../delta/parts.ts';
 import type { Tell } from '../device-ports.ts';
 import { type Code, codeOf, demand, Refusal } from '../errors.ts';
 import type { Asker } from '../fetch/asker.ts';
@@ -31,6 +32,7 @@ export interface InstallerPorts extends TrialPorts {
   asker: Asker;
   workspace: Uint8Array;
   memoryClass: MemoryClass;
+  decoders?: readonly DecoderPart[] | undefined;
   windowBytes?: number;
   tell: Tell;
   /** Runs work of a timer: what it throws must not reach the timer. */
@@ -271,9 +273,9 @@ export class Installer {
 
   /** Whatever takes frames: a decoder and the other slot, or the staging area. */
   #open({ id, image, running = NONE }: Step, payload: Payload, pending: Pending): FrameTaker {
-    const { store, slots, workspace } = this.#p;
+    const { store, slots, workspace, decoders = [] } = this.#p;
     const common = {
-      ...{ payload, workspace },
+      ...{ payload, workspace, decoders },
       newImage: image,
       oldImage: running,
       hash: () => store.verifier.hash(),

@@ -91,7 +91,7 @@ class Staging implements FrameTaker {
 
   /** The header lies whole in the first frame: what this device cannot do is not fetched. */
   #checkFirst(frame: Uint8Array): void {
-    const header = readWholeHeader(frame);
+    const header = readWholeHeader(frame, this.#o.decoders);
     checkTags(header, this.#source);
     checkHeader(header, this.#source);
     demand(

@@ -2,6 +2,7 @@
  * One device of the fleet: the true SDK on a board of the rig. This file only switches it on and off, as power, boot
  * loader and owner would; it decides nothing about updates.
  */
+
 import {
   type Clock,
   type Code,
@@ -12,6 +13,7 @@ import {
   type Timer,
   type Verifier,
 } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { equal, type MemoryClass } from '@countersign/device-sdk/format';
 import {
   type Board,
@@ -255,6 +257,7 @@ export class VirtualDevice {
         deadlineMs: SELF_TEST_MS_MAX,
       },
       workspace: new Uint8Array(workspaceBytes),
+      decoders: EVERY_DECODER,
       memoryClass,
       askSeconds,
       on: (event) => this.#on(event),

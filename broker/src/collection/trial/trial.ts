@@ -3,7 +3,9 @@
  * verifies, fetches, applies, boots, tests itself and confirms; then again with the power cut at seeded moments. An
  * outside judge looks into the flash afterwards.
  */
+
 import { Device, type DeviceEvent, demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { CLASS_BYTES } from '@countersign/device-sdk/delta';
 import { equal, framesBytes, hex, readManifest } from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
@@ -144,6 +146,7 @@ async function bench(job: TrialJob): Promise<Run> {
         clock: { now: () => BENCH_TIME },
         health: { selfTest, deadlineMs: 60_000 },
         workspace: new Uint8Array(CLASS_BYTES[memoryClass]),
+        decoders: EVERY_DECODER,
         memoryClass,
         on,
       });

@@ -2,6 +2,7 @@
 import type { BlockOrder } from '@countersign/device-sdk/delta';
 import {
   type Bytes,
+  cpuOf,
   ModelSection,
   type ModelShape,
   modelBytes,
@@ -64,7 +65,7 @@ export function fit(model: Model, learnedEntries: number, old: Uint8Array, newBy
   for (const byte of section) reader.feed(byte);
   let [from, to] = [0, old.length];
   const bytes = { byte: (offset: number) => (offset >= from && offset < to ? old[offset]! : 0) };
-  const predictor = reader.predictor(bytes);
+  const predictor = reader.predictor(bytes, (registers) => cpuOf(model.predictor, registers));
   const open = (order: BlockOrder, turn: number) => {
     memory.learned.fill(0);
     [from, to] = order.remaining(turn, old.length);

@@ -1,5 +1,5 @@
 import { type BitCoder, type Chances, CONTEXTS_MAX } from './chances.ts';
-import { RATE } from './mix.ts';
+import { RATE } from './rate.ts';
 
 /** States that learn slowly and precisely: those of the flags in front of every unit. */
 export const FINE_STATES = 128;

@@ -7,6 +7,9 @@ export const TREE_STATES = 256;
 /** Codes inserted bytes; `offset` is their place in the new image. */
 export interface LiteralCoder {
   code(byte: number, offset: number): number;
+  /** For coders that can: learns from a byte that both sides know. */
+  learn?(byte: number, offset: number): void;
+  reset?(): void;
 }
 
 /** Inserted bytes of the lite coder: a tree of eight decisions, chosen by the byte before. */

@@ -1,4 +1,4 @@
-import { REGISTER_WORDS } from './cpus.ts';
+import { REGISTER_WORDS } from './predictors.ts';
 import { REGIONS_BYTES } from './regions.ts';
 
 /** Where the predictor's tables lie in the workspace. */

@@ -1,11 +1,12 @@
 import { demand } from '../../errors.ts';
 import { AddressMap } from './address-map.ts';
-import { cpuOf, PREDICTOR_NONE } from './cpus.ts';
+import { NoCpu } from './cpu/none.ts';
 import type { ModelMemory } from './memory.ts';
 import { Predictor } from './predictor.ts';
+import { PREDICTOR_NONE } from './predictors.ts';
 import { REGIONS_MAX, Regions } from './regions.ts';
 import { Targets } from './targets.ts';
-import type { Bytes } from './unit.ts';
+import type { Bytes, Cpu } from './unit.ts';
 
 /** What a container says about itself that the model depends on. */
 export interface ModelShape {
@@ -74,8 +75,8 @@ export class ModelSection {
     this.#take(number);
   }
 
-  /** The predictor, when the section is complete. */
-  predictor(bytes: Bytes): Predictor {
+  /** The predictor, when the section is complete. @param cpuOf makes the instruction set; without one words are copied */
+  predictor(bytes: Bytes, cpuOf: ((registers: Uint32Array) => Cpu) | undefined): Predictor {
     this.#old.bound();
     this.#fresh.bound();
     const { starts, shifts, registers, learned, ram } = this.#memory;
@@ -84,7 +85,7 @@ export class ModelSection {
     const inRam = new AddressMap(starts.subarray(imageRuns), shifts.subarray(imageRuns), this.#ramRuns);
     const range = { address: ram[0]!, bytes: ram[1]! };
     const targets = new Targets(this.#old, this.#fresh, { image, ram: inRam }, range, learned);
-    const cpu = cpuOf(this.#shape.predictor, registers);
+    const cpu = cpuOf?.(registers) ?? new NoCpu();
     return new Predictor(
       { bytes, old: this.#old, fresh: this.#fresh },
       targets,

@@ -1,4 +1,4 @@
-import { RATE } from './mix.ts';
+import { RATE } from './rate.ts';
 
 /** A state nobody has asked for: one half, no visits. */
 const FRESH = 0x8000_0000;

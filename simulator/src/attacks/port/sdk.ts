@@ -1,6 +1,8 @@
 /** The TypeScript SDK under the attacks: a true Device on the virtual board, with power, flash and time of its own. */
+
 import { setImmediate as later } from 'node:timers/promises';
 import { codeOf, Device, type DeviceEvent, type Health, type LinkEvents, Refusal } from '@countersign/device-sdk';
+import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { hex } from '@countersign/device-sdk/format';
 import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { Bricked, PowerCut, Prng } from '@countersign/device-sdk/rig';
@@ -184,6 +186,7 @@ class Life {
       clock: { now: () => this.#now() },
       health: this.#health(),
       workspace: new Uint8Array(workspaceBytes),
+      decoders: EVERY_DECODER,
       memoryClass,
       ...(veto && { veto: { allow: async () => false } }),
       on: (event) => this.#heard(event),
