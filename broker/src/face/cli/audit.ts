@@ -5,13 +5,22 @@ import { auditServer } from '../client/audit.ts';
 import { connect, dataFolder, readInput, type ServerOptions, serverOptions } from './connect.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { printable } from './table.ts';
+import { readWhole } from './values.ts';
 
 interface AuditVerbOptions extends ServerOptions {
   trust?: string;
   head?: string;
+  watch?: string[];
+  alarm?: string;
+  interval: number;
+  expect?: string;
+  state: string;
+  maxAge?: number;
+  once?: boolean;
+  json?: boolean;
 }
 
-/** `audit [DIR|URL]`: everything the ledger says, verified again by this command itself. */
+/** `audit [DIR|URL]`: everything the ledger says, verified again by this command itself; `--watch`: again and again. */
 export function auditVerb(program: Command): void {
   const command = serverOptions(
     program
@@ -20,8 +29,19 @@ export function auditVerb(program: Command): void {
   )
     .argument('[target]', 'a folder, or the address of a server; by default --data or --server')
     .option('--trust <file>', 'trust root 1 from outside, as devices have it from the factory')
-    .option('--head <file>', 'a signed head that was kept elsewhere');
+    .option('--head <file>', 'a signed head that was kept elsewhere')
+    .option('--watch <urls...>', 'go on looking at these servers from outside; the token is for the first of them')
+    .option('--alarm <command>', 'with --watch: run in a shell for every alarm, JSON on stdin, COUNTERSIGN_ALARM_* set')
+    .option('--interval <seconds>', 'with --watch: between two looks', readWhole, 60)
+    .option('--expect <file>', 'with --watch: whose key uploads which products')
+    .option('--state <file>', 'with --watch: what is kept between runs', 'countersign-watch.json')
+    .option('--max-age <seconds>', "with --watch: a head's; by default what the trust root says", readWhole)
+    .option('--once', 'with --watch: look once; ends with 1 where an alarm stands');
   verb(command, async (target: string | undefined, options: AuditVerbOptions) => {
+    if (options.watch) {
+      if (target !== undefined || options.server !== undefined) throw new WrongUse('--watch names the servers itself');
+      return (await import('./run-watch.ts')).run({ ...options, watch: options.watch });
+    }
     const result = await audit(target, options);
     return { json: result, text: auditText(result), ok: result.ok };
   });

@@ -19,6 +19,11 @@ export class Frontier {
     return this.#size;
   }
 
+  /** What goes into the constructor again: for whoever keeps it between runs. */
+  get edge(): readonly Uint8Array[] {
+    return this.#edge;
+  }
+
   append(leafHash: Uint8Array): void {
     let hash = leafHash;
     // Each trailing one bit of the size is a perfect subtree that the new leaf completes into the next larger one.

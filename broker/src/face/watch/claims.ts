@@ -1,0 +1,163 @@
+/** What servers say of the log's tree, held against the tree that the watch has verified itself, leaf by leaf. */
+import { codeOf, Refusal, type Verifier } from '@countersign/device-sdk';
+import { checkConsistency, equal, hex, leafHash } from '@countersign/device-sdk/format';
+import type { Frontier } from '../../ledger/log/frontier.ts';
+import { type Expectation, judgeEntry, type SeenUploads, type Unexpected } from './expectation.ts';
+import type { LogClient } from './log-client.ts';
+
+/** A tree that somebody signed for. */
+export interface Claim {
+  client: LogClient;
+  what: string;
+  size: number;
+  /** Whether this is the root that was signed. */
+  holds(root: Uint8Array): boolean;
+  /** The root where it is known beforehand; that of a head from outside is not. */
+  root: Uint8Array | undefined;
+  evidence: Record<string, string | number>;
+}
+
+/** The verified tree, and what its entries tell about uploads. */
+export interface Verified {
+  tree: Frontier;
+  uploads: SeenUploads;
+}
+
+export type Finding = Unexpected & { client: LogClient; index: number };
+
+export interface Judgement {
+  verified: Verified;
+  findings: Finding[];
+  /** Claims that are not of one history with what was verified. */
+  apart: Claim[];
+  /** Claims about which nothing could be found out now, and why. */
+  open: { claim: Claim; error: Refusal }[];
+}
+
+/**
+ * Takes claims from the smallest tree to the largest. The first that leads on from the verified tree is followed; one
+ * that contradicts it is set apart and leads nowhere.
+ */
+export async function judgeClaims(
+  verifier: Verifier,
+  claims: readonly Claim[],
+  start: Verified,
+  expectation: Expectation | undefined,
+): Promise<Judgement> {
+  const done: Judgement = { verified: start, findings: [], apart: [], open: [] };
+  const known = new Map([[start.tree.size, start.tree.root()]]);
+  for (const claim of [...claims].sort((a, b) => a.size - b.size)) {
+    try {
+      await judgeOne(claim);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      done.open.push({ claim, error });
+    }
+  }
+  return done;
+
+  async function judgeOne(claim: Claim): Promise<void> {
+    const root = known.get(claim.size);
+    if (root) {
+      if (!claim.holds(root)) done.apart.push(claim);
+    } else if (claim.size > done.verified.tree.size) await follow(claim);
+    else if (!(await begins(claim))) done.apart.push(claim);
+  }
+
+  async function follow(claim: Claim): Promise<void> {
+    // Without its entries a log may be seen to grow, but not to hold what is expected: that part is read again later.
+    const reads = expectation !== undefined && claim.client.readsEntries;
+    const next = await grown(verifier, claim, done.verified, reads ? expectation : undefined).catch(async (error) => {
+      if (error instanceof Refusal && (await contradicts(claim))) return undefined;
+      throw error;
+    });
+    if (!next) {
+      done.apart.push(claim);
+      return;
+    }
+    if (!claim.holds(next.verified.tree.root())) {
+      done.apart.push(claim);
+      return;
+    }
+    known.set(claim.size, next.verified.tree.root());
+    if (expectation !== undefined && !reads) return;
+    done.verified = next.verified;
+    done.findings.push(...next.findings);
+  }
+
+  /** A larger tree whose leaves are kept back: does the server at least prove that it goes on from here? */
+  async function contradicts({ client, size, root }: Claim): Promise<boolean> {
+    const { tree } = done.verified;
+    if (!root || tree.size === 0) return false;
+    try {
+      checkConsistency(verifier.sha256, tree.size, size, tree.root(), root, await client.consistency(tree.size, size));
+      return false;
+    } catch (error) {
+      return codeOf(error) === 'SPLIT_VIEW';
+    }
+  }
+
+  /** A smaller tree that was not met on the way: somebody must prove that the verified one begins with it. */
+  async function begins({ root, size, client }: Claim): Promise<boolean> {
+    if (!root) return true;
+    const { tree } = start.tree.size > size ? start : done.verified;
+    let unanswered: Refusal | undefined;
+    let refuted = false;
+    for (const asked of new Set([client, ...claims.map((item) => item.client)])) {
+      try {
+        const path = await asked.consistency(size, tree.size);
+        checkConsistency(verifier.sha256, size, tree.size, root, tree.root(), path);
+        return true;
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        // A server that lags behind has no such proof, and one that lies would rather not give it.
+        if (error.code === 'SPLIT_VIEW') refuted = true;
+        else unanswered = error;
+      }
+    }
+    if (!refuted && unanswered) throw unanswered;
+    return false;
+  }
+}
+
+/** The tree with the leaves that the claim's own server gives. Nothing of it is believed before its root is compared. */
+async function grown(
+  verifier: Verifier,
+  claim: Claim,
+  { tree, uploads }: Verified,
+  expectation: Expectation | undefined,
+) {
+  const verified: Verified = { tree: tree.copy(), uploads: new Map(uploads) };
+  const findings: Finding[] = [];
+  const { client, size } = claim;
+  if (expectation === undefined) {
+    for await (const hashes of client.leafHashes(tree.size, size, size))
+      for (const leaf of hashes) verified.tree.append(leaf);
+    return { verified, findings };
+  }
+  for await (const entries of client.entries(tree.size, size, size)) {
+    for (const entry of entries) {
+      const index = verified.tree.size;
+      const leaf = leafHash(verifier.sha256, entry);
+      const found = judged(entry, index, hex(leaf));
+      if (found) findings.push({ ...found, client, index });
+      verified.tree.append(leaf);
+    }
+  }
+  return { verified, findings };
+
+  /** The ledger takes nothing that cannot be read; if it did, its owner should know. */
+  function judged(entry: Uint8Array, index: number, leaf: string): Unexpected | undefined {
+    try {
+      return judgeEntry(verifier, expectation!, entry, index, verified.uploads);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return { release: leaf, text: `entry ${index} cannot be read: ${error.message}` };
+    }
+  }
+}
+
+export function claimOf(client: LogClient, what: string, size: number, root: Uint8Array, evidence: string): Claim {
+  const holds = (found: Uint8Array) => equal(found, root);
+  return { client, what, size, root, holds, evidence: { [what]: evidence, size, root: hex(root) } };
+}

@@ -1,0 +1,106 @@
+/**
+ * What a watch keeps between runs: the tree as far as it was verified, what each server has shown, which alarms stand and
+ * which are still to be raised. It is stored before an alarm is raised, and again after: a crash between the two
+ * raises an alarm twice, never not at all.
+ */
+import { readFile } from 'node:fs/promises';
+import { demand, Refusal } from '@countersign/device-sdk';
+import { hex, type Sha256, unhex, utf8 } from '@countersign/device-sdk/format';
+import { Frontier } from '../../ledger/log/frontier.ts';
+import { writeDurable } from '../../store/durable.ts';
+import { ALARM_KINDS, type Alarm } from './alarm.ts';
+import type { SeenUploads } from './expectation.ts';
+
+const FORMAT = 'countersign-watch-1';
+/** 10,000 uploads of 80 bytes, 100 alarms with their evidence. */
+const STATE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** The newest that a server has shown and that held. */
+export interface Shown {
+  size: number;
+  root: string;
+  /** Of its signed head, seconds since the epoch. */
+  time: number;
+}
+
+export interface WatchState {
+  /** The signed trust root in force, and whether the first one came from outside. */
+  trustRoot: Uint8Array;
+  anchored: boolean;
+  /** The tree as far as it was verified. */
+  tree: Frontier;
+  servers: Map<string, Shown>;
+  uploads: SeenUploads;
+  /** What is wrong now and was told. */
+  standing: Set<string>;
+  /** To be raised. */
+  pending: Alarm[];
+  /** Seconds since the epoch: from when a server that never answered is stale. */
+  since: number;
+}
+
+export async function saveState(path: string, s: WatchState): Promise<void> {
+  const text = JSON.stringify({
+    format: FORMAT,
+    trustRoot: hex(s.trustRoot),
+    anchored: s.anchored,
+    size: s.tree.size,
+    edge: s.tree.edge.map(hex),
+    servers: Object.fromEntries(s.servers),
+    uploads: Object.fromEntries(s.uploads),
+    standing: [...s.standing],
+    pending: s.pending,
+    since: s.since,
+  });
+  await writeDurable(path, utf8(`${text}\n`), { mode: 0o600 });
+}
+
+/** @returns undefined where there is none yet. @throws Refusal BAD_STORE for a file that is damaged */
+export async function loadState(path: string, sha256: Sha256): Promise<WatchState | undefined> {
+  const text = await readText(path);
+  if (text === undefined) return undefined;
+  try {
+    return readState(JSON.parse(text), sha256);
+  } catch (cause) {
+    throw new Refusal('BAD_STORE', `${path} is not the state of a watch`, { cause });
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    const bytes = await readFile(path);
+    demand(bytes.length <= STATE_BYTES_MAX, 'BAD_STORE', `${path} has ${bytes.length} bytes`);
+    return bytes.toString();
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (cause instanceof Refusal) throw cause;
+    throw new Refusal('BAD_STORE', `${path} cannot be read`, { cause });
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: our own file; what does not fit ends in the catch above
+function readState(v: any, sha256: Sha256): WatchState {
+  const edge = v.edge.map((item: string) => bytesOf(item, 32));
+  const ones = [...(v.size as number).toString(2)].filter((bit) => bit === '1').length;
+  const whole = v.format === FORMAT && edge.length === ones && Number.isSafeInteger(v.size + v.since);
+  demand(whole, 'BAD_STORE', 'another form');
+  for (const { size, root, time } of Object.values<Shown>(v.servers))
+    demand(Number.isSafeInteger(size + time) && bytesOf(root, 32), 'BAD_STORE', 'a server');
+  for (const item of v.pending) demand(ALARM_KINDS.includes(item.kind), 'BAD_STORE', 'an alarm');
+  return {
+    trustRoot: bytesOf(v.trustRoot),
+    anchored: v.anchored === true,
+    tree: new Frontier(sha256, edge, v.size),
+    servers: new Map(Object.entries<Shown>(v.servers)),
+    uploads: new Map(Object.entries<'expected' | 'told'>(v.uploads)),
+    standing: new Set<string>(v.standing),
+    pending: v.pending,
+    since: v.since,
+  };
+}
+
+function bytesOf(text: string, length?: number): Uint8Array {
+  const bytes = unhex(text);
+  demand(bytes && (length === undefined || bytes.length === length), 'BAD_STORE', 'bytes');
+  return bytes;
+}

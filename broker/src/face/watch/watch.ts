@@ -1,0 +1,312 @@
+/** The watch over a log from outside: rounds, each of which looks at every server, verifies, and raises alarms. */
+import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import { type Head, hex, readHead, readSignedRoot, type TrustRoot } from '@countersign/device-sdk/format';
+import { nextRoot, openRoot, verifyHead } from '@countersign/device-sdk/verify';
+import { checkpointOf } from '../../ledger/c2sp/proof.ts';
+import { auditKeys } from '../../ledger/c2sp/trust.ts';
+import { Frontier } from '../../ledger/log/frontier.ts';
+import { type Alarm, raise } from './alarm.ts';
+import { type Claim, claimOf, type Finding, judgeClaims } from './claims.ts';
+import type { Expectation } from './expectation.ts';
+import type { LogClient } from './log-client.ts';
+import { loadState, saveState, type WatchState } from './state.ts';
+
+/** Releases of one round that are told one by one; a flood is told as a number. */
+export const RELEASE_ALARMS_MAX = 100;
+/** Trust roots taken in one round; a server cannot feed more. */
+const ROOTS_MAX = 16;
+
+export interface WatchOptions {
+  verifier: Verifier;
+  /** The first may give entries; all are held against each other. */
+  clients: readonly LogClient[];
+  statePath: string;
+  command: string;
+  /** Trust root 1 from outside; without it the first server's word is taken once. */
+  trust?: Uint8Array | undefined;
+  /** A signed head that was kept elsewhere, looked at before anything is verified; later it is behind the state. */
+  head?: Uint8Array | undefined;
+  expectation?: Expectation | undefined;
+  /** Seconds; what the trust root says where not given. */
+  headAgeMax?: number | undefined;
+  /** Seconds since the epoch. */
+  now: () => number;
+  alarmMsMax?: number | undefined;
+}
+
+export interface ServerReport {
+  url: string;
+  /** null where it has shown nothing that held, now or before. */
+  size: number | null;
+  time: number | null;
+  /** Why it could not be looked at in this round. */
+  problem: { code: string; text: string } | null;
+}
+
+export interface RoundReport {
+  /** Entries that were verified so far, and the root over them. */
+  entries: number;
+  root: string;
+  anchored: boolean;
+  servers: ServerReport[];
+  /** Raised in this round. */
+  raised: Alarm[];
+  /** The command failed; they are raised again in the next round. */
+  failed: { alarm: Alarm; why: string }[];
+  /** What was wrong at the end of it, told now or before. */
+  standing: string[];
+}
+
+/** What one server showed. */
+interface View {
+  client: LogClient;
+  head?: Head;
+  claims: Claim[];
+  problem?: Refusal;
+}
+
+export class Watch {
+  readonly #o: WatchOptions;
+  readonly #state: WatchState;
+  #root: TrustRoot;
+  /** Until it was compared. */
+  #outside: Uint8Array | undefined;
+
+  private constructor(options: WatchOptions, state: WatchState) {
+    this.#o = options;
+    this.#state = state;
+    this.#root = readSignedRoot(options.verifier.sha256, state.trustRoot).root;
+    this.#outside = state.tree.size === 0 ? options.head : undefined;
+  }
+
+  /** Continues, or begins. @throws Refusal BAD_STORE, BAD_ROOT, UNREACHABLE where the first trust root cannot be had */
+  static async open(options: WatchOptions): Promise<Watch> {
+    const { verifier, statePath, now, trust } = options;
+    const kept = await loadState(statePath, verifier.sha256);
+    const given = trust && openRoot(verifier, trust).root;
+    if (kept) {
+      const { origin } = readSignedRoot(verifier.sha256, kept.trustRoot).root;
+      demand(!given || given.origin === origin, 'BAD_ROOT', `${statePath} is of ${origin}, not of ${given?.origin}`);
+      return new Watch(options, kept);
+    }
+    const first = trust ?? (await options.clients[0]!.roots(1))[0];
+    demand(first, 'UNREACHABLE', 'the first server shows no trust root');
+    openRoot(verifier, first);
+    const state: WatchState = {
+      ...{ trustRoot: first, anchored: trust !== undefined, tree: new Frontier(verifier.sha256), since: now() },
+      ...{ servers: new Map(), uploads: new Map(), standing: new Set<string>(), pending: [] },
+    };
+    return new Watch(options, state);
+  }
+
+  /** One look at everything. @throws Refusal BAD_STORE where the state cannot be kept */
+  async round(): Promise<RoundReport> {
+    const { verifier, clients, expectation, statePath } = this.#o;
+    const state = this.#state;
+    const wrong: Alarm[] = [];
+    const views: View[] = [];
+    for (const client of clients) views.push(await this.#look(client, wrong));
+    const claims = [...this.#outsideClaim(views, wrong), ...views.flatMap((view) => view.claims)];
+    const judged = await judgeClaims(verifier, claims, state, expectation);
+    state.tree = judged.verified.tree;
+    state.uploads = judged.verified.uploads;
+    for (const claim of judged.apart) wrong.push(splitView(claim));
+    for (const { claim, error } of judged.open) views.find((view) => view.client === claim.client)!.problem ??= error;
+    for (const view of views) this.#remember(view, judged.apart);
+    wrong.push(...this.#stale());
+    this.#settle(wrong, releaseAlarms(judged.findings), views);
+    await saveState(statePath, state);
+    const told = await this.#raiseAll();
+    return { ...this.#report(views), ...told };
+  }
+
+  async #look(client: LogClient, wrong: Alarm[]): Promise<View> {
+    const view: View = { client, claims: [] };
+    try {
+      const shown = await client.head();
+      await this.#followRoots(client, shown.head.rootVersion);
+      const head = this.#checkedHead(client, shown, wrong);
+      if (!head) return view;
+      view.head = head;
+      view.claims.push(claimOf(client, 'head', head.size, head.root, hex(shown.signed)));
+      const checkpoint = await this.#checkpoint(client, wrong);
+      if (checkpoint) view.claims.push(checkpoint);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      view.problem = error;
+    }
+    return view;
+  }
+
+  #checkedHead(client: LogClient, shown: { head: Head; signed: Uint8Array }, wrong: Alarm[]): Head | undefined {
+    try {
+      return verifyHead(this.#o.verifier, this.#root, readHead(shown.signed), shown.head.root);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      wrong.push(badHead(client, 'head', error, hex(shown.signed.subarray(0, 1024))));
+      return undefined;
+    }
+  }
+
+  /** What the server shows to auditors must be of the same tree. A server that shows them nothing hides nothing new. */
+  async #checkpoint(client: LogClient, wrong: Alarm[]): Promise<Claim | undefined> {
+    const { verifier } = this.#o;
+    const { log } = auditKeys(verifier.sha256, this.#root);
+    const bytes = await client.checkpoint().catch((error) => {
+      if (codeOf(error) !== 'UNREACHABLE') throw error;
+      return undefined;
+    });
+    if (!bytes || log.length === 0) return undefined;
+    const text = Buffer.from(bytes).toString();
+    try {
+      const { size, root } = checkpointOf(verifier, bytes, log);
+      return claimOf(client, 'checkpoint', size, root, text);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      wrong.push(badHead(client, 'checkpoint', error, text.slice(0, 1024)));
+      return undefined;
+    }
+  }
+
+  /** Trust roots one after another, each on the thresholds of the one before. */
+  async #followRoots(client: LogClient, version: number): Promise<void> {
+    if (version <= this.#root.version) return;
+    const next = await client.roots(this.#root.version + 1);
+    demand(next.length > 0, 'OLD_ROOT', `${client.url} names trust root ${version} and does not show it`);
+    for (const bytes of next.slice(0, ROOTS_MAX)) {
+      this.#root = nextRoot(this.#o.verifier, this.#root, bytes).root;
+      this.#state.trustRoot = bytes;
+    }
+  }
+
+  /** A head from outside is a claim whose root nobody tells: the tree of that size must be the one it signs. */
+  #outsideClaim(views: readonly View[], wrong: Alarm[]): Claim[] {
+    if (!this.#outside) return [];
+    const signed = readHead(this.#outside);
+    const { size } = signed.fields;
+    const view = views.find(({ head }) => head !== undefined && head.size >= size);
+    const seen = views.find(({ head }) => head !== undefined);
+    if (!view && seen) wrong.push(shrunken(seen.client, seen.head!, size));
+    if (!view) return [];
+    const holds = (root: Uint8Array) => {
+      this.#outside = undefined;
+      try {
+        return Boolean(verifyHead(this.#o.verifier, this.#root, signed, root));
+      } catch (error) {
+        if (codeOf(error) === 'INTERNAL') throw error;
+        return false;
+      }
+    };
+    const evidence = { 'head from outside': hex(this.#outside), size };
+    return [{ client: view.client, what: 'head from outside', size, root: undefined, holds, evidence }];
+  }
+
+  /** A server's word is kept where it held; where it shrank it stays what it was, and the alarm stands. */
+  #remember({ client, head, claims }: View, apart: readonly Claim[]): void {
+    const before = this.#state.servers.get(client.url);
+    const held = head && claims.every((claim) => !apart.includes(claim));
+    if (!held || (before && head.size < before.size)) return;
+    const time = Math.max(head.time, before?.time ?? 0);
+    this.#state.servers.set(client.url, { size: head.size, root: hex(head.root), time });
+  }
+
+  *#stale(): Generator<Alarm> {
+    const { clients, now, headAgeMax = this.#root.headAgeMax } = this.#o;
+    for (const { url } of clients) {
+      const time = this.#state.servers.get(url)?.time ?? this.#state.since;
+      const age = now() - time;
+      if (age <= headAgeMax) continue;
+      const text = `the newest head is ${age} seconds old, at most ${headAgeMax} are allowed`;
+      yield { kind: 'stale-head', code: 'FREEZE', url, text, evidence: { time, age }, id: `stale-head ${url} ` };
+    }
+  }
+
+  /** What is new is to be told; what is over may be told again; what could not be looked at stays as it was. */
+  #settle(wrong: Alarm[], releases: readonly Alarm[], views: readonly View[]): void {
+    const { standing, pending, servers } = this.#state;
+    for (const { client, head } of views) {
+      const before = servers.get(client.url);
+      if (head && before && head.size < before.size) wrong.push(shrunken(client, head, before.size));
+    }
+    const ids = new Set(wrong.map(({ id }) => id));
+    const silent = views.filter(({ problem }) => problem).map(({ client }) => ` ${client.url} `);
+    for (const id of standing) {
+      const unseen = !id.startsWith('stale-head') && silent.some((url) => id.includes(url));
+      if (!ids.has(id) && !unseen) standing.delete(id);
+    }
+    const fresh = wrong.filter(({ id }, i) => !standing.has(id) && wrong.findIndex((item) => item.id === id) === i);
+    for (const { id } of fresh) standing.add(id);
+    pending.push(...fresh, ...releases);
+  }
+
+  async #raiseAll(): Promise<Pick<RoundReport, 'raised' | 'failed'>> {
+    const { command, statePath, alarmMsMax } = this.#o;
+    const raised: Alarm[] = [];
+    const failed: RoundReport['failed'] = [];
+    for (const alarm of this.#state.pending) {
+      const why = await raise(command, alarm, this.#root.origin, alarmMsMax);
+      if (why === undefined) raised.push(alarm);
+      else failed.push({ alarm, why });
+    }
+    this.#state.pending = failed.map(({ alarm }) => alarm);
+    if (raised.length > 0) await saveState(statePath, this.#state);
+    return { raised, failed };
+  }
+
+  #report(views: readonly View[]): Omit<RoundReport, 'raised' | 'failed'> {
+    const { tree, anchored, servers, standing } = this.#state;
+    return {
+      entries: tree.size,
+      root: hex(tree.root()),
+      anchored,
+      servers: views.map(({ client, problem }) => {
+        const shown = servers.get(client.url);
+        return {
+          url: client.url,
+          size: shown?.size ?? null,
+          time: shown?.time ?? null,
+          problem: problem ? { code: problem.code, text: problem.message } : null,
+        };
+      }),
+      standing: [...standing],
+    };
+  }
+}
+
+function splitView({ client, what, size, evidence }: Claim): Alarm {
+  const text = `the ${what} of ${size} entries that ${client.url} shows is not of one history with what was verified`;
+  const id = `split-view ${client.url} ${size} ${evidence.root ?? what}`;
+  return { kind: 'split-view', code: 'SPLIT_VIEW', url: client.url, text, evidence, id };
+}
+
+function shrunken(client: LogClient, head: Head, before: number): Alarm {
+  const text = `${client.url} shows ${head.size} entries, there were ${before}`;
+  const evidence = { size: head.size, before, root: hex(head.root) };
+  return {
+    kind: 'shrunken-head',
+    code: 'STALE',
+    url: client.url,
+    text,
+    evidence,
+    id: `shrunken-head ${client.url} ${before}`,
+  };
+}
+
+function badHead({ url }: LogClient, what: string, error: Refusal, shown: string): Alarm {
+  const text = `the ${what} that ${url} shows is not the log's: ${error.message}`;
+  return { kind: 'bad-head', code: error.code, url, text, evidence: { [what]: shown }, id: `bad-head ${url} ${what}` };
+}
+
+function releaseAlarms(findings: readonly Finding[]): Alarm[] {
+  const told = findings.slice(0, RELEASE_ALARMS_MAX).map(releaseAlarm);
+  const more = findings.length - told.length;
+  if (more === 0) return told;
+  const last = releaseAlarm(findings.at(-1)!);
+  return [...told, { ...last, text: `${more} more, the last of which: ${last.text}` }];
+}
+
+function releaseAlarm({ client, text, release, index }: Finding): Alarm {
+  const id = `unexpected-release ${client.url} ${index}`;
+  const evidence = { entry: index, releaseLeaf: release };
+  return { kind: 'unexpected-release', code: 'NOT_PERMITTED', url: client.url, text, evidence, id };
+}

@@ -1,0 +1,329 @@
+/** The watch from outside: what raises the alarm, what does not, and what it remembers. Real servers, real commands. */
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApi } from '@countersign/broker/face/api/app';
+import { auditorRoutes } from '@countersign/broker/face/api/auditor-routes';
+import { ledgerRoutes } from '@countersign/broker/face/api/ledger-routes';
+import { type Alarm, raise } from '@countersign/broker/face/watch/alarm';
+import { readExpectation } from '@countersign/broker/face/watch/expectation';
+import { type LogClient, logClient } from '@countersign/broker/face/watch/log-client';
+import { Watch, type WatchOptions } from '@countersign/broker/face/watch/watch';
+import { objectDigest, productArgs } from '@countersign/broker/ledger/contract/args';
+import { classId } from '@countersign/broker/ledger/contract/uuid';
+import { type EmbeddedLedger, openLedger } from '@countersign/broker/ledger/embedded/engine';
+import { codeOf } from '@countersign/device-sdk';
+import { hex, utf8 } from '@countersign/device-sdk/format';
+import test, { type ExecutionContext } from 'ava';
+import { run } from '../support/command.ts';
+import { runHere } from '../support/command-here.ts';
+import {
+  act,
+  addProduct,
+  enrolDevices,
+  newDevice,
+  newSigner,
+  newWorld,
+  PRODUCT,
+  publish,
+  sha256,
+  VENDOR,
+  verifier,
+  type World,
+} from './ledger-world.ts';
+
+const TOKEN = 'a-token-for-this-test';
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const ALARM = { kind: 'split-view', code: 'SPLIT_VIEW', text: 'x', url: 'http://a', evidence: {}, id: 'x' } as const;
+
+test('a log that grows as it should is followed in silence, over restarts of the watch', async (t) => {
+  const { world, url, watch, alarms } = await bed(t);
+  const first = await (await watch()).round();
+  t.like(first, { entries: 3, anchored: true, raised: [], failed: [], standing: [] });
+  await addProduct(world);
+  await publish(world, 1);
+  const again = await watch({ clients: [logClient(url, undefined)] });
+  const { head } = await world.ledger.head();
+  const report = await again.round();
+  t.like(report, { entries: head.size, root: hex(head.root), raised: [], standing: [] });
+  t.deepEqual(report.servers, [{ url, size: head.size, time: head.time, problem: null }]);
+  t.deepEqual(await alarms(), []);
+  const unanchored = await watch({ trust: undefined, statePath: join(world.dir, 'other') });
+  t.false((await unanchored.round()).anchored);
+});
+
+test('a release that another key uploaded is told twice, when it is uploaded and when it is confirmed', async (t) => {
+  const { world, watch, alarms, url } = await bed(t);
+  await addProduct(world);
+  const mine = expectation([world.people.alice!]);
+  const owner = await watch({ expectation: mine });
+  await publish(world, 1);
+  t.deepEqual((await owner.round()).raised, [], "alice's own release");
+  const other = await watch({ expectation: expectation([newSigner()]), statePath: join(world.dir, 'other') });
+  const { raised } = await other.round();
+  t.deepEqual(
+    raised.map(({ kind, code, url }) => [kind, code, url]),
+    [
+      ['unexpected-release', 'NOT_PERMITTED', url],
+      ['unexpected-release', 'NOT_PERMITTED', url],
+    ],
+  );
+  t.regex(raised[0]!.text, /uploaded by another key/);
+  t.regex(raised[1]!.text, /confirmed/);
+  t.deepEqual((await other.round()).raised, [], 'once');
+  const told = await alarms();
+  t.deepEqual(
+    told.map(({ evidence }) => evidence.releaseLeaf),
+    raised.map(({ evidence }) => evidence.releaseLeaf),
+  );
+  const elsewhere = await watch({
+    expectation: expectation([newSigner()], 'pump'),
+    statePath: join(world.dir, 'third'),
+  });
+  t.deepEqual((await elsewhere.round()).raised, [], "another's product");
+  const blind = await watch({
+    expectation: mine,
+    clients: [logClient(url, 'wrong')],
+    statePath: join(world.dir, 'fourth'),
+  });
+  const { entries, servers } = await blind.round();
+  t.deepEqual(
+    [entries, servers[0]!.problem?.code],
+    [0, 'UNAUTHORIZED'],
+    'entries that were not read are not passed over',
+  );
+});
+
+test('a stale head is told once, and again only after a fresh one', async (t) => {
+  const { world, watch, url } = await bed(t);
+  let now = world.clock.now;
+  const watching = await watch({ now: () => now });
+  t.deepEqual((await watching.round()).standing, []);
+  now += 86_401;
+  const stale = await watching.round();
+  t.deepEqual(
+    stale.raised.map(({ kind, code }) => [kind, code]),
+    [['stale-head', 'FREEZE']],
+  );
+  const still = await watching.round();
+  t.deepEqual([still.raised.length, still.standing.length], [0, 1]);
+  t.is((await (await watch({ now: () => now })).round()).raised.length, 0, 'a watch that was restarted remembers');
+  world.clock.now = now;
+  await world.ledger.refreshHead();
+  t.deepEqual((await watching.round()).standing, []);
+  now += 86_401;
+  t.is((await watching.round()).raised.length, 1);
+  now = world.clock.now;
+  const gone = await watch({
+    ...{ clients: [logClient('http://127.0.0.1:9', undefined), logClient(url, undefined)], headAgeMax: 5 },
+    ...{ statePath: join(world.dir, 'other'), now: () => now },
+  });
+  t.deepEqual((await gone.round()).servers[0]!.problem?.code, 'UNREACHABLE');
+  now += 6;
+  const ids = (await gone.round()).raised.map(({ url }) => url);
+  t.deepEqual(ids, ['http://127.0.0.1:9', url], 'a server that never answers is stale, too');
+});
+
+test('a server that shows fewer entries than before is told', async (t) => {
+  const { world, watch, url, fork, serve } = await bed(t);
+  const old = await serve(await fork());
+  await addProduct(world);
+  const path = { statePath: join(world.dir, 'shrunk') };
+  await (await watch(path)).round();
+  const shrunk = await watch({ ...path, clients: [{ ...logClient(old, undefined), url }] });
+  const report = await shrunk.round();
+  t.deepEqual(
+    report.raised.map(({ kind, code }) => [kind, code]),
+    [['shrunken-head', 'STALE']],
+  );
+  t.is(report.entries, 4, 'what was verified stays');
+  t.deepEqual(report.servers[0]!.size, 4);
+  t.is((await shrunk.round()).raised.length, 0);
+  t.deepEqual((await (await watch(path)).round()).standing, [], 'over, once it is back');
+});
+
+test('two heads that disagree are told, whoever shows them and whatever their sizes', async (t) => {
+  const { world, watch, url, fork, serve } = await bed(t);
+  const other = await fork();
+  const liar = await serve(other);
+  await addProduct(world);
+  const both = [logClient(url, undefined), logClient(liar, undefined)];
+  const watching = await watch({ clients: both });
+  const behind = await watching.round();
+  t.deepEqual([behind.raised, behind.entries], [[], 4], 'a server that lags behind is of one history');
+  await addOther(world, other, 'pump');
+  const equal = await watching.round();
+  t.is(equal.raised.length, 1, 'once for the head and the checkpoint that say the same');
+  t.like(equal.raised[0], { kind: 'split-view', code: 'SPLIT_VIEW', url: liar });
+  t.deepEqual(Object.keys(equal.raised[0]!.evidence).sort(), ['head', 'root', 'size']);
+  await addOther(world, other, 'valve');
+  t.like((await watching.round()).raised[0], { kind: 'split-view', url: liar }, 'a longer one');
+  for (let i = 0; i < 3; i++) await enrolDevices(world, [newDevice()]);
+  const report = await watching.round();
+  t.true(report.standing[0]!.startsWith(`split-view ${liar} 5 `), 'one that is behind by now, and was told');
+  t.is(report.entries, 7, 'the history that was followed first is followed on');
+  const mixed = await serve(world.ledger, other);
+  const shown = await watch({ clients: [logClient(mixed, undefined)], statePath: join(world.dir, 'mixed') });
+  t.like((await shown.round()).raised[0], { kind: 'split-view' }, 'devices and auditors see two logs');
+  const kept = (await other.head()).signed;
+  const outside = await watch({ head: kept, statePath: join(world.dir, 'outside') });
+  t.like(
+    (await outside.round()).raised[0],
+    { kind: 'split-view', code: 'SPLIT_VIEW' },
+    'a head that was kept elsewhere',
+  );
+  const good = await watch({ head: (await world.ledger.head()).signed, statePath: join(world.dir, 'good') });
+  t.deepEqual((await good.round()).raised, []);
+});
+
+test("a head that the log's key did not sign is told", async (t) => {
+  const { watch, serve, world } = await bed(t);
+  const stranger = await newWorld();
+  t.teardown(() => stranger.end());
+  const url = await serve(stranger.ledger);
+  const watching = await watch({ clients: [logClient(url, undefined)], statePath: join(world.dir, 'stranger') });
+  const report = await watching.round();
+  t.like(report.raised[0], { kind: 'bad-head', code: 'UNKNOWN_KEY', url });
+  t.is(report.entries, 0);
+});
+
+test('what happened reaches the command as data: nothing of it is run', async (t) => {
+  const dir = await folder(t);
+  const evil = '$(touch pwned) `touch pwned` ; touch pwned\n\u001b[2J"\'';
+  const command = `cd '${dir}' && cat > alarm.json && printf '%s' "$COUNTERSIGN_ALARM_KIND|$COUNTERSIGN_ALARM_TEXT" > env`;
+  const alarm: Alarm = { ...ALARM, text: evil, url: `http://${evil}`, evidence: { head: evil } };
+  t.is(await raise(command, alarm, evil), undefined);
+  t.deepEqual(JSON.parse(await readFile(join(dir, 'alarm.json'), 'utf8')), { ...alarm, origin: evil });
+  const env = await readFile(join(dir, 'env'), 'utf8');
+  t.is(env, `split-view|${evil.replace(/\p{Cc}/gu, ' ')}`);
+  t.false(existsSync(join(dir, 'pwned')));
+});
+
+test('a command that fails or hangs is ended, and its alarm is raised again', async (t) => {
+  t.regex((await raise('exit 3', ALARM, 'o'))!, /ended with 3/);
+  t.regex((await raise('sleep 600 & sleep 600', ALARM, 'o', 200))!, /longer than 200 ms/);
+  const { watch, world } = await bed(t);
+  const options = { now: () => world.clock.now + 100_000 };
+  const failed = await (await watch({ ...options, command: 'exit 1' })).round();
+  t.deepEqual([failed.raised.length, failed.failed.length], [0, 1]);
+  t.is((await (await watch(options)).round()).raised.length, 1, 'by the next watch, as soon as it can');
+  t.is((await (await watch(options)).round()).raised.length, 0);
+});
+
+test('a watch killed in the middle of an alarm raises it again', async (t) => {
+  const { world, url } = await bed(t);
+  await addProduct(world);
+  await publish(world, 1);
+  const [expect, state, told] = ['expect.json', 'state.json', 'told'].map((name) => join(world.dir, name));
+  await writeFile(expect!, expectationText([newSigner()]));
+  const args = ['audit', '--watch', url, '--once', '--json', '--expect', expect!, '--state', state!, '--token', TOKEN];
+  const killed = await run(...args, '--alarm', 'kill -9 $PPID');
+  t.is(killed.code, null);
+  const again = await runHere(...args, '--alarm', `cat >> '${told}'`);
+  t.is(again.code, 1, 'an alarm was raised');
+  const report = JSON.parse(again.stdout);
+  t.is(report.raised.length, 2);
+  t.is((await readFile(told!, 'utf8')).trim().split('\n').length, 2);
+  const quiet = await runHere(...args, '--alarm', `cat >> '${told}'`);
+  t.is(quiet.code, 0, quiet.stderr);
+  await writeFile(state!, '{"format":"countersign-watch-1"}');
+  t.is(JSON.parse((await runHere(...args, '--alarm', 'true')).stdout).error.code, 'BAD_STORE');
+  for (const wrong of [
+    ['--watch', url],
+    ['--watch', url, url, '--alarm', 'true'],
+    ['--watch', 'ftp://x', '--alarm', 'true'],
+    ['--watch', url, '--alarm', 'true', '--interval', '0'],
+    ['--watch', url, '--alarm', 'true', '--expect', expect!],
+    ['--watch', url, '--alarm', 'true', '--server', url],
+  ])
+    t.is((await runHere('audit', ...wrong)).code, 2, wrong.join(' '));
+});
+
+test('an expectation says exactly which keys upload which products', (t) => {
+  const key = newSigner();
+  const product = { vendorDomain: 'example.com', name: 'node', uploaders: [hex(key.publicKey)] };
+  const read = (value: unknown) => readExpectation(verifier, utf8(JSON.stringify(value)));
+  t.deepEqual(read({ products: [product] }).products[0]!.uploaders[0]!.bytes, new Uint8Array(key.publicKey));
+  for (const [what, value] of [
+    ['nothing', {}],
+    ['no products', { products: [] }],
+    ['no uploaders', { products: [{ ...product, uploaders: [] }] }],
+    ['half a key', { products: [{ ...product, uploaders: ['ab'] }] }],
+    ['a word too many', { products: [{ ...product, keys: [] }] }],
+    ['a mistyped word', { products: [{ vendordomain: 'a', name: 'b', uploaders: ['c'] }] }],
+  ] as const)
+    t.is(codeOf(t.throws(() => read(value), undefined, what)), 'BAD_REQUEST', what);
+  const small = { products: [{ ...product, uploaders: [hex(Uint8Array.of(1, ...new Uint8Array(31)))] }] };
+  t.is(codeOf(t.throws(() => read(small))), 'BAD_KEY');
+});
+
+function expectationText(uploaders: { publicKey: Uint8Array }[], name = PRODUCT.name): string {
+  const { vendorDomain } = PRODUCT;
+  return JSON.stringify({ products: [{ vendorDomain, name, uploaders: uploaders.map((key) => hex(key.publicKey)) }] });
+}
+
+function expectation(...args: Parameters<typeof expectationText>) {
+  return readExpectation(verifier, utf8(expectationText(...args)));
+}
+
+/** Makes the other history longer, by an entry that the first one has not. */
+async function addOther(world: World, ledger: EmbeddedLedger, name: string): Promise<void> {
+  const object = objectDigest(sha256, 'product', classId(VENDOR, name));
+  await act({ ...world, ledger }, world.people.alice!, 'product', object, productArgs({ ...PRODUCT, name }));
+}
+
+async function folder(t: ExecutionContext): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'countersign-watch-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+async function bed(t: ExecutionContext) {
+  const world = await newWorld();
+  const told = join(world.dir, 'told');
+  const closers: (() => Promise<unknown>)[] = [() => world.end()];
+  t.teardown(async () => {
+    for (const close of closers.reverse()) await close();
+  });
+  const url = await serve(world.ledger);
+  return { world, url, serve, fork, watch, alarms };
+
+  async function serve(ledger: EmbeddedLedger, forAuditors = ledger): Promise<string> {
+    const gate = { accepts: (header: string | undefined) => header === `Bearer ${TOKEN}` };
+    const app = createApi({ server: 'ledger', gate, log: silent as never });
+    await app.register(ledgerRoutes(ledger));
+    await app.register(auditorRoutes(forAuditors));
+    closers.push(() => app.close());
+    return app.listen({ host: '127.0.0.1', port: 0 });
+  }
+
+  /** A second history with the same keys, which begins as this one does. */
+  async function fork(): Promise<EmbeddedLedger> {
+    const dir = await folder(t);
+    await world.ledger.checkpoint();
+    await cp(join(world.dir, 'ledger'), join(dir, 'ledger'), {
+      recursive: true,
+      filter: (path) => !/\/(lock|index)(\/|$)/.test(path),
+    });
+    const { orderer: ordererSigner, log: logSigner } = world.keys;
+    const ledger = await openLedger(dir, { ordererSigner, logSigner, verifier, now: () => world.clock.now });
+    closers.push(() => ledger.close());
+    return ledger;
+  }
+
+  async function watch(options: Partial<WatchOptions> & { clients?: LogClient[] } = {}): Promise<Watch> {
+    const opened = await Watch.open({
+      ...{ verifier, clients: [logClient(url, TOKEN)], statePath: join(world.dir, 'watch.json') },
+      ...{ command: `cat >> '${told}'`, trust: world.rootBytes, now: () => world.clock.now },
+      ...options,
+    });
+    for (const client of options.clients ?? []) closers.push(() => client.close());
+    return opened;
+  }
+
+  async function alarms(): Promise<Alarm[]> {
+    const lines = existsSync(told) ? (await readFile(told, 'utf8')).trim().split('\n') : [];
+    return lines.map((line) => JSON.parse(line));
+  }
+}
