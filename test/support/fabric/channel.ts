@@ -47,6 +47,11 @@ export class Channel {
     else this.#timer ??= setTimeout(() => this.cut(), BATCH_MS);
   }
 
+  /** Transactions that wait for a block. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   /** Makes a block of what waits. */
   cut(): void {
     clearTimeout(this.#timer);

@@ -32,6 +32,8 @@ export interface Faults {
   streamCuts: number;
   /** CommitStatus answers as if the link had broken, so many times, though the transaction is ordered. */
   statusLost: number;
+  /** Endorsed as if a chaincode of this name had been called, and had called ours. */
+  through: string | undefined;
 }
 
 export interface GatewayServer {
@@ -55,7 +57,7 @@ export async function gatewayServer(
   organisations: readonly Organisation[],
   tls: { key: string; cert: string },
 ): Promise<GatewayServer> {
-  const faults: Faults = { unavailable: 0, streamCuts: 0, statusLost: 0 };
+  const faults: Faults = { unavailable: 0, streamCuts: 0, statusLost: 0, through: undefined };
   const calls = new Map<string, number>();
   const count = (name: string) => calls.set(name, (calls.get(name) ?? 0) + 1);
   const prepared = new Map<string, Parameters<Channel['order']>[0]>();
@@ -81,7 +83,7 @@ export async function gatewayServer(
       const details = failed.map(({ mspId, endorsed }) => ({ mspId, message: responseText(endorsed) }));
       throw failure(GRPC.aborted, 'failed to endorse transaction, see attached details for more info', details);
     }
-    const payloads = answers.map(({ endorsed }) => Buffer.from(responsePayload(proposed, endorsed)));
+    const payloads = answers.map(({ endorsed }) => Buffer.from(responsePayload(proposed, endorsed, faults.through)));
     if (!payloads.every((bytes) => bytes.equals(payloads[0]!)))
       throw failure(GRPC.aborted, 'failed to assemble transaction: ProposalResponsePayloads do not match');
     const envelope = envelopeOf(proposed, payloads[0]!, asked);
@@ -264,12 +266,13 @@ function readProposal(signed: peer.SignedProposal): Proposed {
   };
 }
 
-function responsePayload(proposed: Proposed, { event, simulation, status, payload }: Endorsed): Uint8Array {
+function responsePayload(proposed: Proposed, endorsed: Endorsed, through = proposed.chaincode): Uint8Array {
+  const { event, simulation, status, payload } = endorsed;
   const response = new peer.Response();
   response.setStatus(status);
   response.setPayload(payload);
   const id = new peer.ChaincodeID();
-  id.setName(proposed.chaincode);
+  id.setName(through);
   const action = new peer.ChaincodeAction();
   action.setResults(simulation.encoded(proposed.chaincode));
   action.setResponse(response);

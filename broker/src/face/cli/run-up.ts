@@ -17,6 +17,7 @@ import {
   startLedgerServer,
 } from '../up/start.ts';
 import { nextCommand, readInput } from './connect.ts';
+import { engineOf } from './engine.ts';
 import { closeInTime, logTo, pemOf, stopSignal, tlsOf } from './process.ts';
 import { note, WrongUse } from './program.ts';
 
@@ -49,6 +50,7 @@ export interface UpOptions {
   samples: boolean;
   trust?: string;
   ledger?: string;
+  fabricProfile?: string;
   ledgerTokenFile?: string;
   collection?: string;
   collectionTokenFile?: string;
@@ -79,12 +81,20 @@ async function start(options: UpOptions, data: string): Promise<Running & Partia
     ...{ mqttPort: options.mqttPort, mqttUrl: options.mqttUrl, mqttLogin: await mqttLogin(options) },
     ...{ devicePort: options.devicePort, deviceCa: await pemOf(options.deviceCa) },
   };
+  const engine = only === undefined || only === 'ledger' ? await engineOf(options) : undefined;
   if (only === undefined) {
-    return startAll({ ...common, ...mqtt, ...(await firstStart(options)), samples: options.samples, tell: note });
+    return startAll({
+      ...common,
+      ...mqtt,
+      engine,
+      ...(await firstStart(options)),
+      samples: options.samples,
+      tell: note,
+    });
   }
   if (only === 'ledger') {
     const serverKeys = await Promise.all((options.serverKeys ?? []).map(readServerKeysFile));
-    return startLedgerServer({ ...common, ...(await firstStart(options)), serverKeys });
+    return startLedgerServer({ ...common, engine, ...(await firstStart(options)), serverKeys });
   }
   const trustRoot = options.trust === undefined ? undefined : await readTrustRoot(options.trust);
   const ledger = await other('ledger', options.ledger, options.ledgerTokenFile);

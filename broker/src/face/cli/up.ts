@@ -40,7 +40,8 @@ export function upVerb(program: Command): void {
     .option('--quorum <n>', 'first start: peers that must have cosigned a head [a majority]', readWhole)
     .option('--server-keys <file>', 'first start of --only ledger: public keys of another server; repeat', collect)
     .option('--trust <file>', 'first start of --only collection|distribution: trust-root.cbor of the ledger')
-    .option('--ledger <url>', '--only collection|distribution: the ledger server')
+    .option('--ledger <engine|url>', 'embedded or fabric [embedded]; --only collection|distribution: the ledger server')
+    .option('--fabric-profile <file>', '--ledger fabric: connection profile (docs/OPERATIONS.md)')
     .option('--ledger-token-file <file>', 'token of its API')
     .option('--collection <url>', '--only distribution: the collection server')
     .option('--collection-token-file <file>', 'token of its API');

@@ -12,6 +12,7 @@ import type { LedgerSource } from '../../ledger/client.ts';
 import { PEOPLE_MIN } from '../../ledger/contract/people.ts';
 import { createLedger } from '../../ledger/embedded/create.ts';
 import { type EmbeddedLedger, openLedger } from '../../ledger/embedded/engine.ts';
+import { isMirror, type LedgerEngine } from '../../ledger/mirror/mirrored.ts';
 import { cosignedFile } from '../../ledger/peer/cosigned-file.ts';
 import { CosignedHeads } from '../../ledger/peer/cosigned-heads.ts';
 import { cosignedSource } from '../../ledger/peer/cosigned-source.ts';
@@ -41,6 +42,8 @@ export interface FirstStart {
   peers?: readonly ServerKeys[] | undefined;
   /** How many of them must have signed a head before anybody relies on it; a majority of them by default. */
   quorum?: number | undefined;
+  /** What decides the order of entries, at every start; this process by default. */
+  engine?: LedgerEngine | undefined;
   passphrase?: string | undefined;
 }
 
@@ -77,7 +80,7 @@ export async function openLedgerPart(
   const ring = await openServerKeys(data, 'ledger', { create: isNew, passphrase: first.passphrase });
   const signers = { ordererSigner: ring.signer('orderer'), logSigner: ring.signer('log'), verifier };
   const made = isNew ? await makeLedger(data, [serverKeys('ledger', ring), ...others], first, signers) : [];
-  const ledger = await openLedger(data, signers);
+  const ledger = await ordered(await openLedger(data, signers), data, first.engine);
   closers.add(() => ledger.close());
   const heads = await CosignedHeads.open({
     inside: ledger.inside,
@@ -89,6 +92,22 @@ export async function openLedgerPart(
   closers.add(() => shown.close());
   const trustRoot = await pinnedRoot(data, ledger);
   return { ledger, heads, shown, trustRoot, made, quorum: quorumIn(verifier, (await ledger.roots(0)).at(-1)!) };
+}
+
+/** A ledger whose order comes from outside is never written from inside: the two histories would part for good. */
+async function ordered(
+  ledger: EmbeddedLedger,
+  data: string,
+  engine: LedgerEngine | undefined,
+): Promise<EmbeddedLedger> {
+  const folder = serverFolder(data, 'ledger');
+  if (engine) return engine(ledger, folder);
+  if (!isMirror(folder)) return ledger;
+  await ledger.close();
+  throw new Refusal(
+    'BAD_REQUEST',
+    `the order of ${folder} comes from another engine: give the same --ledger as before`,
+  );
 }
 
 /**
@@ -127,6 +146,8 @@ async function makeLedger(
   const peers = first.peers ?? [];
   const keys = { ...publicKeysByRole([...servers, ...peers]), root: [root.publicKey('root')] };
   const thresholds = { peer: quorumOf(peers.length, first.quorum) };
+  const cosigned = first.engine === undefined || thresholds.peer > 0;
+  demand(cosigned, 'NO_QUORUM', 'a ledger on an outside engine needs a peer that cosigns it: give --peer-key FILE');
   const plan = { origin, keys, thresholds, ...(first.headAgeMax !== undefined && { headAgeMax: first.headAgeMax }) };
   const rootBytes = await authorRoot(verifier.sha256, plan, [root.signer('root')]);
   const signed = [...enrolments];
