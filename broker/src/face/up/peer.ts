@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import type { Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { silentLog } from '../../distribution/ports.ts';
 import type { LedgerSource } from '../../ledger/client.ts';
@@ -23,6 +24,7 @@ import { clientTokenPath, serverFolder, trustRootPath } from './folders.ts';
 import { openServerKeys, type ServerKeys, serverKeys } from './identities.ts';
 import { originOf, readTrustRoot } from './ledger.ts';
 import { type Closers, lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
+import { auditorsOfPeer } from './peer-auditors.ts';
 import type { Other } from './start-one.ts';
 
 /** An orderer and as many peers as a trust root can name. */
@@ -63,7 +65,8 @@ export async function startPeer(options: StartPeerOptions): Promise<RunningPeer>
       tell: (event) => say(log, event),
     });
     closers.add(() => peer.close());
-    const running = await servePeer(options, peer, { store, origin, verifier, orderer: follow[0]!.url }, closers);
+    const part = { store, origin, verifier, orderer: follow[0]!.url, signer: ring.signer('peer') };
+    const running = await servePeer(options, peer, part, closers);
     return Object.assign(running, { peer, keys: serverKeys('peer', ring) });
   });
 }
@@ -75,9 +78,10 @@ function say(log: NonNullable<StartOptions['log']>, { level, code, text }: PeerE
 function servePeer(
   options: StartPeerOptions,
   peer: Peer,
-  { store, origin, orderer }: { store: FileBlobStore; origin: string; verifier: Verifier; orderer: string },
+  part: { store: FileBlobStore; origin: string; verifier: Verifier; orderer: string; signer: Signer },
   closers: Closers,
 ): Promise<Running> {
+  const { store, origin, orderer } = part;
   const shown: LedgerSource = cosignedSource(peer.ledger, peer.heads);
   closers.add(() => shown.close());
   const routes = [
@@ -87,6 +91,7 @@ function servePeer(
     queryRoutes({ ledger: shown }),
     blobRoutes(store),
     peerStateRoutes(() => peer.state()),
+    ...auditorsOfPeer({ ...part, data: options.data, peer }, closers),
   ];
   const endpoints = (url: string): Endpoints => ({
     ...{ servers: ['peer'], origin, ledger: url, orderer },
