@@ -1,10 +1,7 @@
 /** A ledger as auditors and witnesses of other logs know one: over HTTP, by the pages of c2sp.org. */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createApi } from '@countersign/broker/face/api/app';
 import { auditorRoutes } from '@countersign/broker/face/api/auditor-routes';
 import { witnessRoutes } from '@countersign/broker/face/api/witness-routes';
@@ -211,28 +208,6 @@ test('of two requests at once that a witness could both grant, it grants one', a
   t.deepEqual(answers.map(({ status }) => status).sort(), [200, 409]);
 });
 
-test('killed before it stored, a witness has the old checkpoint; after it, the new one; never two', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'countersign-witness-'));
-  const world = await newWorld();
-  t.teardown(async () => {
-    await world.end();
-    await rm(dir, { recursive: true, force: true });
-  });
-  const first = await world.ledger.checkpoint();
-  const { size } = readCheckpoint(first);
-  await addProduct(world);
-  const path = await world.ledger.consistency(size, size + 1);
-  const next = encodeRequest(size, path, await world.ledger.checkpoint());
-  const run = (moment: string, body: Uint8Array) => child(dir, moment, vkeyOf(world), body);
-  t.is((await run('never', encodeRequest(0, [], first))).status, 200);
-  t.is((await run('before', next)).signal, 'SIGKILL');
-  t.is(await cosignedSize(dir), size, 'nothing was stored, nothing answered');
-  t.is((await run('after', next)).signal, 'SIGKILL');
-  t.is(await cosignedSize(dir), size + 1, 'stored, though nobody was answered');
-  const again = await run('never', next);
-  t.deepEqual([again.status, again.body], [409, `${size + 1}\n`], 'whoever asks again is told where it stands');
-});
-
 test('a peer cosigns what its own copy holds', async (t) => {
   const world = await newWorld();
   t.teardown(() => world.end());
@@ -333,18 +308,4 @@ function get(url: string, headers: Record<string, string> = {}, method = 'GET'):
 function postTo(prefix: string, body: Uint8Array, type = 'text/plain'): Promise<Response> {
   const headers = { 'content-type': type };
   return fetch(`${prefix}/add-checkpoint`, { method: 'POST', headers, body: Buffer.from(body) });
-}
-
-async function cosignedSize(dir: string): Promise<number> {
-  return readCheckpoint(new Uint8Array(await readFile(join(dir, 'cosigned')))).size;
-}
-
-function child(dir: string, moment: string, vkey: string, body: Uint8Array) {
-  const script = fileURLToPath(new URL('../support/witness-child.js', import.meta.url));
-  return new Promise<{ status?: number; body?: string; signal?: string | null }>((resolve) => {
-    const running = execFile(process.execPath, [script, dir, moment, vkey], (error, stdout) =>
-      resolve(error ? { signal: error.signal as string } : JSON.parse(stdout)),
-    );
-    running.stdin!.end(Buffer.from(body));
-  });
 }

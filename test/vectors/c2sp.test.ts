@@ -4,7 +4,7 @@ import { readBundle } from '@countersign/broker/ledger/c2sp/bundle';
 import { checkpointText, isOrigin, readCheckpoint } from '@countersign/broker/ledger/c2sp/checkpoint';
 import { derOf, rawOf } from '@countersign/broker/ledger/c2sp/der';
 import { encodeNote, readNote } from '@countersign/broker/ledger/c2sp/note';
-import { checkNote, isSignedBy } from '@countersign/broker/ledger/c2sp/note-signatures';
+import { checkNote, cosignText, isSignedBy, signText } from '@countersign/broker/ledger/c2sp/note-signatures';
 import { readPolicy } from '@countersign/broker/ledger/c2sp/policy';
 import { checkProof, encodeProof, readProof } from '@countersign/broker/ledger/c2sp/proof';
 import {
@@ -15,11 +15,28 @@ import {
   readHashTilePath,
   tilesBetween,
 } from '@countersign/broker/ledger/c2sp/tile-path';
-import { encodeVkey, readVkey } from '@countersign/broker/ledger/c2sp/vkey';
+import {
+  COSIGNATURE_V1,
+  ED25519_NOTE,
+  encodeVkey,
+  type NoteKey,
+  noteKey,
+  readVkey,
+} from '@countersign/broker/ledger/c2sp/vkey';
 import { encodeRequest, readRequest } from '@countersign/broker/ledger/c2sp/witness';
 import { type Code, codeOf } from '@countersign/device-sdk';
-import { checkConsistency, leafHash, toBeSigned, utf8 } from '@countersign/device-sdk/format';
-import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import {
+  ALG_ED25519,
+  checkConsistency,
+  concat,
+  leafHash,
+  readHead,
+  signHead,
+  toBeSigned,
+  utf8,
+} from '@countersign/device-sdk/format';
+import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { checkSign1 } from '@countersign/device-sdk/verify';
 import test, { type ExecutionContext } from 'ava';
 import { auditorKey, checkpointOf, isSignedNote, tilePaths, verifyProof } from '../support/c2sp-auditor.ts';
 
@@ -163,6 +180,41 @@ test('no text that a log signs as a checkpoint is one that it signs as a head', 
   }
   // A cosignature's second line says `time`, where a checkpoint has its size: even an origin of that name is apart.
   t.regex(checkpointText({ origin: 'cosignature/v1', size: 9, root: new Uint8Array(32) }), /^cosignature\/v1\n9\n/);
+});
+
+test('no signature of one kind is taken for another, though one key makes them all', async (t) => {
+  const log = nodeKeyStore(ALG_ED25519, new Uint8Array(32).fill(1));
+  const origin = 'cosignature/v1';
+  const head = { origin, size: 9, root: new Uint8Array(32), indexRoot: new Uint8Array(32), time: 9, rootVersion: 1 };
+  const { sign1, alg } = readHead(await signHead(verifier.sha256, head, log));
+  const text = checkpointText(head);
+  const own = await signText(verifier.sha256, origin, log, text);
+  const cosigned = await cosignText(verifier.sha256, origin, log, text, 9);
+  const key = { alg, bytes: log.publicKey };
+  const [asLog, asWitness] = ([ED25519_NOTE, COSIGNATURE_V1] as const).map((type) =>
+    noteKey(verifier.sha256, origin, type, key),
+  );
+  const isNote = (signature: Uint8Array, by: NoteKey) =>
+    isSignedBy(verifier, { text, signatures: [] }, { name: origin, keyId: by.keyId, signature }, by);
+  const isHead = (signature: Uint8Array) => {
+    try {
+      checkSign1(verifier, { ...sign1, signature }, alg, key, head.root, 'head');
+      return true;
+    } catch (error) {
+      t.is(codeOf(error), 'BAD_SIGNATURE');
+      return false;
+    }
+  };
+  const time = new Uint8Array([0, 0, 0, 0, 0, 0, 0, 9]);
+  const bare = cosigned.signature.slice(8);
+  const rows: [string, boolean[], boolean[]][] = [
+    ['head', [isHead(sign1.signature), isNote(sign1.signature, asLog!)], [true, false]],
+    ['head as a cosignature', [isNote(concat(time, sign1.signature), asWitness!)], [false]],
+    ['checkpoint', [isNote(own.signature, asLog!), isHead(own.signature)], [true, false]],
+    ['checkpoint as a cosignature', [isNote(concat(time, own.signature), asWitness!)], [false]],
+    ['cosignature', [isNote(cosigned.signature, asWitness!), isHead(bare), isNote(bare, asLog!)], [true, false, false]],
+  ];
+  for (const [what, found, expected] of rows) t.deepEqual(found, expected, what);
 });
 
 test('a key has one form, and its id is that of the key', (t) => {

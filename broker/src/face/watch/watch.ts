@@ -6,13 +6,12 @@ import { checkpointOf } from '../../ledger/c2sp/proof.ts';
 import { auditKeys } from '../../ledger/c2sp/trust.ts';
 import { Frontier } from '../../ledger/log/frontier.ts';
 import { type Alarm, raise } from './alarm.ts';
-import { type Claim, claimOf, type Finding, judgeClaims } from './claims.ts';
+import { badHead, releaseAlarms, shrunken, splitView, stale } from './alarms.ts';
+import { type Claim, claimOf, judgeClaims } from './claims.ts';
 import type { Expectation } from './expectation.ts';
 import type { LogClient } from './log-client.ts';
 import { loadState, saveState, type WatchState } from './state.ts';
 
-/** Releases of one round that are told one by one; a flood is told as a number. */
-export const RELEASE_ALARMS_MAX = 100;
 /** Trust roots taken in one round; a server cannot feed more. */
 const ROOTS_MAX = 16;
 
@@ -215,9 +214,7 @@ export class Watch {
     for (const { url } of clients) {
       const time = this.#state.servers.get(url)?.time ?? this.#state.since;
       const age = now() - time;
-      if (age <= headAgeMax) continue;
-      const text = `the newest head is ${age} seconds old, at most ${headAgeMax} are allowed`;
-      yield { kind: 'stale-head', code: 'FREEZE', url, text, evidence: { time, age }, id: `stale-head ${url} ` };
+      if (age > headAgeMax) yield stale(url, time, age, headAgeMax);
     }
   }
 
@@ -271,42 +268,4 @@ export class Watch {
       standing: [...standing],
     };
   }
-}
-
-function splitView({ client, what, size, evidence }: Claim): Alarm {
-  const text = `the ${what} of ${size} entries that ${client.url} shows is not of one history with what was verified`;
-  const id = `split-view ${client.url} ${size} ${evidence.root ?? what}`;
-  return { kind: 'split-view', code: 'SPLIT_VIEW', url: client.url, text, evidence, id };
-}
-
-function shrunken(client: LogClient, head: Head, before: number): Alarm {
-  const text = `${client.url} shows ${head.size} entries, there were ${before}`;
-  const evidence = { size: head.size, before, root: hex(head.root) };
-  return {
-    kind: 'shrunken-head',
-    code: 'STALE',
-    url: client.url,
-    text,
-    evidence,
-    id: `shrunken-head ${client.url} ${before}`,
-  };
-}
-
-function badHead({ url }: LogClient, what: string, error: Refusal, shown: string): Alarm {
-  const text = `the ${what} that ${url} shows is not the log's: ${error.message}`;
-  return { kind: 'bad-head', code: error.code, url, text, evidence: { [what]: shown }, id: `bad-head ${url} ${what}` };
-}
-
-function releaseAlarms(findings: readonly Finding[]): Alarm[] {
-  const told = findings.slice(0, RELEASE_ALARMS_MAX).map(releaseAlarm);
-  const more = findings.length - told.length;
-  if (more === 0) return told;
-  const last = releaseAlarm(findings.at(-1)!);
-  return [...told, { ...last, text: `${more} more, the last of which: ${last.text}` }];
-}
-
-function releaseAlarm({ client, text, release, index }: Finding): Alarm {
-  const id = `unexpected-release ${client.url} ${index}`;
-  const evidence = { entry: index, releaseLeaf: release };
-  return { kind: 'unexpected-release', code: 'NOT_PERMITTED', url: client.url, text, evidence, id };
 }
