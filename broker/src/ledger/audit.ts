@@ -26,6 +26,8 @@ export interface AuditOptions {
   trust?: Uint8Array;
   /** A signed head, or a head file, that was kept elsewhere. */
   head?: Uint8Array;
+  /** Further heads that the ledger must contain; they anchor nothing. */
+  others?: readonly Uint8Array[];
   verifier?: Verifier;
 }
 
@@ -56,6 +58,7 @@ class Audit {
   readonly #verifier: Verifier;
   readonly #trust: Uint8Array | undefined;
   readonly #outside: OutsideHead | undefined;
+  readonly #others: OutsideHead[] = [];
   readonly #problems: Problem[] = [];
   readonly #notes: string[] = [];
   readonly #values = new MemoryValues();
@@ -65,12 +68,16 @@ class Audit {
   #point: ChainPoint;
   #trusted = false;
 
-  constructor(verifier: Verifier, { trust, head }: AuditOptions) {
+  constructor(verifier: Verifier, { trust, head, others = [] }: AuditOptions) {
     this.#verifier = verifier;
     this.#point = startOf(verifier);
     this.#chain = new ChainCheck(verifier.sha256);
     this.#trust = trust;
     this.#outside = this.#try('the head from outside', () => head && new OutsideHead(head));
+    for (const other of others) {
+      const one = this.#try('another head', () => new OutsideHead(other));
+      if (one) this.#others.push(one);
+    }
   }
 
   async readHead(folder: string): Promise<void> {
@@ -130,6 +137,7 @@ class Audit {
     }
     this.#try('cosigned head', () => this.#cosigned?.compare(this.#point, this.#verifier));
     this.#try('the head from outside', () => this.#outside?.compare(this.#point, this.#verifier));
+    for (const other of this.#others) this.#try('another head', () => other.compare(this.#point, this.#verifier));
   }
 
   #checkTrust(entry0: Uint8Array): void {
@@ -154,6 +162,10 @@ class Audit {
         'the head from outside',
         `it is of ${this.#outside.size} entries, here are ${frontier.size}`,
       );
+    }
+    const missing = this.#problems.length === 0 && this.#others.find(({ found }) => !found);
+    if (missing) {
+      this.#problem('BAD_HEAD', 'another head', `it is of ${missing.size} entries, here are ${frontier.size}`);
     }
     const ok = this.#problems.length === 0;
     const anchored = ok && this.#trusted && this.#outside?.found === true;

@@ -15,11 +15,16 @@ const FOLLOW_SECONDS = 20;
 /** After an unanswered question a follower asks again: at once would be a storm on a server that restarts. */
 const RETRY_MS = 1_000;
 
+export interface HttpLedger extends LedgerClient {
+  /** Events from a leaf on, for which the server waits a while; none where none came. @throws Refusal UNREACHABLE, BUSY */
+  page(from: number): Promise<LedgerEvent[]>;
+}
+
 /**
  * @param url the server's address, such as `http://127.0.0.1:8080`; @param token of its API
  * @throws Refusal (in every call) UNREACHABLE, UNAUTHORIZED, and what the ledger refuses
  */
-export function httpLedger(url: string, token: string): LedgerClient {
+export function httpLedger(url: string, token: string): HttpLedger {
   const closing = new AbortController();
   const get = (path: string) => ask('GET', path);
 
@@ -56,6 +61,7 @@ export function httpLedger(url: string, token: string): LedgerClient {
     entries: async (from, count) => new Answer(await get(`entries?from=${from}&count=${count}`)).bytesList('entries'),
     entry: async (leafHash) => new Answer(await get(`entries/${hex(leafHash)}`)).bytes('entry'),
     roots: async (from) => new Answer(await get(`roots?from=${from}`)).bytesList('roots'),
+    page,
     follow(from, call, failed) {
       // The server waits in place of the follower, so there is nothing more to wait for here.
       return followWith(from, events, async () => undefined, call, failed);
@@ -69,8 +75,7 @@ export function httpLedger(url: string, token: string): LedgerClient {
   async function events(from: number): Promise<LedgerEvent[]> {
     while (!closing.signal.aborted) {
       try {
-        const answer = new Answer(await get(`follow?from=${from}&wait=${FOLLOW_SECONDS}`));
-        return answer.list('events').map((item, i) => readEvent(new Answer(item), from + i));
+        return await page(from);
       } catch (error) {
         if (!(error instanceof Refusal && (error.code === 'UNREACHABLE' || error.code === 'BUSY'))) throw error;
         await setTimeout(RETRY_MS, undefined, { signal: closing.signal }).catch(() => undefined);
@@ -78,6 +83,11 @@ export function httpLedger(url: string, token: string): LedgerClient {
     }
     // A closed client has no more events, ever.
     return new Promise(() => {});
+  }
+
+  async function page(from: number): Promise<LedgerEvent[]> {
+    const answer = new Answer(await get(`follow?from=${from}&wait=${FOLLOW_SECONDS}`));
+    return answer.list('events').map((item, i) => readEvent(new Answer(item), from + i));
   }
 
   async function ask(method: 'GET' | 'POST', path: string, body?: Uint8Array): Promise<unknown> {

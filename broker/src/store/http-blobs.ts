@@ -44,6 +44,25 @@ export function httpBlobs(url: string, token: string, sha256: Sha256): BlobSourc
   }
 }
 
+/** Content from the first of several sources that has it: what is fetched proves itself. */
+export function anyBlobs(sources: readonly BlobSource[]): BlobSource {
+  const first = async <T>(get: (source: BlobSource) => Promise<T>): Promise<T> => {
+    let why: unknown;
+    for (const source of sources) {
+      try {
+        return await get(source);
+      } catch (error) {
+        why ??= error;
+      }
+    }
+    throw why;
+  };
+  return {
+    blob: (digest) => first((source) => source.blob(digest)),
+    frames: (payload) => first((source) => source.frames(payload)),
+  };
+}
+
 function refused(status: number, text: string): Refusal {
   if (status === 404) return new Refusal('NOT_FOUND', text);
   return new Refusal(status === 401 || status === 403 ? 'UNAUTHORIZED' : 'UNREACHABLE', text);

@@ -1,9 +1,10 @@
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { trustRootPath } from '../up/folders.ts';
 import { readTrustRoot } from '../up/ledger.ts';
-import { type RunningPeer, serverIn, startPeer } from '../up/peer.ts';
+import { type RunningPeer, startPeer } from '../up/peer.ts';
 import type { Other } from '../up/start.ts';
-import { nextCommand, readInput } from './connect.ts';
+import { nextCommand } from './connect.ts';
+import { followed, tokenIn } from './followed.ts';
 import { closeInTime, logTo, stopSignal, type TlsFiles, tlsOf } from './process.ts';
 import { note, WrongUse } from './program.ts';
 
@@ -48,35 +49,11 @@ export async function runPeer(options: PeerOptions) {
   return undefined;
 }
 
-/** An address comes with a token file, a folder of this machine has everything in it. */
-async function followed({ follow, tokenFile = [] }: PeerOptions): Promise<{ follow: Other[]; trust?: string }> {
-  const tokens = [...tokenFile];
-  const list: Other[] = [];
-  let trust: string | undefined;
-  for (const where of follow) {
-    if (/^https?:\/\//.test(where)) {
-      const file = tokens.shift();
-      if (file === undefined) throw new WrongUse(`--follow ${where} needs --token-file FILE, in the same order`);
-      list.push({ url: where, token: await tokenIn(file) });
-    } else {
-      const server = await serverIn(where);
-      list.push(server);
-      trust ??= server.trust;
-    }
-  }
-  if (tokens.length > 0) throw new WrongUse('more --token-file than addresses to follow');
-  return { follow: list, ...(trust !== undefined && { trust }) };
-}
-
 async function contentsOf({ contents, contentsTokenFile }: PeerOptions): Promise<Other[] | undefined> {
   if (contents === undefined && contentsTokenFile === undefined) return undefined;
   if (contents === undefined || contentsTokenFile === undefined)
     throw new WrongUse('--contents and --contents-token-file go together');
   return [{ url: contents, token: await tokenIn(contentsTokenFile) }];
-}
-
-async function tokenIn(file: string): Promise<string> {
-  return new TextDecoder().decode(await readInput(file)).trim();
 }
 
 /** For scripts: one line when everything answers. */

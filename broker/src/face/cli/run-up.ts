@@ -2,9 +2,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Refusal } from '@countersign/device-sdk';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import type { MqttLogin } from '../up/distribution.ts';
 import { clientTokenPath, peopleFolder, type ServerName, trustRootPath } from '../up/folders.ts';
+import { bringBack } from '../up/from-peer.ts';
 import { type FirstPerson, readFirstPerson, readServerKeysFile } from '../up/identities.ts';
 import { type Quorum, readTrustRoot } from '../up/ledger.ts';
 import type { Running, StartOptions } from '../up/parts.ts';
@@ -18,6 +20,7 @@ import {
 } from '../up/start.ts';
 import { nextCommand, readInput } from './connect.ts';
 import { engineOf } from './engine.ts';
+import { followed } from './followed.ts';
 import { closeInTime, logTo, pemOf, stopSignal, tlsOf } from './process.ts';
 import { note, WrongUse } from './program.ts';
 
@@ -45,6 +48,9 @@ export interface UpOptions {
   personFile?: string[];
   serverKeys?: string[];
   headAge?: number;
+  fromPeer?: string[];
+  fromPeerTokenFile?: string[];
+  head?: string;
   peerKey?: string[];
   quorum?: number;
   samples: boolean;
@@ -52,6 +58,8 @@ export interface UpOptions {
   ledger?: string;
   fabricProfile?: string;
   ledgerTokenFile?: string;
+  ledgerPeer?: string[];
+  ledgerPeerTokenFile?: string[];
   collection?: string;
   collectionTokenFile?: string;
   logLevel: string;
@@ -77,6 +85,7 @@ export async function runUp(options: UpOptions): Promise<void> {
 async function start(options: UpOptions, data: string): Promise<Running & Partial<RunningAll>> {
   const { only } = options;
   const common = await startOptions(options, data);
+  const contents = await comeBack(options, common);
   const mqtt = {
     ...{ mqttPort: options.mqttPort, mqttUrl: options.mqttUrl, mqttLogin: await mqttLogin(options) },
     ...{ devicePort: options.devicePort, deviceCa: await pemOf(options.deviceCa) },
@@ -88,6 +97,7 @@ async function start(options: UpOptions, data: string): Promise<Running & Partia
       ...mqtt,
       engine,
       ...(await firstStart(options)),
+      contents,
       samples: options.samples,
       tell: note,
     });
@@ -100,7 +110,22 @@ async function start(options: UpOptions, data: string): Promise<Running & Partia
   const ledger = await other('ledger', options.ledger, options.ledgerTokenFile);
   if (only === 'collection') return startCollectionServer({ ...common, ledger, trustRoot });
   const collection = await other('collection', options.collection, options.collectionTokenFile);
-  return startDistributionServer({ ...common, ...mqtt, ledger, collection, trustRoot });
+  const { follow: peers } = await followed({
+    follow: options.ledgerPeer ?? [],
+    tokenFile: options.ledgerPeerTokenFile,
+  });
+  return startDistributionServer({ ...common, ...mqtt, ledger, peers, collection, trustRoot });
+}
+
+/** @returns where the content of releases can be had again */
+async function comeBack(o: UpOptions, { data, passphrase }: StartOptions): Promise<Other[] | undefined> {
+  if (o.fromPeer === undefined) return undefined;
+  if (o.only !== undefined && o.only !== 'ledger') throw new WrongUse('--from-peer brings back a ledger');
+  const { follow: peers } = await followed({ follow: o.fromPeer, tokenFile: o.fromPeerTokenFile });
+  const head = o.head === undefined ? undefined : await readInput(o.head);
+  const trustRoot = o.trust === undefined ? undefined : await readTrustRoot(o.trust);
+  await bringBack({ data, peers, head, trustRoot, passphrase, verifier: nodeVerifier(), tell: note });
+  return peers;
 }
 
 async function startOptions(o: UpOptions, data: string): Promise<StartOptions> {

@@ -36,6 +36,13 @@ export function upVerb(program: Command): void {
     .option('--people <name=role,role>', 'first start: make a key for this person; repeat; three by default', collect)
     .option('--person-file <file>', 'first start: enrolment that a person signed (`keys enrolment`); repeat', collect)
     .option('--head-age <seconds>', 'first start: oldest head under which devices install [86400]', readWhole)
+    .option(
+      '--from-peer <url|dir>',
+      'bring a lost ledger back from a peer, with the keys that are here; repeat',
+      collect,
+    )
+    .option('--from-peer-token-file <file>', 'token of an address given so, in the same order; repeat', collect)
+    .option('--head <file>', '--from-peer: a head that was kept elsewhere, which the copy must contain')
     .option('--peer-key <file>', 'first start: public key of a peer that cosigns (`keys server peer`); repeat', collect)
     .option('--quorum <n>', 'first start: peers that must have cosigned a head [a majority]', readWhole)
     .option('--server-keys <file>', 'first start of --only ledger: public keys of another server; repeat', collect)
@@ -43,6 +50,8 @@ export function upVerb(program: Command): void {
     .option('--ledger <engine|url>', 'embedded or fabric [embedded]; --only collection|distribution: the ledger server')
     .option('--fabric-profile <file>', '--ledger fabric: connection profile (docs/OPERATIONS.md)')
     .option('--ledger-token-file <file>', 'token of its API')
+    .option('--ledger-peer <url|dir>', '--only distribution: a peer to read from where it is away; repeat', collect)
+    .option('--ledger-peer-token-file <file>', 'token of an address given so, in the same order; repeat', collect)
     .option('--collection <url>', '--only distribution: the collection server')
     .option('--collection-token-file <file>', 'token of its API');
   verb(command, async (options: UpOptions) => {

@@ -32,7 +32,8 @@ export async function auditServer(
   }
 }
 
-async function fetchFiles(api: ApiClient, folder: string, tell: (text: string) => void): Promise<void> {
+/** Head file, block files and cosigned head of a server, into a folder. @throws Refusal UNREACHABLE, MALFORMED */
+export async function fetchFiles(api: ApiClient, folder: string, tell: (text: string) => void): Promise<void> {
   const { head, files, cosigned } = (await api.get('/api/v1/ledger/files')) as BlockFiles;
   const headBytes = typeof head === 'string' ? unhex(head) : undefined;
   const good = headBytes && Array.isArray(files) && files.length <= FILES_MAX;

@@ -7,8 +7,9 @@ import { silentLog } from '../../distribution/ports.ts';
 import type { KeyRing } from '../../keys/ring.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
 import { httpLedger } from '../../ledger/http-client.ts';
+import { manyLedgers } from '../../ledger/peer/many.ts';
 import { writeDurable } from '../../store/durable.ts';
-import { httpBlobs } from '../../store/http-blobs.ts';
+import { anyBlobs, httpBlobs } from '../../store/http-blobs.ts';
 import { auditorRoutes } from '../api/auditor-routes.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
@@ -76,7 +77,7 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
     const ring = await openServerKeys(data, 'collection', { create: false, passphrase: options.passphrase });
     const { trustRoot, origin } = await pin(options, verifier);
     checkListed(verifier, trustRoot, ring);
-    const ledger = openHttpLedger(options.ledger, closers);
+    const ledger = openHttpLedger([options.ledger], closers);
     const { collection, blobs } = openCollectionPart({ data, ring, ledger, origin, verifier, log }, closers);
     const routes = [
       queryRoutes({ ledger }),
@@ -97,6 +98,8 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
 
 export interface StartDistributionOptions extends StartCollectionOptions {
   collection: Other;
+  /** Peers of the ledger, to read from where it does not answer. */
+  peers?: readonly Other[] | undefined;
   mqttPort?: number | undefined;
   mqttUrl?: string | undefined;
   mqttLogin?: MqttLogin | undefined;
@@ -112,8 +115,10 @@ export async function startDistributionServer(options: StartDistributionOptions)
     const ring = await openServerKeys(data, 'distribution', { create: false, passphrase: options.passphrase });
     const { trustRoot, origin } = await pin(options, verifier);
     checkListed(verifier, trustRoot, ring);
-    const ledger = openHttpLedger(options.ledger, closers);
-    const blobs = httpBlobs(options.collection.url, options.collection.token, verifier.sha256);
+    const ledger = openHttpLedger([options.ledger, ...(options.peers ?? [])], closers);
+    const blobs = anyBlobs(
+      [options.collection, ...(options.peers ?? [])].map(({ url, token }) => httpBlobs(url, token, verifier.sha256)),
+    );
     const part = await openDistributionPart(
       { ...options, ring, ledger, blobs, trustRoot, origin, verifier, log },
       closers,
@@ -142,8 +147,8 @@ export async function startDistributionServer(options: StartDistributionOptions)
 
 const NOWHERE = { ledger: null, collection: null, distribution: null, mqtt: null, devices: null, brokerId: null };
 
-function openHttpLedger({ url, token }: Other, closers: Closers): LedgerClient {
-  const ledger = httpLedger(url, token);
+function openHttpLedger(at: readonly Other[], closers: Closers): LedgerClient {
+  const ledger = manyLedgers(at.map(({ url, token }) => httpLedger(url, token)));
   closers.add(() => ledger.close());
   return ledger;
 }

@@ -7,8 +7,12 @@ import type { Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { silentLog } from '../../distribution/ports.ts';
 import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
+import type { LedgerClient } from '../../ledger/client.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
+import { holdings } from '../../ledger/peer/holdings.ts';
+import type { FileBlobStore } from '../../store/file-blobs.ts';
+import { httpBlobs } from '../../store/http-blobs.ts';
 import { auditorRoutes } from '../api/auditor-routes.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
@@ -29,6 +33,7 @@ import { lockFolder, type Running, type StartOptions, serve, started } from './p
 import { watchQuorum } from './quorum-watch.ts';
 import { publishSamples } from './samples.ts';
 import { sharedVerifier } from './shared-verifier.ts';
+import type { Other } from './start-one.ts';
 
 export * from './start-one.ts';
 
@@ -38,6 +43,8 @@ export interface StartAllOptions extends StartOptions, FirstStart {
   mqttLogin?: MqttLogin | undefined;
   devicePort?: number | undefined;
   deviceCa?: string | undefined;
+  /** Where the content of confirmed releases can be had again, after the ledger was brought back. */
+  contents?: readonly Other[] | undefined;
   /** Publish the first release of each sample product. Default true. */
   samples?: boolean | undefined;
   /** Told what is being done. */
@@ -82,6 +89,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
       { data, ring: rings.collection, ledger, origin, verifier, log },
       closers,
     );
+    if (options.contents) await fetchContents(ledger, blobs, options.contents, verifier, tell);
     const part = await openDistributionPart(
       { ...options, ring: rings.distribution, ledger: shown, blobs, trustRoot, origin, verifier, log },
       closers,
@@ -119,6 +127,19 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
     const published = options.samples === false ? [] : await samplesOf(running, options, verifier, tell);
     return { ...running, made, quorum, samples: published };
   });
+}
+
+/** The collection server's store may have been lost with the ledger: peers hold what is confirmed. */
+async function fetchContents(
+  ledger: LedgerClient,
+  store: FileBlobStore,
+  contents: readonly Other[],
+  verifier: Verifier,
+  tell: (text: string) => void,
+): Promise<void> {
+  const sources = contents.map(({ url, token }) => httpBlobs(url, token, verifier.sha256));
+  const missing = await holdings({ ledger, store, sources, verifier }).fetch();
+  if (missing) tell(`the content of ${missing.release} could not be had from the peers: ${missing.text}`);
 }
 
 async function openRings(data: string, create: boolean, passphrase: string | undefined) {

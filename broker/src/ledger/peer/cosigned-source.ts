@@ -10,6 +10,9 @@ import type { EmbeddedLedger } from '../embedded/source.ts';
 import { followWith } from '../follow.ts';
 import type { CosignedHeads, Published } from './cosigned-heads.ts';
 
+/** Peers sign within a second of a block; far below the 30 seconds after which an HTTP client gives up. */
+export const QUORUM_MS_MAX = 10_000;
+
 /** Writing, queries and single entries go to the ledger: they carry no promise of a head. */
 export function cosignedSource(ledger: EmbeddedLedger, heads: CosignedHeads): LedgerSource {
   const { reader } = ledger.inside;
@@ -25,8 +28,8 @@ export function cosignedSource(ledger: EmbeddedLedger, heads: CosignedHeads): Le
     consistency: (from, to) => ledger.consistency(from, to),
     head: async () => headOf(heads.published()),
     async receipt(leafHash) {
+      await covered(leafHash);
       const published = heads.published();
-      await demandCovered(leafHash, published);
       return { receipt: reader.receipt(leafHash, published).receipt, head: headOf(published) };
     },
     async announcementProof(classId) {
@@ -57,11 +60,12 @@ export function cosignedSource(ledger: EmbeddedLedger, heads: CosignedHeads): Le
     },
   };
 
-  /** An entry that is logged but not cosigned is not unknown: whoever asks may come back. */
-  async function demandCovered(leafHash: Uint8Array, { head }: Published): Promise<void> {
-    const { leafIndex } = ledger.inside.reader.place(leafHash);
-    if (leafIndex < head.size) return;
-    throw new Refusal('NO_QUORUM', `entry ${hex(leafHash)} is logged; the peers have cosigned ${head.size} entries`);
+  /** What was just logged is cosigned a moment later; whoever asks for it waits so long. */
+  async function covered(leafHash: Uint8Array): Promise<void> {
+    const { leafIndex } = reader.place(leafHash);
+    await beyond(leafIndex, QUORUM_MS_MAX);
+    if (heads.size > leafIndex) return;
+    throw new Refusal('NO_QUORUM', `entry ${hex(leafHash)} is logged; the peers have cosigned ${heads.size} entries`);
   }
 }
 

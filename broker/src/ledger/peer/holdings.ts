@@ -13,6 +13,7 @@ import {
 } from '@countersign/device-sdk/format';
 import type { BlobSource } from '../../store/blobs.ts';
 import type { FileBlobStore } from '../../store/file-blobs.ts';
+import { anyBlobs } from '../../store/http-blobs.ts';
 import type { LedgerClient } from '../client.ts';
 import { readUpload } from '../contract/args.ts';
 import type { HistoryItem, ReleaseView } from '../contract/views.ts';
@@ -41,7 +42,8 @@ export function holdings(parts: {
   sources: readonly BlobSource[];
   verifier: Verifier;
 }): Holdings {
-  const { ledger, store, sources } = parts;
+  const { ledger, store } = parts;
+  const source = anyBlobs(parts.sources);
   const held = new Set<string>();
   let complete = false;
   let changes = () => {};
@@ -77,7 +79,7 @@ export function holdings(parts: {
 
   async function fetchRelease(leaf: string): Promise<void> {
     for (const { digest, branches } of allComponents(readManifest(await manifestOf(leaf)))) {
-      if (!(await store.has(digest))) await store.put(await fromAny((source) => source.blob(digest)));
+      if (!(await store.has(digest))) await store.put(await source.blob(digest));
       for (const { payload } of branches) await fetchPayload(payload);
     }
   }
@@ -88,20 +90,8 @@ export function holdings(parts: {
     } catch (error) {
       // Absent, or damaged: what is put in its place mends it.
       if (!['NOT_FOUND', 'BAD_FRAME', 'BAD_STORE'].includes(codeOf(error))) throw error;
-      await store.putFrames(payload, await fromAny((source) => source.frames(payload)));
+      await store.putFrames(payload, await source.frames(payload));
     }
-  }
-
-  async function fromAny<T>(get: (source: BlobSource) => Promise<T>): Promise<T> {
-    let first: unknown;
-    for (const source of sources) {
-      try {
-        return await get(source);
-      } catch (error) {
-        first ??= error;
-      }
-    }
-    throw first;
   }
 
   async function manifestOf(leaf: string): Promise<Uint8Array> {
