@@ -131,7 +131,7 @@ test('verify knows no deltas, delta knows no signatures', (t) => {
   }
 });
 
-test('collection and distribution never import each other, and only their own rooms import aedes and viem', (t) => {
+test('collection and distribution never import each other, and only their own rooms import aedes, viem and IPFS packages', (t) => {
   for (const source of sourcesOf('broker/src/collection')) {
     for (const { from } of source.imports) t.notRegex(from, /distribution/, source.path);
   }
@@ -143,6 +143,9 @@ test('collection and distribution never import each other, and only their own ro
     for (const { from } of source.imports) if (from === 'aedes') t.true(inDelivery, `${source.path} imports aedes`);
     const inEvm = source.path.startsWith('broker/src/ledger/evm/');
     for (const { from } of source.imports) if (/^viem/.test(from)) t.true(inEvm, `${source.path} imports viem`);
+    const inStore = source.path.startsWith('broker/src/store/');
+    for (const { from } of source.imports)
+      if (/^(multiformats|@ipld)/.test(from)) t.true(inStore, `${source.path} imports ${from}`);
   }
 });
 

@@ -41,6 +41,7 @@ export interface UpOptions {
   tlsCert?: string;
   tlsKey?: string;
   plain?: boolean;
+  openGateway?: boolean;
   newToken?: boolean;
   passphraseFile?: string;
   origin?: string;
@@ -135,6 +136,7 @@ async function startOptions(o: UpOptions, data: string): Promise<StartOptions> {
     port: o.port,
     tls: await tlsOf(o),
     allowPlain: o.plain,
+    openGateway: o.openGateway,
     newToken: o.newToken,
     passphrase: await findPassphrase({ file: o.passphraseFile }),
     log: logTo(o.logLevel),

@@ -21,6 +21,7 @@ export const BROKER_VERBS: readonly VerbRoom[] = [
   { names: ['device'], load: async () => (await import('./device.ts')).deviceProcessVerbs },
   { names: ['gateway'], load: async () => (await import('./gateway.ts')).gatewayVerb },
   { names: ['bundle'], load: async () => (await import('./bundle.ts')).bundleVerbs },
+  { names: ['blobs'], load: async () => (await import('./blobs.ts')).blobVerbs },
   { names: ['passport'], load: async () => (await import('./passport.ts')).passportVerbs },
   { names: ['history', 'head'], load: async () => (await import('./record.ts')).recordVerbs },
   { names: ['audit'], load: async () => (await import('./audit.ts')).auditVerb },

@@ -26,6 +26,8 @@ export interface StartOptions {
   allowPlain?: boolean | undefined;
   /** A token of the caller's, for servers that live as long as a test; otherwise the folder's own. */
   token?: string | undefined;
+  /** Whoever comes may ask `/ipfs/` for blocks: firmware is no secret then. */
+  openGateway?: boolean | undefined;
   /** Make a new token; the old one is worth nothing from then on. */
   newToken?: boolean | undefined;
   /** Of the servers' key files. */

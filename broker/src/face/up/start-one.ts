@@ -8,6 +8,7 @@ import type { KeyRing } from '../../keys/ring.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
 import { httpLedger } from '../../ledger/http-client.ts';
 import { manyLedgers } from '../../ledger/peer/many.ts';
+import { storedBlocks } from '../../store/blocks.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { anyBlobs, httpBlobs } from '../../store/http-blobs.ts';
 import { auditorRoutes } from '../api/auditor-routes.ts';
@@ -15,6 +16,7 @@ import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
+import { ipfsRoutes } from '../api/ipfs-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
 import { passportRoutes } from '../api/passport-routes.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
@@ -82,6 +84,7 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
     const routes = [
       queryRoutes({ ledger }),
       blobRoutes(blobs),
+      ipfsRoutes(storedBlocks(blobs), options.openGateway === true),
       passportRoutes({ ledger, blobs, verifier }),
       collectionRoutes(collection),
     ];
@@ -128,6 +131,7 @@ export async function startDistributionServer(options: StartDistributionOptions)
     const routes = [
       queryRoutes({ ledger, notes: notesOf(part) }),
       blobRoutes(held),
+      ipfsRoutes(storedBlocks(held), options.openGateway === true),
       passportRoutes({ ledger, blobs: held, verifier }),
       distributionRoutes(distribution, ledger),
     ];

@@ -11,6 +11,7 @@ import type { LedgerClient } from '../../ledger/client.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
 import { holdings } from '../../ledger/peer/holdings.ts';
+import { storedBlocks } from '../../store/blocks.ts';
 import type { FileBlobStore } from '../../store/file-blobs.ts';
 import { httpBlobs } from '../../store/http-blobs.ts';
 import { auditorRoutes } from '../api/auditor-routes.ts';
@@ -18,6 +19,7 @@ import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
+import { ipfsRoutes } from '../api/ipfs-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
 import { passportRoutes } from '../api/passport-routes.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
@@ -107,6 +109,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
           blockFileRoutes(serverFolder(data, 'ledger')),
           queryRoutes({ ledger: shown, notes }),
           blobRoutes(blobs),
+          ipfsRoutes(storedBlocks(blobs), options.openGateway === true),
           passportRoutes({ ledger, blobs, verifier }),
           collectionRoutes(collection),
           distributionRoutes(distribution, ledger),
