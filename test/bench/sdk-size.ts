@@ -4,10 +4,14 @@
  */
 import { gzipSync } from 'node:zlib';
 import { bench } from '../support/bench.ts';
-import { bundle, SDK_BUILDS } from '../support/sdk-builds.ts';
+import { bundle, PLAIN, SDK_BUILDS, SLIM } from '../support/sdk-builds.ts';
 
-const row = bench('build', 'bytes', 'gzip_bytes', 'goal_bytes');
+const row = bench('build', 'bytes', 'gzip_bytes', 'slim_bytes', 'slim_gzip_bytes', 'goal_bytes');
 for (const { name, entries, goalBytes } of SDK_BUILDS) {
-  const { text } = await bundle(entries);
-  row(name, Buffer.byteLength(text), gzipSync(text, { level: 9 }).length, goalBytes ?? '');
+  const sizes: number[] = [];
+  for (const options of [PLAIN, SLIM]) {
+    const { text } = await bundle(entries, options);
+    sizes.push(Buffer.byteLength(text), gzipSync(text, { level: 9 }).length);
+  }
+  row(name, ...sizes, goalBytes ?? '');
 }

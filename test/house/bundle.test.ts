@@ -1,7 +1,13 @@
 /** What a device has to carry: the SDK bundled and minified, its size, and what must not be in it. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { slim, withoutSentences } from '@countersign/device-sdk/host/slim';
 import test from 'ava';
-import { type Bundle, bundle, SDK_BUILDS } from '../support/sdk-builds.ts';
+import { type BuildOptions, build } from 'esbuild';
+import { repository } from '../support/repository.ts';
+import { type Bundle, bundle, PLAIN, SDK_BUILDS, SLIM } from '../support/sdk-builds.ts';
 
 /** Files with what they add, the heaviest first: where to look when it has grown. */
 function weights({ meta }: Bundle): [path: string, bytes: number][] {
@@ -13,15 +19,63 @@ function weights({ meta }: Bundle): [path: string, bytes: number][] {
   return all.filter(([, bytes]) => bytes > 0).sort((a, b) => b[1] - a[1]);
 }
 
-for (const { name, entries, bytesMax } of SDK_BUILDS) {
+for (const { name, entries, bytesMax, slimMax } of SDK_BUILDS) {
   test(`does not grow unnoticed: ${name}`, async (t) => {
-    const made = await bundle(entries);
-    const bytes = Buffer.byteLength(made.text);
-    t.log(`${bytes} bytes minified, ${gzipSync(made.text, { level: 9 }).length} with gzip`);
-    const heaviest = weights(made).slice(0, 10);
-    t.true(bytes < bytesMax, heaviest.map(([path, part]) => `${part} ${path}`).join('\n'));
+    for (const [options, most] of [[PLAIN, bytesMax] as const, [SLIM, slimMax] as const]) {
+      const made = await bundle(entries, options);
+      const bytes = Buffer.byteLength(made.text);
+      t.log(`${bytes} bytes minified, ${gzipSync(made.text, { level: 9 }).length} with gzip`);
+      const heaviest = weights(made).slice(0, 10);
+      t.true(bytes < most, heaviest.map(([path, part]) => `${part} ${path}`).join('\n'));
+    }
   });
 }
+
+/** For packages of the server's side that are CommonJS. */
+const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(process.cwd() + '/');";
+
+test('without its sentences and long names a device does the same, with the same codes', async (t) => {
+  const run = async (options: BuildOptions): Promise<unknown[][]> => {
+    const child = join(repository, 'test/dist/support/slim-child.js');
+    const made = await build({
+      ...{ entryPoints: [child], bundle: true, platform: 'node', format: 'esm', write: false, logLevel: 'silent' },
+      ...{ banner: { js: REQUIRE }, ...options },
+    });
+    const input = made.outputFiles![0]!.text;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-'], { input });
+    t.is(status, 0, stderr.toString());
+    return JSON.parse(stdout.toString());
+  };
+  const plain = await run(PLAIN);
+  t.deepEqual(plain.at(-1)!.slice(1, 4), [['trial', 'updated', 'trial', 'updated'], 4, 4]);
+  t.deepEqual(await run(SLIM), plain);
+});
+
+test('no name that an integrator writes is shortened', (t) => {
+  const { mangleProps } = slim();
+  const internal = mangleProps.source.slice(4, -2).split('|');
+  t.true(internal.length > 40);
+  for (const file of ['ports', 'device-ports', 'errors']) {
+    const words = readFileSync(join(repository, `device-sdk/src/${file}.ts`), 'utf8').match(/\w+/g)!;
+    t.deepEqual(
+      words.filter((word) => mangleProps.test(word)),
+      [],
+      file,
+    );
+  }
+});
+
+test('only the sentences go, whatever stands in them', (t) => {
+  const rows = [
+    [`demand(a(')', x), 'C', \`\${b(\`}\${c}\`)} d\`);`, "demand(a(')', x), 'C');"],
+    ["throw new Refusal('C', \"it's\", { cause });", 'throw new Refusal(\'C\',"", { cause });'],
+    ["asArray(asTagged(v, 'w', 4), 'w', 3)", 'asArray(asTagged(v,"", 4),"", 3)'],
+    ["demand(/[)'/]/u.test(v), 'C', 'x',\n)", "demand(/[)'/]/u.test(v), 'C')"],
+    ['// demand(a, b, c)\nfunction demand(a, b, c) {}', '// demand(a, b, c)\nfunction demand(a, b, c) {}'],
+    ["this.demand(a, b, c); 'demand(a, b, c)'", "this.demand(a, b, c); 'demand(a, b, c)'"],
+  ];
+  for (const [code, expected] of rows) t.is(withoutSentences(code!), expected!);
+});
 
 test('a device carries the decoders that it brings, and no other', async (t) => {
   const carried = async (names: string) =>
@@ -53,7 +107,7 @@ test('a device carries no inspector, rig, Node adapter or server, and no second 
 });
 
 test('a device carries no writer of what servers write', async (t) => {
-  const { text } = await bundle(['index'], false);
+  const { text } = await bundle(['index'], { minify: false });
   t.true(text.includes('function readAnnouncement('), 'names can be seen in this bundle');
   const writers = [
     ...['encodeAnnouncement', 'encodeEnvelope', 'encodeReceipt', 'encodeProvision', 'encodeSignedRoot', 'encodeAnswer'],
