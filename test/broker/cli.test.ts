@@ -6,8 +6,8 @@ import { createProgram } from '@countersign/broker/face/cli/program';
 import { readStatement, readTransaction } from '@countersign/device-sdk/format';
 import { VERBS } from '@countersign/simulator/verbs';
 import test from 'ava';
-import { temporary } from '../support/command.ts';
-import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
+import { run, temporary } from '../support/command.ts';
+import { runHere, runHereJson as runJson } from '../support/command-here.ts';
 import { makeWorld } from '../support/world.ts';
 
 const WRONG_USE: [name: string, ...args: string[]][] = [
@@ -30,6 +30,10 @@ const WRONG_USE: [name: string, ...args: string[]][] = [
   ['half of TLS', 'up', '--tls-cert', 'x.pem'],
   ['a server that there is not', 'up', '--only', 'kitchen'],
   ['a role that there is not', 'up', '--people', 'bob=boss'],
+  ['a demo with too few devices', 'demo', '--devices', '3'],
+  ['power cuts that are no rate', 'demo', '--power-cut', 'often'],
+  ['a fleet of no release', 'simulate', '--product', 'sensor-node'],
+  ['revisions without shares', 'simulate', '--product', 'p', '--from', '1', '--revisions', 'A'],
   ['chaos beside a running server', 'simulate', '--product', 'p', '--from', '1', '--chaos'],
   ['an attack that there is not', 'attack', '--id', '99'],
   ['a component id that is none', 'publish', 'x', '--product', 'p', '--version', '1', '--component-slot', '2=4096'],
@@ -38,12 +42,24 @@ const WRONG_USE: [name: string, ...args: string[]][] = [
 
 for (const [name, ...args] of WRONG_USE) {
   test(`wrong use: ${name} ends with 2`, async (t) => {
-    const { code, stdout, stderr } = await runVerb(...args);
+    const { code, stdout, stderr } = await runHere(...args);
     t.is(code, 2, stderr);
     t.is(stdout, '');
     t.true(stderr.length > 0, 'it says what was wrong');
   });
 }
+
+test('a process says the same on its streams, and ends with the same codes', async (t) => {
+  for (const [code, args] of [
+    [0, ['--version']],
+    [1, ['audit', '/nonexistent']],
+    [2, ['publsih']],
+  ] as const) {
+    const [ended, here] = [await run(...args), await runHere(...args)];
+    t.is(ended.code, code);
+    if (code !== 0) t.deepEqual(ended, here);
+  }
+});
 
 test('a verb is loaded by the words that it answers to, and by no others', async (t) => {
   for (const { names, load } of VERBS) {
@@ -82,7 +98,7 @@ test('wrong use with --json is one object too', async (t) => {
 
 test('help and version are done, not failed', async (t) => {
   for (const args of [['--help'], ['--version'], ['rollout', '--help'], ['publish', '--help']]) {
-    const { code, stdout } = await runVerb(...args);
+    const { code, stdout } = await runHere(...args);
     t.is(code, 0, args.join(' '));
     t.true(stdout.length > 0);
   }
@@ -99,7 +115,7 @@ test('a key is made once, for its owner alone, and signs his enrolment', async (
   const { json } = await runJson('keys', 'list', '--data', data);
   t.is(json[0].publicKey, made.json.publicKey);
   const out = join(data, 'alice.enrolment');
-  const signed = await runVerb(
+  const signed = await runHere(
     'keys',
     'enrolment',
     'alice',

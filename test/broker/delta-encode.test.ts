@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto';
 import { align } from '@countersign/broker/delta/align';
 import { applyDelta, makeDelta, makeDeltaInWorker, makeFull, makeFullInWorker } from '@countersign/broker/delta/index';
 import { suffixArray } from '@countersign/broker/delta/suffix-array';
-import { CLASS_BYTES, CLASSES, type MemoryClass, readWholeHeader } from '@countersign/device-sdk/delta';
+import { CLASS_BYTES, CLASSES, readWholeHeader } from '@countersign/device-sdk/delta';
 import { readSample, samples } from '@countersign/firmware-samples';
 import test from 'ava';
 import { programs } from '../support/code.ts';
 import { decode, edited, image, joined } from '../support/delta.ts';
-import { firmwarePair } from '../support/firmware.ts';
 import { checkPadding, checkWork, HARD_IMAGES } from '../support/hard-images.ts';
 
 // One after another, with a turn for the runner between them: it takes a silent file for one that hangs.
@@ -25,7 +24,7 @@ const shapes: [string, Uint8Array, Uint8Array][] = [
   ['a changed image', base, edited(base, 9)],
   ['an image that grew at its front', base, joined([image(999, 8), base])],
   ['an image that lost its front', base, base.slice(999)],
-  ['padding that the old image does not have', base, joined([base, new Uint8Array(100_000).fill(0xff)])],
+  ['padding that the old image does not have', base, joined([base, new Uint8Array(20_000).fill(0xff)])],
   ['zeros', new Uint8Array(5000), new Uint8Array(7000)],
   ['nothing in common', image(5000, 21), image(5000, 22)],
 ];
@@ -48,7 +47,7 @@ test.serial('identical images cost under 100 bytes, of any size', (t) => {
   const { delta } = makeDelta(base, base, { class: 'S' });
   t.true(delta.length < 100);
   t.deepEqual(decode(delta, base), base);
-  t.true(makeDelta(image(MB), image(MB), { class: 'S' }).delta.length < 100);
+  t.true(makeDelta(image(MB / 4), image(MB / 4), { class: 'S' }).delta.length < 100);
 });
 
 test.serial('random bytes cost no more than a header and a command', (t) => {
@@ -133,11 +132,11 @@ test.serial('the suffix array sorts suffixes', (t) => {
 
 for (const [why, oldByte, newByte] of HARD_IMAGES) {
   test.serial(`aligning ${why} takes work in proportion to the bytes`, (t) => {
-    for (const bytes of [MB / 8, MB / 4]) checkWork(t, bytes, oldByte, newByte);
+    for (const bytes of [MB / 16, MB / 8]) checkWork(t, bytes, oldByte, newByte);
   });
 }
 
-test.serial('megabytes of zeros and of padding make a delta of some bytes', (t) => checkPadding(t, MB));
+test.serial('zeros and padding make a delta of some bytes', (t) => checkPadding(t, MB / 4));
 
 for (const name of CLASSES) {
   test.serial(`class ${name}: a delta of images that have nothing in common is no larger than the full image`, (t) => {
@@ -162,22 +161,6 @@ test.serial('the firmware samples travel as small deltas', (t) => {
     t.true(delta.length < fresh.length / 2);
   }
 });
-
-/** Upper bounds are what was measured, rounded up by some percent: the encoder must not fall behind itself. */
-const pairs: [string, MemoryClass, number][] = [
-  ['avr-pixelfirmata-0.10.0-0.10.5', 'S', 10_900],
-  ['a64-atf-rpi4-2.8-2.12', 'L', 14_300],
-  ['m4-pybv11-1line', 'S', 9_400],
-];
-for (const [name, memoryClass, most] of pairs) {
-  test.serial(`real firmware: ${name}`, (t) => {
-    const pair = firmwarePair(name);
-    if (pair === undefined) return t.pass('the firmware pairs are not beside this checkout');
-    const { delta } = makeDelta(pair.old, pair.fresh, { class: memoryClass });
-    t.is(Buffer.compare(decode(delta, pair.old), pair.fresh), 0);
-    t.true(delta.length <= most, `${delta.length} bytes`);
-  });
-}
 
 test('images in Node buffers are read and never changed', (t) => {
   const { old, fresh } = programs('xtensa', 60, 11);

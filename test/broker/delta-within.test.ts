@@ -10,7 +10,7 @@ import { edited, image, joined } from '../support/delta.ts';
 const old = image(9_000, 31);
 const images: [string, Uint8Array][] = [
   ['an edit', joined([edited(old, 17), image(700, 32)])],
-  ['zeros behind', joined([edited(old, 5), new Uint8Array(40_000)])],
+  ['zeros behind', joined([edited(old, 5), new Uint8Array(9_000)])],
   ['nothing in common', image(6_000, 33)],
 ];
 const coders: [string, MemoryClass, number, number, number][] = [

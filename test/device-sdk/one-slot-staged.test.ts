@@ -94,7 +94,7 @@ class Scene {
 function demandRuns(t: ExecutionContext, { device }: Scene, expected: Uint8Array, sequence: number): void {
   t.is(device.device!.state.running.sequence, sequence);
   t.is(device.device!.state.pending, undefined);
-  t.deepEqual(device.runningImage(expected.length), expected);
+  t.is(Buffer.compare(device.runningImage(expected.length), expected), 0);
 }
 
 test('staged whole, it keeps its own chain under a rollout that would have chosen another branch', async (t) => {
@@ -161,7 +161,7 @@ test('staged whole, and a newer release is announced: the old container is nothi
   t.is(pending!.phase, 'trial');
   t.is(inPlace!.bytes, third.manifest.branches[0]!.payload.bytes);
   t.deepEqual(pending!.chainHead, third.manifest.branches[0]!.payload.chainHead);
-  t.deepEqual(device.runningImage(base.length), base, 'the boot stage has written nothing');
+  t.is(Buffer.compare(device.runningImage(base.length), base), 0, 'the boot stage has written nothing');
   await device.start();
   demandRuns(t, scene, newer, 3);
 });

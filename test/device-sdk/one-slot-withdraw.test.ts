@@ -24,12 +24,12 @@ test('a trial that waits for its restart is taken back, the old image stays, and
 
   await device.start();
   t.is(device.device!.state.running.sequence, 1);
-  t.deepEqual(device.runningImage(base.length), base, 'the boot stage has written nothing');
+  t.is(Buffer.compare(device.runningImage(base.length), base), 0, 'the boot stage has written nothing');
 
   await server.roll(second);
   await device.start();
   t.is(device.device!.state.pending?.phase, 'trial', 'what was staged is still there');
   await device.start();
   t.is(device.device!.state.running.sequence, 2);
-  t.deepEqual(device.runningImage(fresh.length), fresh);
+  t.is(Buffer.compare(device.runningImage(fresh.length), fresh), 0);
 });

@@ -12,7 +12,7 @@ test('children update through a gateway that fetches each frame once, and their 
   for (const child of w.children) child.start();
   await Promise.all(w.children.map((child) => child.until(({ version }) => version === '1.0.1')));
   await Promise.all(w.children.map((child) => child.until(({ device }) => device!.state.outbox.length === 0)));
-  for (const child of w.children) t.deepEqual(child.image(NEW.length), NEW);
+  for (const child of w.children) t.is(Buffer.compare(child.image(NEW.length), NEW), 0);
   t.true(w.upstream.frames.size > 0);
   t.deepEqual([...new Set(w.upstream.frames.values())], [1], 'each frame was asked for once');
   t.is(w.relay.counts().framesFetched, w.upstream.frames.size);

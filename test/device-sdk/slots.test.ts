@@ -26,11 +26,11 @@ for (const [name, geometry] of [
     const random = new Prng('pieces', name);
     while (writer.offset < image.length) {
       t.true(writer.durable <= writer.offset && writer.durable % slot.eraseBytes === 0);
-      t.deepEqual(slot.dump(0, writer.durable), image.slice(0, writer.durable));
+      t.is(Buffer.compare(slot.dump(0, writer.durable), image.slice(0, writer.durable)), 0);
       writer.write(image.subarray(writer.offset, writer.offset + random.below(9000)));
     }
     writer.finish();
-    t.deepEqual(slot.dump(0, image.length), image);
+    t.is(Buffer.compare(slot.dump(0, image.length), image), 0);
     t.true(slot.dump(image.length).every((byte) => byte === 0xff));
     t.deepEqual(digestSlot(slot, image.length, sha256()), digestOf(image));
     demandSlotDigest(slot, image.length, sha256(), digestOf(image));

@@ -2,8 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { start, temporary, up } from '../support/command.ts';
-import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
+import { temporary, up } from '../support/command.ts';
+import { runHere, runHereJson as runJson } from '../support/command-here.ts';
 
 /** Any bytes may be published: they need not say what they are. */
 function image(changed: number): Uint8Array {
@@ -44,7 +44,7 @@ test('a product of their own, registered twice, published twice, asked for by ev
   t.deepEqual([nobody.code, nobody.json.error.code], [1, 'NOT_FOUND']);
   t.regex(nobody.json.error.text, /approver, engineer, operator/);
 
-  const approved = await runVerb('approve', releaseLeaf, '--wait', ...here);
+  const approved = await runHere('approve', releaseLeaf, '--wait', ...here);
   t.is(approved.code, 0, approved.stderr);
   t.true(approved.stdout.includes(`countersign rollout open thermostat@1.0.0 --data ${data}`), approved.stdout);
   const meant = await runJson('rollout', 'open', 'thermostat@1.0.0', ...here);
@@ -61,25 +61,4 @@ test('a product of their own, registered twice, published twice, asked for by ev
   t.true((await actions(meant.json.rolloutId.slice(0, 8))).includes('rollout'));
   const unknown = await runJson('history', 'thermostta', ...here);
   t.deepEqual([unknown.code, unknown.json.error.code], [1, 'NOT_FOUND']);
-});
-
-test('a fleet that waits says for what, and Ctrl-C ends it before there was anything', async (t) => {
-  const data = join(await temporary(t), 'data');
-  const server = await up('--data', data);
-  t.teardown(() => server.stop('SIGKILL'));
-  const fleet = ['--product', 'sensor-node', '--from', '1.0.0', '--devices', '2', '--data', data];
-  const { child, ended } = start(['simulate', ...fleet, '--keep-running']);
-  await new Promise<void>((resolve) => {
-    let text = '';
-    child.stderr!.on('data', (part) => {
-      text += part;
-      if (text.includes('waiting for a rollout of sensor-node newer than 1.0.0; Ctrl-C ends it')) resolve();
-    });
-    void ended.then(() => resolve());
-  });
-  t.is(child.exitCode, null, 'it waits');
-  child.kill('SIGINT');
-  const { code, stdout } = await ended;
-  t.is(code, 1);
-  t.regex(stdout, /not everybody arrived/);
 });

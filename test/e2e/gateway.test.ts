@@ -9,7 +9,7 @@ import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
 import { transform } from 'esbuild';
 import { up } from '../support/command.ts';
-import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
+import { runHere, runHereJson as runJson } from '../support/command-here.ts';
 import { repository } from '../support/repository.ts';
 
 const LINES_MAX = 30;
@@ -86,10 +86,10 @@ test("the README's gateway takes an update from a running server, in real files"
   const image = join(folder, 'new.bin');
   writeFileSync(image, readSample('sensor-node', '1.0.1'));
   const publish = ['publish', image, '--product', 'sensor-node', '--version', '1.0.1', ...data, '--as', 'engineer'];
-  t.is((await runVerb(...publish)).code, 0);
-  t.is((await runVerb('approve', 'sensor-node@1.0.1', ...data, '--as', 'approver')).code, 0);
+  t.is((await runHere(...publish)).code, 0);
+  t.is((await runHere('approve', 'sensor-node@1.0.1', ...data, '--as', 'approver')).code, 0);
   const open = ['rollout', 'open', 'sensor-node@1.0.1', '--jitter', '0', ...data, '--as', 'operator'];
-  t.is((await runVerb(...open)).code, 0);
+  t.is((await runHere(...open)).code, 0);
 
   const supervised = gateway.supervise();
   const device = await waitFor(async () => {

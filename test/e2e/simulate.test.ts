@@ -1,7 +1,7 @@
 /** `simulate` as a process of its own joins a running server, while people publish. */
 import { open, release } from '@countersign/simulator/scenario/people';
 import test from 'ava';
-import { runJson } from '../support/command.ts';
+import { runJson, start } from '../support/command.ts';
 import { fleetWorld, PRODUCT } from '../support/fleet-world.ts';
 
 test('simulated devices join a running server, update when a release is opened, and are counted once', async (t) => {
@@ -15,6 +15,21 @@ test('simulated devices join a running server, update when a release is opened, 
     t.is(settled.json.updated, 3, 'the factory release is the newest they may have');
     t.regex(settled.stderr, /^seed one {2}devices 3/m);
     t.regex(settled.stderr, /replay: countersign simulate --product sensor-node --from 1\.0\.0 --seed one/);
+
+    const { child, ended } = start([...idle, '--seed', 'three', '--keep-running']);
+    await new Promise<void>((resolve) => {
+      let text = '';
+      child.stderr!.on('data', (part) => {
+        text += part;
+        if (text.includes('waiting for a rollout of sensor-node newer than 1.0.0; Ctrl-C ends it')) resolve();
+      });
+      void ended.then(() => resolve());
+    });
+    t.is(child.exitCode, null, 'it waits');
+    child.kill('SIGINT');
+    const alone = await ended;
+    t.is(alone.code, 1, 'ended before there was anything');
+    t.regex(alone.stdout, /not everybody arrived/);
 
     const joined = runJson(...idle, '--devices', '6', '--seed', 'two', '--loss', '0.5', '--power-cut', '1/500');
     const fix = await release(session, people, PRODUCT, '1.0.1');

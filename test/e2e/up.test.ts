@@ -1,16 +1,11 @@
-/** The first hour of a user: `up`, publish, approve, open, look, audit, stop, start again. Real processes, real sockets. */
-import { existsSync } from 'node:fs';
+/** The first hour of a user: `up`, publish, approve, open, look, audit, a kill, a start again. Real processes, real sockets. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { apiClient } from '@countersign/broker/face/client/api-client';
-import { getRollout } from '@countersign/broker/face/client/rollouts';
-import { openSession } from '@countersign/broker/face/client/session';
-import { readEndpointFile } from '@countersign/broker/face/up/endpoint-file';
 import test from 'ava';
 import { temporary, up } from '../support/command.ts';
-import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
+import { runVerbJson as runJson } from '../support/command-here.ts';
+import { waitForState } from '../support/rollout-state.ts';
 
 const IMAGE = fileURLToPath(new URL('../../../firmware-samples/images/sensor-node-1.0.1.bin', import.meta.url));
 /** Of RFC 8032 section 7.1, test 2: a public key of which this test has no secret. */
@@ -102,10 +97,12 @@ test('from the first start to a rollout and back again', async (t) => {
 
   const headFile = join(data, 'kept-head');
   const head = await runJson('head', '--save', headFile, ...here);
-  const stopped = await running.stop();
-  t.is(stopped.code, 0, stopped.stderr);
+  // As without power: it continues on the same folder.
+  await running.stop('SIGKILL');
 
+  const { origin } = running.ready;
   running = await up(...here, '--no-samples');
+  t.is(running.ready.origin, origin);
   t.is(running.ready.url, url, 'a restart answers at the same address');
   t.is(running.ready.mqtt, mqtt);
   t.is(running.ready.token, null, 'the token is shown once');
@@ -125,97 +122,14 @@ test('from the first start to a rollout and back again', async (t) => {
     t.like(audit.json, { ok: true, anchored: true, cosignatures: 0, problems: [] });
     t.true(audit.json.entries >= head.json.size && audit.json.blocks > 0);
   }
-  await running.stop();
+  const stopped = await running.stop();
+  t.is(stopped.code, 0, stopped.stderr);
   const damaged = await flipped(join(data, 'ledger/0000000000.blocks'));
   const audit = await runJson('audit', data);
   t.is(audit.code, 1, 'an audit that finds something is not done');
   t.false(audit.json.ok);
   t.truthy(audit.json.problems[0].code && audit.json.problems[0].where && audit.json.problems[0].text, damaged);
 });
-
-test('without --data everything is gone at the end, and SIGINT stops as well as SIGTERM', async (t) => {
-  const running = await up('--no-samples');
-  t.true(existsSync(running.ready.data));
-  const health = await fetch(`${running.ready.url}/healthz`);
-  t.deepEqual([health.status, ((await health.json()) as { ok: boolean }).ok], [200, true]);
-  t.is((await running.stop('SIGINT')).code, 0);
-  t.false(existsSync(running.ready.data));
-});
-
-test('killed in the middle, it continues on the same folder', async (t) => {
-  const data = await temporary(t);
-  const first = await up('--data', data, '--no-samples');
-  await first.stop('SIGKILL');
-  const again = await up('--data', data, '--no-samples');
-  t.is(again.ready.origin, first.ready.origin);
-  t.is((await again.stop()).code, 0);
-});
-
-test('three processes with keys and folders of their own do the work of one', async (t) => {
-  t.timeout(120_000);
-  const folder = await temporary(t);
-  const at = (name: string) => join(folder, name);
-  for (const server of ['collection', 'distribution']) {
-    const { stdout } = await runVerb('keys', 'server', server, '--data', at(server), '--json');
-    await writeFile(at(`${server}.json`), stdout);
-  }
-  const keys = ['--server-keys', at('collection.json'), '--server-keys', at('distribution.json')];
-  const ledger = await up('--only', 'ledger', '--data', at('ledger'), ...keys);
-  t.teardown(() => ledger.stop('SIGKILL'));
-  const toLedger = ['--ledger', ledger.ready.url, '--ledger-token-file', at('ledger/client-token')];
-  const trust = ['--trust', at('ledger/trust-root.cbor')];
-  const collection = await up('--only', 'collection', '--data', at('collection'), ...toLedger, ...trust);
-  t.teardown(() => collection.stop('SIGKILL'));
-  const toCollection = ['--collection', collection.ready.url, '--collection-token-file', at('collection/client-token')];
-  const distribution = await up(
-    '--only',
-    'distribution',
-    '--data',
-    at('distribution'),
-    ...toLedger,
-    ...toCollection,
-    ...trust,
-  );
-  t.teardown(() => distribution.stop('SIGKILL'));
-
-  const as = (name: string) => ['--key-file', at(`ledger/people/${name}.key`)];
-  const product = ['--new-product', '--vendor', 'example.com', '--memory-class', 'M', '--slot-bytes', '262144'];
-  const published = await runJson(
-    'publish',
-    IMAGE,
-    '--product',
-    'sensor-node',
-    '--version',
-    '1.0.1',
-    ...product,
-    '--data',
-    at('collection'),
-    ...as('engineer'),
-  );
-  t.is(published.code, 0, published.stderr);
-  const { releaseLeaf } = published.json;
-  const approved = await runJson('approve', releaseLeaf, '--wait', '--data', at('collection'), ...as('approver'));
-  t.is(approved.json.state, 'confirmed', approved.stderr);
-  const opened = await runJson('rollout', 'open', releaseLeaf, '--data', at('distribution'), ...as('operator'));
-  t.is(opened.code, 0, opened.stderr);
-  await waitForState(at('distribution'), opened.json.rolloutId, 'open');
-
-  const elsewhere = await runJson('rollout', 'open', releaseLeaf, '--data', at('collection'), ...as('operator'));
-  t.is(elsewhere.json.error.code, 'NOT_FOUND');
-  t.regex(elsewhere.json.error.text, /collection server has no POST/);
-  for (const server of [distribution, collection, ledger]) t.is((await server.stop()).code, 0);
-});
-
-/** Asks the server itself: a process for each look would take longer than what is waited for. */
-async function waitForState(data: string, rolloutId: string, state: string) {
-  const token = (await readFile(join(data, 'client-token'), 'utf8')).trim();
-  const session = await openSession(apiClient((await readEndpointFile(data)).url, token));
-  for (let i = 0; i < 250; i++) {
-    if ((await getRollout(session, rolloutId)).state === state) return;
-    await sleep(20);
-  }
-  throw new Error(`rollout ${rolloutId} did not become ${state}`);
-}
 
 async function flipped(path: string): Promise<string> {
   const bytes = await readFile(path);

@@ -100,22 +100,23 @@ test('the README lists every image with its size and digest', (t) => {
     t.true(readme.includes(`| \`${s.file}\` | ${s.bytes} | \`${s.sha256.slice(0, 16)}\``), `${s.file} in README.md`);
 });
 
-for (const name of ['sensor-node-1.2.0', 'pump-monitor-3.1.0']) {
-  test(`${name} built again with the recorded toolchain is the committed one, byte for byte`, (t) => {
-    const reason = reasonNotToRebuild(name.startsWith('pump') ? 'riscv' : 'arm');
-    if (reason !== undefined) {
-      t.log(`rebuild left out: ${reason}`);
-      t.pass();
-      return;
-    }
-    const out = mkdtempSync(join(tmpdir(), 'rebuild-'));
-    try {
-      const built = runBuild('--out', out, '--only', name);
-      t.true('output' in built, JSON.stringify(built));
-      t.deepEqual(readdirSync(out), [`${name}.bin`]);
-      t.true(readFileSync(join(out, `${name}.bin`)).equals(sampleFile(`images/${name}.bin`)));
-    } finally {
-      rmSync(out, { recursive: true });
-    }
-  });
-}
+/** A small one; the long suite builds every image again, with both toolchains. */
+const REBUILT = 'pump-monitor-3.1.0';
+
+test(`${REBUILT} built again with the recorded toolchain is the committed one, byte for byte`, (t) => {
+  const reason = reasonNotToRebuild('riscv');
+  if (reason !== undefined) {
+    t.log(`rebuild left out: ${reason}`);
+    t.pass();
+    return;
+  }
+  const out = mkdtempSync(join(tmpdir(), 'rebuild-'));
+  try {
+    const built = runBuild('--out', out, '--only', REBUILT);
+    t.true('output' in built, JSON.stringify(built));
+    t.deepEqual(readdirSync(out), [`${REBUILT}.bin`]);
+    t.true(readFileSync(join(out, `${REBUILT}.bin`)).equals(sampleFile(`images/${REBUILT}.bin`)));
+  } finally {
+    rmSync(out, { recursive: true });
+  }
+});

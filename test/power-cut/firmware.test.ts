@@ -5,7 +5,7 @@
 import test from 'ava';
 import { cutPair, LAYOUTS, pairOn, SAMPLE_PAIRS, samplePair } from '../support/firmware-cuts.ts';
 
-const CUTS = 12;
+const CUTS = 6;
 /** The third is larger, and costs as much as both: the long suite has it. */
 const SMALL_PAIRS = SAMPLE_PAIRS.filter(([product]) => product !== 'sensor-node');
 

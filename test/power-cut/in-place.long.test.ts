@@ -3,7 +3,7 @@
 import { GEOMETRIES } from '@countersign/device-sdk/rig';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
-import { cutEverywhere, cutSample, inPlaceScene } from '../support/in-place-device.ts';
+import { cutEverywhere, cutSample, inPlaceScene, SMALL_PAIRS } from '../support/in-place-device.ts';
 
 const oneSlot = {
   slotBytes: 0,
@@ -36,6 +36,14 @@ for (const [name, geometry] of Object.entries(GEOMETRIES)) {
       }),
     });
     t.log(`${scene.direction}, ${await cutEverywhere(t, scene)} cuts`);
+  });
+}
+
+for (const direction of ['backward', 'forward'] as const) {
+  test(`an update in place survives a cut at every operation, in each phase (${direction})`, async (t) => {
+    const scene = await inPlaceScene(SMALL_PAIRS[direction]);
+    t.is(scene.direction, direction);
+    t.log(`${await cutEverywhere(t, scene)} cuts`);
   });
 }
 

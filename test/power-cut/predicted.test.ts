@@ -40,7 +40,7 @@ test('an update by a predicted delta survives cuts, and goes on from its checkpo
     const one = device(server, first);
     one.board.power.cutAt(operation, phase);
     t.is(await one.startThroughCuts(), 1, `operation ${operation}, ${phase}`);
-    t.deepEqual(one.runningImage(image.length), image, `operation ${operation}, ${phase}`);
+    t.is(Buffer.compare(one.runningImage(image.length), image), 0, `operation ${operation}, ${phase}`);
     t.is(one.device!.state.running.sequence, 2);
     // Behind half of the update at least one checkpoint has passed: what came after the cut must be less than all of it.
     if (operation - from < operations / 2) continue;

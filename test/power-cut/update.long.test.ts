@@ -8,7 +8,7 @@ for (const [name, geometry] of Object.entries(GEOMETRIES)) {
     test(`${passes ? 'an update' : 'a revert'} survives a cut at every operation on ${name}`, async (t) => {
       // Two banks of the journal need two erase blocks each.
       const storeBytes = Math.max(16_384, 4 * geometry.eraseBytes);
-      t.log(`${await cutEverywhere(t, { ...geometry, storeBytes }, passes)} cuts`);
+      t.log(`${await cutEverywhere(t, { ...geometry, storeBytes }, passes, true)} cuts`);
     });
   }
 }

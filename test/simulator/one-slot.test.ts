@@ -15,7 +15,7 @@ import { fleetWorld, PRODUCT as SAMPLE } from '../support/fleet-world.ts';
 
 const PRODUCT = 'sensor-slot';
 const SETTLED_MS = 60_000;
-const DEVICES = 8;
+const DEVICES = 4;
 const EVERYBODY = { waves: [{ percent: 100, failurePercentMax: 100 }], jitterSeconds: 0 };
 
 test('devices with one slot update through power cuts; a bad release stays where it fails, and the next mends it', async (t) => {

@@ -5,7 +5,7 @@
 import { createProgram, runProgram } from '@countersign/broker/face/cli/program';
 import { addVerbs } from '@countersign/broker/face/cli/verbs';
 import { VERBS } from '@countersign/simulator/verbs';
-import { type Ended, run } from './command.ts';
+import { type Ended, run, type Told, told } from './command.ts';
 
 /** Standard output belongs to the whole thread: one command at a time. */
 let last: Promise<unknown> = Promise.resolve();
@@ -20,7 +20,7 @@ const GROUPS = ['bundle', 'delta', 'device', 'devices', 'keys', 'passport', 'peo
 /** Verbs that have had a process of their own, in this file. */
 const spawned = new Set<string>();
 
-/** Every verb is a process once; what else it answers to needs none. */
+/** Every verb of the first hour is a process once; what else it answers to needs none. */
 export function runVerb(...args: string[]): Promise<Ended> {
   const verb = args.slice(0, GROUPS.includes(args[0]!) ? 2 : 1).join(' ');
   if (spawned.has(verb)) return runHere(...args);
@@ -29,10 +29,13 @@ export function runVerb(...args: string[]): Promise<Ended> {
 }
 
 /** {@link runVerb} with `--json`. */
-// biome-ignore lint/suspicious/noExplicitAny: each test says itself what it expects of the value
-export async function runVerbJson(...args: string[]): Promise<{ code: number | null; json: any; stderr: string }> {
-  const { code, stdout, stderr } = await runVerb(...args, '--json');
-  return { code, json: JSON.parse(stdout), stderr };
+export async function runVerbJson(...args: string[]): Promise<Told> {
+  return told(await runVerb(...args, '--json'));
+}
+
+/** {@link runHere} with `--json`. */
+export async function runHereJson(...args: string[]): Promise<Told> {
+  return told(await runHere(...args, '--json'));
 }
 
 async function runAlone(args: readonly string[]): Promise<Ended> {

@@ -42,11 +42,21 @@ export function run(...args: string[]): Promise<Ended> {
   return start(args).ended;
 }
 
-/** Runs a verb with `--json` and reads its one value. */
-// biome-ignore lint/suspicious/noExplicitAny: each test says itself what it expects of the value
-export async function runJson(...args: string[]): Promise<{ code: number | null; json: any; stderr: string }> {
-  const { code, stdout, stderr } = await run(...args, '--json');
+/** What a verb with `--json` ended with: its one value on standard output. */
+export interface Told {
+  code: number | null;
+  // biome-ignore lint/suspicious/noExplicitAny: each test says itself what it expects of the value
+  json: any;
+  stderr: string;
+}
+
+export function told({ code, stdout, stderr }: Ended): Told {
   return { code, json: JSON.parse(stdout), stderr };
+}
+
+/** Runs a verb with `--json` and reads its one value. */
+export async function runJson(...args: string[]): Promise<Told> {
+  return told(await run(...args, '--json'));
 }
 
 export interface Up {

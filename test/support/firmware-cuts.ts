@@ -39,7 +39,7 @@ export function samplePair(
 export async function cutPair(t: ExecutionContext, pair: InPlacePair, most?: number): Promise<string | undefined> {
   const scene = await inPlaceScene(pair);
   const { from, to } = await dryRun(scene);
-  const stride = most === undefined ? 1 : Math.ceil((to - from) / most);
+  const stride = most === undefined ? undefined : Math.ceil((to - from) / most);
   const cuts = await cutEverywhere(t, scene, stride);
   t.log(`${scene.direction ?? 'beside'}, ${to - from} operations, ${cuts} cuts`);
   return scene.direction;

@@ -7,6 +7,7 @@ import { hex, outcomeOf } from '@countersign/device-sdk/format';
 import { CUT_PHASES, type CutPhase } from '@countersign/device-sdk/rig';
 import { readSample } from '@countersign/firmware-samples';
 import type { ExecutionContext } from 'ava';
+import { image } from './delta.ts';
 import { type PocketRelease, PocketServer, verifier } from './pocket.ts';
 import { PocketDevice, type PocketDeviceOptions } from './pocket-device.ts';
 
@@ -84,13 +85,16 @@ export function demandUpdated(t: ExecutionContext, s: InPlaceScene, device: Pock
   t.is(state.outbox.length, 0, where);
 }
 
-/** A cut at every operation of the update, or at every `stride`-th, in each phase. @returns the number of cuts */
-export async function cutEverywhere(t: ExecutionContext, s: InPlaceScene, stride = 1): Promise<number> {
+/**
+ * A cut at every operation of the update in each phase, or at every `stride`-th in one phase, by turns.
+ * @returns the number of cuts
+ */
+export async function cutEverywhere(t: ExecutionContext, s: InPlaceScene, stride?: number): Promise<number> {
   const { from, boot, to } = await dryRun(s);
   t.true(boot > from && to > boot, 'the boot stage writes');
   let cuts = 0;
-  for (let operation = from; operation < to; operation += stride) {
-    const phases = stride === 1 ? CUT_PHASES : [CUT_PHASES[((operation / stride) % 3) | 0]!];
+  for (let operation = from; operation < to; operation += stride ?? 1) {
+    const phases = stride === undefined ? CUT_PHASES : [CUT_PHASES[((operation / stride) % 3) | 0]!];
     for (const phase of phases) {
       await cutOnce(t, s, operation, phase);
       cuts++;
@@ -123,3 +127,12 @@ export async function cutSample(
   const { from: first, to: last } = await dryRun(scene);
   t.log(`${scene.direction}, ${last - first} operations, ${await cutEverywhere(t, scene, stride)} cuts`);
 }
+
+const base = image(9_300, 3);
+const grown = new Uint8Array([...image(700, 9), ...base]).map((byte, i) => (i % 701 === 0 ? byte ^ 1 : byte));
+const small = { memoryClass: 'M', pageBytes: 4096, options: { oneSlot: {} } } as const;
+/** An image that grows at its front, and back. */
+export const SMALL_PAIRS: Record<'backward' | 'forward', InPlacePair> = {
+  backward: { ...small, old: base, fresh: grown },
+  forward: { ...small, old: grown, fresh: base },
+};

@@ -1,7 +1,6 @@
 /** `npm start` with a small fleet, as a process: what it prints is what the outside counts on. */
 import test from 'ava';
 import { run } from '../support/command.ts';
-import { runVerb } from '../support/command-here.ts';
 
 interface Demo {
   seed: string;
@@ -68,17 +67,4 @@ test('the demo tells its whole story, refuses every attack and passes the audit'
   t.regex(lines[0]!, /^seed e2e {2}devices 20/);
   t.true(lines.length < 60, `${lines.length} lines`);
   t.regex(stderr, /XL flow-monitor 3\.1\.0: a delta of \d+ bytes/);
-});
-
-test('wrong use of demo and simulate ends with 2 and says what is wrong', async (t) => {
-  for (const args of [
-    ['demo', '--devices', '3'],
-    ['demo', '--power-cut', 'often'],
-    ['simulate', '--product', 'sensor-node'],
-    ['simulate', '--product', 'p', '--from', '1', '--revisions', 'A'],
-  ]) {
-    const { code, stderr } = await runVerb(...args);
-    t.is(code, 2, args.join(' '));
-    t.not(stderr, '');
-  }
 });

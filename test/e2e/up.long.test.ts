@@ -1,0 +1,65 @@
+/** The servers of `up`, each by itself. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { temporary, up } from '../support/command.ts';
+import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
+import { waitForState } from '../support/rollout-state.ts';
+
+const IMAGE = fileURLToPath(new URL('../../../firmware-samples/images/sensor-node-1.0.1.bin', import.meta.url));
+
+test('three processes with keys and folders of their own do the work of one', async (t) => {
+  t.timeout(120_000);
+  const folder = await temporary(t);
+  const at = (name: string) => join(folder, name);
+  for (const server of ['collection', 'distribution']) {
+    const { stdout } = await runVerb('keys', 'server', server, '--data', at(server), '--json');
+    await writeFile(at(`${server}.json`), stdout);
+  }
+  const keys = ['--server-keys', at('collection.json'), '--server-keys', at('distribution.json')];
+  const ledger = await up('--only', 'ledger', '--data', at('ledger'), ...keys);
+  t.teardown(() => ledger.stop('SIGKILL'));
+  const toLedger = ['--ledger', ledger.ready.url, '--ledger-token-file', at('ledger/client-token')];
+  const trust = ['--trust', at('ledger/trust-root.cbor')];
+  const collection = await up('--only', 'collection', '--data', at('collection'), ...toLedger, ...trust);
+  t.teardown(() => collection.stop('SIGKILL'));
+  const toCollection = ['--collection', collection.ready.url, '--collection-token-file', at('collection/client-token')];
+  const distribution = await up(
+    '--only',
+    'distribution',
+    '--data',
+    at('distribution'),
+    ...toLedger,
+    ...toCollection,
+    ...trust,
+  );
+  t.teardown(() => distribution.stop('SIGKILL'));
+
+  const as = (name: string) => ['--key-file', at(`ledger/people/${name}.key`)];
+  const product = ['--new-product', '--vendor', 'example.com', '--memory-class', 'M', '--slot-bytes', '262144'];
+  const published = await runJson(
+    'publish',
+    IMAGE,
+    '--product',
+    'sensor-node',
+    '--version',
+    '1.0.1',
+    ...product,
+    '--data',
+    at('collection'),
+    ...as('engineer'),
+  );
+  t.is(published.code, 0, published.stderr);
+  const { releaseLeaf } = published.json;
+  const approved = await runJson('approve', releaseLeaf, '--wait', '--data', at('collection'), ...as('approver'));
+  t.is(approved.json.state, 'confirmed', approved.stderr);
+  const opened = await runJson('rollout', 'open', releaseLeaf, '--data', at('distribution'), ...as('operator'));
+  t.is(opened.code, 0, opened.stderr);
+  await waitForState(at('distribution'), opened.json.rolloutId, 'open');
+
+  const elsewhere = await runJson('rollout', 'open', releaseLeaf, '--data', at('collection'), ...as('operator'));
+  t.is(elsewhere.json.error.code, 'NOT_FOUND');
+  t.regex(elsewhere.json.error.text, /collection server has no POST/);
+  for (const server of [distribution, collection, ledger]) t.is((await server.stop()).code, 0);
+});
