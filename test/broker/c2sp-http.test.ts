@@ -1,6 +1,8 @@
 /** A ledger as auditors and witnesses of other logs know one: over HTTP, by the pages of c2sp.org. */
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createApi } from '@countersign/broker/face/api/app';
 import { auditorRoutes } from '@countersign/broker/face/api/auditor-routes';
@@ -10,11 +12,13 @@ import type { CheckpointStore } from '@countersign/broker/ledger/c2sp/checkpoint
 import { encodeNote, readNote } from '@countersign/broker/ledger/c2sp/note';
 import { noteFile } from '@countersign/broker/ledger/c2sp/note-file';
 import { checkNote, signText } from '@countersign/broker/ledger/c2sp/note-signatures';
+import { checkProof, encodeProof } from '@countersign/broker/ledger/c2sp/proof';
 import { auditKeys, peerName, policyText } from '@countersign/broker/ledger/c2sp/trust';
 import { COSIGNATURE_V1, encodeVkey, noteKey } from '@countersign/broker/ledger/c2sp/vkey';
 import { encodeRequest, Witness } from '@countersign/broker/ledger/c2sp/witness';
+import { witnessed } from '@countersign/broker/ledger/c2sp/witnessed';
 import { type Code, codeOf } from '@countersign/device-sdk';
-import { publicKeyOf, readSignedRoot, type Signer, thumbprint } from '@countersign/device-sdk/format';
+import { leafHash, publicKeyOf, readSignedRoot, type Signer, thumbprint } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { auditLog, auditorKey, isSignedNote, verifyProof } from '../support/c2sp-auditor.ts';
 import { runVerbJson } from '../support/command-here.ts';
@@ -30,6 +34,7 @@ import {
   verifier,
   type World,
 } from './ledger-world.ts';
+import { until } from './peer-bed.ts';
 
 const TOKEN = 'a-token-for-this-test';
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -206,6 +211,49 @@ test('of two requests at once that a witness could both grant, it grants one', a
   const bodies = [await request(one, size), await request(two, size + 1)];
   const answers = await Promise.all(bodies.map((body) => postTo(`${url}/witness`, body)));
   t.deepEqual(answers.map(({ status }) => status).sort(), [200, 409]);
+});
+
+test('a log gathers the signatures of witnesses that it knows, and waits for none', async (t) => {
+  const { world, url, peer } = await served(t);
+  const wanted = new Set<string>();
+  const others = createServer((request, response) => {
+    wanted.add(request.url!);
+    const strange = `\u2014 stranger ${Buffer.alloc(76).toString('base64')}\n`;
+    const answers: Record<string, [number, string]> = {
+      '/garbage/add-checkpoint': [200, 'thank you'],
+      '/stranger/add-checkpoint': [200, strange],
+      '/lost/add-checkpoint': [409, '9999999\n'],
+      '/endless/add-checkpoint': [200, strange.repeat(10_000)],
+    };
+    const [status, body] = answers[request.url!]!;
+    request.resume().on('end', () => response.writeHead(status).end(body));
+  });
+  await new Promise<void>((resolve) => others.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => others.close());
+  const at = `http://127.0.0.1:${(others.address() as AddressInfo).port}`;
+  const key = noteKey(sha256, peerName(sha256, ORIGIN, publicKeyOf(peer)), COSIGNATURE_V1, publicKeyOf(peer));
+  const log = witnessed(world.ledger, {
+    urls: ['garbage', 'stranger', 'lost', 'endless']
+      .map((name) => `${at}/${name}`)
+      .concat('http://127.0.0.1:9', `${url}/witness/`),
+    ...{ verifier, keys: () => [key], consistency: (from, to) => world.ledger.consistency(from, to) },
+  });
+  t.teardown(() => log.close());
+  const namesNow = async () => readNote(await log.checkpoint()).signatures.map(({ name }) => name);
+  t.deepEqual(await namesNow(), [ORIGIN], 'the first who asks gets what there is');
+  const names = [ORIGIN, key.name];
+  await until('the witness to sign', async () => (await namesNow()).length === 2);
+  t.deepEqual(await namesNow(), names);
+  t.is(wanted.size, 4);
+  await addProduct(world);
+  t.deepEqual(await namesNow(), [ORIGIN], 'of a new checkpoint nobody has signed anything');
+  await until('the witness to sign again', async () => (await namesNow()).length === 2);
+  t.is(checkNote(verifier, readNote(await log.checkpoint()), [key]).length, 1);
+  const leaf = leafHash(sha256, world.rootBytes);
+  const proof = encodeProof({ ...log.inclusion(leaf, 4), checkpoint: await log.checkpoint() });
+  const { log: logKeys } = auditKeys(sha256, readSignedRoot(sha256, world.rootBytes).root);
+  const { witnesses } = checkProof(verifier, proof, leaf, { log: logKeys, witnesses: [key] });
+  t.is(witnesses.length, 1, 'and proofs carry it');
 });
 
 test('a peer cosigns what its own copy holds', async (t) => {

@@ -7,10 +7,13 @@ import { startPeer } from '@countersign/broker/face/up/peer';
 import { startLedgerServer } from '@countersign/broker/face/up/start';
 import { logClient } from '@countersign/broker/face/watch/log-client';
 import { Watch } from '@countersign/broker/face/watch/watch';
-import { auditKeys } from '@countersign/broker/ledger/c2sp/trust';
+import { readPolicy } from '@countersign/broker/ledger/c2sp/policy';
+import { checkProof } from '@countersign/broker/ledger/c2sp/proof';
+import { auditKeys, policyText } from '@countersign/broker/ledger/c2sp/trust';
 import { encodeVkey } from '@countersign/broker/ledger/c2sp/vkey';
 import { encodeRequest } from '@countersign/broker/ledger/c2sp/witness';
-import { readSignedRoot } from '@countersign/device-sdk/format';
+import { codeOf } from '@countersign/device-sdk';
+import { readSignedRoot, utf8 } from '@countersign/device-sdk/format';
 import test from 'ava';
 import { auditLog, auditorKey, checkpointOf, isSignedNote } from '../support/c2sp-auditor.ts';
 import { temporary } from '../support/command.ts';
@@ -26,7 +29,8 @@ test('a peer shows the same log under its own signature, cosigns for others, and
     serverKeys: [await keys('c', 'collection'), await keys('d', 'distribution')],
     peers: [await keys('p', 'peer')],
   };
-  const orderer = await startLedgerServer({ data: join(dir, 'l'), ...given });
+  const begin = (witnesses: string[] = []) => startLedgerServer({ data: join(dir, 'l'), ...given, witnesses });
+  let orderer = await begin();
   t.teardown(() => orderer.close());
   const trustRoot = new Uint8Array(await readFile(join(dir, 'l', 'trust-root.cbor')));
   const follow = [{ url: orderer.url, token: orderer.token! }];
@@ -66,6 +70,30 @@ test('a peer shows the same log under its own signature, cosigns for others, and
     servers: [{ problem: null }, { problem: null }],
   });
   for (const client of clients) await client.close();
+
+  await orderer.close();
+  orderer = await begin([`${peer.url}/witness`]);
+  const token = orderer.token!;
+  const policy = readPolicy(verifier, utf8(policyText(sha256, { origin, ...roles })));
+  const { entries } = await auditLog(`${orderer.url}/log`, logKey, token);
+  const leaf = createHash('sha256')
+    .update(Buffer.concat([Buffer.of(0), entries[1]!]))
+    .digest();
+  const fetchProof = async () =>
+    new Uint8Array(await (await fetch(`${orderer.url}/log/${leaf.toString('hex')}.tlog-proof`)).arrayBuffer());
+  const witnesses = policy.witnesses.map(({ key }) => key);
+  const signedBy = async () => {
+    const proven = checkProof(verifier, await fetchProof(), new Uint8Array(leaf), { log, witnesses });
+    const names = proven.witnesses.map(({ key }) => policy.witnesses.find((item) => item.key === key)!.name);
+    return policy.satisfiedBy(new Set(names));
+  };
+  let enough = false;
+  await until('the proof to carry what the policy demands', async () => (enough = await signedBy()));
+  t.true(enough);
+  t.is(
+    codeOf(await t.throwsAsync(startLedgerServer({ data: join(dir, 'x'), ...given, witnesses: ['ftp://x'] }))),
+    'BAD_REQUEST',
+  );
 
   await peer.close();
   await orderer.close();

@@ -53,6 +53,7 @@ export interface UpOptions {
   fromPeerTokenFile?: string[];
   head?: string;
   peerKey?: string[];
+  witness?: string[];
   quorum?: number;
   samples: boolean;
   trust?: string;
@@ -99,13 +100,20 @@ async function start(options: UpOptions, data: string): Promise<Running & Partia
       engine,
       ...(await firstStart(options)),
       contents,
+      witnesses: options.witness,
       samples: options.samples,
       tell: note,
     });
   }
   if (only === 'ledger') {
     const serverKeys = await Promise.all((options.serverKeys ?? []).map(readServerKeysFile));
-    return startLedgerServer({ ...common, engine, ...(await firstStart(options)), serverKeys });
+    return startLedgerServer({
+      ...common,
+      engine,
+      ...(await firstStart(options)),
+      witnesses: options.witness,
+      serverKeys,
+    });
   }
   const trustRoot = options.trust === undefined ? undefined : await readTrustRoot(options.trust);
   const ledger = await other('ledger', options.ledger, options.ledgerTokenFile);

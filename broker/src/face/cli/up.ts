@@ -46,6 +46,7 @@ export function upVerb(program: Command): void {
     .option('--head <file>', '--from-peer: a head that was kept elsewhere, which the copy must contain')
     .option('--peer-key <file>', 'first start: public key of a peer that cosigns (`keys server peer`); repeat', collect)
     .option('--quorum <n>', 'first start: peers that must have cosigned a head [a majority]', readWhole)
+    .option('--witness <url>', 'a peer that is asked to cosign checkpoints, URL/witness; repeat', collect)
     .option('--server-keys <file>', 'first start of --only ledger: public keys of another server; repeat', collect)
     .option('--trust <file>', 'first start of --only collection|distribution: trust-root.cbor of the ledger')
     .option('--ledger <engine|url>', 'embedded or fabric [embedded]; --only collection|distribution: the ledger server')

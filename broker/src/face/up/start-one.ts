@@ -11,7 +11,6 @@ import { manyLedgers } from '../../ledger/peer/many.ts';
 import { storedBlocks } from '../../store/blocks.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { anyBlobs, httpBlobs } from '../../store/http-blobs.ts';
-import { auditorRoutes } from '../api/auditor-routes.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
@@ -22,6 +21,7 @@ import { passportRoutes } from '../api/passport-routes.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
+import { auditorsOf, type WitnessOptions } from './auditors.ts';
 import { openCollectionPart } from './collection.ts';
 import { type MqttLogin, notesOf, openDistributionPart } from './distribution.ts';
 import { serverFolder, trustRootPath } from './folders.ts';
@@ -30,7 +30,7 @@ import { type FirstStart, openLedgerPart, originOf, type Quorum, readTrustRoot }
 import { type Closers, lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { watchQuorum } from './quorum-watch.ts';
 
-export interface StartLedgerOptions extends StartOptions, FirstStart {
+export interface StartLedgerOptions extends StartOptions, FirstStart, WitnessOptions {
   /** Public keys of the other two servers, for the first start (`countersign keys server`). */
   serverKeys?: readonly ServerKeys[] | undefined;
 }
@@ -51,7 +51,7 @@ export async function startLedgerServer(
     const routes = [
       ledgerRoutes(shown),
       peerRoutes(ledger.inside, heads),
-      auditorRoutes(ledger),
+      auditorsOf(ledger, options, verifier, closers),
       files,
       queryRoutes({ ledger: shown }),
     ];

@@ -14,7 +14,6 @@ import { holdings } from '../../ledger/peer/holdings.ts';
 import { storedBlocks } from '../../store/blocks.ts';
 import type { FileBlobStore } from '../../store/file-blobs.ts';
 import { httpBlobs } from '../../store/http-blobs.ts';
-import { auditorRoutes } from '../api/auditor-routes.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
@@ -26,6 +25,7 @@ import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import { apiClient } from '../client/api-client.ts';
 import { openSession } from '../client/session.ts';
+import { auditorsOf, type WitnessOptions } from './auditors.ts';
 import { openCollectionPart } from './collection.ts';
 import { type MqttLogin, notesOf, openDistributionPart } from './distribution.ts';
 import { peopleFolder, serverFolder } from './folders.ts';
@@ -39,7 +39,7 @@ import type { Other } from './start-one.ts';
 
 export * from './start-one.ts';
 
-export interface StartAllOptions extends StartOptions, FirstStart {
+export interface StartAllOptions extends StartOptions, FirstStart, WitnessOptions {
   mqttPort?: number | undefined;
   mqttUrl?: string | undefined;
   mqttLogin?: MqttLogin | undefined;
@@ -105,7 +105,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
         routes: [
           ledgerRoutes(shown),
           peerRoutes(ledger.inside, heads),
-          auditorRoutes(ledger),
+          auditorsOf(ledger, options, verifier, closers),
           blockFileRoutes(serverFolder(data, 'ledger')),
           queryRoutes({ ledger: shown, notes }),
           blobRoutes(blobs),
