@@ -1,12 +1,15 @@
 /** What of Hyperledger Fabric needs no network: the profile, a block's hashes, and how `up` is told. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engineOf } from '@countersign/broker/face/cli/engine';
 import { WrongUse } from '@countersign/broker/face/cli/program';
 import { startAll } from '@countersign/broker/face/up/start';
 import { finalBlock, headerHash } from '@countersign/broker/ledger/fabric/fabric-block';
+import { chaincodePackage } from '@countersign/broker/ledger/fabric/package';
 import { readProfile, TIMEOUTS_MS } from '@countersign/broker/ledger/fabric/profile';
 import { Turns } from '@countersign/broker/ledger/fabric/turns';
 import { codeOf } from '@countersign/device-sdk';
@@ -77,6 +80,26 @@ test('a block whose data is not what its header says is refused', (t) => {
   block.setHeader(new common.BlockHeader());
   const error = t.throws(() => finalBlock(block, { chaincode: 'countersign', ledger: 'main' }));
   t.is(codeOf(error), 'DIVERGED');
+});
+
+test('the chaincode package is what a peer installs, with the same bytes and id each time', async (t) => {
+  const { bytes, id } = chaincodePackage({ address: 'cc.example.com:9999', label: 'countersign_1', tlsRoot: CERT });
+  t.is(id, `countersign_1:${createHash('sha256').update(bytes).digest('hex')}`);
+  t.deepEqual(chaincodePackage({ address: 'cc.example.com:9999', label: 'countersign_1', tlsRoot: CERT }).bytes, bytes);
+  const folder = await folderOf(t);
+  const path = join(folder, 'package.tar.gz');
+  await writeFile(path, bytes);
+  execFileSync('tar', ['-xzf', path, '-C', folder]);
+  execFileSync('tar', ['-xzf', join(folder, 'code.tar.gz'), '-C', folder]);
+  const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown;
+  t.deepEqual(await read('metadata.json'), { type: 'ccaas', label: 'countersign_1' });
+  t.deepEqual(await read('connection.json'), {
+    ...{ address: 'cc.example.com:9999', dial_timeout: '10s', tls_required: true },
+    ...{ root_cert: CERT, client_auth_required: false },
+  });
+  for (const wrong of [{ address: 'cc.example.com' }, { address: 'a:1', label: 'a b' }]) {
+    t.is(codeOf(t.throws(() => chaincodePackage(wrong))), 'BAD_REQUEST');
+  }
 });
 
 test('turns are taken in the order of coming, and given back by what fails', async (t) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { EmbeddedLedger } from '@countersign/broker/ledger/embedded/source';
 import { isMirror, type MirroredLedger, mirrored } from '@countersign/broker/ledger/mirror/mirrored';
+import { ownOrder } from '@countersign/broker/ledger/mirror/own-order';
 import { codeOf, Refusal } from '@countersign/device-sdk';
 import test, { type ExecutionContext } from 'ava';
 import { OutsideOrder } from '../support/outside-order.ts';
@@ -201,4 +202,34 @@ test('what is final outside and never comes is answered as not reached', async (
   outside.submit = async () => {};
   const statement = await tx(world.people.alice!, { channel: ORIGIN, action: 'download', object: new Uint8Array(32) });
   t.is(codeOf(await t.throwsAsync(mirror.submit(statement))), 'UNREACHABLE');
+});
+
+test('a peer confirms what stands in its own node too, and nothing that stands there otherwise', async (t) => {
+  const { world, outside } = await bedOf(t);
+  await addProduct(world);
+  const own = new OutsideOrder();
+  own.blocks.push(...outside.blocks);
+  let wake = () => {};
+  const order = ownOrder(own, world.ledger, world.dir, () => wake());
+  t.teardown(() => order.close());
+  const says = async (size: number, text: RegExp | undefined) => {
+    for (;;) {
+      const moved = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      const found = await order.objection(size);
+      if (text ? text.test(found ?? '') : found === undefined) return;
+      await moved;
+    }
+  };
+  await says(4, undefined);
+  const release = await publish(world, 1);
+  await says(8, /has 4 of 8 entries/);
+  own.blocks.push(...outside.blocks.slice(own.blocks.length, -1));
+  own.add([outside.blocks.at(-1)!.transactions[0]!.statements]);
+  await says(8, undefined);
+  t.deepEqual(await world.ledger.entry(release.leaf), release.block1, 'with the release behind its confirm');
+  own.add([[await enrolment('dora', ['engineer'], newSigner(), world.people.alice!)]]);
+  await world.ledger.submit(await enrolment('carol', ['engineer'], newSigner(), world.people.alice!));
+  await says(9, /^DIVERGED: .*is not entry 8/);
 });

@@ -1,25 +1,42 @@
-/** Which engine orders the ledger of `up`: our own, or one of other people that is loaded only here. */
+/** Which engine orders a ledger: our own, or one of other people that is loaded only here. */
 import { Refusal } from '@countersign/device-sdk';
-import type { LedgerEngine } from '../../ledger/mirror/mirrored.ts';
+import { type LedgerEngine, mirrored } from '../../ledger/mirror/mirrored.ts';
+import type { OrderedSource } from '../../ledger/mirror/order.ts';
+import { type OpenOwnOrder, ownOrder } from '../../ledger/mirror/own-order.ts';
 import { note, WrongUse } from './program.ts';
 
 export interface EngineOptions {
-  /** `embedded`, `fabric`; with --only collection or distribution the URL of the ledger server. */
+  /** `embedded`, `fabric`; with `up --only collection` or `distribution` the URL of the ledger server. */
   ledger?: string;
   fabricProfile?: string;
 }
 
-/** @returns undefined for our own. @throws WrongUse; Refusal BAD_REQUEST, UNSUPPORTED where its packages are missing */
-export async function engineOf({
+/** What orders the ledger of `up`. @returns undefined for our own. @throws as {@link sourceOf} */
+export async function engineOf(options: EngineOptions): Promise<LedgerEngine | undefined> {
+  const source = await sourceOf(options);
+  return source && ((ledger, folder) => mirrored(source(), ledger, { folder, stopped }));
+}
+
+/** What a peer compares its copy with. @returns undefined where the orderer's word is the order. @throws as {@link sourceOf} */
+export async function orderOf(options: EngineOptions): Promise<OpenOwnOrder | undefined> {
+  const source = await sourceOf(options);
+  return source && ((ledger, folder, changed) => ownOrder(source(), ledger, folder, changed));
+}
+
+/** @throws WrongUse; Refusal BAD_REQUEST for a bad profile, UNSUPPORTED where the engine's packages are missing */
+async function sourceOf({
   ledger = 'embedded',
   fabricProfile,
-}: EngineOptions): Promise<LedgerEngine | undefined> {
+}: EngineOptions): Promise<(() => OrderedSource) | undefined> {
   if (fabricProfile !== undefined && ledger !== 'fabric') throw new WrongUse('--fabric-profile needs --ledger fabric');
   if (ledger === 'embedded') return undefined;
   if (ledger !== 'fabric') throw new WrongUse('--ledger is embedded or fabric');
   if (fabricProfile === undefined) throw new WrongUse('--ledger fabric needs --fabric-profile FILE');
-  const { fabricLedger } = await installed(() => import('../../ledger/fabric/open.ts'), '@hyperledger/fabric-gateway');
-  return fabricLedger({ profile: fabricProfile, tell: note, stopped });
+  const { openFabric } = await installed(
+    () => import('../../ledger/fabric/open.ts'),
+    '@hyperledger/fabric-gateway@1.11.0',
+  );
+  return openFabric(fabricProfile, note);
 }
 
 function stopped({ code, message }: Refusal): void {
@@ -31,8 +48,6 @@ async function installed<T>(load: () => Promise<T>, name: string): Promise<T> {
     return await load();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
-    throw new Refusal('UNSUPPORTED', `this needs a package that is not installed: npm install ${name}@1.11.0`, {
-      cause,
-    });
+    throw new Refusal('UNSUPPORTED', `this needs a package that is not installed: npm install ${name}`, { cause });
   }
 }

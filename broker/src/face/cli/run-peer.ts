@@ -4,6 +4,7 @@ import { readTrustRoot } from '../up/ledger.ts';
 import { type RunningPeer, startPeer } from '../up/peer.ts';
 import type { Other } from '../up/start.ts';
 import { nextCommand } from './connect.ts';
+import { orderOf } from './engine.ts';
 import { followed, tokenIn } from './followed.ts';
 import { closeInTime, logTo, stopSignal, type TlsFiles, tlsOf } from './process.ts';
 import { note, WrongUse } from './program.ts';
@@ -13,6 +14,8 @@ export interface PeerOptions extends TlsFiles {
   tokenFile?: string[];
   data?: string;
   trust?: string;
+  ledger?: string;
+  fabricProfile?: string;
   contents?: string;
   contentsTokenFile?: string;
   host?: string;
@@ -32,7 +35,7 @@ export async function runPeer(options: PeerOptions) {
   const { follow, trust } = await followed(options);
   const trustFile = options.trust ?? trust;
   const running = await startPeer({
-    ...{ data, follow, contents: await contentsOf(options) },
+    ...{ data, follow, contents: await contentsOf(options), order: await orderOf(options) },
     ...{ host: options.host, port: options.port, tls: await tlsOf(options), allowPlain: options.plain },
     newToken: options.newToken,
     trustRoot: trustFile === undefined ? undefined : await readTrustRoot(trustFile),

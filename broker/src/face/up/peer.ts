@@ -6,6 +6,7 @@ import type { Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { silentLog } from '../../distribution/ports.ts';
 import type { LedgerSource } from '../../ledger/client.ts';
+import type { OpenOwnOrder } from '../../ledger/mirror/own-order.ts';
 import { cosignedSource } from '../../ledger/peer/cosigned-source.ts';
 import { httpPeerLink } from '../../ledger/peer/link.ts';
 import { openPeer, type Peer, type PeerEvent, type PeerState } from '../../ledger/peer/peer.ts';
@@ -35,6 +36,8 @@ export interface StartPeerOptions extends StartOptions {
   follow: readonly Other[];
   /** Where images and payloads are, if not with those followed. */
   contents?: readonly Other[] | undefined;
+  /** Where an outside engine decides the order: what this peer's own node of it says. */
+  order?: OpenOwnOrder | undefined;
   /** Trust root 1, from outside; kept in the folder after the first start. */
   trustRoot?: Uint8Array | undefined;
 }
@@ -59,7 +62,7 @@ export async function startPeer(options: StartPeerOptions): Promise<RunningPeer>
     const origin = originOf(verifier, trustRoot);
     const store = fileBlobStore(serverFolder(data, 'peer'), verifier.sha256);
     const peer = await openPeer({
-      ...{ dir: data, signer: ring.signer('peer'), trustRoot, store, verifier },
+      ...{ dir: data, signer: ring.signer('peer'), trustRoot, store, verifier, order: options.order },
       links: follow.map(({ url, token }) => httpPeerLink(url, token)),
       contents: contents.map(({ url, token }) => httpBlobs(url, token, verifier.sha256)),
       tell: (event) => say(log, event),

@@ -15,8 +15,12 @@ import type { EmbeddedLedger } from '../embedded/source.ts';
 import type { FinalBlock, Position } from './order.ts';
 import { readMark, writeMark } from './position-file.ts';
 
-/** What the feed needs of the embedded engine. */
-export type Fed = Pick<EmbeddedLedger, 'append' | 'events' | 'head'>;
+/**
+ * What the feed needs of the embedded engine. A mirror appends what is new; whoever only compares with an order of his
+ * own waits until his copy has grown beyond a size.
+ */
+export type Fed = Pick<EmbeddedLedger, 'events' | 'head'> &
+  ({ append: EmbeddedLedger['append'] } | { grown(size: number): Promise<void> });
 
 interface Placed {
   tx: number;
@@ -35,7 +39,7 @@ export class Feed {
    * @param path where the mark is kept
    * @param mirrored told of each entry when it is durable here
    */
-  constructor(ledger: Fed, path: string, mirrored: (committed: Committed) => void) {
+  constructor(ledger: Fed, path: string, mirrored: (committed: Committed) => void = () => undefined) {
     this.#ledger = ledger;
     this.#path = path;
     this.#mirrored = mirrored;
@@ -57,12 +61,16 @@ export class Feed {
     return this.#after;
   }
 
+  /** Leaves from the first on that outside blocks have brought, and the release leaf that follows from the last one. */
+  async confirmed(): Promise<number> {
+    if (this.#leaf >= (await this.#size())) return this.#leaf;
+    const [next] = await this.#ledger.events(this.#leaf, 1);
+    return next && next.leafIndex > 0 && isReleaseLeaf(next.bytes) ? this.#leaf + 1 : this.#leaf;
+  }
+
   /** Entries of our own chain that no outside block has brought so far. */
   async beyond(): Promise<number> {
-    const size = await this.#size();
-    if (this.#leaf >= size) return 0;
-    const [next] = await this.#ledger.events(this.#leaf, 1);
-    return size - this.#leaf - (next && next.leafIndex > 0 && isReleaseLeaf(next.bytes) ? 1 : 0);
+    return (await this.#size()) - (await this.confirmed());
   }
 
   /** @throws Refusal DIVERGED for an entry that our contract refuses, or that our chain has otherwise */
@@ -70,9 +78,11 @@ export class Feed {
     const entries = block.transactions.flatMap(({ tx, statements }) =>
       statements.map((statement): Placed => ({ tx, statement })),
     );
-    let held = 0;
-    while (held < entries.length && (await this.#holds(block, entries[held]!))) held++;
-    if (held < entries.length) await this.#append(block, entries.slice(held));
+    for (let next = 0; next < entries.length; ) {
+      if (await this.#holds(block, entries[next]!)) next++;
+      else if ('grown' in this.#ledger) await this.#ledger.grown(this.#leaf);
+      else next += await this.#append(this.#ledger.append, block, entries.slice(next));
+    }
     await this.#mark(block);
   }
 
@@ -95,11 +105,12 @@ export class Feed {
     return true;
   }
 
-  async #append(block: FinalBlock, entries: readonly Placed[]): Promise<void> {
-    const { committed, refusal } = await this.#ledger.append(entries.map(({ statement }) => statement));
+  /** @returns how many were appended: all */
+  async #append(append: EmbeddedLedger['append'], block: FinalBlock, entries: readonly Placed[]): Promise<number> {
+    const { committed, refusal } = await append(entries.map(({ statement }) => statement));
     this.#leaf = await this.#size();
     for (const one of committed) this.#mirrored(one);
-    if (!refusal) return;
+    if (!refusal) return entries.length;
     const place = where(block, entries[committed.length]!.tx);
     const text = `${place} is final on the outside engine, and this contract refuses it: ${refusal.code}, ${refusal.message}`;
     throw new Refusal('DIVERGED', text, { cause: refusal });

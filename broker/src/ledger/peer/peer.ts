@@ -12,6 +12,7 @@ import type { FileBlobStore } from '../../store/file-blobs.ts';
 import { readStoredHead } from '../embedded/head-file.ts';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import { checkBlockSignatures, readBlock } from '../log/block.ts';
+import type { OpenOwnOrder, OwnOrder } from '../mirror/own-order.ts';
 import { serial } from '../serial.ts';
 import { createChain, hasChain, openChain, type PeerChain } from './chain.ts';
 import { cosignedFile } from './cosigned-file.ts';
@@ -41,6 +42,8 @@ export interface PeerOptions {
   store: FileBlobStore;
   contents: readonly BlobSource[];
   verifier: Verifier;
+  /** Where the order of entries comes from an outside engine: what this peer's own node of it says. */
+  order?: OpenOwnOrder | undefined;
   /** Seconds since the epoch. */
   now?: () => number;
   /** Hears what people should know. */
@@ -143,6 +146,7 @@ class Follower implements Peer {
   readonly #kid: Uint8Array;
   #running: Promise<unknown> = Promise.resolve();
   #holdsBack: string | null = null;
+  #order: OwnOrder | undefined;
   #fetching: Promise<void> | undefined;
   #contentTimer: NodeJS.Timeout | undefined;
   #lastWanted: CosignedHead | undefined;
@@ -175,6 +179,9 @@ class Follower implements Peer {
     if (this.evidence.length > 0) {
       this.#tell('error', 'FORK: there is evidence against the orderer in this folder; nothing is taken or signed');
     }
+    this.#order = this.#parts.order?.(this.ledger, join(this.#parts.dir, 'ledger'), () => {
+      if (!this.#stopped) void this.#inOrder(() => this.#again());
+    });
     this.#running = Promise.all(this.#sources.map((source) => this.#follow(source)));
   }
 
@@ -201,6 +208,7 @@ class Follower implements Peer {
     for (const { link } of this.#sources) link.close();
     await this.#running;
     await this.#fetching;
+    await this.#order?.close();
     await this.#inOrder(async () => undefined);
     this.heads.end();
     await this.ledger.close();
@@ -346,7 +354,7 @@ class Follower implements Peer {
     const { heads, cosigner } = this.#parts;
     await heads.want(head, wanted);
     if (wanted.cosignatures.some(({ kid }) => equal(kid, this.#kid))) return;
-    if (!this.#mayCosign() || !this.#holdsContent()) return;
+    if (!this.#mayCosign() || !this.#holdsContent() || !(await this.#isInOwnOrder(head.size))) return;
     let cosignature: Uint8Array;
     try {
       cosignature = await cosigner.sign(head);
@@ -364,6 +372,12 @@ class Follower implements Peer {
     if (this.listed) return true;
     this.#holdBack('the trust root does not list the key of this peer');
     return false;
+  }
+
+  async #isInOwnOrder(size: number): Promise<boolean> {
+    const objection = await this.#order?.objection(size);
+    if (objection !== undefined) this.#holdBack(objection);
+    return objection === undefined;
   }
 
   /** What is missing is fetched beside the following: a slow download holds up signatures, not blocks. */

@@ -25,8 +25,14 @@ const chaincode = new ChaincodeFromContract([CountersignContract], {
 const tls = tlsFiles();
 const options = tls ? { ccid, address, tlsProps: tls } : { ccid, address };
 const server = shim.Shim.server(chaincode, options as ChaincodeServerOpts);
-await server.start();
-process.stdout.write(`countersign chaincode ${ccid} listens on ${address}\n`);
+// Not awaited here: the packed service is one CommonJS file, which has no await outside functions.
+server.start().then(
+  () => process.stdout.write(`countersign chaincode ${ccid} listens on ${address}\n`),
+  (error) => {
+    process.stderr.write(`cannot listen on ${address}: ${error}\n`);
+    process.exit(1);
+  },
+);
 
 function tlsFiles() {
   const { CHAINCODE_TLS_KEY_FILE: key, CHAINCODE_TLS_CERT_FILE: cert, CHAINCODE_CLIENT_CA_FILE: ca } = process.env;
