@@ -92,6 +92,23 @@ test('a watch goes on until it is told to end, and says so', async (t) => {
   t.deepEqual(lines.at(-1), { rounds: lines.length - 1, alarms: 0 });
 });
 
+test('alarms that no command takes are kept up to a limit, and are tried a few at a time', async (t) => {
+  const { world, url } = await served(t);
+  const state = join(world.dir, 'state.json');
+  const args = ['audit', '--watch', url, '--once', '--json', '--state', state, '--max-age', '0'];
+  // The ledger's clock is ahead of this machine's, so the head is stale only by a state that says so.
+  t.is((await run(...args, '--alarm', 'true')).code, 0);
+  const kept = JSON.parse(await readFile(state, 'utf8'));
+  const alarm = { kind: 'stale-head', code: 'FREEZE', text: 'x', url, evidence: {}, id: 'x' };
+  await writeFile(state, JSON.stringify({ ...kept, pending: Array.from({ length: 1_002 }, () => alarm) }));
+  const { code, stdout } = await run(...args, '--alarm', 'exit 1');
+  t.is(code, 1);
+  t.is(JSON.parse(stdout).failed.length, 100);
+  const { pending } = JSON.parse(await readFile(state, 'utf8'));
+  t.is(pending.length, 1_000);
+  t.regex(pending.map(({ text }: { text: string }) => text).join(), /2 alarms and more could not be raised/);
+});
+
 async function served(t: ExecutionContext): Promise<{ world: World; url: string }> {
   const world = await newWorld();
   const gate = { accepts: (header: string | undefined) => header === `Bearer ${TOKEN}` };

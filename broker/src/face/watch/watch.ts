@@ -12,6 +12,10 @@ import type { Expectation } from './expectation.ts';
 import type { LogClient } from './log-client.ts';
 import { loadState, saveState, type WatchState } from './state.ts';
 
+/** Alarms that wait for a command that works. Beyond it only their number is kept: the first ones say what began. */
+export const PENDING_MAX = 1_000;
+/** Raised in one round, one after another: with a command that hangs that is most of an hour. */
+export const RAISED_PER_ROUND_MAX = 100;
 /** Trust roots taken in one round; a server cannot feed more. */
 const ROOTS_MAX = 16;
 
@@ -234,18 +238,22 @@ export class Watch {
     const fresh = wrong.filter(({ id }, i) => !standing.has(id) && wrong.findIndex((item) => item.id === id) === i);
     for (const { id } of fresh) standing.add(id);
     pending.push(...fresh, ...releases);
+    const dropped = pending.splice(PENDING_MAX).length;
+    if (dropped > 0)
+      pending[PENDING_MAX - 1]!.text = `${dropped} alarms and more could not be raised, this is one of them`;
   }
 
   async #raiseAll(): Promise<Pick<RoundReport, 'raised' | 'failed'>> {
     const { command, statePath, alarmMsMax } = this.#o;
     const raised: Alarm[] = [];
     const failed: RoundReport['failed'] = [];
+    const later = this.#state.pending.splice(RAISED_PER_ROUND_MAX);
     for (const alarm of this.#state.pending) {
       const why = await raise(command, alarm, this.#root.origin, alarmMsMax);
       if (why === undefined) raised.push(alarm);
       else failed.push({ alarm, why });
     }
-    this.#state.pending = failed.map(({ alarm }) => alarm);
+    this.#state.pending = [...failed.map(({ alarm }) => alarm), ...later];
     if (raised.length > 0) await saveState(statePath, this.#state);
     return { raised, failed };
   }

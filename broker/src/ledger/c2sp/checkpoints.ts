@@ -51,9 +51,10 @@ export class Checkpoints {
       const grown = last.checkpoint.origin === origin && last.checkpoint.size <= size;
       // A ledger put back from an older copy stands here, and one whose disk was exchanged.
       demand(grown, 'BAD_HEAD', `a checkpoint of ${last.checkpoint.size} entries was given, the head has ${size}`);
-      const begins = equal(this.#parts.rootAt(last.checkpoint.size), last.checkpoint.root);
+      const same = last.checkpoint.size === size;
+      const begins = equal(same ? root : this.#parts.rootAt(last.checkpoint.size), last.checkpoint.root);
       demand(begins, 'BAD_HEAD', 'the checkpoint that was given last is not the beginning of this tree');
-      if (last.checkpoint.size === size) return last.bytes;
+      if (same) return last.bytes;
     }
     const { verifier, logSigner, store } = this.#parts;
     const text = checkpointText({ origin, size, root });
