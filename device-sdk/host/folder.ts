@@ -25,7 +25,7 @@ export interface Folder {
   store: Flash;
   boot: FileBoot;
   keys: KeyStore;
-  /** True until {@link Device.provision} has written the store: the last step of the factory. */
+  /** True until `provisionStore` has written the store: the last step of the factory. */
   isNew: boolean;
   /** The factory's first step: an image into slot 0. */
   install(image: Uint8Array): void;

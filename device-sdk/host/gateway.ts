@@ -5,6 +5,7 @@ import { demand } from '../src/errors.ts';
 import { equal } from '../src/format/bytes.ts';
 import { readProvision } from '../src/format/provision.ts';
 import type { BootControl, Flash, Link, SlotNumber, Verifier } from '../src/ports.ts';
+import { provisionStore } from '../src/store/provision.ts';
 import { demandSlotDigest, SlotWriter, slotHolds } from '../src/store/slots.ts';
 import type { State } from '../src/store/state.ts';
 import { Store } from '../src/store/store.ts';
@@ -86,7 +87,7 @@ export function provisionGateway(
       writer.finish();
     }
     demandSlotDigest(target, bytes, verifier.hash(), digest);
-    Store.provision(regions.store, verifier, record, slot);
+    provisionStore(regions.store, verifier, record, slot);
     // The last step: until this file is there, the whole of it may be repeated.
     replaceFile(done, record);
   } finally {

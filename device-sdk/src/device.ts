@@ -19,7 +19,7 @@ import { equal } from './format/bytes.ts';
 import { COMMAND_RETRY, loginValue, readCommand } from './format/messages.ts';
 import { kindOf, signStatement, statementBytesMax } from './format/statement.ts';
 import { settleBoot, type TrialPorts } from './install/trial.ts';
-import type { Flash, Link, SlotNumber, Verifier } from './ports.ts';
+import type { Link } from './ports.ts';
 import { takeAck } from './report/reports.ts';
 import { Resender } from './report/resender.ts';
 import { Closed, Store } from './store/store.ts';
@@ -69,14 +69,6 @@ export class Device {
     });
     this.#tell = tell;
     this.#nextLogin = this.state.counters.login + 1;
-  }
-
-  /**
-   * The factory's step, once in a device's life, beside writing the image into the slot.
-   * @throws Refusal BAD_PROVISION, MALFORMED, BAD_ROOT
-   */
-  static provision(store: Flash, verifier: Verifier, record: Uint8Array, slot: SlotNumber = 0): void {
-    Store.provision(store, verifier, record, slot);
   }
 
   /** What the device stores, read-only. */

@@ -184,6 +184,7 @@ test('the entry points of the packages are the documented ones', (t) => {
     './decoders',
     './install',
     './one-slot',
+    './provision',
     './crypto/*',
     './rig',
     './host/*',

@@ -6,6 +6,7 @@ import { encodeProvision, hex, readProvision } from '@countersign/device-sdk/for
 import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { localLink } from '@countersign/device-sdk/host/local/link';
 import { systemClock, systemEntropy, systemTimer } from '@countersign/device-sdk/host/system';
+import { provisionStore } from '@countersign/device-sdk/provision';
 import { type Board, type BoardOptions, createBoard } from '@countersign/device-sdk/rig';
 
 const verifier = nodeVerifier();
@@ -43,7 +44,7 @@ export class Child {
     this.deviceId = provision.deviceId ?? new Uint8Array(16).fill(options.number);
     const geometry = { writeBytes: 8, eraseBytes: 1024, slotBytes: 16_384, storeBytes: 32_768 };
     this.board = createBoard({ ...geometry, image: options.image, ...options.board }, `child ${options.number}`);
-    Device.provision(this.board.store, verifier, encodeProvision({ ...provision, deviceId: this.deviceId }));
+    provisionStore(this.board.store, verifier, encodeProvision({ ...provision, deviceId: this.deviceId }));
   }
 
   get id(): string {

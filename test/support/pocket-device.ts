@@ -3,6 +3,7 @@
 import { Device, type DeviceEvent, type DevicePorts, type Health } from '@countersign/device-sdk';
 import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
+import { provisionStore } from '@countersign/device-sdk/provision';
 import {
   type Board,
   type BoardOptions,
@@ -67,7 +68,7 @@ export class PocketDevice {
       'pocket',
     );
     this.one = options.oneSlot && oneSlotBoard(factory, options.oneSlot);
-    Device.provision(this.hardware.store, verifier, options.birth ?? server.provision(factory, this.deviceId));
+    provisionStore(this.hardware.store, verifier, options.birth ?? server.provision(factory, this.deviceId));
   }
 
   /** What the device is: everything on it loses power together. */

@@ -1,8 +1,6 @@
 /** The state of a device, over its journal. Every change is one record: after a power cut all of it holds, or nothing. */
-import { demand, Refusal } from '../errors.ts';
-import { type Provision, readProvision } from '../format/provision.ts';
-import type { Flash, SlotNumber, Verifier } from '../ports.ts';
-import { openRoot } from '../verify/root.ts';
+import { Refusal } from '../errors.ts';
+import type { Flash, Verifier } from '../ports.ts';
 import { Journal } from './journal.ts';
 import { type Change, entriesOf, load } from './records.ts';
 import type { State } from './state.ts';
@@ -37,19 +35,6 @@ export class Store {
     return new Store(flash, journal, verifier, journal.fellBack ? fallenBack(state) : state);
   }
 
-  /**
-   * The factory's step: writes the provisioning record into a fresh store.
-   * @param slot where the factory image is
-   * @throws Refusal BAD_PROVISION, MALFORMED, BAD_ROOT, BAD_KEY
-   */
-  static provision(flash: Flash, verifier: Verifier, record: Uint8Array, slot: SlotNumber = 0): Store {
-    const provision = readProvision(record);
-    const journal = Journal.format(flash);
-    const state = factoryState(verifier, provision, slot);
-    journal.put(entriesOf(state, []));
-    return new Store(flash, journal, verifier, state);
-  }
-
   get state(): Readonly<State> {
     return this.#state;
   }
@@ -81,32 +66,6 @@ export class Store {
   demandOpen(): void {
     if (this.#closed) throw new Closed('the device has been stopped');
   }
-}
-
-function factoryState(verifier: Verifier, p: Provision, slot: SlotNumber): State {
-  demand(p.deviceId, 'BAD_PROVISION', 'the provisioning record has no device id');
-  const root = openRoot(verifier, p.trustRoot);
-  demand(root.root.origin === p.head.origin, 'BAD_PROVISION', 'trust root and head are of different logs');
-  const { manifestDigest, releaseLeaf, sequence, image, version, vendorId, classId, brokerId } = p;
-  return {
-    root,
-    head: p.head,
-    identity: { deviceId: p.deviceId, vendorId, classId, brokerId },
-    running: { manifestDigest, releaseLeaf, sequence, image, version, slot },
-    rolloutSequence: 0,
-    floor: sequence,
-    failed: [],
-    counters: { login: 0, command: 0 },
-    reports: { epoch: 0, counter: 0, previous: new Uint8Array(32) },
-    pending: undefined,
-    spent: undefined,
-    handover: undefined,
-    inPlace: undefined,
-    told: [],
-    missed: undefined,
-    outbox: [],
-    damaged: false,
-  };
 }
 
 /** Logins may have been counted since: a server takes each number once, and gaps do not matter to it. */

@@ -1,9 +1,11 @@
 /** Many devices that share what can be shared: images as pages, one verifier, one clock; nothing that decides. */
-import { type Clock, Device, demand, type Link, type Timer, type Verifier } from '@countersign/device-sdk';
+
+import { type Clock, demand, type Link, type Timer, type Verifier } from '@countersign/device-sdk';
 import { CLASS_BYTES } from '@countersign/device-sdk/delta';
 import { encodeProvision, hex, type MemoryClass, type Provision, readProvision } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { systemClock, systemTimer } from '@countersign/device-sdk/host/system';
+import { provisionStore } from '@countersign/device-sdk/provision';
 import {
   type Board,
   type BoardComponent,
@@ -110,7 +112,7 @@ export class Fleet {
     this.devices = this.profiles.map((profile) => {
       const made = board(profile.geometry, seed, 'board', profile.number);
       const record = encodeProvision({ ...provision, deviceId: profile.id });
-      Device.provision(made.store, this.#verifier, record);
+      provisionStore(made.store, this.#verifier, record);
       return new VirtualDevice(profile, made, world);
     });
   }

@@ -2,11 +2,12 @@
  * The trial of one release: devices of every profile, the true SDK on virtual boards, take the very manifest, block 1 and
  * frames that the field would get, through a network that fails and power that goes. One seed, one log, one record.
  */
+
 import { createHash } from 'node:crypto';
 import { type TrialAuthority, trialAuthority } from '@countersign/broker/collection/trial/authority';
 import type { TrialRecord } from '@countersign/broker/ledger/contract/trial-args';
 import type { ProductView } from '@countersign/broker/ledger/contract/views';
-import { Device, type Verifier } from '@countersign/device-sdk';
+import type { Verifier } from '@countersign/device-sdk';
 import { CLASS_BYTES } from '@countersign/device-sdk/delta';
 import {
   ALG_ED25519,
@@ -21,6 +22,7 @@ import {
 } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import { linkOver } from '@countersign/device-sdk/host/link';
+import { provisionStore } from '@countersign/device-sdk/provision';
 import { PagePool, Prng } from '@countersign/device-sdk/rig';
 import { boards, type Factory } from '../fleet/fleet.ts';
 import { drawProfile, type Profile } from '../fleet/profile.ts';
@@ -141,7 +143,7 @@ async function build(input: TrialInput, line: (text: string) => void): Promise<S
   const all = drawn.map((profile, number) => {
     const kind = kindOf[number]!;
     const board = factories[kind]!(profile.geometry, seed, 'board', number);
-    Device.provision(board.store, verifier, authority.provision(runningOf(verifier, kinds[kind]!), profile.id));
+    provisionStore(board.store, verifier, authority.provision(runningOf(verifier, kinds[kind]!), profile.id));
     const device = new VirtualDevice(profile, board, world);
     const parts = partsOf(input, kinds[kind]!);
     const ending = new Ending(device, { sequence, manifestDigest: digest, parts }, time.elapsedMs);

@@ -9,6 +9,7 @@ import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { CLASS_BYTES } from '@countersign/device-sdk/delta';
 import { equal, framesBytes, hex, readManifest } from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { provisionStore } from '@countersign/device-sdk/provision';
 import {
   type Board,
   boardFactory,
@@ -94,7 +95,7 @@ async function bench(job: TrialJob): Promise<Run> {
 
   return async (hardware, seed, cut) => {
     const one = board('trial', hex(payload.chainHead), seed);
-    Device.provision(one.store, verifier, provision);
+    provisionStore(one.store, verifier, provision);
     const before = one.power.operations;
     if (cut) one.power.cutAt(before + cut.operation, cut.phase);
     await live(one, hardware);

@@ -5,6 +5,7 @@ import { codeOf, Device, type DeviceEvent, type Health, type LinkEvents, Refusal
 import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { hex } from '@countersign/device-sdk/format';
 import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { provisionStore } from '@countersign/device-sdk/provision';
 import { Bricked, PowerCut, Prng } from '@countersign/device-sdk/rig';
 import { PocketTime } from '../pocket/time.ts';
 import { type Hardware, makeHardware, PAGE_BYTES, type SlotLayout } from './hardware.ts';
@@ -89,7 +90,7 @@ class Life {
   }
 
   enrol(): void {
-    Device.provision(this.board.store, verifier, this.#birth.record);
+    provisionStore(this.board.store, verifier, this.#birth.record);
   }
 
   /** Runs `work` and everything that follows from it now, and collects what came of it. */
