@@ -1,9 +1,10 @@
 /** A ledger as auditors and witnesses of other logs know one: over HTTP, by the pages of c2sp.org. */
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { createApi } from '@countersign/broker/face/api/app';
 import { auditorRoutes } from '@countersign/broker/face/api/auditor-routes';
 import { witnessRoutes } from '@countersign/broker/face/api/witness-routes';
@@ -74,6 +75,12 @@ test('files of the log have their types, ages and tags; what is not there is NOT
   t.is(tile.headers.get('cache-control'), 'public, max-age=3600');
   const entries = await get(`${url}/log/tile/entries/000.p/3`, { authorization: `Bearer ${TOKEN}` });
   t.is(entries.headers.get('cache-control'), 'private, max-age=3600');
+  t.is(entries.headers.get('content-encoding'), 'gzip', 'what fetch asks for by itself');
+  const plain = await rawGet(`${url}/log/tile/entries/000.p/3`, 'gzip;q=0, identity');
+  t.deepEqual([plain.encoding, plain.bytes], [undefined, Buffer.from(await entries.arrayBuffer())]);
+  const packed = await rawGet(`${url}/log/tile/entries/000.p/3`, 'br, gzip;q=0.5');
+  t.deepEqual([packed.encoding, gunzipSync(packed.bytes)], ['gzip', plain.bytes]);
+  t.not(plain.etag, packed.etag, 'two forms, two tags');
   for (const path of ['tile/entries/000.p/3', 'tile/entries/000'])
     t.is((await get(`${url}/log/${path}`)).status, 401, path);
   const leaf = 'ab'.repeat(32);
@@ -216,8 +223,8 @@ test('of two requests at once that a witness could both grant, it grants one', a
 test('a log gathers the signatures of witnesses that it knows, and waits for none', async (t) => {
   const { world, url, peer } = await served(t);
   const wanted = new Set<string>();
-  const others = createServer((request, response) => {
-    wanted.add(request.url!);
+  const others = createServer((asked, response) => {
+    wanted.add(asked.url!);
     const strange = `\u2014 stranger ${Buffer.alloc(76).toString('base64')}\n`;
     const answers: Record<string, [number, string]> = {
       '/garbage/add-checkpoint': [200, 'thank you'],
@@ -225,8 +232,8 @@ test('a log gathers the signatures of witnesses that it knows, and waits for non
       '/lost/add-checkpoint': [409, '9999999\n'],
       '/endless/add-checkpoint': [200, strange.repeat(10_000)],
     };
-    const [status, body] = answers[request.url!]!;
-    request.resume().on('end', () => response.writeHead(status).end(body));
+    const [status, body] = answers[asked.url!]!;
+    asked.resume().on('end', () => response.writeHead(status).end(body));
   });
   await new Promise<void>((resolve) => others.listen(0, '127.0.0.1', resolve));
   t.teardown(() => others.close());
@@ -347,6 +354,23 @@ async function writeNote(file: string, ...args: Parameters<typeof noteOf>): Prom
 
 function nameOf(origin: string): string {
   return createHash('sha256').update(origin).digest('hex');
+}
+
+/** Without the decoding that fetch does. */
+function rawGet(url: string, accept: string): Promise<{ encoding?: string; etag?: string; bytes: Buffer }> {
+  const headers = { authorization: `Bearer ${TOKEN}`, 'accept-encoding': accept };
+  return new Promise((resolve, reject) => {
+    request(url, { headers }, (answer) => {
+      const parts: Buffer[] = [];
+      answer.on('data', (part) => parts.push(part));
+      answer.on('end', () => {
+        const { 'content-encoding': encoding, etag } = answer.headers;
+        resolve({ bytes: Buffer.concat(parts), ...(encoding && { encoding }), ...(etag && { etag }) });
+      });
+    })
+      .on('error', reject)
+      .end();
+  });
 }
 
 function get(url: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Response> {
