@@ -85,14 +85,17 @@ test('from the first start to a rollout and back again', async (t) => {
   t.is(paused.code, 0, paused.stderr);
   await waitForState(data, opened.json.rolloutId, 'paused');
 
+  const copy = join(data, 'copy.bin');
+  for (const name of ['engineer', 'approver']) {
+    const taken = await runJson('download', 'sensor-node@1.0.1', '--out', copy, '--as', name, ...here);
+    t.is(taken.code, 0, taken.stderr);
+    t.like(taken.json, { releaseLeaf, logged: true, bytes: imageBytes });
+    t.deepEqual(await readFile(copy), await readFile(IMAGE));
+  }
   const history = await runJson('history', releaseLeaf, ...here);
   t.deepEqual(
-    history.json.map((item: { action: string }) => item.action),
-    ['confirm', 'approve', 'upload'],
-  );
-  t.deepEqual(
-    history.json.map((item: { signer: string }) => item.signer),
-    ['service', 'approver', 'engineer'],
+    history.json.map((item: { action: string; signer: string }) => `${item.action} ${item.signer}`),
+    ['download approver', 'download engineer', 'confirm service', 'approve approver', 'upload engineer'],
   );
 
   const headFile = join(data, 'kept-head');

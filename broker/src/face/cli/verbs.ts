@@ -16,6 +16,7 @@ export const BROKER_VERBS: readonly VerbRoom[] = [
     names: ['publish', 'approve', 'reject', 'releases'],
     load: async () => (await import('./publish.ts')).releaseVerbs,
   },
+  { names: ['download'], load: async () => (await import('./download.ts')).downloadVerb },
   { names: ['rollout'], load: async () => (await import('./rollout.ts')).rolloutVerbs },
   { names: ['devices'], load: async () => (await import('./devices.ts')).deviceVerbs },
   { names: ['device'], load: async () => (await import('./device.ts')).deviceProcessVerbs },
