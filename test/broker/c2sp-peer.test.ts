@@ -32,6 +32,14 @@ test('a peer shows the same log under its own signature, cosigns for others, and
   const begin = (witnesses: string[] = []) => startLedgerServer({ data: join(dir, 'l'), ...given, witnesses });
   let orderer = await begin();
   t.teardown(() => orderer.close());
+  for (const path of ['checkpoint', 'tile/0/000.p/1']) {
+    const answer = await fetch(`${orderer.url}/log/${path}`);
+    t.true(answer.status >= 400, 'nothing is shown to auditors that the quorum has not signed');
+  }
+  const early = await fetch(`${orderer.url}/log/tile/entries/000.p/1`, {
+    headers: { authorization: `Bearer ${orderer.token}` },
+  });
+  t.is(early.status, 404);
   const trustRoot = new Uint8Array(await readFile(join(dir, 'l', 'trust-root.cbor')));
   const follow = [{ url: orderer.url, token: orderer.token! }];
   const start = () => startPeer({ data: join(dir, 'p'), follow, trustRoot });

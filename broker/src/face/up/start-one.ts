@@ -51,7 +51,7 @@ export async function startLedgerServer(
     const routes = [
       ledgerRoutes(shown),
       peerRoutes(ledger.inside, heads),
-      auditorsOf(ledger, options, verifier, closers),
+      auditorsOf(ledger, heads, options, verifier, closers),
       files,
       queryRoutes({ ledger: shown }),
     ];

@@ -105,7 +105,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
         routes: [
           ledgerRoutes(shown),
           peerRoutes(ledger.inside, heads),
-          auditorsOf(ledger, options, verifier, closers),
+          auditorsOf(ledger, heads, options, verifier, closers),
           blockFileRoutes(serverFolder(data, 'ledger')),
           queryRoutes({ ledger: shown, notes }),
           blobRoutes(blobs),

@@ -37,16 +37,18 @@ export class Checkpoints {
     this.#parts = parts;
   }
 
-  /** @throws Refusal UNSUPPORTED, BAD_HEAD, BAD_STORE */
-  newest(): Promise<Uint8Array> {
-    const next = this.#working.then(() => this.#newest());
+  /**
+   * @param head gives the newest that may be shown, when its turn has come; the stored one where not given
+   * @throws Refusal UNSUPPORTED, BAD_HEAD, BAD_STORE
+   */
+  newest(head = this.#parts.head): Promise<Uint8Array> {
+    const next = this.#working.then(() => this.#newest(head()));
     this.#working = next.catch(() => undefined);
     return next;
   }
 
-  async #newest(): Promise<Uint8Array> {
+  async #newest({ origin, size, root }: Checkpoint): Promise<Uint8Array> {
     const last = (this.#last ??= await this.#load());
-    const { origin, size, root } = this.#parts.head();
     if (last) {
       const grown = last.checkpoint.origin === origin && last.checkpoint.size <= size;
       // A ledger put back from an older copy stands here, and one whose disk was exchanged.

@@ -1,5 +1,6 @@
 /** Writer and reader behind the one interface of a ledger. */
 
+import type { Head } from '@countersign/device-sdk/format';
 import type { AuditedLog } from '../c2sp/audited-log.ts';
 import type { Checkpoints } from '../c2sp/checkpoints.ts';
 import type { Committed, LedgerSource, QueryName } from '../client.ts';
@@ -10,6 +11,8 @@ import type { Standing } from './stores.ts';
 import type { Appended } from './writer.ts';
 
 export interface EmbeddedLedger extends LedgerSource, AuditedLog {
+  /** @param head gives the newest head that may be shown; the stored one where not given */
+  checkpoint(head?: () => Head): Promise<Uint8Array>;
   /** Writes entries whose order is decided elsewhere: all in this order, or those before the first that is refused. */
   append(statements: readonly Uint8Array[]): Promise<Appended>;
   /** Signs the head again with a later time. The engine does it by itself; tests and operators may. */
@@ -62,7 +65,7 @@ export function ledgerSource(
     events: (from, count) => reader.events(from, count),
     beyond: (size, ms) => growth.beyond(size, sizeNow, ms),
     entry: (leafHash) => reader.entry(leafHash),
-    checkpoint: () => checkpoints.newest(),
+    checkpoint: (head) => checkpoints.newest(head),
     hashes: (level, n, width) => reader.hashes(level, n, width),
     entryBytes: (from, count) => reader.entryBytes(from, count),
     inclusion: (leafHash, size) => reader.inclusion(leafHash, size),
