@@ -55,14 +55,19 @@ export class PeerBed {
   shown!: LedgerSource;
   url!: string;
 
-  private constructor(peers: number) {
-    this.signers = Array.from({ length: peers }, newSigner);
+  private constructor(signers: Signer[]) {
+    this.signers = signers;
   }
 
-  static async open(t: Pick<ExecutionContext, 'teardown'>, peers = 3, quorum = 2): Promise<PeerBed> {
-    const bed = new PeerBed(peers);
+  /** @param peers how many, or their keys */
+  static async open(t: Pick<ExecutionContext, 'teardown'>, peers: number | Signer[] = 3, quorum = 2, begins?: number) {
+    const bed = new PeerBed(typeof peers === 'number' ? Array.from({ length: peers }, newSigner) : peers);
     t.teardown(() => bed.close());
-    bed.world = await newWorld({ peers: bed.signers.map(publicKeyOf), quorum });
+    bed.world = await newWorld({
+      peers: bed.signers.map(publicKeyOf),
+      quorum,
+      ...(begins !== undefined && { begins }),
+    });
     bed.#ends.push(() => bed.world.end());
     await addProduct(bed.world);
     await enrolDevices(bed.world, [bed.device]);

@@ -4,6 +4,7 @@ import { openServerKeys, type ServerKeys, serverKeys } from '@countersign/broker
 import { startLedgerServer } from '@countersign/broker/face/up/start';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { httpLedger } from '@countersign/broker/ledger/http-client';
+import { manyLedgers } from '@countersign/broker/ledger/peer/many';
 import type { BlocksAnswer } from '@countersign/broker/ledger/peer/messages';
 import { type Code, codeOf } from '@countersign/device-sdk';
 import { type Cosignature, type Head, signHead } from '@countersign/device-sdk/format';
@@ -209,6 +210,31 @@ test('a peer that is killed and comes back signs no second head of one size, and
   const { size } = bed.world.ledger.inside.standing.head.head;
   await until('the quorum', () => bed.heads.size === size);
   t.is(again.peer.state().entries, size);
+});
+
+test('a reader goes on with peers while the orderer is away; only writing waits for it', async (t) => {
+  const bed = await PeerBed.open(t, 1, 1);
+  const { url } = await bed.peer(0);
+  const { size } = bed.world.ledger.inside.standing.head.head;
+  const there = httpLedger(url, TOKEN);
+  await until('the peer to show it', async () => (await there.head().catch(() => undefined))?.head.size === size);
+  const reader = manyLedgers([httpLedger('http://127.0.0.1:1', TOKEN), there]);
+  const heard: number[] = [];
+  const following = reader.follow(0, ({ leafIndex }) => void heard.push(leafIndex));
+  t.teardown(async () => {
+    following.stop();
+    await reader.close();
+  });
+  const { head, cosignatures } = await reader.head();
+  checkDevice(t, bed, head, cosignatures);
+  t.deepEqual(await reader.entries(0, 2), await bed.world.ledger.entries(0, 2));
+  t.is(((await reader.evaluate('listProducts')) as unknown[]).length, 1);
+  await until('every entry', () => heard.length === size);
+  t.deepEqual(
+    heard,
+    Array.from({ length: size }, (_, i) => i),
+  );
+  t.is(codeOf(await t.throwsAsync(reader.submit(new Uint8Array(40)))), 'UNREACHABLE');
 });
 
 function checkDevice(t: ExecutionContext, bed: PeerBed, head: Head, cosignatures: readonly Cosignature[]): void {

@@ -89,12 +89,22 @@ export interface WorldOptions {
   quorum?: number;
   /** Their keys; where not given, the one peer key of this world. */
   peers?: PublicKey[];
+  /** Seconds since the epoch at the beginning. */
+  begins?: number;
   /** What stands before the embedded ledger, at the start and whenever it is opened again. */
   engine?: (ledger: EmbeddedLedger, dir: string) => Promise<EmbeddedLedger>;
 }
 
 export async function newWorld(options: WorldOptions = {}): Promise<World> {
-  const { segmentBytesMax, revoked, quorum = 0, peers, engine = async (ledger) => ledger, ...plan } = options;
+  const {
+    segmentBytesMax,
+    revoked,
+    quorum = 0,
+    peers,
+    begins = 1_800_000_000,
+    engine = async (ledger) => ledger,
+    ...plan
+  } = options;
   const dir = await mkdtemp(join(tmpdir(), 'countersign-ledger-'));
   const keys = Object.fromEntries(ROLES.map((role) => [role, newSigner()])) as Keys;
   const own = quorum === 0 ? [] : [publicKeyOf(keys.peer)];
@@ -107,7 +117,7 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
   const rooted = { origin: ORIGIN, keys: listed, revocations, thresholds: { peer: quorum }, ...plan };
   const rootBytes = await authorRoot(sha256, rooted, [keys.root]);
   const people = { alice: newSigner(), bob: newSigner() };
-  const clock = { now: 1_800_000_000 };
+  const clock = { now: begins };
   const common = {
     ordererSigner: keys.orderer,
     logSigner: keys.log,
