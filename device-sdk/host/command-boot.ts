@@ -1,19 +1,22 @@
 /**
  * A target that is updated by somebody else's installer (mcumgr, rauc, swupdate, a script), as boot control: the slots
- * are this gateway's own copies of images, and "to boot a slot" means to make the target run what is in it. Attempts are
+ * are this gateway's own copies of images, and "to boot a slot" means to make the target run what is in it, all components
+ * by one call of the installer. Attempts are
  * counted in boot.json before anything is done; how an image is handed over is target-installer.ts.
  */
 import { join } from 'node:path';
 import { type Code, Refusal } from '../src/errors.ts';
-import type { BootControl, Flash, SlotNumber, Timer } from '../src/ports.ts';
+import { placesOf } from '../src/fetch/target.ts';
+import type { ReleaseImage } from '../src/format/suit.ts';
+import type { BootControl, SlotNumber, Timer, TwoSlots } from '../src/ports.ts';
 import type { State } from '../src/store/state.ts';
 import { makeFolder } from './durable.ts';
 import { FileBoot, type FileBootOptions } from './file-boot.ts';
-import { Closed, type InstallerOptions, type TargetImage, TargetInstaller } from './target-installer.ts';
+import { Closed, type InstallerOptions, TargetInstaller } from './target-installer.ts';
 import { TargetRecord } from './target-record.ts';
 
 export interface CommandBootOptions extends InstallerOptions, Omit<FileBootOptions, 'jump'> {
-  slots: readonly [Flash, Flash];
+  slots: TwoSlots;
   timer: Timer;
 }
 
@@ -54,7 +57,8 @@ export class CommandBoot implements BootControl {
   async boot(state: SlotState): Promise<SlotNumber> {
     for (let waitMs = AGAIN_MS; ; waitMs = Math.min(2 * waitMs, AGAIN_MS_MAX)) {
       const slot = this.#boot.boot();
-      const code = await this.#installer.give(imageIn(slot, state), this.#options.slots[slot]);
+      const { image, version } = releaseIn(slot, state);
+      const code = await this.#installer.give(placesOf(this.#options.slots, slot, image), version);
       if (code === undefined) break;
       if (!this.#boot.onTrial()) throw new Refusal(code, 'the target does not take the image that it should run');
       // The reason first: a cut behind it finds a trial that has ended and why.
@@ -127,9 +131,10 @@ export class CommandBoot implements BootControl {
 }
 
 /** @throws Refusal BAD_STATE where the journal knows no image in this slot */
-function imageIn(slot: SlotNumber, { running, pending, handover }: SlotState): TargetImage {
+function releaseIn(slot: SlotNumber, state: SlotState): { image: ReleaseImage; version: string } {
+  const { running, pending, handover } = state;
   const tried = pending?.phase === 'fetching' ? undefined : pending;
   const found = [tried, running, handover?.former].find((known) => known?.slot === slot);
   if (!found) throw new Refusal('BAD_STATE', `the journal knows no image in slot ${slot}`);
-  return { ...found.image, version: found.version };
+  return found;
 }

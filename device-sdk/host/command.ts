@@ -8,7 +8,7 @@ import { Refusal } from '../src/errors.ts';
 export type Argv = readonly [string, ...string[]];
 
 export interface CommandOptions {
-  /** Put in place of `{name}` in arguments, and given as COUNTERSIGN_NAME in the environment. */
+  /** Put in place of `{name}` in arguments, and given as COUNTERSIGN_NAME in the environment; `a.b` as COUNTERSIGN_A_B. */
   values?: Readonly<Record<string, string>>;
   limitMs: number;
   /** Ends the command early. */
@@ -96,7 +96,7 @@ function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
 /** @throws Refusal BAD_STATEMENT for a value that a program would take for an option of its own */
 function filled(args: readonly string[], values: Readonly<Record<string, string>>): string[] {
   return args.map((argument) => {
-    const text = argument.replace(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
+    const text = argument.replace(/\{([\w.-]+)\}/g, (whole, name: string) => values[name] ?? whole);
     const injected = text !== argument && text.startsWith('-') && !argument.startsWith('-');
     if (injected) throw new Refusal('BAD_STATEMENT', `${argument} would be "${text.slice(0, 40)}", an option`);
     return text;
@@ -108,7 +108,8 @@ function environment(values: Readonly<Record<string, string>>, mark: string | un
   const env: NodeJS.ProcessEnv = {};
   for (const name of ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER'])
     if (process.env[name] !== undefined) env[name] = process.env[name];
-  for (const [name, value] of Object.entries(values)) env[`COUNTERSIGN_${name.toUpperCase()}`] = value;
+  for (const [name, value] of Object.entries(values))
+    env[`COUNTERSIGN_${name.toUpperCase().replace(/\W/g, '_')}`] = value;
   if (mark !== undefined) env[MARK] = mark;
   return env;
 }

@@ -1,21 +1,20 @@
 /** The ports of a gateway, as its profile says. */
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, join } from 'node:path';
 import { demand } from '../src/errors.ts';
+import { placesOf } from '../src/fetch/target.ts';
 import { equal } from '../src/format/bytes.ts';
 import { readProvision } from '../src/format/provision.ts';
-import type { BootControl, Flash, Link, SlotNumber, Verifier } from '../src/ports.ts';
+import { APPLICATION } from '../src/format/suit.ts';
+import type { BootControl, Link, SlotNumber, TwoSlots, Verifier } from '../src/ports.ts';
 import { provisionStore } from '../src/store/provision.ts';
 import { demandSlotDigest, SlotWriter, slotHolds } from '../src/store/slots.ts';
 import type { State } from '../src/store/state.ts';
 import { Store } from '../src/store/store.ts';
-import { BlockFlash } from './block-flash.ts';
 import { CommandBoot } from './command-boot.ts';
-import { makeFolder, replaceFile } from './durable.ts';
+import { replaceFile } from './durable.ts';
 import { type FallbackOptions, fallbackLink, type Way } from './fallback.ts';
-import type { FdFlash } from './fd-flash.ts';
 import { FileBoot } from './file-boot.ts';
-import { FileFlash } from './file-flash.ts';
 import { httpLink } from './http.ts';
 import { LinkBoot } from './link-boot.ts';
 import { isLocalAddress } from './local/address.ts';
@@ -23,76 +22,77 @@ import { localLink } from './local/link.ts';
 import { mqttLink } from './mqtt.ts';
 import type { CommandTold } from './owner.ts';
 import type { BootProfile, LinkProfile, Profile } from './profile.ts';
+import { openRegions, slotTargets } from './regions.ts';
 import { systemTimer } from './system.ts';
 import { slotFromFile, UbootBoot } from './uboot-boot.ts';
 import { imageEnv, readEnvConfig } from './uboot-env.ts';
 import { toolEnv } from './uboot-tool.ts';
 
-/** Root, head, state and eight reports need 16 KB twice over; the rest is fewer compactions. */
-const STORE_BYTES = 65_536;
-
-export interface Regions {
-  slots: readonly [FdFlash, FdFlash];
-  store: FdFlash;
-  close(): void;
-}
-
-/** Slots and journal. @throws Refusal BAD_STORE, LOCKED */
-export function openRegions({ folder, slots: kind }: Profile): Regions {
-  makeFolder(folder);
-  const slots = [0, 1].map((i) =>
-    kind.kind === 'file'
-      ? new FileFlash(slotFile(folder, i), { bytes: kind.bytes, flush: 'later' })
-      : new BlockFlash(kind.devices[i]!, { flush: 'later' }),
-  ) as [FdFlash, FdFlash];
-  const store = new FileFlash(join(folder, 'store.bin'), { bytes: STORE_BYTES, first: slots });
-  return {
-    slots,
-    store,
-    close() {
-      for (const region of [...slots, store]) region.close();
-    },
-  };
-}
-
-function slotFile(folder: string, slot: number): string {
-  return join(folder, `slot-${slot}.bin`);
+export interface ProvisionOptions {
+  /** Left out where the slot holds it already. */
+  image?: Uint8Array;
+  /** Of further components, by id; each may be left out likewise. */
+  components?: Readonly<Record<string, Uint8Array>>;
+  slot?: SlotNumber;
 }
 
 /**
- * The factory's step: the image into its slot, unless it is there already, then the journal, which makes it a device.
- * @throws Refusal EXISTS where it is one; UNSUPPORTED for a product of several components; RESULT_MISMATCH for an image of another release; BAD_PROVISION
+ * The factory's step: the images into their slots, unless they are there already, then the journal, which makes it a device.
+ * @throws Refusal EXISTS where it is one; WRONG_COMPONENTS where profile and record name different ones; RESULT_MISMATCH for
+ * an image of another release; BAD_PROVISION
  */
 export function provisionGateway(
   profile: Profile,
   verifier: Verifier,
   record: Uint8Array,
-  options: { image?: Uint8Array; slot?: SlotNumber } = {},
+  { image: own, components: images = {}, slot = 0 }: ProvisionOptions = {},
 ): void {
-  const { image, slot = 0 } = options;
-  const provision = readProvision(record);
-  demand(provision.deviceId, 'BAD_PROVISION', 'the record is for no device: enrol it with --provision');
-  // Said before it is a device: it would have no slots for the others, and could never be updated.
-  demand(!provision.image.components, 'UNSUPPORTED', 'the record has several components, a profile has slots for one');
+  const { deviceId, image } = readProvision(record);
+  demand(deviceId, 'BAD_PROVISION', 'the record is for no device: enrol it with --provision');
+  // Said before it is a device: without a slot for one of them it could never be updated.
+  checkComponents(profile, image.components ?? [], images);
   const done = recordFile(profile);
   demand(!existsSync(done), 'EXISTS', `${profile.folder} holds a device already`);
   const regions = openRegions(profile);
   try {
-    const target = regions.slots[slot];
-    const { bytes, digest } = provision.image;
-    if (image && !slotHolds(target, bytes, verifier.hash(), digest)) {
-      demand(equal(verifier.sha256(image), digest), 'RESULT_MISMATCH', 'the image is not the one of the record');
-      const writer = new SlotWriter(target, image.length);
-      writer.write(image);
-      writer.finish();
+    for (const place of placesOf(regions.slots, slot, image)) {
+      fill(verifier, place, place.id === undefined ? own : images[place.id]);
     }
-    demandSlotDigest(target, bytes, verifier.hash(), digest);
     provisionStore(regions.store, verifier, record, slot);
     // The last step: until this file is there, the whole of it may be repeated.
     replaceFile(done, record);
   } finally {
     regions.close();
   }
+}
+
+function checkComponents(
+  profile: Profile,
+  named: readonly { id: string }[],
+  images: Readonly<Record<string, unknown>>,
+) {
+  const [slots, record] = [profile.components, named].map((list) => list.map(({ id }) => id));
+  const same = slots!.join() === record!.join();
+  const text = `the profile has slots for ${namesOf(slots!)}, the record is of ${namesOf(record!)}`;
+  demand(same, 'WRONG_COMPONENTS', text);
+  const strange = Object.keys(images).find((id) => !slots!.includes(id));
+  demand(strange === undefined, 'WRONG_COMPONENTS', `an image of ${strange}, which the device does not have`);
+}
+
+function namesOf(ids: readonly string[]): string {
+  return [APPLICATION, ...ids].join(', ');
+}
+
+function fill(verifier: Verifier, place: ReturnType<typeof placesOf>[number], image: Uint8Array | undefined): void {
+  const { flash, bytes, digest, id } = place;
+  if (image && !slotHolds(flash, bytes, verifier.hash(), digest)) {
+    const of = id === undefined ? 'the image' : `the image of ${id}`;
+    demand(equal(verifier.sha256(image), digest), 'RESULT_MISMATCH', `${of} is not the one of the record`);
+    const writer = new SlotWriter(flash, image.length);
+    writer.write(image);
+    writer.finish();
+  }
+  demandSlotDigest(flash, bytes, verifier.hash(), digest);
 }
 
 /** Who this device is, for its links. @throws Refusal BAD_STATE where it was never provisioned */
@@ -127,7 +127,7 @@ export interface Booting extends BootControl {
 
 export function openBoot(
   profile: Profile,
-  slots: readonly [Flash, Flash],
+  slots: TwoSlots,
   verifier: Verifier,
   tell: { restart: () => void; command: CommandTold },
 ): Booting {
@@ -149,16 +149,14 @@ export function openBoot(
       return new CommandBoot({
         ...{ ...common, folder: join(folder, 'target'), slots, verifier, timer: systemTimer(), commands, exitCodes },
         ...{ installMs: seconds * 1000, on: tell.command, ...(fileName !== undefined && { fileName }) },
+        readBacks: readBacksOf(profile),
       });
     }
   }
 }
 
-/** As the link sees them, so that the whole folder may be moved. */
-function slotTargets({ folder, slots }: Profile, current: string): readonly [string, string] {
-  if (slots.kind === 'block') return slots.devices;
-  const [first, second] = [0, 1].map((i) => relative(dirname(current), slotFile(folder, i)));
-  return [first!, second!];
+function readBacksOf({ components }: Profile): Record<string, string> {
+  return Object.fromEntries(components.flatMap(({ id, readBack }) => (readBack === undefined ? [] : [[id, readBack]])));
 }
 
 function ubootOf(boot: Extract<BootProfile, { kind: 'uboot' }>, restart: () => void): UbootBoot {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { CODES, type Code, demand, Refusal } from '../src/errors.ts';
-import type { MemoryClass } from '../src/format/suit.ts';
+import { APPLICATION, COMPONENTS_MAX, isComponentId, type MemoryClass } from '../src/format/suit.ts';
 import type { Argv } from './command.ts';
 import { isLocalAddress, readAddress } from './local/address.ts';
 import { readWindow, type Window } from './owner.ts';
@@ -11,6 +11,14 @@ import type { InstallCommands } from './target-installer.ts';
 import type { UbootNames } from './uboot-boot.ts';
 
 export type SlotsProfile = { kind: 'file'; bytes: number } | { kind: 'block'; devices: readonly [string, string] };
+
+/** A radio, a co-processor: its own pair of slots, switched with the application's. */
+export interface ComponentProfile {
+  id: string;
+  slots: SlotsProfile;
+  /** With `boot.kind` `command`: a file or device whose first bytes are what the target has of it. */
+  readBack: string | undefined;
+}
 
 export type BootProfile =
   | { kind: 'file'; attempts: number }
@@ -49,6 +57,8 @@ export interface Profile {
   workspaceBytes: number;
   key: string;
   slots: SlotsProfile;
+  /** Further components, in the product's order. */
+  components: ComponentProfile[];
   boot: BootProfile;
   links: LinkProfile[];
   health: { command: Argv; seconds: number };
@@ -79,6 +89,7 @@ export function readProfile(path: string): Profile {
     workspaceBytes: file.whole('workspaceBytes', 1024, 1024 ** 3, WORKSPACE_BYTES[memoryClass]),
     key: at(file.text('key')),
     slots: slotsOf(file.fields('slots')),
+    components: file.has('components') ? file.list('components').map((one) => componentOf(one, at)) : [],
     boot: bootOf(file.fields('boot'), at),
     links: file.list('links').map((link) => linkOf(link, at)),
     health: healthOf(file.fields('health')),
@@ -89,6 +100,7 @@ export function readProfile(path: string): Profile {
     askSeconds: file.whole('askSeconds', 1, 24 * HOUR, HOUR),
   };
   file.done();
+  checkComponents(profile);
   return profile;
 }
 
@@ -125,6 +137,38 @@ function slotsOf(file: Fields): SlotsProfile {
   if (slots.kind === 'file') demand(slots.bytes % 4096 === 0, 'BAD_REQUEST', 'profile.slots.bytes is times 4096');
   file.done();
   return slots;
+}
+
+function componentOf(file: Fields, at: At): ComponentProfile {
+  const readBack = file.optionalText('readBack');
+  const component = {
+    id: file.text('id'),
+    slots: slotsOf(file.fields('slots')),
+    readBack: readBack === undefined ? undefined : at(readBack),
+  };
+  file.done();
+  return component;
+}
+
+/** What the boot control could not do for all of them is said before a device is made. */
+function checkComponents({ components, slots, boot }: Profile): void {
+  if (components.length === 0) return;
+  demand(components.length < COMPONENTS_MAX, 'BAD_REQUEST', `profile.components has ${components.length} of them`);
+  const ids = [APPLICATION, ...components.map(({ id }) => id)];
+  const named = ids.every(isComponentId) && new Set(ids).size === ids.length;
+  demand(named, 'BAD_REQUEST', 'profile.components have distinct ids of lower-case letters, digits and hyphens');
+  const files = [slots, ...components.map((one) => one.slots)].every(({ kind }) => kind === 'file');
+  const linked = boot.kind !== 'link' || boot.targets !== undefined || files;
+  demand(
+    linked,
+    'BAD_REQUEST',
+    'profile.boot.targets is missing: one link cannot name the partitions of several components',
+  );
+  const [read, unread] = [true, false].map((has) => components.find((one) => (one.readBack !== undefined) === has));
+  const command = boot.kind === 'command';
+  demand(command || !read, 'BAD_REQUEST', `profile.components: readBack of ${read?.id} is for a boot of kind command`);
+  const seen = !command || boot.commands.verify || !unread;
+  demand(seen, 'BAD_REQUEST', `profile.boot needs verify, or readBack of ${unread?.id}: an exit code proves nothing`);
 }
 
 export type At = (name: string) => string;

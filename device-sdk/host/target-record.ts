@@ -4,7 +4,7 @@ import { CODES, type Code, Refusal } from '../src/errors.ts';
 import { replaceFile } from './durable.ts';
 
 export interface TargetState {
-  /** SHA-256 of the image that the target has, as far as we know. */
+  /** SHA-256 of the image that the target has, as far as we know; of several components one behind another. */
   has: string | null;
   /** A hand-over is under way, under this mark. */
   mark: string | null;

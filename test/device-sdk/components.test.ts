@@ -1,13 +1,12 @@
 /** A release of several components: all become current together, or none; and a manifest that would mix them is refused. */
-
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { codeOf, Device } from '@countersign/device-sdk';
+import { type Code, codeOf, Device } from '@countersign/device-sdk';
 import { EVERY_DECODER } from '@countersign/device-sdk/decoders';
 import { type Branch, type Component, FRAMES, outcomeOf, readRequest } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
-import { provisionGateway } from '@countersign/device-sdk/host/gateway';
+import { provisionGateway, readState } from '@countersign/device-sdk/host/gateway';
 import { readProfile } from '@countersign/device-sdk/host/profile';
 import test from 'ava';
 import { APP_BYTES, changed, image, RADIO_BYTES, releaseIn } from '../support/component-life.ts';
@@ -215,17 +214,38 @@ test('a device without slots for a component that it runs does not start', async
   t.is(codeOf(refused), 'BAD_STATE');
 });
 
-test('a profile, which has slots for one component, takes no device of two', async (t) => {
+test('a profile makes a device of its own components, each image in its slot, and of no others', async (t) => {
   const { server, first } = await world();
   const folder = await mkdtemp(join(tmpdir(), 'countersign-components-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'profile.json');
-  const profile = {
-    ...{ folder: 'device', memoryClass: 'M', key: 'device.key', links: [{ url: 'mqtt://localhost' }] },
-    ...{ slots: { kind: 'file', bytes: 65_536 }, boot: { kind: 'file' }, health: { command: ['true'] } },
+  const slots = (bytes: number) => ({ kind: 'file', bytes });
+  const profileOf = async (components: object[] | undefined) => {
+    const profile = {
+      ...{ folder: 'device', memoryClass: 'M', key: 'device.key', links: [{ url: 'mqtt://localhost' }] },
+      ...{ slots: slots(65_536), boot: { kind: 'file' }, health: { command: ['true'] }, components },
+    };
+    await writeFile(path, JSON.stringify(profile));
+    return readProfile(path);
   };
-  await writeFile(path, JSON.stringify(profile));
   const record = server.provision(first, new Uint8Array(16).fill(7));
-  const refused = t.throws(() => provisionGateway(readProfile(path), verifier, record, { image: first.image }));
-  t.is(codeOf(refused), 'UNSUPPORTED');
+  const radio = { id: 'radio', slots: slots(16_384) };
+  const rows: [string, object[] | undefined, Record<string, Uint8Array>, Code][] = [
+    ['without a slot for the radio', undefined, {}, 'WRONG_COMPONENTS'],
+    ['with another one', [{ ...radio, id: 'modem' }], {}, 'WRONG_COMPONENTS'],
+    ['with one more', [radio, { ...radio, id: 'modem' }], {}, 'WRONG_COMPONENTS'],
+    ['and an image of one that it has not', [radio], { radio: RADIO, modem: RADIO }, 'WRONG_COMPONENTS'],
+    ['and the radio of another release', [radio], { radio: changed(RADIO, 9) }, 'RESULT_MISMATCH'],
+    ['and no radio', [radio], {}, 'RESULT_MISMATCH'],
+  ];
+  for (const [why, components, images, code] of rows) {
+    const profile = await profileOf(components);
+    const options = { image: first.image, components: images };
+    t.is(codeOf(t.throws(() => provisionGateway(profile, verifier, record, options), undefined, why)), code, why);
+  }
+  const profile = await profileOf([radio]);
+  provisionGateway(profile, verifier, record, { image: first.image, components: { radio: RADIO } });
+  t.deepEqual(new Uint8Array(await readFile(join(folder, 'device/slot-0/radio.bin'))).slice(0, RADIO_BYTES), RADIO);
+  const { running } = readState(profile, verifier);
+  t.deepEqual(running.image.components, [{ id: 'radio', digest: sha256(RADIO), bytes: RADIO_BYTES }]);
 });

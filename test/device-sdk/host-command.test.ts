@@ -26,6 +26,7 @@ interface Bench {
   folder: string;
   target: string;
   state: SlotState;
+  slots: readonly [FileFlash, FileFlash];
   open(more?: Partial<CommandBootOptions>): CommandBoot;
 }
 
@@ -53,7 +54,7 @@ async function bench(t: ExecutionContext, install?: string): Promise<Bench> {
   });
   return {
     folder,
-    target,
+    ...{ target, slots },
     state: state as unknown as SlotState,
     open(more = {}) {
       const full = { ...commands, install: [...commands.install, '{path}'] as unknown as Argv };
@@ -108,6 +109,50 @@ test('an image that is not confirmed is taken back, by installing the old one', 
   t.is(await back.boot(b.state), 0);
   t.true(holds(b, 0));
   t.is(back.reason(), undefined, 'nobody said why');
+});
+
+test('of several components the installer gets all files in one call, and is believed when each is there', async (t) => {
+  const b = await bench(t);
+  const [radioTarget, calls] = [join(b.folder, 'target-radio.bin'), join(b.folder, 'calls')];
+  const radios = [5_000, 6_000].map((bytes, i) => new Uint8Array(bytes).map((_, at) => (at * 3 + i) & 255));
+  const slots = radios.map((bytes, i) => {
+    const flash = new FileFlash(join(b.folder, `radio-${i}`), { bytes: 8_192 });
+    flash.write(0, bytes);
+    return flash;
+  }) as [FileFlash, FileFlash];
+  const withRadio = <T extends { image: object }>(release: T, slot: number): T => {
+    const radio = { id: 'radio', bytes: radios[slot]!.length, digest: verifier.sha256(radios[slot]!) };
+    return { ...release, image: { ...release.image, components: [radio] } };
+  };
+  const state = { ...b.state, running: withRadio(b.state.running, 0), pending: withRadio(b.state.pending!, 1) };
+  // It forgets the radio of the new release where it is told to.
+  const text = `fs.appendFileSync(args[4], process.env.COUNTERSIGN_SHA256_RADIO + '\\n');
+    fs.copyFileSync(args[0], args[1]);
+    if (fs.statSync(args[2]).size === 5000 || args[5] === 'whole') fs.copyFileSync(args[2], args[3]);`;
+  const install = (how: string) =>
+    [...script(b.folder, 'both', text), '{path}', b.target, '{path.radio}', radioTarget, calls, how] as unknown as Argv;
+  const open = (how: string) =>
+    b.open({
+      slots: Object.assign([...b.slots] as unknown as CommandBootOptions['slots'], {
+        components: [{ id: 'radio', slots }],
+      }),
+      ...{ commands: { install: install(how), readBack: b.target }, readBacks: { radio: radioTarget } },
+    });
+  const lies = (slot: number) => holds(b, slot) && Buffer.from(radios[slot]!).equals(readFileSync(radioTarget));
+  const boot = open('half');
+  t.is(await boot.boot(state), 0);
+  t.true(lies(0));
+  boot.setTrial(1);
+  const trial = open('half');
+  t.is(await trial.boot(state), 0, 'the application alone is not the release');
+  t.is(trial.reason(), 'RESULT_MISMATCH');
+  t.true(lies(0), 'both went back');
+  trial.setTrial(1);
+  t.is(await open('whole').boot(state), 1);
+  t.true(lies(1));
+  const digests = [0, 1, 0, 1].map((slot) => Buffer.from(verifier.sha256(radios[slot]!)).toString('hex'));
+  t.deepEqual(readFileSync(calls, 'utf8').trim().split('\n'), digests, 'one call each');
+  t.false(existsSync(join(b.folder, 'work/radio/image.bin')), 'nothing of the images lies about');
 });
 
 const FAILURES: [string, string, Partial<CommandBootOptions>, Code][] = [

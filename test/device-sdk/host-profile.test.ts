@@ -10,6 +10,8 @@ import { base } from '../support/gateway.ts';
 test('every mistake in a profile is refused, with its place', async (t) => {
   const folder = await temporary(t);
   const good = { ...base([{ url: 'mqtt://127.0.0.1:1' }]), boot: { kind: 'file' } };
+  const radio = { id: 'radio', slots: { kind: 'file', bytes: 8192 } };
+  const link = { kind: 'link', current: 'current' };
   const rows: [string, object, RegExp][] = [
     ['a typo', { ...good, helth: {} }, /no field helth/],
     ['no health', { ...good, health: undefined }, /profile\.health is missing/],
@@ -28,6 +30,22 @@ test('every mistake in a profile is refused, with its place', async (t) => {
       'an exit code',
       { ...good, boot: { kind: 'command', install: ['x'], readBack: 'y', exitCodes: { 300: 'BUSY' } } },
       /300/,
+    ],
+    ['a component of the name of the application', { ...good, components: [{ ...radio, id: 'app' }] }, /distinct ids/],
+    ['two components of one name', { ...good, components: [radio, radio] }, /distinct ids/],
+    ['a fifth component', { ...good, components: ['a', 'b', 'c', 'd'].map((id) => ({ ...radio, id })) }, /has 4/],
+    ['a path for a component', { ...good, components: [{ ...radio, id: '../x' }] }, /distinct ids/],
+    ['a typo in a component', { ...good, components: [{ ...radio, slot: 1 }] }, /components\[0\] has no field slot/],
+    ['a component read back by nobody', { ...good, components: [{ ...radio, readBack: 'r' }] }, /boot of kind command/],
+    [
+      'a component that nobody checks',
+      { ...good, components: [radio], boot: { kind: 'command', install: ['x'], readBack: 'y' } },
+      /readBack of radio/,
+    ],
+    [
+      'one link for the partitions of two',
+      { ...good, components: [{ id: 'radio', slots: { kind: 'block', devices: ['a', 'b'] } }], boot: link },
+      /targets is missing/,
     ],
     ['half a certificate', { ...good, links: [{ url: 'mqtts://x', cert: 'a' }] }, /go together/],
   ];

@@ -33,12 +33,15 @@ export class Gateway {
   #supervised: Promise<void> | undefined;
   readonly #waiting = new Set<() => void>();
   readonly #args: string[];
+  /** Of `device run` alone. */
+  readonly #runArgs: string[];
 
-  constructor(folder: string, profile: object, args: string[] = []) {
+  constructor(folder: string, profile: object, args: string[] = [], runArgs: string[] = []) {
     mkdirSync(folder, { recursive: true });
     this.folder = folder;
     this.profile = join(folder, 'gateway.json');
     this.#args = args;
+    this.#runArgs = runArgs;
     writeFileSync(this.profile, JSON.stringify(profile, null, 2));
   }
 
@@ -49,7 +52,9 @@ export class Gateway {
     const out = join(this.folder, 'factory');
     const asked = ['--product', PRODUCT, '--key', made.json.publicKey, '--provision', version, '--out', out];
     const enrolled = await runJson('devices', 'enrol', ...asked, '--data', data, '--as', 'operator');
-    const files = ['--record', enrolled.json.provision, '--image', enrolled.json.image];
+    const further = Object.entries((enrolled.json.components ?? {}) as Record<string, string>);
+    const components = further.flatMap(([name, file]) => ['--component', `${name}=${file}`]);
+    const files = ['--record', enrolled.json.provision, '--image', enrolled.json.image, ...components];
     const done = await runJson('device', 'provision', ...own, ...files);
     if (done.code !== 0) throw new Error(done.stderr);
     return done.json.deviceId;
@@ -60,7 +65,15 @@ export class Gateway {
     this.#supervised = (async () => {
       while (!this.#over) {
         this.starts++;
-        const { child, ended } = start(['device', 'run', '--profile', this.profile, '--json', ...this.#args]);
+        const { child, ended } = start([
+          'device',
+          'run',
+          '--profile',
+          this.profile,
+          '--json',
+          ...this.#args,
+          ...this.#runArgs,
+        ]);
         this.#child = child;
         let rest = '';
         child.stdout!.on('data', (text: string) => {

@@ -111,6 +111,12 @@ export async function readInput(path: string): Promise<Uint8Array> {
   }
 }
 
+/** Files of components, by id. @throws Refusal NOT_FOUND */
+export async function readComponents(files: Record<string, string> = {}): Promise<Record<string, Uint8Array>> {
+  const read = Object.entries(files).map(async ([id, path]) => [id, await readInput(path)] as const);
+  return Object.fromEntries(await Promise.all(read));
+}
+
 const READ_FAILURES: Partial<Record<string, string>> = {
   ENOENT: 'is not there',
   EISDIR: 'is a folder, not a file',

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { verb } from './program.ts';
 import type { DeviceOptions, ProvisionOptions, RunOptions } from './run-device.ts';
+import { collectFiles } from './values.ts';
 
 /** `device key`, `device provision`, `device run`, `device status`: this machine as a device, or as a gateway to one. */
 export function deviceProcessVerbs(program: Command): void {
@@ -17,6 +18,7 @@ export function deviceProcessVerbs(program: Command): void {
   )
     .requiredOption('--record <file>', 'provision.cbor of `devices enrol --provision`')
     .option('--image <file>', 'factory.bin; not needed where the slot holds it already')
+    .option('--component <id=file>', 'and factory-ID.bin of a further component; repeat for more', collectFiles)
     .option('--slot <n>', 'the slot that boots: 0 or 1', '0');
   verb(provision, async (o) => (await verbs()).provision(o as ProvisionOptions));
 

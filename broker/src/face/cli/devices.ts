@@ -124,7 +124,8 @@ function enrolVerb(devices: Command): void {
       devices: list.map(({ id, key }) => ({ deviceId: hex(id), publicKey: hex(key.bytes) })),
       entries: committed.map(({ leafIndex }) => leafIndex),
     };
-    for (const path of Object.values(files)) note(`wrote ${path}`);
+    const { components = {}, ...own } = files;
+    for (const path of [...Object.values(own), ...Object.values(components)]) note(`wrote ${path}`);
     return { json, text: list.map(({ id }) => hex(id)).join('\n') };
   });
 }

@@ -10,6 +10,7 @@ import {
   nextCommand,
   type PersonOptions,
   personOptions,
+  readComponents,
   readInput,
   type ServerOptions,
   serverOptions,
@@ -74,11 +75,6 @@ function publishVerb(program: Command): void {
     }
     return { json: publishedJson(done, image.length), text: publishedText(done, image.length, options) };
   });
-}
-
-async function readComponents(files: Record<string, string> = {}): Promise<Record<string, Uint8Array>> {
-  const read = Object.entries(files).map(async ([id, path]) => [id, await readInput(path)] as const);
-  return Object.fromEntries(await Promise.all(read));
 }
 
 /** People take their time; a script that waits longer is better served by asking again. */

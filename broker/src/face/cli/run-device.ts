@@ -9,7 +9,7 @@ import { createKey, type LoadedKey, loadSigner } from '@countersign/device-sdk/h
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { type Profile, readProfile } from '@countersign/device-sdk/host/profile';
 import { alone as aloneIn, onStop, openBundles } from './alone.ts';
-import { readInput } from './connect.ts';
+import { readComponents, readInput } from './connect.ts';
 import { note, type Outcome, WrongUse } from './program.ts';
 import { table } from './table.ts';
 
@@ -21,6 +21,7 @@ export interface DeviceOptions {
 export interface ProvisionOptions extends DeviceOptions {
   record: string;
   image?: string;
+  component?: Record<string, string>;
   slot: string;
 }
 
@@ -46,9 +47,10 @@ export async function provision(o: ProvisionOptions): Promise<Outcome> {
   const profile = readProfile(o.profile);
   const record = await readInput(o.record);
   const image = o.image === undefined ? undefined : await readInput(o.image);
+  const components = await readComponents(o.component);
   return alone(profile, async () => {
     const slot = Number(o.slot) as SlotNumber;
-    provisionGateway(profile, nodeVerifier(), record, { slot, ...(image && { image }) });
+    provisionGateway(profile, nodeVerifier(), record, { slot, components, ...(image && { image }) });
     const deviceId = hex(readIdentity(profile).deviceId);
     return { json: { deviceId, slot }, text: `${profile.folder} is device ${deviceId}` };
   });
@@ -64,6 +66,9 @@ export async function statusOf(o: DeviceOptions): Promise<Outcome> {
       sequence: running.sequence,
       slot: running.slot,
       imageSha256: hex(running.image.digest),
+      ...(running.image.components && {
+        components: Object.fromEntries(running.image.components.map(({ id, digest }) => [id, hex(digest)])),
+      }),
       floor,
       pending: pending ? { version: pending.version, phase: pending.phase, attempt: pending.attempt } : null,
       reportsWaiting: outbox.length,

@@ -8,6 +8,8 @@ import type { Session } from './session.ts';
 export interface FactoryFiles {
   provision: string;
   image: string;
+  /** Of further components, by id; left out where there are none. */
+  components?: Record<string, string>;
 }
 
 /**
@@ -30,9 +32,12 @@ export async function writeFactoryFiles(
   };
   const image = await imageOf(record.image);
   await mkdir(folder, { recursive: true });
-  for (const component of record.image.components ?? [])
-    await writeFile(join(folder, `factory-${component.id}.bin`), await imageOf(component));
-  const files = { provision: join(folder, 'provision.cbor'), image: join(folder, 'factory.bin') };
+  const files: FactoryFiles = { provision: join(folder, 'provision.cbor'), image: join(folder, 'factory.bin') };
+  for (const component of record.image.components ?? []) {
+    const path = join(folder, `factory-${component.id}.bin`);
+    await writeFile(path, await imageOf(component));
+    files.components = { ...files.components, [component.id]: path };
+  }
   await writeFile(files.image, image);
   await writeFile(files.provision, encodeProvision({ ...record, deviceId }));
   return files;

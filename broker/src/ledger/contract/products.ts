@@ -39,7 +39,7 @@ export async function product(call: Call, entry: TransactionEntry, by: Signatory
 
 /** What a release of several components could not do is said before there is one. */
 function checkComponents({ components = [], oneSlot }: Product): void {
-  // Page by page over one another, two components would be of two releases for a while.
+  // Once pages are written there is no way back, for neither of them (docs/design/components.md, One slot).
   demand(!oneSlot, 'BAD_STATEMENT', 'a product with one slot has one component');
   const ids = [APPLICATION, ...components.map(({ id }) => id)];
   const named = ids.every(isComponentId) && new Set(ids).size === ids.length;
