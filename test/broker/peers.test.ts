@@ -4,6 +4,8 @@ import { openServerKeys, type ServerKeys, serverKeys } from '@countersign/broker
 import { startLedgerServer } from '@countersign/broker/face/up/start';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { httpLedger } from '@countersign/broker/ledger/http-client';
+import { cosignedFile } from '@countersign/broker/ledger/peer/cosigned-file';
+import { CosignedHeads } from '@countersign/broker/ledger/peer/cosigned-heads';
 import { manyLedgers } from '@countersign/broker/ledger/peer/many';
 import type { BlocksAnswer } from '@countersign/broker/ledger/peer/messages';
 import { type Code, codeOf } from '@countersign/device-sdk';
@@ -210,6 +212,40 @@ test('a peer that is killed and comes back signs no second head of one size, and
   const { size } = bed.world.ledger.inside.standing.head.head;
   await until('the quorum', () => bed.heads.size === size);
   t.is(again.peer.state().entries, size);
+});
+
+test('a head that is signed again with a later time is cosigned again, and a restart shows what was published', async (t) => {
+  const bed = await PeerBed.open(t, 2, 2);
+  const { peer } = await bed.peer(0);
+  await bed.peer(1);
+  const { ledger, dir, clock } = bed.world;
+  const before = ledger.inside.standing.head.head;
+  await until('the quorum', () => bed.heads.size === before.size);
+  clock.now += 3_600;
+  await ledger.refreshHead();
+  await until('the later head', () => bed.heads.published().head.time === before.time + 3_600);
+  const { head, cosignatures } = bed.heads.published();
+  t.deepEqual(head.root, before.root);
+  checkDevice(t, bed, head, cosignatures);
+  await until('the peer to keep it', () => peer.ledger.inside.standing.head.head.time === head.time);
+
+  const file = cosignedFile(join(dir, 'ledger'));
+  const again = await CosignedHeads.open({ inside: ledger.inside, verifier, file, names: true });
+  t.deepEqual(again.published().head, head);
+  t.is(again.published().cosignatures.length, 2);
+
+  // A log that runs ahead of its peers' clocks would make every honest later head look old.
+  const { keys } = bed.world;
+  const future = { ...head, time: head.time + 100_000 };
+  const signed = await signHead(sha256, future, keys.log);
+  const cosigned = peer.state().cosigned;
+  const liar = await bed.liar(bed.url, (answer) => ({
+    ...answer,
+    wanted: { signed, root: future.root, cosignatures: [] },
+  }));
+  const other = await bed.peer(1, [liar]);
+  await until('it to hold back', () => /BAD_HEAD/.test(other.peer.state().holdsBack ?? ''));
+  t.is(peer.state().cosigned, cosigned);
 });
 
 test('a reader goes on with peers while the orderer is away; only writing waits for it', async (t) => {

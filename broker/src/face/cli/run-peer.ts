@@ -1,4 +1,5 @@
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
+import type { Log } from '../../distribution/ports.ts';
 import { trustRootPath } from '../up/folders.ts';
 import { readTrustRoot } from '../up/ledger.ts';
 import { type RunningPeer, startPeer } from '../up/peer.ts';
@@ -8,6 +9,7 @@ import { orderOf } from './engine.ts';
 import { followed, tokenIn } from './followed.ts';
 import { closeInTime, logTo, stopSignal, type TlsFiles, tlsOf } from './process.ts';
 import { note, WrongUse } from './program.ts';
+import { printable } from './table.ts';
 
 export interface PeerOptions extends TlsFiles {
   follow: string[];
@@ -40,7 +42,7 @@ export async function runPeer(options: PeerOptions) {
     newToken: options.newToken,
     trustRoot: trustFile === undefined ? undefined : await readTrustRoot(trustFile),
     passphrase: await findPassphrase({ file: options.passphraseFile }),
-    log: logTo(options.logLevel),
+    log: options.json ? logTo(options.logLevel) : plainLog(options.logLevel),
   });
   if (options.json) process.stdout.write(`${JSON.stringify(readyJson(running, data))}\n`);
   else process.stdout.write(`${readyText(running, data)}\n`);
@@ -87,4 +89,13 @@ function readyText({ url, token, tokenIsNew, endpoints, keys, peer }: RunningPee
     '',
     `try  ${nextCommand({ data }, 'head')}`,
   ].join('\n');
+}
+
+/** For people: what happened and when, a line each. */
+function plainLog(level: string): Log {
+  const most = ['error', 'warn', 'info'].indexOf(level);
+  if (most < 0) throw new WrongUse('--log-level is error, warn or info');
+  const say = (_fields: object, text: string) => note(`${new Date().toISOString().slice(0, 19)}Z ${printable(text)}`);
+  const nothing = () => undefined;
+  return { error: say, warn: most >= 1 ? say : nothing, info: most >= 2 ? say : nothing };
 }

@@ -4,7 +4,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Code } from '@countersign/device-sdk';
+import { type Code, Refusal } from '@countersign/device-sdk';
 import { utf8 } from '@countersign/device-sdk/format';
 import { makeFolder, writeDurable } from '../../store/durable.ts';
 
@@ -33,11 +33,11 @@ export interface EvidenceFile {
   add(evidence: Evidence): Promise<void>;
 }
 
-/** @param folder made when the first evidence comes. @throws SyntaxError for a file that somebody else wrote there */
+/** @param folder made when the first evidence comes. @throws Refusal BAD_STORE for a file that is damaged */
 export async function openEvidence(folder: string): Promise<EvidenceFile> {
   const list: Evidence[] = [];
   const names = (await readdir(folder).catch(() => [])).filter((name) => /^\d+\.json$/.test(name)).sort();
-  for (const name of names) list.push(JSON.parse(await readFile(join(folder, name), 'utf8')) as Evidence);
+  for (const name of names) list.push(await readEvidence(join(folder, name)));
   return {
     list,
     async add(evidence) {
@@ -48,4 +48,13 @@ export async function openEvidence(folder: string): Promise<EvidenceFile> {
       await writeDurable(join(folder, name), utf8(`${JSON.stringify(evidence, null, 2)}\n`));
     },
   };
+}
+
+/** Not passed over: a peer that forgets what it saw would sign again. */
+async function readEvidence(path: string): Promise<Evidence> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Evidence;
+  } catch (cause) {
+    throw new Refusal('BAD_STORE', `${path} cannot be read`, { cause });
+  }
 }

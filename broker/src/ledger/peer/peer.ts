@@ -27,6 +27,8 @@ import { isOnChain, openHead } from './on-chain.ts';
 /** After a failure the next question waits, twice as long each time: a server that restarts is not stormed. */
 const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 10_000;
+/** Under load heads are signed many times a second; people hear of it at this rate. */
+const SAY_MS = 10_000;
 /** What is missing of a release is looked for again. */
 const CONTENT_RETRY_MS = 2_000;
 
@@ -151,6 +153,7 @@ class Follower implements Peer {
   #contentTimer: NodeJS.Timeout | undefined;
   #lastWanted: CosignedHead | undefined;
   #stopped = false;
+  #said = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -364,7 +367,14 @@ class Follower implements Peer {
       return;
     }
     await heads.add(cosignature).catch(ignoreStale);
+    this.#sayCosigned(head.size);
     for (const source of this.#sources) void this.#push(source, cosignature);
+  }
+
+  #sayCosigned(entries: number): void {
+    if (performance.now() - this.#said < SAY_MS) return;
+    this.#said = performance.now();
+    this.#tell('info', `has cosigned ${entries} entries in ${this.#parts.chain.next} blocks`);
   }
 
   /** A key that no trust root names may follow and serve: it is only not heard. */
