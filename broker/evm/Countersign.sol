@@ -54,6 +54,8 @@ contract Countersign {
     mapping(address => bool) public isBrake;
     /// By product; under 0 for all of them.
     mapping(bytes32 => bool) public paused;
+    /// Batches by digest: sent twice, because a node did not answer, one counts once.
+    mapping(bytes32 => bool) public recorded;
     mapping(bytes32 => Head) public heads;
     mapping(bytes32 => Proposal) public proposals;
     /// The version index: product, sequence, release leaf.
@@ -95,6 +97,7 @@ contract Countersign {
     error WrongParent(bytes32 expected, bytes32 got);
     error VotedAlready(bytes32 release, address node);
     error TooFewVotes(uint256 standing, uint256 needed);
+    error BatchExists(bytes32 digest);
     error ProductPaused(bytes32 product);
     error PausedAlready(bytes32 product);
     error NotPaused(bytes32 product);
@@ -202,6 +205,8 @@ contract Countersign {
         if (msg.sender != recorder) revert NotPermitted(msg.sender);
         if (root == 0 || digest == 0) revert BadValue("batch");
         if (count_ == 0 || count_ > BATCH_COUNT_MAX) revert BadValue("count");
+        if (recorded[digest]) revert BatchExists(digest);
+        recorded[digest] = true;
         // The brake does not stop this: what devices report, and the order to stop itself, must come through.
         emit Batch(next(), ++batches, root, digest, count_);
     }

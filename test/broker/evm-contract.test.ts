@@ -148,7 +148,8 @@ onAnvil('batches and contents have limits, and every event carries the next numb
   t.is(await tell(governor, 'record', hash(1), hash(1), 1), 'NOT_PERMITTED');
   t.is(await tell(one, 'setRecorder', ACCOUNTS[1]), 'NOT_PERMITTED');
   t.is(await tell(one, 'record', hash(1), hash(2), 512), 'done');
-  t.is(await tell(one, 'record', hash(1), hash(2), 1), 'done');
+  t.is(await tell(one, 'record', hash(1), hash(2), 512), 'EXISTS');
+  t.is(await tell(one, 'record', hash(1), hash(3), 1), 'done');
   t.is(await propose(one, 1, 0, 1, ['0x']), 'BAD_REQUEST');
   t.is(await propose(one, 1, 0, 1, [`0x${'00'.repeat(65)}`]), 'BAD_REQUEST');
   t.is(await propose(one, 1, 0, 1, new Array(17).fill(CID)), 'BAD_REQUEST');

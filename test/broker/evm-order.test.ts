@@ -73,7 +73,7 @@ onAnvil('a reorganisation deeper than the depth stops the reader, and says where
   await anvil.rpc('anvil_reorg', [3, []]);
   await anvil.rpc('anvil_mine', ['0x2']);
   const error = await t.throwsAsync(readOrder(one, taken.position, 1), { instanceOf: Refusal });
-  t.is((error as Refusal).code, 'SPLIT_VIEW');
+  t.is((error as Refusal).code, 'DIVERGED');
   t.regex(error!.message, new RegExp(`block ${taken.position.block} was final with hash ${taken.position.hash}`));
 });
 
@@ -86,7 +86,7 @@ onAnvil("a node that hides an event is noticed by the contract's numbers", async
     logs: async (from, to) => (await one.logs(from, to)).filter(({ args }) => args.root !== hash(2)),
   };
   const error = await t.throwsAsync(readOrder(hiding, await startPosition(one, block), 0), { instanceOf: Refusal });
-  t.is((error as Refusal).code, 'SPLIT_VIEW');
+  t.is((error as Refusal).code, 'DIVERGED');
   t.regex(error!.message, /event \d+ is missing/);
 });
 

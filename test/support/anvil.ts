@@ -31,7 +31,7 @@ export interface Anvil {
   readonly port: number;
   /** One JSON-RPC question, for what only a development node answers: mining, reorganising, stopping to mine. */
   rpc(method: string, params?: unknown[]): Promise<unknown>;
-  stop(): Promise<void>;
+  stop(signal?: 'SIGKILL' | 'SIGINT'): Promise<void>;
 }
 
 export async function startAnvil(options: { args?: string[]; port?: number } = {}): Promise<Anvil> {
@@ -46,14 +46,14 @@ export async function startAnvil(options: { args?: string[]; port?: number } = {
     if (child.exitCode !== null) throw new Error(`anvil ended with ${child.exitCode}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return { url, port, rpc, stop: () => end(child) };
+  return { url, port, rpc, stop: (signal = 'SIGKILL') => end(child, signal) };
 }
 
-function end(child: ChildProcess): Promise<void> {
+function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   return new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve();
     child.once('exit', () => resolve());
-    child.kill('SIGKILL');
+    child.kill(signal);
   });
 }
 

@@ -1,18 +1,25 @@
 /** Which engine orders a ledger: our own, or one of other people that is loaded only here. */
 import { Refusal } from '@countersign/device-sdk';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { type LedgerEngine, mirrored } from '../../ledger/mirror/mirrored.ts';
 import type { OrderedSource } from '../../ledger/mirror/order.ts';
 import { type OpenOwnOrder, ownOrder } from '../../ledger/mirror/own-order.ts';
+import { fileBlobStore } from '../../store/file-blobs.ts';
+import { serverFolder } from '../up/folders.ts';
 import { note, WrongUse } from './program.ts';
 
 export interface EngineOptions {
-  /** `embedded`, `fabric`; with `up --only collection` or `distribution` the URL of the ledger server. */
+  /** `embedded`, `fabric`, `evm`; with `up --only collection` or `distribution` the URL of the ledger server. */
   ledger?: string;
   fabricProfile?: string;
+  evmProfile?: string;
+  /** Folder of this process. */
+  data?: string;
 }
 
 /** What orders the ledger of `up`. @returns undefined for our own. @throws as {@link sourceOf} */
 export async function engineOf(options: EngineOptions): Promise<LedgerEngine | undefined> {
+  if (options.ledger === 'evm') return evm(options);
   const source = await sourceOf(options);
   return source && ((ledger, folder) => mirrored(source(), ledger, { folder, stopped }));
 }
@@ -27,16 +34,28 @@ export async function orderOf(options: EngineOptions): Promise<OpenOwnOrder | un
 async function sourceOf({
   ledger = 'embedded',
   fabricProfile,
+  evmProfile,
 }: EngineOptions): Promise<(() => OrderedSource) | undefined> {
+  if (evmProfile !== undefined) throw new WrongUse('--evm-profile needs --ledger evm');
   if (fabricProfile !== undefined && ledger !== 'fabric') throw new WrongUse('--fabric-profile needs --ledger fabric');
   if (ledger === 'embedded') return undefined;
-  if (ledger !== 'fabric') throw new WrongUse('--ledger is embedded or fabric');
+  if (ledger !== 'fabric') throw new WrongUse('--ledger is embedded, fabric or, with up, evm');
   if (fabricProfile === undefined) throw new WrongUse('--ledger fabric needs --fabric-profile FILE');
   const { openFabric } = await installed(
     () => import('../../ledger/fabric/open.ts'),
     '@hyperledger/fabric-gateway@1.11.0',
   );
   return openFabric(fabricProfile, note);
+}
+
+/** The packages of an EVM chain are asked for when the chain is opened. */
+async function evm({ evmProfile: profile, fabricProfile, data }: EngineOptions): Promise<LedgerEngine> {
+  if (fabricProfile !== undefined) throw new WrongUse('--fabric-profile needs --ledger fabric');
+  if (profile === undefined) throw new WrongUse('--ledger evm needs --evm-profile FILE');
+  const { evmLedger } = await import('../../ledger/evm/open.ts');
+  const { sha256 } = nodeVerifier();
+  const blobs = data === undefined ? undefined : fileBlobStore(serverFolder(data, 'collection'), sha256);
+  return evmLedger({ profile, blobs, tell: note, stopped });
 }
 
 function stopped({ code, message }: Refusal): void {

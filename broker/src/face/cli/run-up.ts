@@ -59,6 +59,7 @@ export interface UpOptions {
   trust?: string;
   ledger?: string;
   fabricProfile?: string;
+  evmProfile?: string;
   ledgerTokenFile?: string;
   ledgerPeer?: string[];
   ledgerPeerTokenFile?: string[];
@@ -92,7 +93,7 @@ async function start(options: UpOptions, data: string): Promise<Running & Partia
     ...{ mqttPort: options.mqttPort, mqttUrl: options.mqttUrl, mqttLogin: await mqttLogin(options) },
     ...{ devicePort: options.devicePort, deviceCa: await pemOf(options.deviceCa) },
   };
-  const engine = only === undefined || only === 'ledger' ? await engineOf(options) : undefined;
+  const engine = only === undefined || only === 'ledger' ? await engineOf({ ...options, data }) : undefined;
   if (only === undefined) {
     return startAll({
       ...common,

@@ -49,8 +49,12 @@ export function upVerb(program: Command): void {
     .option('--witness <url>', 'a peer that is asked to cosign checkpoints, URL/witness; repeat', collect)
     .option('--server-keys <file>', 'first start of --only ledger: public keys of another server; repeat', collect)
     .option('--trust <file>', 'first start of --only collection|distribution: trust-root.cbor of the ledger')
-    .option('--ledger <engine|url>', 'embedded or fabric [embedded]; --only collection|distribution: the ledger server')
+    .option(
+      '--ledger <engine|url>',
+      'embedded, fabric or evm [embedded]; --only collection|distribution: the ledger server',
+    )
     .option('--fabric-profile <file>', '--ledger fabric: connection profile (docs/OPERATIONS.md)')
+    .option('--evm-profile <file>', '--ledger evm: how to reach the chain (docs/OPERATIONS.md)')
     .option('--ledger-token-file <file>', 'token of its API')
     .option('--ledger-peer <url|dir>', '--only distribution: a peer to read from where it is away; repeat', collect)
     .option('--ledger-peer-token-file <file>', 'token of an address given so, in the same order; repeat', collect)

@@ -10,11 +10,13 @@ import type { OpenOwnOrder } from '../../ledger/mirror/own-order.ts';
 import { cosignedSource } from '../../ledger/peer/cosigned-source.ts';
 import { httpPeerLink } from '../../ledger/peer/link.ts';
 import { openPeer, type Peer, type PeerEvent, type PeerState } from '../../ledger/peer/peer.ts';
+import { storedBlocks } from '../../store/blocks.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { type FileBlobStore, fileBlobStore } from '../../store/file-blobs.ts';
 import { httpBlobs } from '../../store/http-blobs.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
+import { ipfsRoutes } from '../api/ipfs-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
@@ -93,6 +95,7 @@ function servePeer(
     blockFileRoutes(serverFolder(options.data, 'ledger')),
     queryRoutes({ ledger: shown }),
     blobRoutes(store),
+    ipfsRoutes(storedBlocks(store), options.openGateway === true),
     peerStateRoutes(() => peer.state()),
     ...auditorsOfPeer({ ...part, data: options.data, peer }, closers),
   ];

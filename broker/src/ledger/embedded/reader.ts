@@ -1,9 +1,10 @@
 /** What the embedded ledger answers: proofs, entries and queries, each from one moment of the chain. */
-import { demand, Refusal } from '@countersign/device-sdk';
+import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { encodeReceipt, equal, leafHash, readHead, type Sha256 } from '@countersign/device-sdk/format';
 import type { LedgerClient, LedgerEvent, LedgerHead } from '../client.ts';
 import { evaluate } from '../contract/queries.ts';
 import { fromHex, parse, toHex } from '../contract/state.ts';
+import { Execution } from '../execution.ts';
 import { type Block, readBlock } from '../log/block.ts';
 import type { ClassIndex } from '../log/class-index.ts';
 import type { Tiles } from '../log/tiles.ts';
@@ -50,6 +51,12 @@ export class Reader {
     this.#index = index;
     this.#tiles = tiles;
     this.#segments = segments;
+  }
+
+  /** An execution over the ledger as it stands, to try entries in: nothing of it is ever written. */
+  speculate(verifier: Verifier): Execution {
+    const { point } = this.#standing;
+    return new Execution(point, this.#index, verifier, point.time);
   }
 
   head(): LedgerHead {

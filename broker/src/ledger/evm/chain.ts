@@ -7,7 +7,7 @@ import type { Hex } from 'viem';
 import { openAccount, type Signing } from './account.ts';
 import { CONTRACT } from './code.ts';
 import type { EvmProfile } from './profile.ts';
-import { type Decoded, refusalOf } from './refusals.ts';
+import { causedBy, type Decoded, refusalOf } from './refusals.ts';
 
 export interface ChainBlock {
   number: number;
@@ -50,8 +50,11 @@ export interface Chain {
   block(number: number): Promise<ChainBlock | undefined>;
   /** Events of the contract in canonical order, both ends included. @throws Refusal UNREACHABLE */
   logs(from: number, to: number): Promise<ChainLog[]>;
-  /** A view of the contract. @throws Refusal UNREACHABLE */
-  read(name: string, args?: readonly unknown[]): Promise<unknown>;
+  /**
+   * A view of the contract, as it is or as it was at the end of a block; undefined for a block before the contract.
+   * @throws Refusal UNREACHABLE
+   */
+  read(name: string, args?: readonly unknown[], block?: number): Promise<unknown>;
   /**
    * Tries a call, then sends it with the account's next nonce; resolves when the node has taken it.
    * @throws Refusal of the contract's custom error, TOO_LARGE beyond the gas limit, UNREACHABLE
@@ -111,6 +114,13 @@ export async function deployContract(
   } finally {
     await node.close();
   }
+}
+
+/** The address that signs under this profile. @throws Refusal UNREACHABLE, BAD_REQUEST, BAD_STORE */
+export async function accountOf(profile: EvmProfile): Promise<Hex> {
+  const node = await openNode(profile);
+  await node.close();
+  return node.signing.address;
 }
 
 type Viem = typeof import('viem');
@@ -190,8 +200,15 @@ function chainOf(node: Node, address: Hex, profile: EvmProfile): Chain {
     height: () => ask('the newest block', async () => Number(await client.getBlockNumber())),
     block: (number) => ask(`block ${number}`, () => blockAt(node, number)),
     logs: (from, to) => ask(`events of blocks ${from} to ${to}`, () => logsOf(node, address, from, to)),
-    read: (functionName, args = []) =>
-      ask(functionName, () => client.readContract({ address, abi, functionName, args })),
+    read: (functionName, args = [], block) =>
+      ask(functionName, () => {
+        const at = block === undefined ? {} : { blockNumber: BigInt(block) };
+        return client.readContract({ address, abi, functionName, args, ...at }).catch((error) => {
+          const early = block !== undefined && causedBy(error, 'ContractFunctionZeroDataError');
+          if (!early) throw error;
+          return undefined;
+        });
+      }),
     async send(functionName, args) {
       const data = viem.encodeFunctionData({ abi, functionName, args });
       // The trial tells a custom error by name; a transaction that reverts in a block costs gas and says less.

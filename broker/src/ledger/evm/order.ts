@@ -40,10 +40,35 @@ export async function startPosition(chain: Chain, fromBlock: number): Promise<Ch
   return { block: before, hash: block.hash, event: 0 };
 }
 
+/** A position that knows its block alone: the number of the last event is looked for on the chain. */
+export async function positionAt(
+  chain: Chain,
+  at: Omit<ChainPosition, 'event'>,
+  fromBlock: number,
+): Promise<ChainPosition> {
+  await checkStands(chain, at);
+  const last = await lastWith(chain, { from: fromBlock, to: at.block }, () => true);
+  return { ...at, event: last ? Number(last.args.position) : 0 };
+}
+
+/** The last event of these blocks that fits, looked for from the end. */
+export async function lastWith(
+  chain: Chain,
+  range: { from: number; to: number },
+  fits: (log: ChainLog) => boolean,
+): Promise<ChainLog | undefined> {
+  for (let to = range.to; to >= range.from; to -= BLOCKS_PER_QUESTION_MAX) {
+    const logs = await chain.logs(Math.max(range.from, to - BLOCKS_PER_QUESTION_MAX + 1), to);
+    const found = logs.filter(fits).at(-1);
+    if (found) return found;
+  }
+  return undefined;
+}
+
 /**
  * Reads on from `from`.
  * @param confirmations blocks that must stand on a block before its events are taken
- * @throws Refusal SPLIT_VIEW where a final block was exchanged or events do not follow one another; UNREACHABLE, also
+ * @throws Refusal DIVERGED where a final block was exchanged or events do not follow one another; UNREACHABLE, also
  * where the chain was reorganised between two questions (ask again)
  */
 export async function readOrder(chain: Chain, from: ChainPosition, confirmations: number): Promise<Step> {
@@ -62,12 +87,12 @@ export async function readOrder(chain: Chain, from: ChainPosition, confirmations
 }
 
 /** A node that is behind what was read before is no reason for alarm; one that has another block there is. */
-async function checkStands(chain: Chain, { block, hash }: ChainPosition): Promise<void> {
+async function checkStands(chain: Chain, { block, hash }: Omit<ChainPosition, 'event'>): Promise<void> {
   const now = await chain.block(block);
   demand(now, 'UNREACHABLE', `the node does not have block ${block} yet, which was final`);
   if (now.hash === hash) return;
   const text = `block ${block} was final with hash ${hash}, and the chain has ${now.hash} there now`;
-  throw new Refusal('SPLIT_VIEW', `${text}: a reorganisation deeper than the confirmations that were waited for`);
+  throw new Refusal('DIVERGED', `${text}: a reorganisation deeper than the confirmations that were waited for`);
 }
 
 async function placed(chain: Chain, logs: readonly ChainLog[], before: number): Promise<OrderedEvent[]> {
@@ -81,7 +106,7 @@ async function placed(chain: Chain, logs: readonly ChainLog[], before: number): 
     const position = Number(log.args.position);
     // The contract numbers its events. A gap in final blocks is a node that hides some, or one that lost its index.
     const text = `event ${expected} is missing: block ${log.block} goes on with event ${position}`;
-    demand(position === expected, 'SPLIT_VIEW', text);
+    demand(position === expected, 'DIVERGED', text);
     expected++;
     events.push({ ...log, position, time: block.time });
   }

@@ -17,6 +17,7 @@ export const CONTRACT_ERRORS: Readonly<Record<string, Code>> = {
   WrongParent: 'CONFLICT',
   VotedAlready: 'DUPLICATE',
   TooFewVotes: 'NOT_APPROVED',
+  BatchExists: 'EXISTS',
   ProductPaused: 'NOT_OPEN',
   PausedAlready: 'DUPLICATE',
   NotPaused: 'BAD_STATEMENT',
@@ -62,6 +63,11 @@ export function refusalOf(error: unknown, what: string, decode: (data: `0x${stri
 function decodedOf(data: Raised['data'], decode: (data: `0x${string}`) => Decoded | undefined): Decoded | undefined {
   if (typeof data === 'string') return decode(data);
   return data?.errorName === undefined ? undefined : { errorName: data.errorName, args: data.args };
+}
+
+/** Whether an error of viem of this name is among the causes. */
+export function causedBy(error: unknown, name: string): boolean {
+  return causesOf(error).some((cause) => cause.name === name);
 }
 
 function causesOf(error: unknown): Raised[] {

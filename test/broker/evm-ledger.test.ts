@@ -1,0 +1,151 @@
+/** The ledger on a real EVM node: the way of a release step by step, and what goes wrong on the way. */
+import { join } from 'node:path';
+import { auditFolder } from '@countersign/broker/ledger/audit';
+import type { Chain } from '@countersign/broker/ledger/evm/chain';
+import { openEvm } from '@countersign/broker/ledger/evm/open';
+import type { EvmProfile } from '@countersign/broker/ledger/evm/profile';
+import { codeOf, type Refusal } from '@countersign/device-sdk';
+import { hex, unhex } from '@countersign/device-sdk/format';
+import test, { type ExecutionContext } from 'ava';
+import { type Anvil, anvilPath, deployOn, minedNow, startAnvil } from '../support/anvil.ts';
+import {
+  act,
+  addProduct,
+  CLASS,
+  enrolDevices,
+  newDevice,
+  newWorld,
+  nextReport,
+  publish,
+  verifier,
+  type World,
+} from './ledger-world.ts';
+
+const bytes32 = (bytes: Uint8Array): `0x${string}` => `0x${hex(bytes).padEnd(64, '0')}`;
+const NOTHING = bytes32(new Uint8Array());
+
+interface Bed {
+  anvil: Anvil;
+  chains: Chain[];
+  world: World;
+  stopped: Refusal[];
+  block: number;
+}
+
+/** A ledger on a chain of its own: account 1 records and votes, with `nodes` nodes of which `k` must vote. */
+function onChain(title: string, [nodes, k]: [number, number], run: (t: ExecutionContext, bed: Bed) => Promise<void>) {
+  test.serial(title, async (t) => {
+    if (anvilPath() === undefined) {
+      t.log('left out: anvil is not installed for this platform');
+      return t.pass();
+    }
+    const anvil = await startAnvil();
+    const stopped: Refusal[] = [];
+    const { chains, profile, block } = await deployOn(anvil, nodes, k);
+    const own: EvmProfile = profile(1);
+    const world = await newWorld({
+      quorum: 1,
+      engine: (ledger, dir) =>
+        openEvm(ledger, join(dir, 'ledger'), own, { tell: () => {}, stopped: (why) => void stopped.push(why) }),
+    });
+    try {
+      await run(t, { anvil, chains, world, stopped, block });
+    } finally {
+      await world.end();
+      await anvil.stop();
+    }
+  });
+}
+
+onChain(
+  'a release is proposed, voted for and confirmed on the chain, and devices get our own receipt',
+  [1, 1],
+  async (t, bed) => {
+    const { world, chains, block } = bed;
+    await addProduct(world);
+    const release = await publish(world, 1);
+    const one = chains[1]!;
+    t.deepEqual(await one.read('heads', [bytes32(CLASS)]), [bytes32(release.leaf), 1n]);
+    const logs = await one.logs(block, await one.height());
+    const names = logs
+      .map(({ name }) => name)
+      .filter((name) => ['Proposed', 'Content', 'Voted', 'Confirmed'].includes(name));
+    t.deepEqual(names, ['Proposed', 'Content', 'Voted', 'Confirmed']);
+    t.is(
+      logs.findLast(({ name }) => name === 'Batch')!.args.position,
+      logs.at(-1)!.args.position,
+      'the confirm is last',
+    );
+    const { head } = await world.ledger.receipt(release.leaf);
+    t.is(head.head.size, (await world.ledger.entries(0, 100)).length);
+    const audit = await auditFolder(join(world.dir, 'ledger'), { verifier, trust: world.rootBytes });
+    t.true(audit.ok, audit.note);
+    // Many reports, one batch or few.
+    const devices = [newDevice(), newDevice(), newDevice(), newDevice()];
+    await enrolDevices(world, devices);
+    const before = (await one.read('batches')) as bigint;
+    const reports = await Promise.all(devices.map((device) => nextReport(device)));
+    const done = await Promise.all(reports.map((report) => world.ledger.submit(report)));
+    t.is(new Set(done.map(({ leafIndex }) => leafIndex)).size, 4);
+    t.true(((await one.read('batches')) as bigint) - before < 4n, 'statements that come together share a batch');
+    await t.throwsAsync(world.ledger.submit(reports[0]!), { message: /./ }, 'the same report again');
+    t.deepEqual(bed.stopped, []);
+  },
+);
+
+onChain('a restart goes on from its mark, and a lost mark costs time alone', [1, 1], async (t, { world }) => {
+  await addProduct(world);
+  const { head } = await world.ledger.head();
+  await world.reopen();
+  t.deepEqual((await world.ledger.head()).head.root, head.root);
+  const { rm } = await import('node:fs/promises');
+  await rm(join(world.dir, 'ledger', 'mirror.json'));
+  await world.reopen();
+  t.deepEqual((await world.ledger.head()).head.root, head.root);
+  const release = await publish(world, 1);
+  t.truthy(await world.ledger.receipt(release.leaf));
+});
+
+onChain(
+  'without the second vote nothing is confirmed; with it the same confirm goes through',
+  [2, 2],
+  async (t, bed) => {
+    const { world, chains } = bed;
+    await addProduct(world);
+    const error = await t.throwsAsync(publish(world, 1));
+    t.is(codeOf(error), 'NOT_APPROVED');
+    t.regex(error!.message, /1 of 2 repository nodes/);
+    const [, one, two] = chains as [Chain, Chain, Chain];
+    const proposed = (await one.logs(0, await one.height())).find(({ name }) => name === 'Proposed')!;
+    await minedNow(two, await two.send('vote', [proposed.args.release]));
+    t.deepEqual(await two.read('heads', [bytes32(CLASS)]), [proposed.args.release, 1n]);
+    const leaf = unhex(String(proposed.args.release).slice(2))!;
+    await act(world, world.keys.service, 'confirm', leaf);
+    t.truthy(await world.ledger.receipt(leaf));
+    t.deepEqual(bed.stopped, []);
+  },
+);
+
+onChain('under the brake no release is proposed, and reports go on', [1, 1], async (t, { world, chains }) => {
+  await addProduct(world);
+  const device = newDevice();
+  await enrolDevices(world, [device]);
+  const [governor, , , , brake] = chains as [Chain, Chain, Chain, Chain, Chain];
+  await minedNow(brake, await brake.send('pause', [bytes32(CLASS), NOTHING]));
+  t.is(codeOf(await t.throwsAsync(publish(world, 1))), 'NOT_OPEN');
+  t.truthy(await world.ledger.submit(await nextReport(device)));
+  await minedNow(governor, await governor.send('resume', [bytes32(CLASS), NOTHING]));
+  t.truthy(await world.ledger.receipt((await publish(world, 1)).leaf));
+});
+
+onChain('a reorganisation of mirrored blocks stops the ledger, which still answers', [1, 1], async (t, bed) => {
+  const { world, anvil } = bed;
+  await addProduct(world);
+  await anvil.rpc('anvil_reorg', [2, []]);
+  await anvil.rpc('anvil_mine', ['0x3']);
+  while (bed.stopped.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  t.is(bed.stopped[0]!.code, 'DIVERGED');
+  t.regex(bed.stopped[0]!.message, /block \d+ was final with hash 0x/);
+  t.is(codeOf(await t.throwsAsync(publish(world, 1))), 'DIVERGED');
+  t.truthy(await world.ledger.head());
+});
