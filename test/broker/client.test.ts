@@ -96,6 +96,9 @@ test('devices are enrolled with labels that never reach the ledger, and revoked 
     name: `valve ${i}`,
   }));
   t.is(codeOf(await t.throwsAsync(enrolDevices(session, engineer, 'valve-controller', devices))), 'NOT_PERMITTED');
+  // Two that begin alike, in 20 digits and no more.
+  devices[2]!.id.set(devices[1]!.id.subarray(0, 10));
+  devices[2]!.id[10] = devices[1]!.id[10]! ^ 1;
   const [committed] = await enrolDevices(session, operator, 'valve-controller', devices);
   const { entries } = (await session.api.get(`/api/v1/ledger/entries?from=${committed!.leafIndex}&count=1`)) as {
     entries: string[];
@@ -103,6 +106,13 @@ test('devices are enrolled with labels that never reach the ledger, and revoked 
   t.false(Buffer.from(entries[0]!, 'hex').includes('valve '), 'no name in the entry');
   const shown = (await session.api.get('/api/v1/devices')) as { labels: Record<string, string>; name: string }[];
   t.deepEqual(shown.map(({ labels }) => labels.hw).sort(), ['A', 'B', 'B']);
+  const first = hex(devices[0]!.id);
+  t.like(await session.api.get(`/api/v1/devices/${first.slice(0, 20)}`), { deviceId: first, updateResult: null });
+  const refused = (name: string) => t.throwsAsync(session.api.get(`/api/v1/devices/${name}`));
+  t.is(codeOf(await refused(first.slice(0, 7))), 'BAD_REQUEST');
+  const both = await refused(hex(devices[1]!.id).slice(0, 20));
+  for (const { id } of devices.slice(1)) t.true(both!.message.includes(hex(id)), both!.message);
+  t.is(codeOf(await refused('0'.repeat(8))), 'NOT_FOUND');
   await revokeDevice(session, operator, devices[2]!.id, 'lost');
   const device = (await session.api.get(`/api/v1/devices/${hex(devices[2]!.id)}`)) as { state: string };
   t.is(device.state, 'revoked');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Fleet, tallyWaves } from '@countersign/broker/distribution/rollouts/fleet';
 import { dueAt, OFFER_SECONDS, type Offer, TRIAL_SECONDS } from '@countersign/broker/distribution/rollouts/leases';
 import { EXPLAINED } from '@countersign/broker/face/cli/explained';
-import { standingOf } from '@countersign/broker/face/cli/standing';
+import { lwm2mText, standingOf } from '@countersign/broker/face/cli/standing';
 import type { RolloutView } from '@countersign/broker/ledger/contract/views';
 import { CODES } from '@countersign/device-sdk';
 import { EVERYONE, hex, OPEN, PAUSED } from '@countersign/device-sdk/format';
@@ -56,7 +56,14 @@ test('a wave that falls silent pauses its rollout when the time is over, and res
   await bed.server.registry.put(devices.map(({ id }) => ({ deviceId: hex(id), labels: { hw: 'A' } })));
   const waves = [{ group: 'hw=A', failurePercentMax: 20, reportedPercentMin: 100 }, { percent: 100 }];
   const rolloutId = await bed.open(await bed.publisher.release('1.0.0'), waves);
+  const id = hex(devices[0]!.id);
+  const { classId } = await bed.view(rolloutId);
+  t.like(await bed.server.unanswered(id, classId), {
+    rolloutId: hex(rolloutId),
+    due: bed.clock.now() + 10 + OFFER_SECONDS,
+  });
   await bed.report(devices[0]!, rolloutId, 'updated');
+  t.is(await bed.server.unanswered(id, classId), undefined, 'it has said its word');
   bed.clock.advance((OFFER_SECONDS - DAY) * 1000);
   await bed.server.settled();
   t.is((await bed.view(rolloutId)).state, 'open');
@@ -80,6 +87,12 @@ test('every last word has a sentence, and a trial without an end is called silen
   const word = { state: 'enrolled', outcome: null, code: null, reportedAt: null } as const;
   t.is(standingOf(word, 0).standing, 'unheard');
   t.is(standingOf({ ...word, state: 'revoked' }, 0).standing, 'revoked');
+  const offered = { release: 'p@2', since: 1000, due: 2000 };
+  const before = { ...word, outcome: 'updated', code: 'OK', reportedAt: 5 } as const;
+  t.like(standingOf(before, 1500, offered), { standing: 'offered', due: 2000 });
+  t.regex(standingOf(before, 2001, offered).explained, /^p@2 is offered .* was due by /);
+  t.is(standingOf(before, 2001, offered).standing, 'silent');
+  t.is(lwm2mText(0, 4), 'state 0 (idle), result 4 (connection lost)');
   t.is(standingOf({ ...word, outcome: 'updated', code: 'OK', reportedAt: 5 }, 9).standing, 'updated');
   const trial = { ...word, outcome: 'trial', code: 'OK', reportedAt: 1000 } as const;
   t.like(standingOf(trial, 2000), { standing: 'trial', due: 1000 + TRIAL_SECONDS });

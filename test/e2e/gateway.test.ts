@@ -99,6 +99,10 @@ test("the README's gateway takes an update from a running server, in real files"
   gateway.end();
   await supervised;
   t.truthy(device, gateway.output);
+  t.like(device, { updateState: 0, updateResult: 1, reason: 0, unanswered: null }, 'LwM2M: idle, updated; SUIT: OK');
+  const { stdout } = await runVerb('devices', deviceId.slice(0, 8), ...data);
+  t.regex(stdout, /^LwM2M update +state 0 \(idle\), result 1 \(updated\)$/m);
+  t.notRegex(stdout, /^[a-z]+[A-Z]/m, 'people read words, not field names');
   t.true(gateway.starts >= 2, 'the trial began with a restart');
   const slot = readFileSync(join(folder, 'gateway/slot-1.bin')).subarray(0, readSample('sensor-node', '1.0.1').length);
   t.deepEqual(new Uint8Array(slot), new Uint8Array(readSample('sensor-node', '1.0.1')));

@@ -79,6 +79,9 @@ test('from the first start to a rollout and back again', async (t) => {
   t.is(opened.code, 0, opened.stderr);
   t.is(opened.json.plan.waves[0].devices, 1);
   await waitForState(data, opened.json.rolloutId, 'open');
+  const offered = await runJson('devices', deviceId.slice(0, 8), ...here);
+  t.like(offered.json, { standing: 'offered', updateState: null, unanswered: { releaseLeaf } });
+  t.regex(offered.json.explained, /^sensor-node@\S+ is offered to it since .* its word is due by /);
   const shown = await runJson('rollout', 'show', opened.json.rolloutId.slice(0, 8), ...here);
   t.like(shown.json, { releaseLeaf, state: 'open', wave: 0, totals: { updated: 0, reverted: 0 } });
   const paused = await runJson('rollout', 'pause', opened.json.rolloutId, '--reason', 'lunch', ...here);

@@ -30,7 +30,7 @@ import { type FactoryRelease, provisioning } from './provisioning.ts';
 import { folderSecret, openRegistry, type Registry } from './registry.ts';
 import { openReleases, type Releases } from './releases.ts';
 import { type RequestCounts, requestHandler } from './requests.ts';
-import { type Problem, rolloutDriver } from './rollouts/driver.ts';
+import { type Problem, rolloutDriver, type Unanswered } from './rollouts/driver.ts';
 import type { WaveTally } from './rollouts/evaluate.ts';
 import { followFleet } from './rollouts/fleet.ts';
 import { openGroups } from './rollouts/groups.ts';
@@ -98,6 +98,8 @@ export interface Distribution {
   planWaves(request: PlanRequest): Promise<Plan>;
   /** A rollout as it goes. @throws Refusal NOT_FOUND */
   progress(rolloutId: Uint8Array): Promise<RolloutProgress>;
+  /** What is offered to a device that has said nothing of it yet. Ids in hex. */
+  unanswered(deviceId: string, classId: string): Promise<Unanswered | undefined>;
   /** @param product class id in hex, or a name. @throws Refusal NOT_FOUND, CONFLICT; as confirming a release */
   provision(product: string, version: string): Promise<FactoryRelease>;
   /** COMMAND_ASK or COMMAND_RETRY to one device. @returns its counter. @throws Refusal LINK_LOST, BUSY */
@@ -168,6 +170,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
       return planWaves(sha256, { registry, groups, entropy }, [...enrolled.keys()], request);
     },
     progress,
+    unanswered: driver.unanswered,
     provision,
     sendCommand,
     announcement: (classId) => announce.current(classId),

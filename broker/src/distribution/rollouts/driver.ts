@@ -26,7 +26,7 @@ import type { Releases, SignedRelease } from '../releases.ts';
 import { evaluateWave, type WaveTally } from './evaluate.ts';
 import { type Fleet, tallyWaves } from './fleet.ts';
 import type { Groups } from './groups.ts';
-import type { Offer } from './leases.ts';
+import { dueAt, type Offer } from './leases.ts';
 import type { PauseNotes } from './notes.ts';
 import { waveOfEach, wavesOf } from './waves.ts';
 
@@ -47,6 +47,17 @@ export interface RolloutDriver {
   problem(rolloutId: string): Problem | undefined;
   /** Devices per wave and how far they are. */
   tally(view: RolloutView): Promise<WaveTally[]>;
+  /** What an open rollout offers to this device, as long as it has said nothing of it. */
+  unanswered(deviceId: string, classId: string): Promise<Unanswered | undefined>;
+}
+
+/** A release that is offered to a device which has not spoken of it yet. */
+export interface Unanswered {
+  rolloutId: string;
+  releaseLeaf: string;
+  /** Seconds since the epoch: when it was offered, and by when its word is due. */
+  since: number;
+  due: number;
 }
 
 interface Parts {
@@ -87,6 +98,7 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
     },
     problem: (rolloutId) => problems.get(rolloutId),
     tally,
+    unanswered,
   };
 
   async function attempt(view: RolloutView): Promise<void> {
@@ -180,6 +192,21 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
     const devices = await fleet.devices(view.classId);
     const waveOf = await turnsOf(view, version, devices.keys());
     return tallyWaves(view, waveOf, devices, { offer: await offerOf(view), now: clock.now() });
+  }
+
+  async function unanswered(deviceId: string, classId: string): Promise<Unanswered | undefined> {
+    const views = (await ledger.evaluate('listRollouts', classId)) as RolloutView[];
+    const { version } = fleet;
+    const devices = await fleet.devices(classId);
+    for (const view of views) {
+      const offer = await offerOf(view);
+      if (!offer || devices.get(deviceId)?.rolloutId === view.rolloutId) continue;
+      const wave = (await turnsOf(view, version, devices.keys())).get(deviceId);
+      if (wave === undefined || wave > view.wave) continue;
+      const { rolloutId, releaseLeaf } = view;
+      return { rolloutId, releaseLeaf, since: offer.at, due: dueAt(undefined, offer)! };
+    }
+    return undefined;
   }
 
   /** What an open rollout offers. Each statement offers it anew: after a pause, nobody is late at once. */

@@ -7,6 +7,8 @@ import type { DeviceView, ReleaseView, RolloutView } from '../../ledger/contract
 /** Fewer digits would soon mean two things. */
 const PREFIX_CHARS_MIN = 8;
 const DIGITS_SHOWN = 12;
+/** Whoever wrote too few digits reads this many ids to find the one that was meant. */
+const NAMED_MAX = 8;
 const NAME_CHARS_MAX = 128;
 
 /**
@@ -30,6 +32,18 @@ export async function findRollout(ledger: LedgerClient, name: string): Promise<R
     all.filter(({ rolloutId }) => rolloutId.startsWith(name)),
     `rollout ${name}`,
   );
+}
+
+/** @throws Refusal NOT_FOUND, BAD_REQUEST */
+export async function findDevice(ledger: LedgerClient, name: string): Promise<DeviceView> {
+  if (/^[0-9a-f]{32}$/.test(name)) return (await ledger.evaluate('getDevice', name)) as DeviceView;
+  checkPrefix(name, 'a device');
+  const all = (await ledger.evaluate('listDevices')) as DeviceView[];
+  const found = all.filter(({ deviceId }) => deviceId.startsWith(name));
+  const ids = found.slice(0, NAMED_MAX).map(({ deviceId }) => deviceId);
+  const text = `device ${name} may mean ${found.length} devices: ${ids.join(', ')}${found.length > NAMED_MAX ? ', …' : ''}`;
+  demand(found.length <= 1, 'BAD_REQUEST', text);
+  return only(found, `device ${name}`);
 }
 
 /**

@@ -5,27 +5,20 @@ import { findProduct } from '../../collection/product.ts';
 import type { LedgerClient, QueryName } from '../../ledger/client.ts';
 import type { DeviceView } from '../../ledger/contract/views.ts';
 import { bytesOf, fieldsOf, optionalText } from './ask.ts';
-import { findHistoryKey, findRelease, findRollout } from './names.ts';
+import { type DeviceKnowledge, deviceJson, withNotes } from './device-json.ts';
+import { findDevice, findHistoryKey, findRelease, findRollout } from './names.ts';
 import { committedJson, headJson } from './views.ts';
-
-/** What operators call a device and group it by: never in the ledger, so not every server knows it. */
-export interface DeviceNotes {
-  labels: Record<string, string>;
-  name?: string;
-}
 
 export interface QueryRoutesOptions {
   ledger: LedgerClient;
-  /** Notes of one device, where this server keeps them. */
-  notes?: (deviceId: string) => DeviceNotes | undefined;
+  /** What is known of devices beside the ledger, where this server knows it. */
+  devices?: DeviceKnowledge;
 }
 
 type Named = { Params: { name: string } };
 
 /** What the ledger says, in its contract's own words, and the way in for signed transactions. Every server has these. */
-export function queryRoutes({ ledger, notes }: QueryRoutesOptions): (app: FastifyInstance) => Promise<void> {
-  const withNotes = (device: DeviceView) => ({ ...device, labels: {}, ...notes?.(device.deviceId) });
-
+export function queryRoutes({ ledger, devices }: QueryRoutesOptions): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
     app.post('/api/v1/transactions', async (request) =>
       committedJson(await ledger.submit(bytesOf(request.body, 'a signed statement'))),
@@ -38,10 +31,10 @@ export function queryRoutes({ ledger, notes }: QueryRoutesOptions): (app: Fastif
     app.get('/api/v1/people', async () => ledger.evaluate('listPeople'));
     app.get<Named>('/api/v1/people/:name', async ({ params }) => ledger.evaluate('getPerson', params.name));
     app.get('/api/v1/devices', async ({ query }) =>
-      ((await list('listDevices', query)) as DeviceView[]).map(withNotes),
+      ((await list('listDevices', query)) as DeviceView[]).map((device) => withNotes(device, devices)),
     );
     app.get<Named>('/api/v1/devices/:name', async ({ params }) =>
-      withNotes((await ledger.evaluate('getDevice', params.name)) as DeviceView),
+      deviceJson(ledger, await findDevice(ledger, params.name), devices),
     );
     app.get('/api/v1/rollouts', async ({ query }) => list('listRollouts', query));
     app.get<Named>('/api/v1/rollouts/:name', async ({ params }) => {

@@ -66,6 +66,25 @@ function told(file: string, { head, bytes, checked }: Made): Outcome {
     fresh: ageSeconds <= root.root.headAgeMax,
     anchored,
   };
-  const rows = Object.entries(json).map(([field, value]) => [field, value === null ? null : String(value)]);
-  return { json, text: table(['field', 'value'], rows) };
+  return {
+    json,
+    text: table(
+      ['what', 'value'],
+      [
+        ['file', file],
+        ['bytes', String(bytes)],
+        ['ledger', json.origin],
+        ['class', json.classId],
+        ['version', json.version],
+        ['sequence', String(json.sequence)],
+        ['payloads held', json.branches],
+        ['trust root', String(json.rootVersion)],
+        ['log', json.logFrom === null ? `${json.logSize} entries` : `from ${json.logFrom} to ${json.logSize} entries`],
+        ['cosignatures', String(cosignatures)],
+        ['head age', `${ageSeconds} s`],
+        ['fresh until', `${json.freshUntil}${json.fresh ? '' : ', which is over'}`],
+        ['goes on from your trust root', anchored ? 'yes' : 'no, or no --trust FILE was given'],
+      ],
+    ),
+  };
 }

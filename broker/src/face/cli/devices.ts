@@ -1,7 +1,7 @@
 import { ALG_ED25519, hex, type PublicKey, unhex } from '@countersign/device-sdk/format';
 import type { Command } from 'commander';
 import type { DeviceView, ReleaseView } from '../../ledger/contract/views.ts';
-import type { DeviceNotes } from '../api/query-routes.ts';
+import type { DeviceJson, DeviceNotes } from '../api/device-json.ts';
 import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
 import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
 import { randomDeviceId } from '../client/rollouts.ts';
@@ -18,12 +18,13 @@ import {
 } from './connect.ts';
 import { readPublic } from './people.ts';
 import { note, verb, WrongUse } from './program.ts';
-import { type Standing, standingOf } from './standing.ts';
+import { lwm2mText, type Standing, standingOf } from './standing.ts';
 import { table, timeText } from './table.ts';
 import { collectLabels, readDeviceId } from './values.ts';
 
 type Device = DeviceView & DeviceNotes;
-type Shown = Device & Standing;
+/** One device, with all that is shown of it. */
+type Shown = DeviceJson & ReturnType<typeof named> & Standing;
 
 interface EnrolOptions extends PersonOptions {
   product: string;
@@ -45,15 +46,22 @@ export function deviceVerbs(program: Command): void {
 }
 
 function listVerb(devices: Command): void {
-  const command = serverOptions(devices.argument('[id]', 'one device')).option('--product <name>', 'of one product');
+  const command = serverOptions(
+    devices.argument('[id]', 'one device, by its id or at least the first 8 digits'),
+  ).option('--product <name>', 'of one product');
   verb(command, async (id: string | undefined, options: ServerOptions & { product?: string }) => {
     const { api } = await connect(options);
     const releases = (await api.get('/api/v1/releases')) as ReleaseView[];
     const now = Math.floor(Date.now() / 1000);
-    const running = (device: Device) => ({ ...device, ...named(device, releases), ...standingOf(device, now) });
+    const running = <D extends Device>(device: D) => ({
+      ...device,
+      ...named(device, releases),
+      ...standingOf(device, now),
+    });
     if (id !== undefined) {
-      const device = running((await api.get(`/api/v1/devices/${inPath(id)}`)) as Device);
-      return { json: device, text: deviceText(device) };
+      const device = (await api.get(`/api/v1/devices/${inPath(id.toLowerCase())}`)) as DeviceJson;
+      const shown = { ...running(device), ...standingOf(device, now, offeredTo(device, releases)) };
+      return { json: shown, text: deviceText(shown) };
     }
     const all = ((await api.get('/api/v1/devices', { product: options.product })) as Device[]).map(running);
     const rows = all.map((d) => [
@@ -83,14 +91,42 @@ function named({ classId, slotDigest, manifestDigest }: Device, releases: Releas
   return { product: own[0]?.product ?? null, version: reported?.version ?? null };
 }
 
-function deviceText(device: Shown): string {
-  const { components, ...rest } = device;
-  const further = (components ?? []).map(({ id, digest, code }) => [`component ${id}`, `${code} ${digest}`]);
-  const times = { reportedAt: timeText(device.reportedAt), due: timeText(device.due) };
-  const shown = { ...rest, labels: labelText(device), ...times, ...Object.fromEntries(further) };
+function offeredTo({ unanswered }: DeviceJson, releases: ReleaseView[]) {
+  if (!unanswered) return undefined;
+  const release = releases.find(({ releaseLeaf }) => releaseLeaf === unanswered.releaseLeaf);
+  return { ...unanswered, release: release ? `${release.product}@${release.version}` : 'A release' };
+}
+
+function deviceText(d: Shown): string {
+  const further = (d.components ?? []).map(({ id, digest, code }) => [`component ${id}`, `${code} ${digest}`] as const);
+  const key = d.alg === ALG_ED25519 ? 'Ed25519' : `algorithm ${d.alg}`;
   return table(
-    ['field', 'value'],
-    Object.entries(shown).map(([field, value]) => [field, value === null ? null : String(value)]),
+    ['what', 'value'],
+    [
+      ['device', d.deviceId],
+      ['name', d.name ?? null],
+      ['labels', labelText(d)],
+      ['product', d.product],
+      ['class', d.classId],
+      ['runs', d.version],
+      ['image digest', d.slotDigest],
+      ...further,
+      ['standing', d.standing],
+      ['explained', d.explained],
+      ['due', timeText(d.due)],
+      ['last outcome', d.outcome],
+      ['code', d.code],
+      ['LwM2M update', lwm2mText(d.updateState, d.updateResult)],
+      ['SUIT reason', d.reason],
+      ['about manifest', d.manifestDigest],
+      ['in rollout', d.rolloutId],
+      ['reported', timeText(d.reportedAt)],
+      ['reports', `${d.counter} in epoch ${d.epoch}`],
+      ['last report', d.lastReport],
+      ['enrolled', d.state === 'enrolled' ? 'yes' : d.state],
+      ['public key', `${key} ${d.publicKey}`],
+      ['last entry', d.previous],
+    ],
   );
 }
 

@@ -48,8 +48,8 @@ export const EXPLAINED: Readonly<Record<Code, readonly [what: string, toDo: stri
     'Fetch the skipped entries; if it stays, audit the ledger.',
   ],
   NOT_CURRENT: [
-    'The class index names another release: this one was withdrawn or overtaken.',
-    'Install the one that the index names.',
+    'The class index names another release: this one was withdrawn or overtaken. Of a component in a report: another image of it runs than the release names.',
+    'Install the one that the index names. Of a component nothing: its trial begins, and the next report says how it ended.',
   ],
   SPLIT_VIEW: [
     'Two heads of one size differ, or a consistency proof fails: somebody shows two histories.',

@@ -1,7 +1,7 @@
 /** Enrolling devices: id and key go into the ledger, names and labels to the distribution server alone. */
 import { hex, type PublicKey, type Signer } from '@countersign/device-sdk/format';
 import { ENROL_DEVICES_MAX, enrolDevicesArgs, objectDigest, revokeArgs } from '../../ledger/contract/args.ts';
-import type { DeviceNotes } from '../api/query-routes.ts';
+import type { DeviceNotes } from '../api/device-json.ts';
 import type { CommittedView } from '../api/views.ts';
 import { getProduct } from './releases.ts';
 import { perform, type Session } from './session.ts';

@@ -16,7 +16,7 @@ import { objectDigest } from '../../ledger/contract/args.ts';
 import { type TrialRecord, trialArgs } from '../../ledger/contract/trial-args.ts';
 import type { DeviceView, ProductView, ReleaseView, TrialView } from '../../ledger/contract/views.ts';
 import { cutFrames } from '../../store/payload-file.ts';
-import type { DeviceNotes } from '../api/query-routes.ts';
+import type { DeviceNotes } from '../api/device-json.ts';
 import type { CommittedView } from '../api/views.ts';
 import { checkRelease } from './proven.ts';
 import { getProduct, getRelease } from './releases.ts';

@@ -23,6 +23,7 @@ import type { BlobSource } from '../../store/blobs.ts';
 import { makeFolder } from '../../store/durable.ts';
 import { closeApi } from '../api/app.ts';
 import { createDeviceApi } from '../api/device-api.ts';
+import type { DeviceKnowledge } from '../api/device-json.ts';
 import { serverFolder } from './folders.ts';
 import { type Closers, checkHost, lastPort, listen, type StartOptions } from './parts.ts';
 import { text } from './text.ts';
@@ -107,9 +108,12 @@ async function openDeviceApi(
   return listen(app, host, port, tls !== undefined);
 }
 
-/** What operators noted about a device, for answers about devices. */
-export function notesOf({ distribution }: DistributionPart) {
-  return (deviceId: string) => distribution.registry.get(Uint8Array.from(Buffer.from(deviceId, 'hex')));
+/** What this server knows of devices beside the ledger, for answers about devices. */
+export function knowledgeOf({ distribution }: DistributionPart): DeviceKnowledge {
+  return {
+    notes: (deviceId) => distribution.registry.get(Uint8Array.from(Buffer.from(deviceId, 'hex'))),
+    unanswered: (deviceId, classId) => distribution.unanswered(deviceId, classId),
+  };
 }
 
 /**

@@ -23,7 +23,7 @@ import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
 import { auditorsOf, type WitnessOptions } from './auditors.ts';
 import { openCollectionPart } from './collection.ts';
-import { type MqttLogin, notesOf, openDistributionPart } from './distribution.ts';
+import { knowledgeOf, type MqttLogin, openDistributionPart } from './distribution.ts';
 import { serverFolder, trustRootPath } from './folders.ts';
 import { type FirstPerson, openServerKeys, type ServerKeys } from './identities.ts';
 import { type FirstStart, openLedgerPart, originOf, type Quorum, readTrustRoot } from './ledger.ts';
@@ -129,7 +129,7 @@ export async function startDistributionServer(options: StartDistributionOptions)
     const { distribution } = part;
     const held = { blob: distribution.blob, payload: distribution.payload };
     const routes = [
-      queryRoutes({ ledger, notes: notesOf(part) }),
+      queryRoutes({ ledger, devices: knowledgeOf(part) }),
       blobRoutes(held),
       ipfsRoutes(storedBlocks(held), options.openGateway === true),
       passportRoutes({ ledger, blobs: held, verifier }),

@@ -27,7 +27,7 @@ import { apiClient } from '../client/api-client.ts';
 import { openSession } from '../client/session.ts';
 import { auditorsOf, type WitnessOptions } from './auditors.ts';
 import { openCollectionPart } from './collection.ts';
-import { type MqttLogin, notesOf, openDistributionPart } from './distribution.ts';
+import { knowledgeOf, type MqttLogin, openDistributionPart } from './distribution.ts';
 import { peopleFolder, serverFolder } from './folders.ts';
 import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
 import { type FirstStart, isFirstStart, openLedgerPart, type Quorum } from './ledger.ts';
@@ -97,7 +97,6 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
       closers,
     );
     const { distribution } = part;
-    const notes = notesOf(part);
     const running = await serve(
       options,
       {
@@ -107,7 +106,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
           peerRoutes(ledger.inside, heads),
           auditorsOf(ledger, heads, options, verifier, closers),
           blockFileRoutes(serverFolder(data, 'ledger')),
-          queryRoutes({ ledger: shown, notes }),
+          queryRoutes({ ledger: shown, devices: knowledgeOf(part) }),
           blobRoutes(blobs),
           ipfsRoutes(storedBlocks(blobs), options.openGateway === true),
           passportRoutes({ ledger, blobs, verifier }),
