@@ -64,6 +64,7 @@ test('a wave that falls silent pauses its rollout when the time is over, and res
   });
   await bed.report(devices[0]!, rolloutId, 'updated');
   t.is(await bed.server.unanswered(id, classId), undefined, 'it has said its word');
+  await bed.server.settled();
   bed.clock.advance((OFFER_SECONDS - DAY) * 1000);
   await bed.server.settled();
   t.is((await bed.view(rolloutId)).state, 'open');

@@ -367,6 +367,16 @@ const rows: Row[] = [
     },
   ],
   [
+    'a head of a log whose clock ran far ahead, and no freshness answer',
+    'FREEZE',
+    async () => {
+      const s = await scene();
+      s.server.time = TIME + 3 * 86_400;
+      await s.server.roll(s.second, 1);
+      return [s, await s.server.announcement()];
+    },
+  ],
+  [
     'no clock and no freshness answer',
     'FREEZE',
     async () => {

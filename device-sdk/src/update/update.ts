@@ -13,6 +13,7 @@ import type { Reporter } from '../report/reporter.ts';
 import type { Resender } from '../report/resender.ts';
 import { addFailure, type Failure, failedDigests } from '../store/state.ts';
 import { checkRollout } from '../verify/applies.ts';
+import { hasClock } from '../verify/fresh.ts';
 import { verifyRelease } from '../verify/release.ts';
 import type { Proofs, Proven, Release, Verified } from '../verify/types.ts';
 import type { Beliefs, Believed } from './beliefs.ts';
@@ -124,11 +125,12 @@ export class Update {
     // Fetching took its time: the rollout may have been stopped, or its window may be over.
     interruption.demandNone(proven);
     interruption.deferOnce(proven);
-    const { rolloutSequence, device } = beliefs.trust;
+    const { root, rolloutSequence, device } = beliefs.trust;
     checkRollout(store.verifier, proven.rollout, rolloutSequence, device, proofs.membership);
     // A release that is not to be logged keeps its result in the ledger, but not the stages that led to it. That nobody
     // called the head the newest belongs to the result.
-    const unasked: [Stage, StageCode][] = device.now === undefined && !proofs.fresh ? [['verify', 'FREEZE']] : [];
+    const unasked: [Stage, StageCode][] =
+      proofs.fresh || hasClock(root, proven, device.now) ? [] : [['verify', 'FREEZE']];
     await installer.begin([...(policy & POLICY_LOG ? stages : []), ...unasked]);
     resender.now();
     this.#stage('trial', 'OK', proven);

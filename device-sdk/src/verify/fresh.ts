@@ -7,6 +7,15 @@ import type { Verifier } from '../ports.ts';
 import { verifyStatement } from './signed.ts';
 import type { DeviceFacts, FreshAnswer, Proven } from './types.ts';
 
+/**
+ * A clock that is behind the head by more than the maximum age is no clock: it is wrong, or the log's own once ran ahead
+ * and its heads, which never go back, would pass for fresh until the true time has caught up. Whichever it is, the nonce
+ * decides then, as without a clock; so nothing is locked out, and a head looks fresh for twice the maximum age at most.
+ */
+export function hasClock({ headAgeMax }: TrustRoot, { head }: Proven, now: number | undefined): now is number {
+  return now !== undefined && head.time - now <= headAgeMax;
+}
+
 /** @throws Refusal FREEZE; and the codes of the statement's checks */
 export function checkFreshness(
   verifier: Verifier,
@@ -15,8 +24,8 @@ export function checkFreshness(
   { now, offline }: DeviceFacts,
   fresh?: FreshAnswer,
 ): void {
-  if (now !== undefined) {
-    // A head from the future passes: a device whose clock runs late must not lock itself out.
+  if (hasClock(root, p, now)) {
+    // One from the near future passes: clocks differ.
     const age = now - p.head.time;
     demand(age <= root.headAgeMax, 'FREEZE', `the head is ${age} s old, at most ${root.headAgeMax} s are allowed`);
     return;

@@ -18,7 +18,7 @@ import { type Manifest, readManifest } from '../format/suit.ts';
 import type { Verifier } from '../ports.ts';
 import { checkApplicability, checkRollout, isRunning, selectSteps } from './applies.ts';
 import { checkReleaseChain, entriesNeeded } from './chain.ts';
-import { checkFreshness } from './fresh.ts';
+import { checkFreshness, hasClock } from './fresh.ts';
 import { checkGrowth, checkQuorum, checkSuccession, verifyReceipt } from './head.ts';
 import { keyFor } from './root.ts';
 import { checkSign1, verifyStatement } from './signed.ts';
@@ -69,7 +69,7 @@ export function needsOf(p: Proven, trust: Trust): Needs {
   return {
     consistency: growth === 'with proof' ? { from: trust.head.size, to: p.head.size } : undefined,
     entries: entriesNeeded(p, trust.device.running),
-    freshness: trust.device.now === undefined,
+    freshness: !hasClock(trust.root, p, trust.device.now),
   };
 }
 

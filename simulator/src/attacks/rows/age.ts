@@ -16,7 +16,7 @@ import {
 import type { Attack, Variant } from '../attack.ts';
 import { altered } from '../forge.ts';
 import { verifier } from '../pocket/publisher.ts';
-import { changed, found, heard, lied, makeScene, recovers, type Scene, type SceneOptions } from '../scene.ts';
+import { changed, found, heard, lied, makeScene, recovers, type Scene, type SceneOptions, silent } from '../scene.ts';
 import { rotated } from '../stolen.ts';
 import { sequenceRows } from './server-people.ts';
 
@@ -328,6 +328,23 @@ export const clockAttack: Attack = {
         await s.server.publish(changed(s.second.image, 9), { bases: [s.second] });
         await s.victim.port.setClock(null);
         return { harm: early ?? (await recovers(s, 3)), codes: s.victim.codes };
+      },
+    },
+    {
+      how: 'makes the clock of the log run a year ahead, and holds back what comes later: its heads do not pass for fresh',
+      expect: 'FREEZE',
+      async run(ground) {
+        const s = await makeScene(ground);
+        s.server.time += 365 * DAY;
+        await s.server.roll(s.second, 1);
+        const ahead = await s.server.announcement();
+        await s.server.publish(changed(s.second.image, 9), { bases: [s.second] });
+        s.victim.lie = silent;
+        await s.victim.hear(ahead);
+        await s.victim.pass(20_000);
+        const { harm, codes } = await found(s);
+        // Whoever asks the true server is not locked out, however long the log's clock goes on ahead.
+        return { harm: harm ?? (await recovers(s, 3)), codes };
       },
     },
     heard('opens a rollout window that is over', 'NOT_OPEN', (s) => s.server.announcement(), {
