@@ -56,15 +56,7 @@ test('a wave that falls silent pauses its rollout when the time is over, and res
   await bed.server.registry.put(devices.map(({ id }) => ({ deviceId: hex(id), labels: { hw: 'A' } })));
   const waves = [{ group: 'hw=A', failurePercentMax: 20, reportedPercentMin: 100 }, { percent: 100 }];
   const rolloutId = await bed.open(await bed.publisher.release('1.0.0'), waves);
-  const id = hex(devices[0]!.id);
-  const { classId } = await bed.view(rolloutId);
-  t.like(await bed.server.unanswered(id, classId), {
-    rolloutId: hex(rolloutId),
-    due: bed.clock.now() + 10 + OFFER_SECONDS,
-  });
   await bed.report(devices[0]!, rolloutId, 'updated');
-  t.is(await bed.server.unanswered(id, classId), undefined, 'it has said its word');
-  await bed.server.settled();
   bed.clock.advance((OFFER_SECONDS - DAY) * 1000);
   await bed.server.settled();
   t.is((await bed.view(rolloutId)).state, 'open');

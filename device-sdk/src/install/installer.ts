@@ -60,8 +60,8 @@ export const SESSIONS_MAX = 16;
  * would be paid for every night: a new rollout does, or an operator's word.
  */
 export const SPENT_FACTOR = 24;
-/** Sixteen of the largest frames: what a payload smaller than that may cost in any case. */
-export const SPENT_BYTES_MIN = 65_536;
+/** Wrong frames of the largest size end a fetch eight times over before this: one lying fetch must not use up all. */
+export const SPENT_BYTES_MIN = 262_144;
 
 /** Failures that say something against a branch; link faults do not count. */
 const COUNTED: ReadonlySet<Code> = new Set([
