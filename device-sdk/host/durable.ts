@@ -4,9 +4,12 @@ import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync
 import { dirname, resolve } from 'node:path';
 import { Refusal } from '../src/errors.ts';
 
+/** Of files that are being written; one that lies there at a start is left by a cut. */
+export const TEMPORARY_SUFFIX = '.new';
+
 /** Temporary file, fsync, rename, fsync of the folder: after a cut the old content or the new. */
 export function replaceFile(path: string, bytes: Uint8Array, mode = 0o600): void {
-  const temporary = `${path}.new`;
+  const temporary = `${path}${TEMPORARY_SUFFIX}`;
   writeFlushed(temporary, bytes, mode);
   renameSync(temporary, path);
   syncFolder(dirname(path));
@@ -15,7 +18,7 @@ export function replaceFile(path: string, bytes: Uint8Array, mode = 0o600): void
 /** The same for a name that must be free: a hard link fails where it is taken. @throws Refusal EXISTS */
 export function placeFile(path: string, bytes: Uint8Array, mode = 0o600): void {
   // Two who want one name at one moment must not share the temporary one.
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
+  const temporary = `${path}.${randomBytes(6).toString('hex')}${TEMPORARY_SUFFIX}`;
   writeFlushed(temporary, bytes, mode);
   try {
     linkSync(temporary, path);

@@ -5,6 +5,7 @@
 import { makeDelta } from '@countersign/broker/delta/index';
 import type { DeltaHeader } from '@countersign/device-sdk/delta';
 import { readWholeHeader } from '@countersign/device-sdk/delta';
+import { outcomeOf } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { byHand, copyFrom, image, insert, number, token } from '../support/delta.ts';
 import { type PocketRelease, PocketServer } from '../support/pocket.ts';
@@ -135,6 +136,8 @@ test('one slot: a byte that changes in the staging area before the boot stage co
   await device.start();
   t.is(restarts, 2);
   demandRuns(t, device, fresh, 2);
+  const told = server.reports.map((report) => `${outcomeOf(report)} ${report.code}`);
+  t.deepEqual(told, ['trial OK', 'refused BAD_FRAME', 'trial OK', 'updated OK'], 'and somebody hears of it');
 });
 
 function demandRuns(t: ExecutionContext, device: PocketDevice, expected: Uint8Array, sequence: number): void {

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFull } from '@countersign/broker/delta/index';
-import { type Code, codeOf } from '@countersign/device-sdk';
+import { type Code, codeOf, type LinkEvents } from '@countersign/device-sdk';
 import { CONSISTENCY, checkConsistency, leafHash, readReport, readStatement } from '@countersign/device-sdk/format';
 import { checkBundle } from '@countersign/device-sdk/host/bundle/check';
 import { BundleFile } from '@countersign/device-sdk/host/bundle/file';
@@ -244,4 +244,24 @@ test('a forged bundle is refused by the device with a code, and loses nothing', 
     t.is(device.device!.state.running.version, '1.0.1', String(code));
     t.is(Buffer.compare(device.runningImage(NEW.length), NEW), 0);
   }
+});
+
+test('a network that says again that it is down costs the device nothing of what it asked the bundle', async (t) => {
+  let network: LinkEvents | undefined;
+  const nothing = async () => undefined;
+  const link = bundleLink({
+    shelves: [],
+    classId: new Uint8Array(16),
+    network: { open: (events) => void (network = events), request: nothing, report: nothing, close: nothing },
+  });
+  const told: string[] = [];
+  const say = (what: string) => () => void told.push(what);
+  const events = { up: say('up'), down: say('down'), announcement: say(''), answer: say(''), command: say('') };
+  link.open(events, async () => new Uint8Array());
+  network!.up();
+  await Promise.resolve();
+  t.deepEqual(told, ['up'], 'told once, whatever was up first');
+  for (const change of [network!.up, network!.down, network!.down, network!.down, network!.up]) change();
+  t.deepEqual(told, ['up', 'down', 'up', 'down', 'up'], 'each true change, and no other');
+  await link.close();
 });

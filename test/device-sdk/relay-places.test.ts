@@ -1,6 +1,6 @@
 /** Children that claim, refuse and forge: none of them takes the place of another. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ import {
 } from '@countersign/device-sdk/host/local/format';
 import { FrameCache } from '@countersign/device-sdk/host/relay/frame-cache';
 import { FrameSource, type Way } from '@countersign/device-sdk/host/relay/frame-source';
+import { Notes } from '@countersign/device-sdk/host/relay/notes';
 import { REPORTS_PER_CHILD_MAX, ReportStore } from '@countersign/device-sdk/host/relay/report-store';
 import test, { type ExecutionContext } from 'ava';
 import { PocketTime, verifier } from '../support/pocket.ts';
@@ -129,6 +130,36 @@ test('many payloads by turns are not hashed whole again for each frame', (t) => 
   cache.close();
 });
 
+test('one address cannot take all places with sockets', async (t) => {
+  const w = await world(t, 0, { limits: { perAddress: 2 } });
+  const here = [await stranger(w.url, 1), await stranger(w.url, 2)];
+  for (const { until } of here) t.is((await until(READY, REFUSAL)).kind, READY);
+  const third = await stranger(w.url, 3);
+  t.is(new TextDecoder().decode((await third.until(REFUSAL)).content), 'BUSY');
+  here[0]!.socket.destroy();
+  while (w.relay.counts().children > 1) await pause();
+  const again = await stranger(w.url, 3);
+  t.is((await again.until(READY, REFUSAL)).kind, READY, 'whoever goes makes room');
+  for (const { socket } of [...here, again]) socket.destroy();
+});
+
+test('notes begin with as many as they may keep, and without what a cut left', (t) => {
+  const folder = folderOf(t);
+  const notes = new Notes(folder, 4);
+  for (let i = 0; i < 4; i++) {
+    notes.put(`0${i}`, new Uint8Array(8).fill(i));
+    utimesSync(join(folder, `0${i}`), i, i);
+  }
+  // Whole, as after a cut between its flush and its rename.
+  cpSync(join(folder, '03'), join(folder, '04.new'));
+  const again = new Notes(folder, 2);
+  t.deepEqual(
+    ['00', '01', '02', '03', '04.new'].map((name) => again.get(name)?.[0]),
+    [undefined, undefined, 2, 3, undefined],
+  );
+  t.deepEqual(readdirSync(folder).sort(), ['02', '03']);
+});
+
 /** A way that answers every question with these words, or brings the frames. */
 function wayOf(source: () => FrameSource, frames: Uint8Array[], says?: Code): Way & { asked: number } {
   const way = {
@@ -147,6 +178,65 @@ function wayOf(source: () => FrameSource, frames: Uint8Array[], says?: Code): Wa
   };
   return way;
 }
+
+/** One source, and children that each want frames of one payload over a way of their own. */
+function fetching(t: ExecutionContext, bytes: number) {
+  const { frames, payload } = makeFrames(sha256, new Uint8Array(bytes).fill(5), 512);
+  const cache = new FrameCache(folderOf(t), sha256, 1_000_000);
+  const time = new PocketTime();
+  let id = 0;
+  const source: FrameSource = new FrameSource({ cache, shelves: [], timer: time, nextId: () => ++id });
+  const want = (way: Way, first: number, count: number) => {
+    const told: (number | Code)[] = [];
+    const deliver = (index: number) => void told.push(index);
+    source.want({ chainHead: payload.chainHead, first, count, way, deliver, refuse: (code) => void told.push(code) });
+    return told;
+  };
+  t.teardown(() => {
+    source.close();
+    cache.close();
+  });
+  return { frames, source, time, want };
+}
+
+test('a child that wants one frame at a time does not have them fetched one by one for all', async (t) => {
+  const { frames, source, want } = fetching(t, 5_120);
+  const ways = [wayOf(() => source, frames), wayOf(() => source, frames)];
+  const slow = want(ways[0]!, 0, 1);
+  // The first question is under way; what is asked next is what the other wants.
+  const told = want(ways[1]!, 0, 8);
+  while (told.length < 8) await pause();
+  t.deepEqual(told, [0, 1, 2, 3, 4, 5, 6, 7]);
+  t.deepEqual(slow, [0]);
+  for (let first = 1; first < 4; first++) want(ways[0]!, first, 1);
+  t.true(ways[0]!.asked + ways[1]!.asked <= 2, `${ways[0]!.asked + ways[1]!.asked} questions for 8 frames`);
+  t.is(ways[1]!.asked, 1, 'the greater wish is asked for, over its own way');
+});
+
+test('a wait that the server asked for is kept, whoever comes meanwhile', async (t) => {
+  const { frames, source, time, want } = fetching(t, 1_500);
+  const busy = { way: wayOf(() => source, frames), times: 1 };
+  const way: Way & { asked: number } = {
+    up: true,
+    asked: 0,
+    async request(bytes) {
+      way.asked++;
+      if (busy.times-- <= 0) return busy.way.request(bytes);
+      await pause();
+      source.hear({ id: readRequest(bytes).id, kind: REFUSED, code: 'RATE_LIMITED', retrySeconds: 2 });
+    },
+  };
+  const first = want(way, 0, 3);
+  await pause();
+  await pause();
+  const second = want(way, 1, 1);
+  await pause();
+  t.is(way.asked, 1, 'not asked again for the one who came');
+  t.deepEqual([first, second], [[], []]);
+  time.step();
+  while (first.length < 3) await pause();
+  t.deepEqual([first, second, way.asked], [[0, 1, 2], [1], 2]);
+});
 
 for (const [says, name] of [
   ['RATE_LIMITED', 'what the server refuses to one child it has not refused to the others'],

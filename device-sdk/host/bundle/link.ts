@@ -37,6 +37,8 @@ class BundleLink implements Link {
   readonly #options: BundleLinkOptions;
   #events: LinkEvents | undefined;
   #networkUp = false;
+  /** The device knows that the link is up. */
+  #told = false;
   #reports: Uint8Array[] = [];
   #turn = 0;
 
@@ -85,6 +87,7 @@ class BundleLink implements Link {
   #wentUp(): void {
     const { shelves, classId } = this.#options;
     const events = this.#events;
+    this.#told = true;
     events?.up();
     for (const shelf of shelves) for (const bytes of shelf.announcements(classId)) events?.announcement(bytes);
   }
@@ -92,10 +95,13 @@ class BundleLink implements Link {
   /** What is open was asked of the other side: to the device the link goes down and comes up again. */
   #changed(up: boolean): void {
     const events = this.#events;
-    if (!events) return;
+    // A network that says again what it is has changed nothing, and what is open of the bundle stays open.
+    if (!events || up === this.#networkUp) return;
     this.#networkUp = up;
-    events.down();
-    events.up();
+    if (this.#told) {
+      events.down();
+      events.up();
+    }
     if (!up) return;
     for (const report of this.#reports.splice(0)) this.#options.network!.report(report).catch(() => undefined);
   }

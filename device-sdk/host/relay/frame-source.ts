@@ -51,6 +51,10 @@ interface Fetch {
   /** The open question's id, where it ends, and whose way it took. */
   asked: { id: number; end: number; way: Way } | undefined;
   tries: number;
+  /** The server wants to be asked later: nobody who comes meanwhile has it asked sooner. */
+  resting: boolean;
+  /** Ways that brought nothing when they were asked last, the one that was asked longest ago first. */
+  silent: Set<Way>;
   cancel: () => void;
 }
 
@@ -74,7 +78,8 @@ export class FrameSource {
     }
     const name = hex(wanted.chainHead);
     const fetch = this.#fetches.get(name) ?? {
-      ...{ chainHead: wanted.chainHead, wanted: [], asked: undefined, tries: 0, cancel: () => undefined },
+      ...{ chainHead: wanted.chainHead, wanted: [], asked: undefined, tries: 0 },
+      ...{ resting: false, silent: new Set<Way>(), cancel: () => undefined },
     };
     this.#fetches.set(name, fetch);
     fetch.wanted.push({ ...wanted, next: wanted.first });
@@ -126,6 +131,7 @@ export class FrameSource {
     // Not the next one, or not the one: asking again, in time, is all there is to do.
     if (!this.#options.cache.add(fetch.chainHead, index, frame)) return;
     fetch.tries = 0;
+    if (fetch.asked) fetch.silent.delete(fetch.asked.way);
     if (fetch.asked && index + 1 >= fetch.asked.end) this.#endQuestion(fetch);
     else this.#arm(fetch);
     this.#pump(fetch);
@@ -139,7 +145,7 @@ export class FrameSource {
       fetch.wanted.filter((item) => item.next < item.first + item.count),
     );
     if (fetch.wanted.length === 0) this.#end(fetch);
-    else if (!fetch.asked) this.#ask(fetch);
+    else if (!fetch.asked && !fetch.resting) this.#ask(fetch);
   }
 
   #give(item: Fetch['wanted'][number]): void {
@@ -161,20 +167,23 @@ export class FrameSource {
     return undefined;
   }
 
-  /** Up to the nearest end of what is wanted: who asks for frames that do not exist must not hold up the others. */
+  /**
+   * Each way is asked for what its own child wants, and the one that wants most first: a child that wants one frame at a
+   * time holds up nobody, and who wants frames that do not exist has the refusal for itself.
+   */
   #ask(fetch: Fetch): void {
-    // By turns: a child whose way brings nothing must not be asked for the others again and again.
-    const ways = [...new Set(fetch.wanted.map((item) => item.way))].filter((item) => item.up);
-    const way = ways[fetch.tries % ways.length];
-    if (!way || fetch.tries >= TRIES_MAX) {
+    const first = this.#options.cache.count(fetch.chainHead);
+    const ends = new Map<Way, number>();
+    for (const { way, first: from, count } of fetch.wanted)
+      if (way.up) ends.set(way, Math.max(ends.get(way) ?? 0, Math.min(from + count, first + WINDOW_MAX), first + 1));
+    // Those that brought nothing when asked last come last, by turns: none is asked for the others again and again.
+    const silent = [...fetch.silent];
+    const [next] = [...ends].sort(([a, aEnd], [b, bEnd]) => silent.indexOf(a) - silent.indexOf(b) || bEnd - aEnd);
+    if (!next || fetch.tries >= TRIES_MAX) {
       this.#refuse(fetch, fetch.wanted, 'UNREACHABLE', 10);
       return;
     }
-    const first = this.#options.cache.count(fetch.chainHead);
-    const end = Math.min(
-      first + WINDOW_MAX,
-      ...fetch.wanted.map((item) => Math.max(item.first + item.count, first + 1)),
-    );
+    const [way, end] = next;
     const id = this.#options.nextId();
     fetch.asked = { id, end, way };
     fetch.tries++;
@@ -187,6 +196,10 @@ export class FrameSource {
   #arm(fetch: Fetch): void {
     fetch.cancel();
     fetch.cancel = this.#options.timer.after(ROUND_MS, () => {
+      if (fetch.asked) {
+        fetch.silent.delete(fetch.asked.way);
+        fetch.silent.add(fetch.asked.way);
+      }
       this.#endQuestion(fetch);
       this.#later(fetch);
     });
@@ -194,6 +207,7 @@ export class FrameSource {
 
   /** Nobody stands above a timer: a disk that fails ends what waits for it, not the gateway. */
   #later(fetch: Fetch): void {
+    fetch.resting = false;
     try {
       this.#pump(fetch);
     } catch {
@@ -207,6 +221,7 @@ export class FrameSource {
     this.#endQuestion(fetch);
     const soon = retrySeconds > 0 && retrySeconds <= WAIT_SECONDS_MAX && fetch.tries < TRIES_MAX;
     if (soon) {
+      fetch.resting = true;
       fetch.cancel = this.#options.timer.after(retrySeconds * 1000, () => this.#later(fetch));
       return;
     }

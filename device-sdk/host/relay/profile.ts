@@ -20,13 +20,14 @@ const MEGABYTE = 1024 * 1024;
 /** @throws Refusal NOT_FOUND, BAD_REQUEST with the place of what is wrong */
 export function readRelayProfile(path: string): RelayProfile {
   const { file, at } = openProfile(path);
-  const { children, cacheBytes } = RELAY_LIMITS;
+  const { children, perAddress, cacheBytes } = RELAY_LIMITS;
   const profile: RelayProfile = {
     folder: at(file.text('folder')),
     listen: file.text('listen', 'tcp://127.0.0.1:7420'),
     links: file.list('links').map((link) => linkOf(link, at)),
     limits: {
       children: file.whole('children', 1, CHILDREN_MAX, children),
+      perAddress: file.whole('perAddress', 1, CHILDREN_MAX, perAddress),
       cacheBytes:
         MEGABYTE * file.whole('cacheMegabytes', CACHE_MEGABYTES_MIN, CACHE_MEGABYTES_MAX, cacheBytes / MEGABYTE),
     },

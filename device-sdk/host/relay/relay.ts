@@ -50,11 +50,13 @@ export interface RelayOptions {
 export interface RelayLimits {
   /** Connections, and children that are known by name; each has a connection to the server. */
   children: number;
+  /** Connections from one address: whoever is near must not take all places with sockets of one machine. */
+  perAddress: number;
   /** Of frames on the disk. The largest image of a product has to fit. */
   cacheBytes: number;
 }
 
-export const RELAY_LIMITS: Readonly<RelayLimits> = { children: 256, cacheBytes: 256 * 1024 * 1024 };
+export const RELAY_LIMITS: Readonly<RelayLimits> = { children: 256, perAddress: 64, cacheBytes: 256 * 1024 * 1024 };
 
 export type RelayEvent =
   | { kind: 'listening'; address: string }
@@ -85,6 +87,7 @@ export class Relay {
   readonly #classes: Notes;
   readonly #stations = new Map<string, Station>();
   readonly #connections = new Set<Connection>();
+  readonly #addresses = new Map<string, number>();
   readonly #server: Server;
   #turn = 0;
 
@@ -141,6 +144,8 @@ export class Relay {
 
   #connected(socket: Socket): void {
     let station: Station | undefined;
+    // Read now: a socket that has closed no longer says it. Those of a socket file have none.
+    const address = socket.remoteAddress ?? '';
     const connection: Connection = new Connection(socket, {
       hello: (hello) => {
         station = this.#greet(connection, hello);
@@ -149,13 +154,22 @@ export class Relay {
       report: (bytes) => this.#guard(station!, () => station!.reported(bytes, digestOf(bytes))),
       closed: (code) => {
         this.#connections.delete(connection);
+        this.#count(address, -1);
         station?.left(connection);
         const deviceId = station ? hex(station.identity.deviceId) : '';
         this.#options.on?.({ kind: 'child', deviceId, here: false, ...(code && { code }) });
       },
     });
     this.#connections.add(connection);
-    if (this.#connections.size > this.#limits.children) connection.end('BUSY');
+    const crowded = this.#count(address, 1) > this.#limits.perAddress && address !== '';
+    if (crowded || this.#connections.size > this.#limits.children) connection.end('BUSY');
+  }
+
+  #count(address: string, change: 1 | -1): number {
+    const count = (this.#addresses.get(address) ?? 0) + change;
+    if (count === 0) this.#addresses.delete(address);
+    else this.#addresses.set(address, count);
+    return count;
   }
 
   /** @throws Refusal BUSY */

@@ -136,8 +136,13 @@ async function afterRevert(p: TrialPorts, pending: Pending): Promise<Settled> {
   const code = failure ?? 'BOOT_FAILED';
   const silent = failure === undefined && pending.attempt < Math.min(SILENT_TRIALS_MAX, pending.attemptsMax);
   if (silent) {
-    // The image is still in its slot; the next announcement that verifies starts the trial again.
-    p.store.commit({ pending: { ...pending, phase: 'staged' } });
+    // The image is still in its slot; the next announcement that verifies starts the trial again. What was staged for one
+    // slot may have changed since it was proven: then nothing was written, and somebody should hear of it.
+    const { inPlace } = p.store.state;
+    const kept =
+      !isOneSlot(p.slots) || (inPlace && p.slots.isStaged({ ...inPlace, ...pending }, p.store.verifier.sha256));
+    const report = kept ? {} : await reportOn(p, pending, 'refused', 'BAD_FRAME', [['apply', 'BAD_FRAME']]);
+    p.store.commit({ pending: { ...pending, phase: 'staged' }, ...report });
     return 'running';
   }
   const report = await reportOn(p, pending, 'reverted', code, [

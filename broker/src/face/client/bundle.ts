@@ -1,10 +1,12 @@
 /** A bundle made from a running server, and checked before it has its name. */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { demand } from '@countersign/device-sdk';
 import { framesBytes, hex } from '@countersign/device-sdk/format';
 import { type Checked, checkBundle } from '@countersign/device-sdk/host/bundle/check';
 import { BundleFile } from '@countersign/device-sdk/host/bundle/file';
 import { type BundleHead, encodeStart, readHead } from '@countersign/device-sdk/host/bundle/format';
+import { syncFolder } from '@countersign/device-sdk/host/durable';
 import type { Session } from './session.ts';
 
 export interface BundleOrder {
@@ -39,6 +41,8 @@ export async function makeBundle({ api, verifier }: Session, order: BundleOrder,
     fsyncSync(fd);
     const made = inspectBundle(verifier, temporary);
     renameSync(temporary, out);
+    // Its name is on the disk only with the folder; it may be carried away on a stick at once.
+    syncFolder(dirname(out));
     return made;
   } finally {
     closeSync(fd);
