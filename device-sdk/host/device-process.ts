@@ -7,7 +7,7 @@ import { Device } from '../src/device.ts';
 import type { DeviceEvent } from '../src/device-ports.ts';
 import { demand, Refusal } from '../src/errors.ts';
 import type { KeyStore, Link, Verifier } from '../src/ports.ts';
-import { bundleLink } from './bundle/link.ts';
+import { type BundleAndNetwork, bundleLink } from './bundle/link.ts';
 import type { CommandResult } from './command.ts';
 import { runCommand } from './command.ts';
 import type { WhyLeft } from './fallback.ts';
@@ -21,7 +21,9 @@ import { Closed } from './target-installer.ts';
 
 /** What a device process tells beside what the device tells. */
 export type ProcessEvent =
-  | DeviceEvent
+  | Exclude<DeviceEvent, { kind: 'link' }>
+  /** `by` says who answers: a bundle is always there, and no connection. */
+  | { kind: 'link'; up: boolean; by: 'network' | 'bundle' }
   | { kind: 'booted'; slot: number; trial: boolean; version: string; sequence: number }
   | { kind: 'command'; name: string; result: CommandResult }
   | { kind: 'trouble'; way: string; error: unknown }
@@ -126,13 +128,17 @@ export class DeviceProcess {
       workspace: new Uint8Array(workspaceBytes),
       decoders: EVERY_DECODER,
       on(event) {
-        on(event);
+        on(
+          event.kind === 'link'
+            ? { ...event, by: 'networkUp' in link && !link.networkUp ? 'bundle' : 'network' }
+            : event,
+        );
         if (event.kind === 'fault') fail(event.error);
       },
     });
   }
 
-  #link(): Link {
+  #link(): Link | BundleAndNetwork {
     const { profile, shelves = [], on } = this.#options;
     const identity = readIdentity(profile);
     const network = openLink(profile, identity, {

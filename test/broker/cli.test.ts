@@ -2,7 +2,9 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { eventText, saidOnce } from '@countersign/broker/face/cli/device-text';
 import { createProgram } from '@countersign/broker/face/cli/program';
+import { Refusal } from '@countersign/device-sdk';
 import { readStatement, readTransaction } from '@countersign/device-sdk/format';
 import { VERBS } from '@countersign/simulator/verbs';
 import test from 'ava';
@@ -39,6 +41,12 @@ const WRONG_USE: [name: string, ...args: string[]][] = [
   ['a component id that is none', 'publish', 'x', '--product', 'p', '--version', '1', '--component-slot', '2=4096'],
   ['a memory class that there is not', 'publish', 'x', '--product', 'p', '--version', '1', '--memory-class', 'XXL'],
 ];
+
+const PUBLISH = ['publish', fileURLToPath(import.meta.url), '--product', 'p', '--data', '/nonexistent'];
+WRONG_USE.push(
+  ['a new product that lacks its vendor, before anybody is asked', ...PUBLISH, '--version', '1', '--new-product'],
+  ['a bundle without a place', 'bundle', '--release', 'p@1'],
+);
 
 for (const [name, ...args] of WRONG_USE) {
   test(`wrong use: ${name} ends with 2`, async (t) => {
@@ -78,6 +86,7 @@ const FAILURES: [name: string, code: string, ...args: string[]][] = [
   ['a folder on which nothing runs', 'NOT_FOUND', 'releases', '--data', '/nonexistent'],
   ['a file that is not there', 'NOT_FOUND', 'inspect', '/nonexistent'],
   ['a folder without a ledger', 'NOT_FOUND', 'audit', '/nonexistent'],
+  ['a version label that is too long, before anybody is asked', 'BAD_REQUEST', ...PUBLISH, '--version', 'x'.repeat(33)],
 ];
 
 for (const [name, code, ...args] of FAILURES) {
@@ -236,7 +245,10 @@ test('delta bench prints one JSON object on stdout, and wrong use is told from f
   t.is(code, 0, stderr);
   t.true(json.rows.length === 2 && json.rows.every(({ bytes }: { bytes: number }) => bytes > 0));
   t.deepEqual(Object.keys(json), ['commit', 'machine', 'node', 'rows', 'summary']);
-  t.is((await runJson('delta', 'bench', '--pair', 'no such pair')).code, 2);
+  const none = await runVerb('delta', 'bench', '--pair', 'no such pair');
+  t.is(none.code, 2);
+  t.regex(none.stderr, /^ {2}sensor-node\S*/m, 'a line for each pair that there is');
+  for (const line of none.stderr.split('\n')) t.true(line.length <= 80, line);
   t.is((await runJson('delta', 'bench', '--bytes', 'many')).code, 2);
   t.is((await runJson('delta', 'bench', '--class', 'XXL')).json.error.code, 'UNSUPPORTED');
   t.is((await runJson('delta', 'bench', folderWithout())).json.error.code, 'NOT_FOUND');
@@ -249,3 +261,35 @@ function folderWithout(): string {
 function sampleImage(file: string): string {
   return fileURLToPath(new URL(`../../../firmware-samples/images/${file}`, import.meta.url));
 }
+
+test('a device that cannot connect says so once, and a bundle that answers is no connection', (t) => {
+  const lines: string[] = [];
+  const say = saidOnce((event) => lines.push(eventText(event)));
+  const trouble = { kind: 'trouble', way: 'mqtts://a', error: new Refusal('LINK_LOST', 'no answer') } as const;
+  say({ kind: 'link', up: true, by: 'bundle' });
+  for (let i = 0; i < 3; i++) say(trouble);
+  say({ kind: 'link', up: false, by: 'network' });
+  say({ kind: 'link', up: true, by: 'network' });
+  say(trouble);
+  const failed = 'no connection by mqtts://a: LINK_LOST no answer; it goes on trying';
+  t.deepEqual(lines, ['not connected; the bundle answers', failed, 'not connected', 'connected', failed]);
+});
+
+test('delta info says what the images that were given were good for', async (t) => {
+  const folder = await temporary(t);
+  const at = (name: string) => join(folder, name);
+  await writeFile(
+    at('old'),
+    Uint8Array.from({ length: 900 }, (_, i) => (i * 7) & 0xff),
+  );
+  await writeFile(
+    at('new'),
+    Uint8Array.from({ length: 900 }, (_, i) => (i === 5 ? 1 : (i * 7) & 0xff)),
+  );
+  t.is((await runVerb('delta', 'make', at('old'), at('new'), '-o', at('delta'), '--class', 'S')).code, 0);
+  const plain = await runVerb('delta', 'info', at('delta'));
+  const { stdout } = await runVerb('delta', 'info', at('delta'), '--old', at('old'), '--new', at('new'));
+  t.regex(stdout, /^--old: the image it starts from; no address in its copies was predicted/m);
+  t.regex(stdout, /^--new: the image it makes; it has no checkpoints to do without$/m);
+  t.notRegex(plain.stdout, /^--/m);
+});

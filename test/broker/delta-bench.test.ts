@@ -100,5 +100,6 @@ test('the summary has geometric means of small releases, and the best other patc
     },
     largeAgainstBest: { c: { 'class G': 0.8 } },
   });
+  t.is(explainSummary(summary)[0], '2 small releases, 1 large jump');
   t.regex(explainSummary(summary).join('\n'), /times smaller than bsdiff.*class G 2x \(2\)/);
 });

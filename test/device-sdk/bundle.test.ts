@@ -258,7 +258,9 @@ test('a network that says again that it is down costs the device nothing of what
   const say = (what: string) => () => void told.push(what);
   const events = { up: say('up'), down: say('down'), announcement: say(''), answer: say(''), command: say('') };
   link.open(events, async () => new Uint8Array());
+  t.false(link.networkUp, 'the bundle alone');
   network!.up();
+  t.true(link.networkUp);
   await Promise.resolve();
   t.deepEqual(told, ['up'], 'told once, whatever was up first');
   for (const change of [network!.up, network!.down, network!.down, network!.down, network!.up]) change();

@@ -1,6 +1,7 @@
 /** `npm start` with a small fleet, as a process: what it prints is what the outside counts on. */
+import { existsSync } from 'node:fs';
 import test from 'ava';
-import { run } from '../support/command.ts';
+import { run, start } from '../support/command.ts';
 
 interface Demo {
   seed: string;
@@ -67,4 +68,16 @@ test('the demo tells its whole story, refuses every attack and passes the audit'
   t.regex(lines[0]!, /^seed e2e {2}devices 20/);
   t.true(lines.length < 60, `${lines.length} lines`);
   t.regex(stderr, /XL flow-monitor 3\.1\.0: a delta of \d+ bytes/);
+});
+
+test('Ctrl-C in the middle of the demo says what is stopped, and leaves nothing', async (t) => {
+  const { child, ended } = start(['demo', '--devices', '14', '--seed', 'stop']);
+  child.stderr!.on('data', (part: string) => {
+    if (part.includes('quorum 0')) child.kill('SIGINT');
+  });
+  const { code, stderr } = await ended;
+  t.is(code, 130, stderr);
+  const folder = /SIGINT: stopping the fleet and the publisher’s side; then (\S+) is removed/.exec(stderr)?.[1] ?? '';
+  t.true(folder.length > 0, stderr);
+  t.false(existsSync(folder));
 });

@@ -26,10 +26,15 @@ export interface ReleaseOrder {
 /** The contract's limit for a file name. */
 export const FILE_NAME_CHARS_MAX = 128;
 
+/** @throws Refusal BAD_REQUEST */
+export function checkLabels({ version, fileName }: ReleaseOrder): void {
+  demand(isLabel(version, VERSION_CHARS_MAX), 'BAD_REQUEST', 'a version label has 1 to 32 printable characters');
+  demand(isLabel(fileName, FILE_NAME_CHARS_MAX), 'BAD_REQUEST', 'a file name has 1 to 128 printable characters');
+}
+
 /** @throws Refusal BAD_REQUEST, NO_SPACE */
 export function checkOrder(image: Uint8Array, order: ReleaseOrder, product: ProductView): void {
-  demand(isLabel(order.version, VERSION_CHARS_MAX), 'BAD_REQUEST', 'a version label has 1 to 32 printable characters');
-  demand(isLabel(order.fileName, FILE_NAME_CHARS_MAX), 'BAD_REQUEST', 'a file name has 1 to 128 printable characters');
+  checkLabels(order);
   demand(image.length > 0, 'BAD_REQUEST', 'the image is empty');
   const fits = image.length <= product.slotBytes;
   demand(fits, 'NO_SPACE', `the image has ${image.length} bytes, a slot of ${product.name} has ${product.slotBytes}`);

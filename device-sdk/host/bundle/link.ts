@@ -28,12 +28,17 @@ export interface BundleLinkOptions {
   network?: Link;
 }
 
+export interface BundleAndNetwork extends Link {
+  /** False while the bundle alone answers. */
+  readonly networkUp: boolean;
+}
+
 /** Up as long as it is open. */
-export function bundleLink(options: BundleLinkOptions): Link {
+export function bundleLink(options: BundleLinkOptions): BundleAndNetwork {
   return new BundleLink(options);
 }
 
-class BundleLink implements Link {
+class BundleLink implements BundleAndNetwork {
   readonly #options: BundleLinkOptions;
   #events: LinkEvents | undefined;
   #networkUp = false;
@@ -44,6 +49,10 @@ class BundleLink implements Link {
 
   constructor(options: BundleLinkOptions) {
     this.#options = options;
+  }
+
+  get networkUp(): boolean {
+    return this.#networkUp;
   }
 
   open(events: LinkEvents, login: () => Promise<Uint8Array>): void {

@@ -55,6 +55,7 @@ async function stay({ data, url }: { data: string; url: string }, text: string):
     note(`  npx countersign ${example} ${here}`);
   }
   await interrupted();
+  note(`stopping; ${data} is removed`);
 }
 
 function readCast(text: string): number {

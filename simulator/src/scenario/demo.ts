@@ -3,7 +3,7 @@
  * kind, and an audit. Every result is what happened; nothing is printed that was not observed.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stages } from '../report/stages.ts';
 import { startBroker } from './broker-process.ts';
@@ -25,7 +25,10 @@ export async function demo(options: DemoOptions): Promise<Demonstrated> {
     await stopBroker();
     await rm(data, { recursive: true, force: true });
   };
-  const disarm = onSignal(end);
+  const disarm = onSignal((signal) => {
+    options.write(`${signal}: stopping the fleet and the publisher’s side; then ${data} is removed`);
+    return end();
+  });
   try {
     screen.stage(
       'The publisher’s side starts',
@@ -53,10 +56,14 @@ export async function demo(options: DemoOptions): Promise<Demonstrated> {
   }
 }
 
-/** Ctrl-C in the middle of the story: nothing of it stays behind. @returns forgets it */
-function onSignal(end: () => Promise<void>): () => void {
+/**
+ * Ctrl-C in the middle of the story: nothing of it stays behind, and the exit code is the shell's for a signal (128 and
+ * its number). @returns forgets it
+ */
+function onSignal(end: (signal: string) => Promise<void>): () => void {
   const signals = ['SIGINT', 'SIGTERM'] as const;
-  const stop = () => void end().finally(() => process.exit(1));
+  const stop = (signal: (typeof signals)[number]) =>
+    void end(signal).finally(() => process.exit(128 + constants.signals[signal]));
   for (const signal of signals) process.once(signal, stop);
   return () => {
     for (const signal of signals) process.off(signal, stop);

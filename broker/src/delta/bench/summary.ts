@@ -61,7 +61,11 @@ export function explainSummary({ small, large, smaller, largeAgainstBest }: Summ
         .map(([tool, share]) => `${tool} ${share}`)
         .join(', ')}`,
   );
-  return [`${small.length} small releases, ${large.length} large jumps`, ...means, ...jumps];
+  return [`${counted(small, 'small release')}, ${counted(large, 'large jump')}`, ...means, ...jumps];
+}
+
+function counted({ length }: readonly string[], what: string): string {
+  return `${length} ${what}${length === 1 ? '' : 's'}`;
 }
 
 type Sized = BenchRow & { bytes: number };

@@ -39,7 +39,8 @@ export function bundleVerbs(program: Command): void {
 }
 
 async function make({ release, out, ...o }: MakeOptions): Promise<Outcome> {
-  if (!release || !out) throw new WrongUse('say what and where: --release PRODUCT@VERSION --out FILE');
+  const missing = [...(release ? [] : ['--release PRODUCT@VERSION']), ...(out ? [] : ['--out FILE'])];
+  if (!release || !out) throw new WrongUse(`a bundle needs ${missing.join(' and ')}`);
   const { makeBundle } = await import('../client/bundle.ts');
   const order = { release, full: o.full, from: o.from };
   return told(out, await makeBundle(await connect(o), order, out));

@@ -50,7 +50,10 @@ function choosePairs(folders: readonly string[], { pair: text = '', bytes }: Opt
     note('the folder of published images is not beside this checkout: samples only');
   const all = folders.length > 0 ? pairsIn(folders) : [...(published ? pairsIn([published]) : []), ...samplePairs()];
   const chosen = all.filter(({ name }) => name.includes(text));
-  if (chosen.length === 0) throw new WrongUse(`no pair has ${text} in its name; there are ${names(all)}`);
+  if (chosen.length === 0) {
+    note(`pairs:\n${all.map(({ name }) => `  ${name}`).join('\n')}`);
+    throw new WrongUse(`no pair has ${text} in its name`);
+  }
   if (bytes === undefined) return chosen;
   const count = Number(bytes);
   if (!Number.isSafeInteger(count) || count < 1) throw new WrongUse(`--bytes ${bytes}: expected a count`);
@@ -59,10 +62,6 @@ function choosePairs(folders: readonly string[], { pair: text = '', bytes }: Opt
     old: old.subarray(0, count),
     fresh: fresh.subarray(0, count),
   }));
-}
-
-function names(pairs: readonly BenchPair[]): string {
-  return pairs.map(({ name }) => name).join(', ');
 }
 
 function rowText({ pair, tool, source, bytes, percent, seconds, applyMs, peakMb, note: why }: BenchRow): string {

@@ -3,7 +3,7 @@ import { CLASSES } from '@countersign/device-sdk/delta';
 import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import { type Command, Option } from 'commander';
 import { explainDelta } from '../../delta/info/explain.ts';
-import { deltaInfo } from '../../delta/info/info.ts';
+import { type DeltaInfo, deltaInfo } from '../../delta/info/info.ts';
 import type { Tell } from '../../delta/progress.ts';
 import { type Bsdiff40Made, bsdiff40Make, type DeltaMade, deltaApply, deltaMake } from '../../delta/verbs.ts';
 import { bar } from './bar.ts';
@@ -29,8 +29,28 @@ function infoVerb(delta: Command): void {
   verb(command, async (path: string, options: { old?: string; new?: string }) => {
     const images = { ...(options.old && { oldPath: options.old }), ...(options.new && { newPath: options.new }) };
     const found = await watched((tell) => deltaInfo(path, images, tell));
-    return { json: found, text: explainDelta(found).join('\n') };
+    return { json: found, text: [...explainDelta(found), ...besideText(found, options)].join('\n') };
   });
+}
+
+/** Whoever gave an image is told what it was good for, and why where it shows nothing. */
+function besideText(found: DeltaInfo, given: { old?: string; new?: string }): string[] {
+  if (found.kind === 'bsdiff40') return [];
+  const { kind, quality, checkpointBytes, inPlace, withoutCheckpointsBytes } = found;
+  const lines: string[] = [];
+  if (given.old && kind === 'full') lines.push('--old: a full image needs none');
+  else if (given.old && !quality?.kinds.length)
+    lines.push('--old: the image it starts from; no address in its copies was predicted, so there is no more to tell');
+  if (given.new && withoutCheckpointsBytes === undefined) {
+    const why =
+      inPlace !== null
+        ? 'in place each checkpoint is a page, and there is no doing without'
+        : checkpointBytes === 0
+          ? 'it has no checkpoints to do without'
+          : 'give --old as well to see what its checkpoints cost';
+    lines.push(`--new: the image it makes; ${why}`);
+  }
+  return lines.length > 0 ? ['', ...lines] : [];
 }
 
 function applyVerb(delta: Command): void {

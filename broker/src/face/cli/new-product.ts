@@ -67,40 +67,38 @@ export function newProductOptions(command: Command): void {
     .option('--trial-success <percent>', 'of them, those that must end on the new release [100]', readPercent);
 }
 
-/** @throws WrongUse; Refusal NO_SPACE, EXISTS, NOT_PERMITTED */
-export async function registerNew(
-  session: Session,
-  signer: Signer,
-  o: NewProductOptions,
-  imageBytes: number,
-): Promise<void> {
+/** @throws WrongUse; Refusal NO_SPACE */
+export function newProductOf(o: NewProductOptions, imageBytes: number): Product {
   const { vendor, memoryClass, slotBytes } = o;
   if (vendor === undefined || memoryClass === undefined || slotBytes === undefined) {
     throw new WrongUse('--new-product needs --vendor, --memory-class and --slot-bytes');
   }
   // A product's slot stays for good: a size that does not even hold this image was a mistake.
   demand(imageBytes <= slotBytes, 'NO_SPACE', `the image has ${imageBytes} bytes, --slot-bytes are ${slotBytes}`);
-  const frameBytes = o.frameBytes ?? FRAME_BYTES[memoryClass];
-  const imageBase = o.imageBase ?? 0;
-  const product = {
+  return {
     vendorDomain: vendor,
     name: o.product,
     memoryClass,
-    frameBytes,
+    frameBytes: o.frameBytes ?? FRAME_BYTES[memoryClass],
     slotBytes,
-    imageBase,
+    imageBase: o.imageBase ?? 0,
     cpu: o.cpu,
     oneSlot: oneSlotOf(o),
     requireTrial: requireTrialOf(o),
     components: componentsOf(o),
   };
+}
+
+/** @throws Refusal EXISTS, NOT_PERMITTED */
+export async function registerNew(session: Session, signer: Signer, product: Product): Promise<void> {
+  const { name, vendorDomain } = product;
   try {
     await registerProduct(session, signer, product);
-    note(`registered product ${o.product} of ${vendor}`);
+    note(`registered product ${name} of ${vendorDomain}`);
   } catch (error) {
     if (codeOf(error) !== 'EXISTS') throw error;
-    checkSame(await getProduct(session, o.product), product);
-    note(`product ${o.product} of ${vendor} is registered already`);
+    checkSame(await getProduct(session, name), product);
+    note(`product ${name} of ${vendorDomain} is registered already`);
   }
 }
 

@@ -1,9 +1,17 @@
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { ReleaseOrder } from '../../collection/order.ts';
+import { checkLabels, type ReleaseOrder } from '../../collection/order.ts';
 import type { ReleaseView } from '../../ledger/contract/views.ts';
 import type { CommittedView } from '../api/views.ts';
-import { approve, getRelease, type Published, publish, reject, waitForRelease } from '../client/releases.ts';
+import {
+  approve,
+  getProduct,
+  getRelease,
+  type Published,
+  publish,
+  reject,
+  waitForRelease,
+} from '../client/releases.ts';
 import {
   connect,
   connectAs,
@@ -15,7 +23,7 @@ import {
   type ServerOptions,
   serverOptions,
 } from './connect.ts';
-import { type NewProductOptions, newProductOptions, registerNew } from './new-product.ts';
+import { type NewProductOptions, newProductOf, newProductOptions, registerNew } from './new-product.ts';
 import { note, verb } from './program.ts';
 import { short, table } from './table.ts';
 import { collectFiles } from './values.ts';
@@ -62,13 +70,18 @@ function publishVerb(program: Command): void {
     .option('--wait', 'wait until somebody has approved it and it is confirmed');
   newProductOptions(command);
   verb(command, async (path: string, options: PublishOptions) => {
+    // What this command can see by itself comes first: before a key is opened, and before a product has its name for good.
+    const order = orderOf(path, options);
+    checkLabels(order);
     const image = await readInput(path);
-    const { session, signer } = await connectAs(options, ['engineer']);
-    if (options.newProduct) await registerNew(session, signer, options, image.length);
     const components = await readComponents(options.component);
+    const product = options.newProduct ? newProductOf(options, image.length) : undefined;
+    const { session, signer } = await connectAs(options, ['engineer']);
+    if (product) await registerNew(session, signer, product);
+    else await getProduct(session, options.product);
     const bytes = [image, ...Object.values(components)].reduce((sum, { length }) => sum + length, 0);
     note(`making and trying deltas for ${options.product} ${options.version} (${bytes} bytes) …`);
-    const done = await publish(session, signer, image, orderOf(path, options), components);
+    const done = await publish(session, signer, image, order, components);
     if (options.wait) {
       note('waiting for the approval …');
       done.release = await waitForRelease(session, done.release.releaseLeaf, 'confirmed', WAIT_MS);

@@ -1,15 +1,16 @@
 /** What the verbs of `device` do. */
 import { existsSync } from 'node:fs';
-import { demand, Refusal, type SlotNumber } from '@countersign/device-sdk';
+import { demand, type SlotNumber } from '@countersign/device-sdk';
 import { hex } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
-import { DeviceProcess, type ProcessEvent } from '@countersign/device-sdk/host/device-process';
+import { DeviceProcess } from '@countersign/device-sdk/host/device-process';
 import { provisionGateway, readIdentity, readState } from '@countersign/device-sdk/host/gateway';
 import { createKey, type LoadedKey, loadSigner } from '@countersign/device-sdk/host/key-file';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { type Profile, readProfile } from '@countersign/device-sdk/host/profile';
 import { alone as aloneIn, onStop, openBundles } from './alone.ts';
 import { readComponents, readInput } from './connect.ts';
+import { errorText, eventText, type Say, saidOnce } from './device-text.ts';
 import { note, type Outcome, WrongUse } from './program.ts';
 import { table } from './table.ts';
 
@@ -114,8 +115,6 @@ function alone<T>({ folder }: Profile, work: () => Promise<T>): Promise<T> {
   return aloneIn(folder, 'the device', work);
 }
 
-type Say = (event: ProcessEvent) => void;
-
 /** Progress in whole percents: a line for each frame would drown the rest. */
 function seldom(say: Say): Say {
   let last = -1;
@@ -139,36 +138,5 @@ function sayJson(): Say {
 }
 
 function sayText(): Say {
-  return seldom((event) => process.stdout.write(`${new Date().toISOString()}  ${eventText(event)}\n`));
-}
-
-function eventText(event: ProcessEvent): string {
-  switch (event.kind) {
-    case 'booted':
-      return `booted slot ${event.slot}${event.trial ? ' on trial' : ''}, confirmed is ${event.version}`;
-    case 'stage':
-      return `${event.stage} ${event.code} ${event.version}`;
-    case 'progress':
-      return `fetched ${event.bytes} of ${event.of} bytes`;
-    case 'refused':
-      return `refused ${event.code}: ${event.text}`;
-    case 'restart':
-      return `restart, for ${event.version}`;
-    case 'link':
-      return event.up ? 'connected' : 'not connected';
-    case 'damaged':
-      return 'stored state was damaged, older values are used: enrol this device anew';
-    case 'fault':
-      return `fault ${errorText(event.error)}`;
-    case 'command':
-      return `command ${event.name} ${event.result.exit ?? (event.result.late ? 'too late' : 'failed')} ${event.result.words}`;
-    case 'trouble':
-      return `no connection by ${event.way}: ${errorText(event.error)}`;
-    case 'way':
-      return `from ${event.from} to ${event.to}: ${event.why}`;
-  }
-}
-
-function errorText(error: unknown): string {
-  return error instanceof Refusal ? `${error.code} ${error.message}` : String(error);
+  return seldom(saidOnce((event) => process.stdout.write(`${new Date().toISOString()}  ${eventText(event)}\n`)));
 }

@@ -5,6 +5,7 @@ import { openLink } from '@countersign/device-sdk/host/gateway';
 import { readRelayProfile } from '@countersign/device-sdk/host/relay/profile';
 import { Relay, type RelayEvent } from '@countersign/device-sdk/host/relay/relay';
 import { alone, onStop, openBundles } from './alone.ts';
+import { note } from './program.ts';
 
 export interface GatewayOptions {
   profile: string;
@@ -26,12 +27,16 @@ export async function run(o: GatewayOptions): Promise<void> {
       }),
     });
     await relay.listen();
+    const ways = links.map(({ url }) => url).join(', then ') || 'nowhere: what it holds is all there is';
+    note(`gateway in ${folder}, ${shelves.length} bundles, to ${ways}; Ctrl-C ends it`);
     let over = (): void => undefined;
     await new Promise<void>((resolve) => {
       over = onStop(resolve);
     });
+    const { framesFetched, reportsWaiting } = relay.counts();
     await relay.close();
     over();
+    note(`stopped: ${framesFetched} frames fetched, ${reportsWaiting} reports wait in ${folder}`);
   });
   process.exit(0);
 }
