@@ -35,6 +35,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 /** THREATS, what bounds a hostile network. */
 const SPENT_FACTOR = 24;
+const SPENT_BYTES_MIN = 262_144;
 
 async function world() {
   const server = await PocketServer.create('M');
@@ -647,7 +648,7 @@ test('a rollout costs a device no more bytes than its cap, over days and restart
   const { server, first } = await world();
   const device = new PocketDevice(server, first);
   const { branches } = (await server.publish(image(11, 14_000), { checkpointBytes: 4096 })).manifest;
-  const cap = SPENT_FACTOR * branches[0]!.payload.bytes;
+  const cap = Math.max(SPENT_BYTES_MIN, SPENT_FACTOR * branches[0]!.payload.bytes);
   let bytes = 0;
   // Every question is answered, with frames of their right length of which none is ever the last one.
   const lies = lying(server, (answer) => {
