@@ -47,6 +47,7 @@ test('simulated devices join a running server, update when a release is opened, 
     t.deepEqual(json.attacks, []);
     t.true(json.ledger.verified && json.ledger.blocks > 0 && json.ledger.entries > 0);
     t.true(json.oracle.ok);
+    t.true(json.oracle.installs > 0, 'whether installs were current was asked');
 
     const again = await runJson(...idle, '--seed', 'one', '--until', 'settled');
     t.is(again.code, 1, 'the devices of a seed are enrolled once');

@@ -16,7 +16,8 @@ import { bootRegion, otherSlot, type VirtualBoot } from '@countersign/device-sdk
 import { hasArrived } from '@countersign/simulator/fleet/tally';
 import type { VirtualDevice } from '@countersign/simulator/fleet/virtual-device';
 import { Chronicle } from '@countersign/simulator/oracle/chronicle';
-import { judge } from '@countersign/simulator/oracle/judge';
+import { checkCurrency, LATE_SECONDS } from '@countersign/simulator/oracle/currency';
+import { judge, lawOf } from '@countersign/simulator/oracle/judge';
 import { readReport } from '@countersign/simulator/oracle/report';
 import { Overheard } from '@countersign/simulator/oracle/second';
 import { watchFleet } from '@countersign/simulator/oracle/watch';
@@ -145,7 +146,7 @@ test.serial(
       const bytes = await signStatement(verifier.sha256, 'report', reportValue(fields), one!.profile.keys);
       return judge(fleet, chronicle(), [
         ...chronicle().reports.filter((report) => report !== last),
-        readReport(bytes, 1)!,
+        readReport(bytes, last.leafIndex)!,
       ]);
     };
     t.false(found((await lie({})).problems, /^device 2/));
@@ -217,7 +218,7 @@ test.serial(
         const bytes = await signStatement(verifier.sha256, 'report', reportValue(fields), honest!.device.profile.keys);
         return judge(fleet, chronicle(), [
           ...chronicle().reports.filter((report) => report !== last),
-          readReport(bytes, 1)!,
+          readReport(bytes, last.leafIndex)!,
         ]);
       };
       const [right, wrong] = [verifier.sha256(radioOf('1.1.0')), verifier.sha256(radioOf('1.0.0'))];
@@ -264,3 +265,49 @@ function withOtherKey(leaf: Uint8Array, role: string): Uint8Array {
   key!.set(-2, verifier.sha256(key!.get(-2)!));
   return encode([encode(items), signatures]);
 }
+
+test.serial(
+  'from reports, heads and block times alone the judge convicts an install of what was not current',
+  async (t) => {
+    const world = await settledWorld(1, ['1.0.1', '1.1.0']);
+    try {
+      const later = world.time.elapsedMs() + 2 * LATE_SECONDS * 1000;
+      while (await world.step(later));
+      await world.rollOut('1.2.0');
+      for (let at = later; !hasArrived(world.fleet, await world.goal()); at += 1_000) while (await world.step(at));
+      const chronicle = chronicleOf(world.ledger)();
+      const { manifests } = lawOf(world.fleet, chronicle);
+      const judged = (reports: typeof chronicle.reports) => {
+        const problems: string[] = [];
+        const installs = checkCurrency(reports, manifests, chronicle, (text) => problems.push(text));
+        return { installs, problems };
+      };
+      const own = chronicle.reports;
+      t.deepEqual(judged(own), { installs: 3, problems: [] });
+      t.is(judge(world.fleet, chronicle).installs, 3);
+
+      // The second trial under the head of the first: signed by the device's own key, and the release was not open yet.
+      const [first, , second] = own;
+      const { keys } = world.fleet.devices[0]!.profile;
+      const fields = { ...readPayload(second!.signed.payload!), headSize: first!.headSize };
+      const early = readReport(
+        await signStatement(verifier.sha256, 'report', reportValue(fields), keys),
+        second!.leafIndex,
+      )!;
+      t.deepEqual(judged([first!, early]).problems, [
+        `tried 1.1.0, which was not current under its head of ${first!.headSize} entries`,
+      ]);
+      const ahead = { ...first!, headSize: first!.leafIndex + 1 };
+      t.true(found(judged([ahead]).problems, /^report 1 names a head of \d+ entries, and is entry \d+$/));
+
+      // A head from before 1.1.0, held for an hour: current under it, and long withdrawn when the report came.
+      const lateOnes = [{ ...first!, leafIndex: own.at(-1)!.leafIndex }];
+      t.true(found(judged(lateOnes).problems, /^installed 1\.0\.1 up to \d{4} s after it had ceased to be current$/));
+      const untold = [{ ...lateOnes[0]!, outcome: 'updated' as const }];
+      t.true(found(judged(untold).problems, /^installed 1\.0\.1 up to/), 'the report of the trial was left out');
+      t.deepEqual(judged([{ ...first!, leafIndex: second!.leafIndex }]).problems, [], 'a minute late is no crime');
+    } finally {
+      world.end();
+    }
+  },
+);

@@ -38,6 +38,8 @@ export class Chronicle {
   readonly #faults = new Map<string, string[]>();
   readonly #secondSigned = new Set<string>();
   #roles: Roles = new Map();
+  /** Of blocks that were read whole: the size of the tree behind them, and their time. */
+  readonly #times: { size: number; time: number }[] = [];
 
   get entries(): number {
     return this.tree.size;
@@ -64,6 +66,7 @@ export class Chronicle {
       if (follows) this.add(follows);
     }
     const [number, size, root] = [header[2], header[7] as number, hex(header[8])];
+    this.#times.push({ size, time: header[5] as number });
     if (this.tree.size !== size || this.tree.rootAt(size) !== root) {
       this.problems.push(`block ${number} claims another tree than its transactions make`);
     }
@@ -76,6 +79,23 @@ export class Chronicle {
   /** What a class's devices were to install under the head of this size. */
   currentAt(classId: string, size: number): { releaseLeaf: string; open: boolean } | undefined {
     return this.#words.findLast((word) => word.leafIndex < size && word.classId === classId);
+  }
+
+  /** The first leaf from this size on that says something else about the class; undefined where it is current still. */
+  endOf(classId: string, releaseLeaf: string, from: number): number | undefined {
+    const other = (word: Word) => !word.open || word.releaseLeaf !== releaseLeaf;
+    return this.#words.find((word) => word.leafIndex >= from && word.classId === classId && other(word))?.leafIndex;
+  }
+
+  /** When the block with this leaf was made, in seconds; undefined where leaves were read without their blocks. */
+  timeOf(leafIndex: number): number | undefined {
+    let [low, high] = [0, this.#times.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#times[middle]!.size > leafIndex) high = middle;
+      else low = middle + 1;
+    }
+    return this.#times[low]?.time;
   }
 
   /** What is missing of: two people, two signatures, its leaf in the log. Nothing for a release that is sound. */

@@ -6,6 +6,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { VirtualDevice } from '../fleet/virtual-device.ts';
 import { byImage, type Chronicle } from './chronicle.ts';
 import { ed25519Key, hex } from './crypto.ts';
+import { checkCurrency } from './currency.ts';
 import type { JudgedRelease } from './release.ts';
 import type { LoggedReport } from './report.ts';
 import { Images, isOneSlot, type Known, type Sizes, type Standing } from './slots.ts';
@@ -16,6 +17,8 @@ export interface Verdict {
   slots: number;
   /** Reports whose signature, chain and truth were checked. */
   reports: number;
+  /** Installs of which it was asked whether the release was current then. */
+  installs: number;
   problems: string[];
 }
 
@@ -34,7 +37,7 @@ export function judge(fleet: Fleet, chronicle: Chronicle, reports = chronicle.re
   const slots = new Images();
   const byDevice = new Map<string, LoggedReport[]>();
   for (const report of reports) byDevice.set(report.deviceId, [...(byDevice.get(report.deviceId) ?? []), report]);
-  let checked = 0;
+  let [checked, installs] = [0, 0];
   for (const device of fleet.devices) {
     const say = (text: string) => problems.push(`device ${device.profile.number}: ${text}`);
     const standing = slots.booted(device, law);
@@ -43,6 +46,7 @@ export function judge(fleet: Fleet, chronicle: Chronicle, reports = chronicle.re
       continue;
     }
     const own = byDevice.get(hex(device.profile.id)) ?? [];
+    installs += checkCurrency(own, law.manifests, chronicle, say);
     checked += checkReports(device, own, law, say);
     if (standing.releases.length === 0) {
       say(`runs components that no one release has together: ${standing.text}`);
@@ -53,7 +57,7 @@ export function judge(fleet: Fleet, chronicle: Chronicle, reports = chronicle.re
     checkLastWord(standing, isOneSlot(device), own.at(-1), law, say);
     checkAgreement(device, own.at(-1), say);
   }
-  return { ok: problems.length === 0, slots: fleet.devices.length, reports: checked, problems };
+  return { ok: problems.length === 0, slots: fleet.devices.length, reports: checked, installs, problems };
 }
 
 export function lawOf({ classId, factoryImage, factoryParts }: Fleet, chronicle: Chronicle): Law {

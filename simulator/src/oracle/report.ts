@@ -13,6 +13,8 @@ export interface LoggedReport {
   previous: string;
   /** SHA-256 of this report. */
   own: string;
+  /** Entries of the log under the head that the device held. */
+  headSize: number;
   manifestDigest: string;
   slotDigest: string;
   /** Of further components by id: SHA-256 of what runs, and its code. */
@@ -43,6 +45,7 @@ export function reportOf(signed: Signed, bytes: Uint8Array, leafIndex: number): 
     counter: fields[2] as number,
     previous: hex(fields[3]),
     own: hex(sha256(bytes)),
+    headSize: fields[4] as number,
     manifestDigest: hex(fields[7]),
     slotDigest: hex(fields[8]),
     components: new Map(((fields[12] ?? []) as Item[][]).map(componentOf)),

@@ -57,8 +57,9 @@ function savedText({ image, delta, perDevice }: FleetOutcome['bytes']): string {
   return `${share} %: ${sized(delta)} of frames for ${sized(image)} of images; ${sized(perDevice)} in all per device`;
 }
 
-export function verdictLine({ ok, slots, reports, problems }: Verdict): string {
-  if (ok) return `judge        ok: ${slots} slots read, ${reports} reports checked, all true`;
+export function verdictLine({ ok, slots, reports, installs, problems }: Verdict): string {
+  if (ok)
+    return `judge        ok: ${slots} slots read, ${reports} reports checked, ${installs} installs current, all true`;
   return ['judge        FAILED', ...problems.slice(0, PROBLEMS_SHOWN).map((text) => `  ${text}`)].join('\n');
 }
 

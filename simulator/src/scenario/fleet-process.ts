@@ -184,6 +184,7 @@ function together(verdicts: readonly Verdict[]): Verdict {
     ok: problems.length === 0,
     slots: sum(({ slots }) => slots),
     reports: sum(({ reports }) => reports),
+    installs: sum(({ installs }) => installs),
     problems,
   };
 }
