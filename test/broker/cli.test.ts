@@ -245,7 +245,7 @@ test('delta bench prints one JSON object on stdout, and wrong use is told from f
   t.is(code, 0, stderr);
   t.true(json.rows.length === 2 && json.rows.every(({ bytes }: { bytes: number }) => bytes > 0));
   t.deepEqual(Object.keys(json), ['commit', 'machine', 'node', 'rows', 'summary']);
-  const none = await runVerb('delta', 'bench', '--pair', 'no such pair');
+  const none = await runHere('delta', 'bench', '--pair', 'no such pair');
   t.is(none.code, 2);
   t.regex(none.stderr, /^ {2}sensor-node\S*/m, 'a line for each pair that there is');
   for (const line of none.stderr.split('\n')) t.true(line.length <= 80, line);
@@ -286,9 +286,9 @@ test('delta info says what the images that were given were good for', async (t) 
     at('new'),
     Uint8Array.from({ length: 900 }, (_, i) => (i === 5 ? 1 : (i * 7) & 0xff)),
   );
-  t.is((await runVerb('delta', 'make', at('old'), at('new'), '-o', at('delta'), '--class', 'S')).code, 0);
-  const plain = await runVerb('delta', 'info', at('delta'));
-  const { stdout } = await runVerb('delta', 'info', at('delta'), '--old', at('old'), '--new', at('new'));
+  t.is((await runHere('delta', 'make', at('old'), at('new'), '-o', at('delta'), '--class', 'S')).code, 0);
+  const plain = await runHere('delta', 'info', at('delta'));
+  const { stdout } = await runHere('delta', 'info', at('delta'), '--old', at('old'), '--new', at('new'));
   t.regex(stdout, /^--old: the image it starts from; no address in its copies was predicted/m);
   t.regex(stdout, /^--new: the image it makes; it has no checkpoints to do without$/m);
   t.notRegex(plain.stdout, /^--/m);

@@ -100,7 +100,7 @@ test("the README's gateway takes an update from a running server, in real files"
   await supervised;
   t.truthy(device, gateway.output);
   t.like(device, { updateState: 0, updateResult: 1, reason: 0, unanswered: null }, 'LwM2M: idle, updated; SUIT: OK');
-  const { stdout } = await runVerb('devices', deviceId.slice(0, 8), ...data);
+  const { stdout } = await runHere('devices', deviceId.slice(0, 8), ...data);
   t.regex(stdout, /^LwM2M update +state 0 \(idle\), result 1 \(updated\)$/m);
   t.notRegex(stdout, /^[a-z]+[A-Z]/m, 'people read words, not field names');
   t.true(gateway.starts >= 2, 'the trial began with a restart');
