@@ -7,8 +7,8 @@ import type { FabricProfile } from './profile.ts';
 
 /** The largest block that Fabric makes by default is 10 MB of transactions, 100 MB is the peer's own limit. */
 const MESSAGE_BYTES_MAX = 100 * 1024 * 1024;
-/** A link that is silent is asked after this time, so that a block stream does not wait on a dead one. */
-const KEEPALIVE_MS = 60_000;
+/** A silent link is asked after this time, so that a block stream ends with a dead one. Peers hang up on less than 60 s. */
+const KEEPALIVE_MS = 120_000;
 
 export interface Connection {
   gateway: Gateway;

@@ -10,7 +10,7 @@
  */
 import { demand, Refusal } from '@countersign/device-sdk';
 import { decodeSign1, equal, HEADER_TYP } from '@countersign/device-sdk/format';
-import type { Committed } from '../client.ts';
+import type { Committed, LedgerEvent } from '../client.ts';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import type { FinalBlock, Position } from './order.ts';
 import { readMark, writeMark } from './position-file.ts';
@@ -21,6 +21,9 @@ import { readMark, writeMark } from './position-file.ts';
  */
 export type Fed = Pick<EmbeddedLedger, 'events' | 'head'> &
   ({ append: EmbeddedLedger['append'] } | { grown(size: number): Promise<void> });
+
+/** Reports of 300 bytes: under 100 KB in memory. */
+const READ_LEAVES = 256;
 
 interface Placed {
   tx: number;
@@ -34,6 +37,8 @@ export class Feed {
   /** The next leaf of ours to compare with; at the end of our log, entries are new. */
   #leaf = 0;
   #after: Position | undefined;
+  /** Leaves of ours that were read together. */
+  #read: LedgerEvent[] = [];
 
   /**
    * @param path where the mark is kept
@@ -90,10 +95,10 @@ export class Feed {
   async #holds(block: FinalBlock, { tx, statement }: Placed): Promise<boolean> {
     const size = await this.#size();
     if (this.#leaf >= size) return false;
-    let [own] = await this.#ledger.events(this.#leaf, 1);
+    let own = await this.#own();
     if (own && own.leafIndex > 0 && isReleaseLeaf(own.bytes)) {
       if (++this.#leaf >= size) return false;
-      [own] = await this.#ledger.events(this.#leaf, 1);
+      own = await this.#own();
     }
     const same = own !== undefined && equal(own.bytes, statement);
     demand(
@@ -103,6 +108,14 @@ export class Feed {
     );
     this.#leaf++;
     return true;
+  }
+
+  /** The next leaf of ours. Many are read at once: after a lost mark the whole log is compared. */
+  async #own(): Promise<LedgerEvent | undefined> {
+    const at = this.#leaf - (this.#read[0]?.leafIndex ?? 0);
+    if (at >= 0 && at < this.#read.length) return this.#read[at];
+    this.#read = await this.#ledger.events(this.#leaf, READ_LEAVES);
+    return this.#read[0];
   }
 
   /** @returns how many were appended: all */

@@ -132,6 +132,8 @@ class Mirror {
         else if ((this.#feed.after?.block ?? -1) >= height) resolve();
       };
     });
+    // The first block may already be the one that diverges, before anybody awaits this.
+    caughtUp.catch(() => undefined);
     this.#following = await this.#source.follow(
       after,
       (block) => this.#take(() => this.#feed.take(block)),
