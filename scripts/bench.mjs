@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
 const BENCHES =
-  'announcement sdk-size memory wear crypto verification ledger peers intake delivery fleet delta c-decoder'.split(' ');
+  'announcement sdk-size memory wear crypto verification ledger peers evm intake delivery fleet delta c-decoder'.split(
+    ' ',
+  );
 // The one that is a command of the product, and takes half an hour where the published images are.
 const DELTA = ['simulator/bin/countersign.js', 'delta', 'bench'];
 const root = new URL('..', import.meta.url);
