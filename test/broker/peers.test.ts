@@ -4,12 +4,13 @@ import { openServerKeys, type ServerKeys, serverKeys } from '@countersign/broker
 import { startLedgerServer } from '@countersign/broker/face/up/start';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { httpLedger } from '@countersign/broker/ledger/http-client';
+import { encodeBlock, readBlock } from '@countersign/broker/ledger/log/block';
 import { cosignedFile } from '@countersign/broker/ledger/peer/cosigned-file';
 import { CosignedHeads } from '@countersign/broker/ledger/peer/cosigned-heads';
 import { manyLedgers } from '@countersign/broker/ledger/peer/many';
 import type { BlocksAnswer } from '@countersign/broker/ledger/peer/messages';
 import { type Code, codeOf } from '@countersign/device-sdk';
-import { type Cosignature, type Head, signHead } from '@countersign/device-sdk/format';
+import { type Cosignature, type Head, readHead, signHead } from '@countersign/device-sdk/format';
 import { checkQuorum, checkSuccession } from '@countersign/device-sdk/verify';
 import test, { type ExecutionContext } from 'ava';
 import { temporary } from '../support/command.ts';
@@ -277,3 +278,66 @@ function checkDevice(t: ExecutionContext, bed: PeerBed, head: Head, cosignatures
   t.notThrows(() => checkQuorum(verifier, bed.root, head, cosignatures));
   t.is(checkSuccession(bed.root, head, head), 'as it is');
 }
+
+test("transactions exchanged on the way are nobody's lie: they are refused, and the peer goes on", async (t) => {
+  const bed = await PeerBed.open(t);
+  let between = false;
+  const carrier = await bed.liar(bed.url, (answer) => ({
+    ...answer,
+    blocks: between ? answer.blocks.map(exchanged) : answer.blocks,
+  }));
+  const [, victim] = [await bed.peer(0), await bed.peer(1, [carrier])];
+  await until('the quorum', () => bed.heads.state().signers.length === 2);
+  between = true;
+  await bed.write();
+  await until('it to refuse the block', () => /^BAD_BLOCK/.test(victim.peer.state().sources[0]!.problem ?? ''));
+  t.deepEqual(victim.peer.evidence, []);
+  between = false;
+  const { size } = bed.world.ledger.inside.standing.head.head;
+  await until('the quorum again', () => bed.heads.size === size);
+});
+
+/** The orderer's own header and signatures, and other transactions beside them. */
+function exchanged(bytes: Uint8Array): Uint8Array {
+  const { header, ordererSignature, head } = readBlock(bytes);
+  return encodeBlock(header, [new Uint8Array(40)], ordererSignature, head);
+}
+
+test('a peer that wants heads of its own leads nobody past the head that the orderer waits for', async (t) => {
+  const bed = await PeerBed.open(t, 3, 3);
+  const hurry = await bed.liar(bed.url, (answer) => {
+    const { head, signed } = bed.world.ledger.inside.standing.head;
+    return { ...answer, blocks: [], published: null, wanted: { signed, root: head.root, cosignatures: [] } };
+  });
+  const first = await bed.peer(0);
+  await until('the first cosignature', () => bed.heads.state().waitingWith.length === 1);
+  const wanted = first.peer.state().cosigned!;
+  await bed.write();
+  const second = await bed.peer(1, [bed.url, hurry]);
+  await until('it to have all entries', () => second.peer.state().entries > wanted);
+  await bed.write();
+  await until('it to have those too', () => second.peer.state().entries > wanted + 1);
+  await bed.peer(2);
+  await until('the quorum of all three', () => bed.heads.size >= wanted);
+  t.pass();
+});
+
+test('a head that the peers cannot sign any more is given up for the newest one', async (t) => {
+  const bed = await PeerBed.open(t, 1, 1);
+  const { inside } = bed.world.ledger;
+  let ms = 0;
+  const file = { load: async () => undefined, store: async () => undefined };
+  const heads = await CosignedHeads.open({ inside, verifier, file, names: true, elapsedMs: () => ms });
+  const size = () => readHead(heads.wanted!.signed).fields.size;
+  const first = size();
+  await bed.write();
+  t.is(size(), first, 'it stays wanted');
+  ms = 31_000;
+  await bed.write();
+  const { head } = inside.standing.head;
+  t.is(size(), head.size);
+  t.is(heads.state().waitingSeconds, 31, 'and is still waited for');
+  await bed.write();
+  t.is(size(), head.size);
+  heads.end();
+});

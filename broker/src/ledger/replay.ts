@@ -45,16 +45,26 @@ export async function replay(
   return { sealed, next };
 }
 
-function checkFollows(point: ChainPoint, block: Block, verifier: Verifier): void {
+/**
+ * Whether the bytes are what the block's header speaks of. The orderer signs the header alone: in a block that fails
+ * here, what stands beside it may be anybody's.
+ * @throws Refusal BAD_BLOCK
+ */
+export function checkWhole(block: Block, verifier: Verifier): void {
   const { header, transactions } = block;
   const again = encodeBlock(header, transactions, block.ordererSignature, block.head);
   demand(equal(again, block.bytes), 'BAD_BLOCK', 'the block is not in its canonical form');
+  const same = equal(dataHash(verifier.sha256, transactions), header.dataHash);
+  demand(same, 'BAD_BLOCK', `the transactions of block ${header.number} are not those of its header`);
+}
+
+function checkFollows(point: ChainPoint, block: Block, verifier: Verifier): void {
+  checkWhole(block, verifier);
+  const { header } = block;
   demand(header.number === point.number, 'BAD_BLOCK', `expected block ${point.number}, got ${header.number}`);
   const follows = equal(header.previousHash, point.previousHash);
   demand(follows, 'BAD_BLOCK', `block ${header.number} does not name the block before it`);
   demand(header.time >= point.time, 'BAD_BLOCK', `block ${header.number} is older than the one before it`);
-  const same = equal(dataHash(verifier.sha256, transactions), header.dataHash);
-  demand(same, 'BAD_BLOCK', `the transactions of block ${header.number} are not those of its header`);
 }
 
 async function execute(point: ChainPoint, values: KeyValues, block: Block, verifier: Verifier): Promise<Sealed> {

@@ -28,6 +28,12 @@ import { isOnChain, openHead } from './on-chain.ts';
 /** Snapshots of past blocks that are kept for proofs under a head that gets its quorum later; a few KB each. */
 const SNAPSHOTS_MAX = 1_024;
 
+/**
+ * A head that the peers do not sign for so long is given up for the newest one. A peer that has signed a later head,
+ * before its orderer was restarted or because somebody led it there, cannot sign this one any more.
+ */
+const WANTED_MS_MAX = 30_000;
+
 /** A head as it was signed; with index where this process saw the block behind it. */
 export type Kept = Pick<Snapshot, 'head' | 'signed'> & Partial<Pick<Snapshot, 'index' | 'statements'>>;
 
@@ -57,8 +63,9 @@ export interface QuorumState {
 interface Collected {
   kept: Kept;
   by: Map<string, Cosignature>;
-  /** Milliseconds of the clock that only passes. */
+  /** Since when a quorum is waited for, and since when for this head; milliseconds of the clock that only passes. */
   since: number;
+  chosen: number;
 }
 
 export interface CosignedParts {
@@ -67,10 +74,12 @@ export interface CosignedParts {
   file: CosignedFile;
   /** The orderer names the head that it wants signed; a peer wants what an orderer wants. */
   names: boolean;
+  /** Milliseconds that only pass. */
+  elapsedMs?: () => number;
 }
 
 export class CosignedHeads {
-  readonly #parts: CosignedParts;
+  readonly #parts: Required<CosignedParts>;
   readonly #moves = new Growth();
   readonly #snapshots = new Map<number, Snapshot>();
   readonly #inOrder = serial();
@@ -80,7 +89,7 @@ export class CosignedHeads {
   #mark = Math.floor(Math.random() * 2 ** 40);
 
   private constructor(parts: CosignedParts) {
-    this.#parts = parts;
+    this.#parts = { elapsedMs: () => performance.now(), ...parts };
   }
 
   /** Takes up the published head where the former process left it. */
@@ -205,7 +214,7 @@ export class CosignedHeads {
       published: published?.kept.head.size ?? null,
       signers: [...(published?.by.keys() ?? [])],
       waitingWith: [...(wanted?.by.keys() ?? [])],
-      waitingSeconds: wanted ? Math.floor((performance.now() - wanted.since) / 1000) : 0,
+      waitingSeconds: wanted ? Math.floor((this.#parts.elapsedMs() - wanted.since) / 1000) : 0,
     };
   }
 
@@ -239,17 +248,20 @@ export class CosignedHeads {
   #choose(): void {
     if (!this.#parts.names || this.#quorum().peers === 0) return;
     const newest = this.#parts.inside.reader.snapshot();
-    const stale = this.#wanted && this.#wanted.kept.head.rootVersion < newest.head.rootVersion;
-    if (this.#wanted && !stale) return;
+    const wanted = this.#wanted;
+    const stale = wanted && wanted.kept.head.rootVersion < newest.head.rootVersion;
+    const late = wanted && this.#parts.elapsedMs() - wanted.chosen >= WANTED_MS_MAX;
+    if (wanted && !stale && !(late && !sameHead(wanted.kept.head, newest.head))) return;
     if (this.#published && sameHead(this.#published.kept.head, newest.head)) return;
-    this.#wanted = this.#collect(newest);
+    this.#wanted = { ...this.#collect(newest), ...(wanted && { since: wanted.since }) };
   }
 
   #collect({ head, signed }: Pick<Kept, 'head' | 'signed'>): Collected {
     const seen = this.#snapshots.get(head.size);
     const index = seen && equal(seen.head.indexRoot, head.indexRoot) ? seen : undefined;
     const kept: Kept = { head, signed, ...(index && { index: index.index, statements: index.statements }) };
-    return { kept, by: new Map(), since: performance.now() };
+    const now = this.#parts.elapsedMs();
+    return { kept, by: new Map(), since: now, chosen: now };
   }
 
   async #publishIfEnough(wanted: Collected): Promise<void> {

@@ -36,7 +36,7 @@ export interface EvidenceFile {
 /** @param folder made when the first evidence comes. @throws Refusal BAD_STORE for a file that is damaged */
 export async function openEvidence(folder: string): Promise<EvidenceFile> {
   const list: Evidence[] = [];
-  const names = (await readdir(folder).catch(() => [])).filter((name) => /^\d+\.json$/.test(name)).sort();
+  const names = (await namesIn(folder)).filter((name) => /^\d+\.json$/.test(name)).sort();
   for (const name of names) list.push(await readEvidence(join(folder, name)));
   return {
     list,
@@ -48,6 +48,16 @@ export async function openEvidence(folder: string): Promise<EvidenceFile> {
       await writeDurable(join(folder, name), utf8(`${JSON.stringify(evidence, null, 2)}\n`));
     },
   };
+}
+
+/** A folder that cannot be read is not one without evidence. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new Refusal('BAD_STORE', `${folder} cannot be read`, { cause });
+  }
 }
 
 /** Not passed over: a peer that forgets what it saw would sign again. */

@@ -13,6 +13,7 @@ import { readStoredHead } from '../embedded/head-file.ts';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import { checkBlockSignatures, readBlock } from '../log/block.ts';
 import type { OpenOwnOrder, OwnOrder } from '../mirror/own-order.ts';
+import { checkWhole } from '../replay.ts';
 import { serial } from '../serial.ts';
 import { createChain, hasChain, openChain, type PeerChain } from './chain.ts';
 import { cosignedFile } from './cosigned-file.ts';
@@ -263,10 +264,21 @@ class Follower implements Peer {
     }
     if (!(await this.#takeNewest(source, answer.newest))) return;
     if (answer.blocks.length > 0 && !(await this.#judgeAhead())) return;
-    if (answer.published && !(await this.#takePublished(source, answer.published))) return;
     // Who comes late signs what the others have signed: a third signature outlives the loss of one of two.
-    const wanted = answer.wanted ?? answer.published;
+    const wanted = (this.#leads(source) ? answer.wanted : null) ?? answer.published;
+    // Before the published one, which is refused where its log key is no longer valid: a newer one takes its place
+    // only if the peers sign it.
     if (wanted) await this.#takeWanted(source, wanted);
+    if (answer.published && this.evidence.length === 0) await this.#takePublished(source, answer.published);
+  }
+
+  /**
+   * Which head is wanted is the orderer's word, or another peer's while the orderer is away. A peer that always wanted
+   * the newest would lead the others past what the orderer waits for, and they could never sign it any more.
+   */
+  #leads(source: Source): boolean {
+    const [orderer] = this.#sources;
+    return source === orderer || !orderer!.reachable;
   }
 
   /** @returns false where it proved a lie */
@@ -289,11 +301,18 @@ class Follower implements Peer {
     }
   }
 
-  /** Signed by the orderer's and the log's keys as this chain knows them: then it is their word, whoever brought it. */
+  /**
+   * Signed by the orderer's and the log's keys as this chain knows them: then it is their word, whoever brought it. The
+   * transactions have to be those of the signed header: whoever carries a block could exchange them, and would
+   * silence every peer behind him for good.
+   */
   #isSigned(bytes: Uint8Array): boolean {
+    const { verifier } = this.#parts;
     const { point } = this.ledger.inside.standing;
     try {
-      checkBlockSignatures(this.#parts.verifier, point.root!, readBlock(bytes), point.frontier.size);
+      const block = readBlock(bytes);
+      checkWhole(block, verifier);
+      checkBlockSignatures(verifier, point.root!, block, point.frontier.size);
       return true;
     } catch {
       return false;
@@ -324,11 +343,9 @@ class Follower implements Peer {
     return true;
   }
 
-  async #takePublished(source: Source, published: CosignedHead): Promise<boolean> {
+  async #takePublished(source: Source, published: CosignedHead): Promise<void> {
     const checked = await this.#check(source, published.signed, published.root);
-    if (checked === 'lie') return false;
-    if (checked) await this.heads.adopt(published);
-    return true;
+    if (checked && checked !== 'lie') await this.heads.adopt(published);
   }
 
   async #takeWanted(source: Source, wanted: CosignedHead): Promise<void> {
