@@ -1,4 +1,5 @@
 /** Peers of a ledger: who they are, what they check, what they sign, and what is left when the orderer is gone. */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openServerKeys, type ServerKeys, serverKeys } from '@countersign/broker/face/up/identities';
 import { startLedgerServer } from '@countersign/broker/face/up/start';
@@ -340,4 +341,55 @@ test('a head that the peers cannot sign any more is given up for the newest one'
   await bed.write();
   t.is(size(), head.size);
   heads.end();
+});
+
+test('a peer vouches for no size, as a witness either, before it has looked at all that a head demands', async (t) => {
+  const bed = await PeerBed.open(t, 1, 1);
+  let give = () => {};
+  const never = new Promise<never>((_, reject) => {
+    give = () => reject(new Error('the test is over'));
+  });
+  never.catch(() => undefined);
+  let objection: string | undefined = 'the own node has nothing';
+  const { peer } = await bed.peer(0, [bed.url], undefined, {
+    contents: [{ blob: () => never, frames: () => never }],
+    order: () => ({ objection: async () => objection, close: async () => undefined }),
+  });
+  t.teardown(give);
+  const size = () => bed.world.ledger.inside.standing.head.head.size;
+  await until('it to hold back', () => peer.state().holdsBack !== null);
+  t.false(await peer.vouches(size()), 'its own node says otherwise');
+  objection = undefined;
+  await bed.write();
+  await until('the quorum', () => bed.heads.size === size());
+  t.true(await peer.vouches(size()));
+  t.false(await peer.vouches(size() + 1));
+  const before = size();
+  await publish(bed.world, 1);
+  await until('it to have the blocks', () => peer.state().entries === size());
+  t.is(peer.state().holdsBack, null, 'the content is on its way');
+  for (const one of [before, size()]) t.false(await peer.vouches(one));
+});
+
+test('a peer that lost its copy signs nothing that contradicts what it signed, as a peer or as a witness', async (t) => {
+  const bed = await PeerBed.open(t, 1, 1);
+  const fork = await bed.copy();
+  const first = await bed.peer(0);
+  await bed.write();
+  const { head } = bed.world.ledger.inside.standing.head;
+  await until('the quorum', () => bed.heads.size === head.size);
+  await first.close();
+  await rm(join(first.dir, 'ledger'), { recursive: true });
+  const again = await bed.peer(0, [fork.url], first.dir);
+  await until('it to have what is common', () => again.peer.state().entries === head.size - 1);
+  t.false(await again.peer.vouches(head.size - 1), 'the copy is shorter than what was signed');
+  await bed.write(fork);
+  await until('it to have the other history', () => again.peer.state().entries === head.size);
+  t.false(await again.peer.vouches(head.size));
+  await again.close();
+
+  const { size, root } = head;
+  const witness = await bed.peer(0, [fork.url], undefined, { witnessed: async () => ({ size, root }) });
+  await until('it to refuse', () => /another checkpoint/.test(witness.peer.state().holdsBack ?? ''));
+  t.is(witness.peer.state().cosigned, null);
 });

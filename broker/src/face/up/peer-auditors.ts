@@ -1,11 +1,14 @@
 /** What a peer shows to auditors: the log from its own copy, and itself as a witness. */
 import { join } from 'node:path';
-import type { Verifier } from '@countersign/device-sdk';
+import { Refusal, type Verifier } from '@countersign/device-sdk';
 import { ALG_ED25519, equal, publicKeyOf, type Signer } from '@countersign/device-sdk/format';
+import { readCheckpoint } from '../../ledger/c2sp/checkpoint.ts';
+import type { CheckpointStore } from '../../ledger/c2sp/checkpoints.ts';
 import { followedCheckpoint } from '../../ledger/c2sp/followed.ts';
 import { noteFile } from '../../ledger/c2sp/note-file.ts';
 import { auditKeys, peerName } from '../../ledger/c2sp/trust.ts';
 import { Witness } from '../../ledger/c2sp/witness.ts';
+import type { Witnessed } from '../../ledger/peer/cosigner.ts';
 import type { Peer } from '../../ledger/peer/peer.ts';
 import { auditorRoutes } from '../api/auditor-routes.ts';
 import { witnessRoutes } from '../api/witness-routes.ts';
@@ -54,13 +57,30 @@ function witnessOf({ data, peer, signer, verifier, origin }: PeerAuditorsOptions
     signer,
     log: () => auditKeys(verifier.sha256, inside.standing.point.root!).log,
     name: peerName(verifier.sha256, origin, publicKeyOf(signer)),
-    store: noteFile(join(serverFolder(data, 'peer'), 'checkpoint')),
+    store: cosignedCheckpoint(data),
     now: () => Math.floor(Date.now() / 1000),
     async holds({ size, root }) {
-      // As for heads: no signature for a log that was caught, nor for content that is not held.
       if (peer.evidence.length > 0) return false;
-      if (!peer.listed || peer.state().holdsBack !== null || size > inside.standing.head.head.size) return undefined;
+      // As for heads: a checkpoint is no way around what a peer looks at before it signs.
+      if (!(await peer.vouches(size))) return undefined;
       return equal(inside.reader.rootAt(size), root);
     },
   });
+}
+
+function cosignedCheckpoint(data: string): CheckpointStore {
+  return noteFile(join(serverFolder(data, 'peer'), 'checkpoint'));
+}
+
+/** The checkpoint that a peer of this folder cosigned last: its key signs no head that contradicts it. */
+export function witnessedIn(data: string): Witnessed {
+  const store = cosignedCheckpoint(data);
+  return async () => {
+    const note = await store.load();
+    try {
+      return note && readCheckpoint(note);
+    } catch (cause) {
+      throw new Refusal('BAD_STORE', 'the checkpoint that was cosigned last is damaged', { cause });
+    }
+  };
 }

@@ -27,7 +27,7 @@ import { clientTokenPath, serverFolder, trustRootPath } from './folders.ts';
 import { openServerKeys, type ServerKeys, serverKeys } from './identities.ts';
 import { originOf, readTrustRoot } from './ledger.ts';
 import { type Closers, lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
-import { auditorsOfPeer } from './peer-auditors.ts';
+import { auditorsOfPeer, witnessedIn } from './peer-auditors.ts';
 import type { Other } from './start-one.ts';
 
 /** An orderer and as many peers as a trust root can name. */
@@ -65,6 +65,7 @@ export async function startPeer(options: StartPeerOptions): Promise<RunningPeer>
     const store = fileBlobStore(serverFolder(data, 'peer'), verifier.sha256);
     const peer = await openPeer({
       ...{ dir: data, signer: ring.signer('peer'), trustRoot, store, verifier, order: options.order },
+      witnessed: witnessedIn(data),
       links: follow.map(({ url, token }) => httpPeerLink(url, token)),
       contents: contents.map(({ url, token }) => httpBlobs(url, token, verifier.sha256)),
       tell: (event) => say(log, event),

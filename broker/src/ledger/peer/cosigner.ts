@@ -28,6 +28,12 @@ export const AHEAD_SECONDS_MAX = 600;
 export interface Cosigner {
   readonly last: Head | undefined;
   /**
+   * Whether the own copy has all that this key has signed before: a copy that was fetched again, or restored, may be
+   * shorter, or another one.
+   * @throws Refusal SPLIT_VIEW where it is another one; BAD_STORE
+   */
+  agrees(): Promise<boolean>;
+  /**
    * @param head of the own chain (see `isOnChain`)
    * @returns the COSE_Sign1 with detached root
    * @throws Refusal STALE, SPLIT_VIEW against the last one signed; BAD_HEAD for a head of the future; BAD_STORE
@@ -39,21 +45,22 @@ export interface Cosigner {
 export async function openCosigner(
   path: string,
   signer: Signer,
-  parts: { inside: Inside; verifier: Verifier; now: () => number },
+  parts: { inside: Inside; verifier: Verifier; now: () => number; witnessed?: Witnessed | undefined },
 ): Promise<Cosigner> {
-  const { inside, verifier, now } = parts;
+  const { inside, verifier, now, witnessed = async () => undefined } = parts;
   let last = await load(path);
-  // A restored copy may be older than what this key has signed; it is compared when the chain has come so far.
-  let compared = last === undefined;
+  let compared = false;
+  const agrees = async () => (compared ||= await isOwn(inside, last, await witnessed()));
   return {
     get last() {
       return last;
     },
+    agrees,
     async sign(head) {
       const limit = now() + AHEAD_SECONDS_MAX;
       demand(head.time <= limit, 'BAD_HEAD', `a head of ${head.time - now()} seconds from now is not cosigned`);
       if (last) checkFollows(last, head);
-      if (last && !compared) compared = await isOnChain(inside, last);
+      demand(await agrees(), 'STALE', 'this copy has not come to all that this key has signed');
       await makeFolder(dirname(path), 0o700);
       await writeDurable(
         path,
@@ -63,6 +70,19 @@ export async function openCosigner(
       return signHead(verifier.sha256, head, signer);
     },
   };
+}
+
+/** The tree that the same key has cosigned last as a witness of checkpoints. */
+export type Witnessed = () => Promise<{ size: number; root: Uint8Array } | undefined>;
+
+/** @returns false where the chain has not come so far. From then on it only grows. */
+async function isOwn(inside: Inside, last: Head | undefined, seen: Awaited<ReturnType<Witnessed>>): Promise<boolean> {
+  if (last && !(await isOnChain(inside, last))) return false;
+  if (!seen) return true;
+  if (seen.size > inside.standing.head.head.size) return false;
+  const same = equal(inside.reader.rootAt(seen.size), seen.root);
+  demand(same, 'SPLIT_VIEW', `this key has cosigned another checkpoint of ${seen.size} entries`);
+  return true;
 }
 
 type Signed = Pick<Head, 'size' | 'root' | 'indexRoot' | 'time'>;

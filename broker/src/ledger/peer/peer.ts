@@ -18,7 +18,7 @@ import { serial } from '../serial.ts';
 import { createChain, hasChain, openChain, type PeerChain } from './chain.ts';
 import { cosignedFile } from './cosigned-file.ts';
 import { CosignedHeads, type QuorumState } from './cosigned-heads.ts';
-import { type Cosigner, openCosigner } from './cosigner.ts';
+import { type Cosigner, openCosigner, type Witnessed } from './cosigner.ts';
 import { type Evidence, type EvidenceFile, openEvidence } from './evidence.ts';
 import { type Holdings, holdings } from './holdings.ts';
 import type { PeerLink } from './link.ts';
@@ -47,6 +47,8 @@ export interface PeerOptions {
   verifier: Verifier;
   /** Where the order of entries comes from an outside engine: what this peer's own node of it says. */
   order?: OpenOwnOrder | undefined;
+  /** What the same key has cosigned last as a witness. */
+  witnessed?: Witnessed | undefined;
   /** Seconds since the epoch. */
   now?: () => number;
   /** Hears what people should know. */
@@ -80,6 +82,11 @@ export interface Peer {
   readonly evidence: readonly Evidence[];
   /** Whether the trust root in force names this peer's key. */
   readonly listed: boolean;
+  /**
+   * Whether it would put its name to the first `size` entries of its copy now: nothing is known against the orderer, the
+   * trust root lists it, content is held, an own node agrees, and the copy has what its key has signed before.
+   */
+  vouches(size: number): Promise<boolean>;
   state(): PeerState;
   close(): Promise<void>;
 }
@@ -98,7 +105,13 @@ export async function openPeer(options: PeerOptions): Promise<Peer> {
     const now = options.now ?? (() => Math.floor(Date.now() / 1000));
     const file = cosignedFile(join(dir, 'ledger'));
     const heads = await CosignedHeads.open({ inside, verifier, file, names: false });
-    const cosigner = await openCosigner(join(dir, 'peer', 'cosigned.cbor'), options.signer, { inside, verifier, now });
+    const { signer, witnessed } = options;
+    const cosigner = await openCosigner(join(dir, 'peer', 'cosigned.cbor'), signer, {
+      inside,
+      verifier,
+      now,
+      witnessed,
+    });
     const evidence = await openEvidence(join(dir, 'peer', 'evidence'));
     const content = holdings({ ledger: chain.ledger, store: options.store, sources: options.contents, verifier });
     const follower = new Follower({ ...options, chain, heads, cosigner, evidence, content, now });
@@ -177,6 +190,19 @@ class Follower implements Peer {
   get listed(): boolean {
     const { sha256 } = this.#parts.verifier;
     return findKey(sha256, this.ledger.inside.standing.point.root!, 'peer', this.#kid) !== undefined;
+  }
+
+  async vouches(size: number): Promise<boolean> {
+    const { cosigner } = this.#parts;
+    if (!this.listed || size > this.ledger.inside.standing.head.head.size || !this.#holdsContent()) return false;
+    try {
+      if ((await this.#order?.objection(size)) !== undefined || !(await cosigner.agrees())) return false;
+    } catch (error) {
+      if (codeOf(error) !== 'SPLIT_VIEW') throw error;
+      return false;
+    }
+    // Looked at last: it may have come while this waited.
+    return this.evidence.length === 0 && !this.#stopped;
   }
 
   begin(): void {
