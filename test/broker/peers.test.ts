@@ -1,7 +1,9 @@
 /** Peers of a ledger: who they are, what they check, what they sign, and what is left when the orderer is gone. */
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bringBack } from '@countersign/broker/face/up/from-peer';
 import { openServerKeys, type ServerKeys, serverKeys } from '@countersign/broker/face/up/identities';
+import { startPeer } from '@countersign/broker/face/up/peer';
 import { startLedgerServer } from '@countersign/broker/face/up/start';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { httpLedger } from '@countersign/broker/ledger/http-client';
@@ -392,4 +394,30 @@ test('a peer that lost its copy signs nothing that contradicts what it signed, a
   const witness = await bed.peer(0, [fork.url], undefined, { witnessed: async () => ({ size, root }) });
   await until('it to refuse', () => /another checkpoint/.test(witness.peer.state().holdsBack ?? ''));
   t.is(witness.peer.state().cosigned, null);
+});
+
+test('an orderer does not come back from one peer at two addresses, nor from a follower that nobody named', async (t) => {
+  const dir = await temporary(t);
+  const keys = async (name: string, server: 'collection' | 'distribution' | 'peer'): Promise<ServerKeys> =>
+    serverKeys(server, await openServerKeys(join(dir, name), server, { create: true }));
+  const given = {
+    serverKeys: [await keys('c', 'collection'), await keys('d', 'distribution')],
+    peers: [await keys('p1', 'peer'), await keys('p2', 'peer'), await keys('p3', 'peer')],
+  };
+  const data = join(dir, 'l');
+  const orderer = await startLedgerServer({ data, ...given });
+  const follow = [{ url: orderer.url, token: orderer.token! }];
+  const trustRoot = new Uint8Array(await readFile(join(data, 'trust-root.cbor')));
+  const start = async (name: string) => {
+    const running = await startPeer({ data: join(dir, name), follow, trustRoot });
+    t.teardown(() => running.close());
+    return { url: running.url, token: running.token! };
+  };
+  const [first, second, stranger] = [await start('p1'), await start('p2'), await start('stranger')];
+  await orderer.close();
+  await rm(join(data, 'ledger'), { recursive: true });
+  const back = (peers: (typeof first)[]) => bringBack({ data, peers, verifier, tell: () => undefined });
+  t.is(codeOf(await t.throwsAsync(back([first, { ...first, url: `${first.url}/` }]))), 'NO_QUORUM');
+  t.is(codeOf(await t.throwsAsync(back([first, stranger]))), 'NO_QUORUM');
+  await t.notThrowsAsync(back([first, second, stranger]));
 });

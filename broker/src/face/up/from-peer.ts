@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import { readSignedRoot, type TrustRoot } from '@countersign/device-sdk/format';
+import { hex, kidOf, readSignedRoot, type Sha256, type TrustRoot } from '@countersign/device-sdk/format';
 import { auditFolder } from '../../ledger/audit.ts';
 import { readStoredHead } from '../../ledger/embedded/head-file.ts';
 import { httpPeerLink } from '../../ledger/peer/link.ts';
@@ -45,7 +45,7 @@ export async function bringBack(options: BringBackOptions): Promise<void> {
   await openServerKeys(data, 'ledger', { create: false, passphrase: options.passphrase });
   const trust = await trustRootOf(options);
   const answers = await askAll(options.peers, tell);
-  checkEnough(readSignedRoot(verifier.sha256, trust).root, answers.length, options.head);
+  checkEnough(verifier.sha256, readSignedRoot(verifier.sha256, trust).root, answers, options.head);
   const longest = answers.reduce((best, one) => (one.size > best.size ? one : best));
   const temporary = `${folder}.new-${randomBytes(4).toString('hex')}`;
   await makeFolder(temporary);
@@ -62,6 +62,8 @@ export async function bringBack(options: BringBackOptions): Promise<void> {
 
 interface Answered {
   from: Other;
+  /** Id of the peer's key, in hex, as it says itself. */
+  kid: string;
   size: number;
   /** The peer's head file. */
   newest: Uint8Array;
@@ -73,7 +75,8 @@ async function askAll(peers: readonly Other[], tell: (text: string) => void): Pr
     const link = httpPeerLink(from.url, from.token);
     try {
       const { newest } = await link.blocks(0, 0, 0);
-      answers.push({ from, size: readStoredHead(newest).head.size, newest });
+      const { kid } = (await apiClient(from.url, from.token).get('/api/v1/peer')) as { kid?: unknown };
+      answers.push({ from, kid: String(kid), size: readStoredHead(newest).head.size, newest });
     } catch (error) {
       tell(`${from.url} does not answer: ${codeOf(error)}`);
     } finally {
@@ -84,14 +87,23 @@ async function askAll(peers: readonly Other[], tell: (text: string) => void): Pr
   return answers;
 }
 
-/** Of n peers k have signed each published head, so among any n - k + 1 there is one that knows the newest. */
-function checkEnough({ roles }: TrustRoot, answered: number, head: Uint8Array | undefined): void {
+/**
+ * Of n peers k have signed each published head, so among any n - k + 1 there is one that knows the newest. Peers are
+ * counted by their keys: one at two addresses is one, and whoever follows without being listed has signed nothing.
+ */
+function checkEnough(
+  sha256: Sha256,
+  { roles }: TrustRoot,
+  answers: readonly Answered[],
+  head: Uint8Array | undefined,
+): void {
   const { threshold, keys } = roles.peer;
   if (head !== undefined) return;
   const text = 'with quorum 0 no peer need know the newest head: give the one that was kept elsewhere, --head FILE';
   demand(threshold > 0, 'BAD_REQUEST', text);
   const needed = keys.length - threshold + 1;
-  const enough = `${answered} peers answer; ${needed} must, for one of them to know every head with a quorum`;
+  const answered = keys.filter((key) => answers.some(({ kid }) => kid === hex(kidOf(sha256, key)))).length;
+  const enough = `${answered} peers of the trust root answer; ${needed} must, for one of them to know every head with a quorum`;
   demand(answered >= needed, 'NO_QUORUM', enough);
 }
 
