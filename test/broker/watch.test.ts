@@ -13,7 +13,7 @@ import { Watch, type WatchOptions } from '@countersign/broker/face/watch/watch';
 import { objectDigest, productArgs } from '@countersign/broker/ledger/contract/args';
 import { classId } from '@countersign/broker/ledger/contract/uuid';
 import { type EmbeddedLedger, openLedger } from '@countersign/broker/ledger/embedded/engine';
-import { codeOf } from '@countersign/device-sdk';
+import { codeOf, Refusal } from '@countersign/device-sdk';
 import { hex, utf8 } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { runHere } from '../support/command-here.ts';
@@ -122,6 +122,57 @@ test('a stale head is told once, and again only after a fresh one', async (t) =>
   now += 6;
   const ids = (await gone.round()).raised.map(({ url }) => url);
   t.deepEqual(ids, ['http://127.0.0.1:9', url], 'a server that never answers is stale, too');
+});
+
+test('a head whose tree is not shown, or that is of the future, keeps no server fresh', async (t) => {
+  const { world, watch, url } = await bed(t);
+  let now = world.clock.now;
+  const silence = async (): Promise<never> => {
+    throw new Refusal('UNREACHABLE', 'not for you');
+  };
+  async function* hidden(): AsyncGenerator<never> {
+    yield await silence();
+  }
+  const clients: LogClient[] = [logClient(url, undefined)];
+  const watching = await watch({ clients, now: () => now });
+  t.deepEqual((await watching.round()).standing, []);
+  const { leafHashes } = clients[0]!;
+  Object.assign(clients[0]!, { leafHashes: hidden, consistency: silence });
+  await addProduct(world);
+  now += 86_401;
+  world.clock.now = now;
+  await world.ledger.refreshHead();
+  const told = await watching.round();
+  t.deepEqual(
+    told.raised.map(({ kind }) => kind),
+    ['stale-head'],
+  );
+  t.is(told.servers[0]!.problem?.code, 'UNREACHABLE');
+
+  Object.assign(clients[0]!, { leafHashes });
+  t.deepEqual((await watching.round()).standing, []);
+  world.clock.now = now + 86_401;
+  await world.ledger.refreshHead();
+  t.like((await watching.round()).raised[0], { kind: 'bad-head', code: 'BAD_HEAD' });
+});
+
+test('a tree that is never read to its end does not hold the watch up for ever', async (t) => {
+  const { watch, url } = await bed(t);
+  const client = logClient(url, undefined);
+  let ms = 0;
+  const slow: LogClient = {
+    ...client,
+    async *leafHashes() {
+      for (;;) {
+        ms += 60_000;
+        yield [new Uint8Array(32)];
+      }
+    },
+  };
+  const watching = await watch({ clients: [slow], elapsedMs: () => ms });
+  const { servers, entries } = await watching.round();
+  t.deepEqual([servers[0]!.problem?.code, entries], ['UNREACHABLE', 0]);
+  t.is(ms, 2 * 6 * 3_600_000, 'for the head, and for the checkpoint');
 });
 
 test('a server that shows fewer entries than before is told', async (t) => {

@@ -60,7 +60,7 @@ export async function raise(
   const timer = setTimeout(() => {
     late = true;
     if (child.pid === undefined || windows) child.kill('SIGKILL');
-    else process.kill(-child.pid, 'SIGKILL');
+    else killGroup(child.pid);
   }, mostMs);
   const ended = await new Promise<string | undefined>((resolve) => {
     child.on('error', (error) => resolve(error.message));
@@ -68,6 +68,15 @@ export async function raise(
   });
   clearTimeout(timer);
   return late ? `it took longer than ${mostMs} ms` : ended;
+}
+
+/** It may have ended a moment before: that is no reason for the watch to end. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
 
 /** Texts of a hostile server, without what moves a terminal, and without a zero byte, which no environment takes. */

@@ -1,5 +1,5 @@
 /** What servers say of the log's tree, held against the tree that the watch has verified itself, leaf by leaf. */
-import { codeOf, Refusal, type Verifier } from '@countersign/device-sdk';
+import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { checkConsistency, equal, hex, leafHash } from '@countersign/device-sdk/format';
 import type { Frontier } from '../../ledger/log/frontier.ts';
 import { type Expectation, judgeEntry, type SeenUploads, type Unexpected } from './expectation.ts';
@@ -35,6 +35,12 @@ export interface Judgement {
 }
 
 /**
+ * Reading one tree takes no longer: 10 million entries of 500 bytes at 1 MB a second are an hour and a half. Whoever has
+ * the log's key can sign a size that nobody ever reads to its end, and no other server would be looked at again.
+ */
+export const GROWN_MS_MAX = 6 * 3_600_000;
+
+/**
  * Takes claims from the smallest tree to the largest. The first that leads on from the verified tree is followed; one
  * that contradicts it is set apart and leads nowhere.
  */
@@ -43,6 +49,7 @@ export async function judgeClaims(
   claims: readonly Claim[],
   start: Verified,
   expectation: Expectation | undefined,
+  elapsedMs: () => number = () => performance.now(),
 ): Promise<Judgement> {
   const done: Judgement = { verified: start, findings: [], apart: [], open: [] };
   const known = new Map([[start.tree.size, start.tree.root()]]);
@@ -67,10 +74,15 @@ export async function judgeClaims(
   async function follow(claim: Claim): Promise<void> {
     // Without its entries a log may be seen to grow, but not to hold what is expected: that part is read again later.
     const reads = expectation !== undefined && claim.client.readsEntries;
-    const next = await grown(verifier, claim, done.verified, reads ? expectation : undefined).catch(async (error) => {
-      if (error instanceof Refusal && (await contradicts(claim))) return undefined;
-      throw error;
-    });
+    const end = elapsedMs() + GROWN_MS_MAX;
+    const inTime = () =>
+      demand(elapsedMs() < end, 'UNREACHABLE', `${claim.client.url} gives its ${claim.size} entries too slowly`);
+    const next = await grown(verifier, claim, done.verified, reads ? expectation : undefined, inTime).catch(
+      async (error) => {
+        if (error instanceof Refusal && (await contradicts(claim))) return undefined;
+        throw error;
+      },
+    );
     if (!next) {
       done.apart.push(claim);
       return;
@@ -126,16 +138,20 @@ async function grown(
   claim: Claim,
   { tree, uploads }: Verified,
   expectation: Expectation | undefined,
+  inTime: () => void,
 ) {
   const verified: Verified = { tree: tree.copy(), uploads: new Map(uploads) };
   const findings: Finding[] = [];
   const { client, size } = claim;
   if (expectation === undefined) {
-    for await (const hashes of client.leafHashes(tree.size, size, size))
+    for await (const hashes of client.leafHashes(tree.size, size, size)) {
+      inTime();
       for (const leaf of hashes) verified.tree.append(leaf);
+    }
     return { verified, findings };
   }
   for await (const entries of client.entries(tree.size, size, size)) {
+    inTime();
     for (const entry of entries) {
       const index = verified.tree.size;
       const leaf = leafHash(verifier.sha256, entry);

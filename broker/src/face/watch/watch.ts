@@ -5,6 +5,7 @@ import { nextRoot, openRoot, verifyHead } from '@countersign/device-sdk/verify';
 import { checkpointOf } from '../../ledger/c2sp/proof.ts';
 import { auditKeys } from '../../ledger/c2sp/trust.ts';
 import { Frontier } from '../../ledger/log/frontier.ts';
+import { AHEAD_SECONDS_MAX } from '../../ledger/peer/cosigner.ts';
 import { type Alarm, raise } from './alarm.ts';
 import { badHead, releaseAlarms, shrunken, splitView, stale } from './alarms.ts';
 import { type Claim, claimOf, judgeClaims } from './claims.ts';
@@ -35,6 +36,8 @@ export interface WatchOptions {
   /** Seconds since the epoch. */
   now: () => number;
   alarmMsMax?: number | undefined;
+  /** Milliseconds that only pass. */
+  elapsedMs?: (() => number) | undefined;
 }
 
 export interface ServerReport {
@@ -110,12 +113,13 @@ export class Watch {
     const views: View[] = [];
     for (const client of clients) views.push(await this.#look(client, wrong));
     const claims = [...this.#outsideClaim(views, wrong), ...views.flatMap((view) => view.claims)];
-    const judged = await judgeClaims(verifier, claims, state, expectation);
+    const judged = await judgeClaims(verifier, claims, state, expectation, this.#o.elapsedMs);
     state.tree = judged.verified.tree;
     state.uploads = judged.verified.uploads;
     for (const claim of judged.apart) wrong.push(splitView(claim));
     for (const { claim, error } of judged.open) views.find((view) => view.client === claim.client)!.problem ??= error;
-    for (const view of views) this.#remember(view, judged.apart);
+    const unproven = new Set([...judged.apart, ...judged.open.map(({ claim }) => claim)]);
+    for (const view of views) this.#remember(view, unproven);
     wrong.push(...this.#stale());
     this.#settle(wrong, releaseAlarms(judged.findings), views);
     await saveState(statePath, state);
@@ -143,7 +147,11 @@ export class Watch {
 
   #checkedHead(client: LogClient, shown: { head: Head; signed: Uint8Array }, wrong: Alarm[]): Head | undefined {
     try {
-      return verifyHead(this.#o.verifier, this.#root, readHead(shown.signed), shown.head.root);
+      const head = verifyHead(this.#o.verifier, this.#root, readHead(shown.signed), shown.head.root);
+      const ahead = head.time - this.#o.now();
+      // It would not be stale for as long as it is of the future.
+      demand(ahead <= AHEAD_SECONDS_MAX, 'BAD_HEAD', `it is ${ahead} seconds from now`);
+      return head;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       wrong.push(badHead(client, 'head', error, hex(shown.signed.subarray(0, 1024))));
@@ -204,10 +212,13 @@ export class Watch {
     return [{ client: view.client, what: 'head from outside', size, root: undefined, holds, evidence }];
   }
 
-  /** A server's word is kept where it held; where it shrank it stays what it was, and the alarm stands. */
-  #remember({ client, head, claims }: View, apart: readonly Claim[]): void {
+  /**
+   * A server's word is kept where it held; where it shrank it stays what it was, and the alarm stands. A head whose tree it
+   * does not show did not hold: whoever hides a second history that way is stale in the end.
+   */
+  #remember({ client, head, claims }: View, unproven: ReadonlySet<Claim>): void {
     const before = this.#state.servers.get(client.url);
-    const held = head && claims.every((claim) => !apart.includes(claim));
+    const held = head && claims.every((claim) => !unproven.has(claim));
     if (!held || (before && head.size < before.size)) return;
     const time = Math.max(head.time, before?.time ?? 0);
     this.#state.servers.set(client.url, { size: head.size, root: hex(head.root), time });
