@@ -1,8 +1,9 @@
 /** A ledger whose order comes from outside: nothing skipped, nothing doubled, nothing believed. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { EmbeddedLedger } from '@countersign/broker/ledger/embedded/source';
+import { Feed } from '@countersign/broker/ledger/mirror/feed';
 import { isMirror, type MirroredLedger, mirrored } from '@countersign/broker/ledger/mirror/mirrored';
 import { ownOrder } from '@countersign/broker/ledger/mirror/own-order';
 import { codeOf, Refusal } from '@countersign/device-sdk';
@@ -167,6 +168,24 @@ test('a history rewritten outside is noticed, by the block or by the entry', asy
   outside.blocks.splice(1, 1, ...kept);
   await world.reopen();
   t.is((await world.ledger.entries(0, 100)).length, 4);
+});
+
+test('a block whose mark could not be written is compared from its first entry when it comes again', async (t) => {
+  const world = await newWorld();
+  t.teardown(() => world.end());
+  const beginning = await world.ledger.entries(0, 10);
+  const outside = new OutsideOrder();
+  const first = outside.add([beginning]);
+  const second = outside.add([[await enrolment('carol', ['engineer'], newSigner(), world.people.alice!)]]);
+  const lost = join(world.dir, 'not-yet');
+  const feed = new Feed(world.ledger, join(lost, 'mark.json'));
+  for (let tries = 0; tries < 2; tries++) t.is((await t.throwsAsync(feed.take(first)))?.name, 'Error');
+  await mkdir(lost);
+  await feed.take(first);
+  await feed.take(second);
+  const { size } = (await world.ledger.head()).head;
+  t.is(size, beginning.length + 1);
+  t.is(await feed.confirmed(), size);
 });
 
 test('refuses to go on where our chain holds more than the outside engine', async (t) => {

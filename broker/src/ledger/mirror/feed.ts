@@ -80,6 +80,17 @@ export class Feed {
 
   /** @throws Refusal DIVERGED for an entry that our contract refuses, or that our chain has otherwise */
   async take(block: FinalBlock): Promise<void> {
+    const begun = this.#leaf;
+    try {
+      await this.#take(block);
+    } catch (error) {
+      // A full disk, say: whoever hands the same block over once more means it from its first entry on.
+      this.#leaf = begun;
+      throw error;
+    }
+  }
+
+  async #take(block: FinalBlock): Promise<void> {
     const entries = block.transactions.flatMap(({ tx, statements }) =>
       statements.map((statement): Placed => ({ tx, statement })),
     );
