@@ -9,6 +9,11 @@ import { FrameWindow, type Position, type Route } from './window.ts';
 
 /** Wrong frames from one link before it is left alone for a while: it lies, or something between lies. */
 export const BAD_FRAMES_MAX = 8;
+/**
+ * Bytes of frames that nobody waits for, beside once the payload, before the link is left alone likewise: what is asked
+ * for again may come twice, and a flood must not use up in one fetch what the whole rollout may cost.
+ */
+const JUNK_BYTES_MAX = 16_384;
 /** Rounds without a single new frame before the install waits for the link to come back. */
 export const EMPTY_ROUNDS_MAX = 4;
 /** A round without a frame for this long is over. Seconds on a LAN, enough for a slow radio. */
@@ -39,6 +44,7 @@ export class Fetcher {
   readonly #window: FrameWindow;
   #close: (() => void)[] = [];
   #badFrames = 0;
+  #junkBytes = 0;
   #emptyRounds = 0;
   #wake: (() => void) | undefined;
   #failed: Refusal | undefined;
@@ -101,6 +107,13 @@ export class Fetcher {
     if (this.#badFrames >= BAD_FRAMES_MAX) this.#failed = refusal;
   }
 
+  #bear(bytes: number): void {
+    this.#junkBytes += bytes;
+    const most = this.#options.payload.bytes + JUNK_BYTES_MAX;
+    if (this.#junkBytes > most)
+      this.#failed ??= new Refusal('LINK_LOST', `${this.#junkBytes} bytes that nobody waits for`);
+  }
+
   #ask(): void {
     const range = this.#window.ask();
     if (!range) return;
@@ -115,6 +128,7 @@ export class Fetcher {
           this.#failed ??= this.#options.spend(answer.frame.length);
           const found = this.#window.offer(answer.index, answer.frame);
           if (found === 'wrong') this.#blame(new Refusal('BAD_FRAME', `frame ${answer.index} has another length`));
+          else if (found === 'idle') this.#bear(answer.frame.length);
           // What nobody waits for wakes nobody: junk must not look like progress.
           if (found !== 'idle' || this.#failed) this.#wake?.();
         },

@@ -60,7 +60,7 @@ export const SESSIONS_MAX = 16;
  * would be paid for every night: a new rollout does, or an operator's word.
  */
 export const SPENT_FACTOR = 24;
-/** Wrong frames of the largest size end a fetch eight times over before this: one lying fetch must not use up all. */
+/** A few lying fetches of the dearest kind (fetcher.ts), so that one alone does not use up all of a small payload's. */
 export const SPENT_BYTES_MIN = 262_144;
 
 /** Failures that say something against a branch; link faults do not count. */
@@ -153,14 +153,19 @@ export class Installer {
     this.#cancelForgive?.();
   }
 
-  /** Counts what has come. @returns why no more may */
+  /**
+   * Counts what has come. What a branch may cost stays allowed when a smaller one is chosen: what a whole image has cost
+   * would else use up all that its delta may.
+   * @returns why no more may
+   */
   #spend(rolloutId: Uint8Array, bytes: number): Refusal | undefined {
-    const spent = this.#spent && equal(this.#spent.rolloutId, rolloutId) ? this.#spent.bytes + bytes : bytes;
-    this.#spent = { rolloutId, bytes: spent };
-    if (spent < this.#spentMax) return undefined;
+    const before = this.#spent && equal(this.#spent.rolloutId, rolloutId) ? this.#spent : { bytes: 0, max: 0 };
+    const spent = { rolloutId, bytes: before.bytes + bytes, max: Math.max(before.max, this.#spentMax) };
+    this.#spent = spent;
+    if (spent.bytes < spent.max) return undefined;
     // A device that stops must not forget at its next start that it has.
-    if (bytes) this.#p.store.commit({ spent: this.#spent });
-    return new Refusal('CAP_REACHED', `${spent} bytes of frames have come, ${this.#spentMax} may`);
+    if (bytes) this.#p.store.commit({ spent });
+    return new Refusal('CAP_REACHED', `${spent.bytes} bytes of frames have come, ${spent.max} may`);
   }
 
   #demandSession({ sessions }: Pending): void {

@@ -77,7 +77,7 @@ const CODECS: { [K in Coded]: readonly [key: number, codec: Codec<State[K]>] } =
       }),
     ),
   ],
-  spent: [16, maybe(record({ rolloutId: id, bytes: uint }))],
+  spent: [16, maybe(record({ rolloutId: id, bytes: uint, max: uint }))],
   handover: [14, maybe(record({ repeats: uint, former: maybe(release), rolloutId: maybe(id), attempt: uint }))],
 };
 const CODED = Object.keys(CODECS) as Coded[];

@@ -81,6 +81,8 @@ export interface InPlace {
 export interface Spent {
   rolloutId: Uint8Array;
   bytes: number;
+  /** What it may cost, by the largest of the branches that have been fetched from. */
+  max: number;
 }
 
 export interface Counters {
