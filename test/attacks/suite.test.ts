@@ -111,11 +111,12 @@ test('what a device holds is looked at, not what it says', async (t) => {
   t.is((await runAttack(row, port)).outcome, 'succeeded');
 });
 
-test('countersign attack --json prints the rows, and exits with 0', async (t) => {
+test('countersign attack --json prints one object with the rows, and exits with 0', async (t) => {
   const { code, json } = await runJson('attack', '--id', '14');
   t.is(code, 0);
-  t.is(json.length, 1);
-  const [{ id, name, outcome, variants, codes, failed }] = json;
-  t.deepEqual([id, name, outcome, variants, failed], [14, "another model's image", 'refused', 6, []]);
-  t.deepEqual(codes, ['WRONG_VENDOR', 'WRONG_CLASS', 'WRONG_COMPONENTS', 'NOT_CURRENT', 'MALFORMED']);
+  const { rows, ...sums } = json;
+  t.deepEqual(sums, { total: 1, refused: 1 });
+  t.like(rows[0], { id: 14, name: "another model's image", refused: true, outcome: 'refused', code: 'WRONG_VENDOR' });
+  t.deepEqual([rows[0].variants, rows[0].failed], [6, []]);
+  t.deepEqual(rows[0].codes, ['WRONG_VENDOR', 'WRONG_CLASS', 'WRONG_COMPONENTS', 'NOT_CURRENT', 'MALFORMED']);
 });

@@ -1,6 +1,6 @@
 /** What `attack` does. It stands apart from the verb: the rows and what they attack take half a second to load. */
 import { note, WrongUse } from '@countersign/broker/face/cli/program';
-import type { Row } from './attack.ts';
+import type { Outcome, Row } from './attack.ts';
 import { ONE_SLOT_ATTACKS } from './one-slot.ts';
 import type { Port } from './port/port.ts';
 import { SdkPort } from './port/sdk.ts';
@@ -22,11 +22,10 @@ export async function attack({ id, port: external, oneSlot = false, verbose = fa
   const port = external === undefined ? new SdkPort(oneSlot ? 'one slot' : 'two slots') : new StdioPort(external);
   try {
     const rows = await runAll(attacks, port, verbose);
-    const withstood = rows.filter(({ outcome }) => outcome === 'refused' || outcome === 'held').length;
-    const text = [...rows.map(lineOf), '', `${withstood} of ${rows.length} attacks withstood by the ${port.name}`].join(
-      '\n',
-    );
-    return { json: rows, text, ok: withstood === rows.length };
+    const withstood = rows.filter(isWithstood).length;
+    const text = [...rows.map(lineOf), '', `${withstood} of ${rows.length} attacks withstood by the ${port.name}`];
+    const json = { total: rows.length, refused: withstood, rows: rows.map(jsonOf) };
+    return { json, text: text.join('\n'), ok: withstood === rows.length };
   } finally {
     await (port instanceof StdioPort ? port.end() : port.close());
   }
@@ -36,7 +35,7 @@ async function runAll(attacks: typeof ATTACKS, port: Port, verbose: boolean): Pr
   const rows: Row[] = [];
   for (const each of attacks) {
     const row = await runAttack(each, port, (tried) => {
-      if (verbose) note(`  ${tried.outcome.padEnd(10)} ${(tried.code ?? '').padEnd(17)} ${tried.how}`);
+      if (verbose) note(`  ${wordOf(tried.outcome).padEnd(10)} ${(tried.code ?? '').padEnd(17)} ${tried.how}`);
     });
     for (const { how, why } of row.failed) note(`row ${row.id}: ${how}: ${why}`);
     rows.push(row);
@@ -57,5 +56,19 @@ function only(all: typeof ATTACKS, id: number | undefined): typeof ATTACKS {
 }
 
 function lineOf({ id, name, outcome, codes, variants, millis }: Row): string {
-  return `${String(id).padStart(2)}  ${outcome.padEnd(10)}  ${name.padEnd(44)}  ${String(variants).padStart(3)} tries  ${String(millis).padStart(5)} ms  ${codes.join(' ')}`;
+  return `${String(id).padStart(2)}  ${wordOf(outcome).padEnd(10)}  ${name.padEnd(44)}  ${String(variants).padStart(3)} tries  ${String(millis).padStart(5)} ms  ${codes.join(' ')}`;
+}
+
+/** As the demonstration writes its own attacks: `refused` is true where the attack failed, by whatever outcome. */
+function jsonOf({ codes, ...row }: Row) {
+  return { ...row, refused: isWithstood(row), outcome: wordOf(row.outcome), code: codes[0] ?? null, codes };
+}
+
+function isWithstood({ outcome }: Pick<Row, 'outcome'>): boolean {
+  return outcome === 'refused' || outcome === 'held';
+}
+
+/** Nothing was said and nothing changed: seen from outside, whoever was attacked survived it. */
+function wordOf(outcome: Outcome): string {
+  return outcome === 'held' ? 'survived' : outcome;
 }
