@@ -1,9 +1,16 @@
 /** Reading the order from a real node: what is lost is read again, what is exchanged is noticed. */
+import { type BatchFiles, makeBatch } from '@countersign/broker/ledger/evm/batches';
 import type { Chain } from '@countersign/broker/ledger/evm/chain';
 import { CONTRACT } from '@countersign/broker/ledger/evm/code';
 import { followChain } from '@countersign/broker/ledger/evm/follower';
 import { type ChainPosition, type OrderedEvent, readOrder, startPosition } from '@countersign/broker/ledger/evm/order';
+import type { EvmParts } from '@countersign/broker/ledger/evm/parts';
+import type { EvmProfile } from '@countersign/broker/ledger/evm/profile';
+import { EvmSource } from '@countersign/broker/ledger/evm/source';
+import type { FinalBlock } from '@countersign/broker/ledger/mirror/order';
 import { Refusal } from '@countersign/device-sdk';
+import { hex } from '@countersign/device-sdk/format';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import test from 'ava';
 import { encodeFunctionData } from 'viem';
 import { ACCOUNTS, type Anvil, anvilPath, deployOn, minedNow, startAnvil } from '../support/anvil.ts';
@@ -193,4 +200,57 @@ onAnvil('nonces are given one after another, also where nothing is mined between
   t.is(await one.nonceUsed(), 5);
   const { events } = await readOrder(one, await startPosition(one, block), 0);
   t.deepEqual(roots(events).sort(), [1, 2, 3, 4, 5]);
+});
+
+test('a step that breaks off between two blocks goes on behind the first of them', async (t) => {
+  const { sha256 } = nodeVerifier();
+  const batches = [1, 2].map((n) => makeBatch(sha256, [Uint8Array.of(n)]));
+  const blockOf = (number: number) => ({ number, hash: hash(number), time: number });
+  const events = batches.map(({ digest, root }, i) => {
+    const [block, args] = [3 + i, { position: i + 1, count: 1, digest: `0x${hex(digest)}`, root: `0x${hex(root)}` }];
+    return { name: 'Batch', args, block, blockHash: hash(block), index: 0, transaction: hash(100) };
+  });
+  const chain = {
+    height: async () => 9,
+    block: async (n: number) => blockOf(n),
+    logs: async (from: number, to: number) => events.filter(({ block }) => block >= from && block <= to),
+    onBlock: () => () => undefined,
+    close: async () => undefined,
+  } as Partial<Chain> as Chain;
+  let away = true;
+  const files: BatchFiles = {
+    put: async () => undefined,
+    async get(digest) {
+      const found = batches.findIndex((one) => hex(one.digest) === hex(digest));
+      if (found === 1 && away) {
+        away = false;
+        throw new Refusal('UNREACHABLE', 'the gateway does not answer');
+      }
+      return batches[found]!.file;
+    },
+  };
+  const profile = { confirmations: 0, pollMs: 1, fromBlock: 0 } as EvmProfile;
+  const source = new EvmSource({ chain, files, profile, verifier: nodeVerifier() } as EvmParts);
+  // The reader's own timer keeps no process alive.
+  const awake = setInterval(() => undefined, 1_000);
+  t.teardown(() => clearInterval(awake));
+  const told: [number, number][] = [];
+  const failures: unknown[] = [];
+  await new Promise<void>((resolve) => {
+    const call = async ({ number, transactions }: FinalBlock) => {
+      told.push([number, transactions.flatMap(({ statements }) => statements).length]);
+      if (number === 9) resolve();
+    };
+    const failed = (error: unknown) => {
+      failures.push(error);
+      resolve();
+    };
+    void source.follow(undefined, call, failed).then(({ stop }) => t.teardown(stop));
+  });
+  t.deepEqual(failures, []);
+  t.deepEqual(told, [
+    [3, 1],
+    [4, 1],
+    [9, 0],
+  ]);
 });

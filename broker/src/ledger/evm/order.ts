@@ -4,6 +4,7 @@
  * is lost with a connection.
  */
 import { demand, Refusal } from '@countersign/device-sdk';
+import type { Position } from '../mirror/order.ts';
 import type { Chain, ChainBlock, ChainLog } from './chain.ts';
 
 /** Where reading stands: everything up to and including this block has been given out. */
@@ -86,8 +87,11 @@ export async function readOrder(chain: Chain, from: ChainPosition, confirmations
   return { events, position: { block: to, hash: last.hash, event }, caughtUp: to === final };
 }
 
-/** A node that is behind what was read before is no reason for alarm; one that has another block there is. */
-async function checkStands(chain: Chain, { block, hash }: Omit<ChainPosition, 'event'>): Promise<void> {
+/**
+ * A node that is behind what was read before is no reason for alarm; one that has another block there is.
+ * @throws Refusal UNREACHABLE, DIVERGED
+ */
+export async function checkStands(chain: Chain, { block, hash }: Position): Promise<void> {
   const now = await chain.block(block);
   demand(now, 'UNREACHABLE', `the node does not have block ${block} yet, which was final`);
   if (now.hash === hash) return;

@@ -10,7 +10,7 @@ import { readEntry } from '../contract/entry.ts';
 import type { FinalBlock, OrderedSource, Position } from '../mirror/order.ts';
 import { readBatch } from './batches.ts';
 import { followChain } from './follower.ts';
-import { type ChainPosition, type OrderedEvent, positionAt, startPosition } from './order.ts';
+import { type ChainPosition, checkStands, type OrderedEvent, positionAt, startPosition } from './order.ts';
 import type { EvmParts } from './parts.ts';
 import { Recorder } from './recorder.ts';
 import { Releases } from './releases.ts';
@@ -55,12 +55,13 @@ export class EvmSource implements OrderedSource {
     const from = after
       ? await positionAt(chain, { block: after.block, hash: after.hash }, profile.fromBlock)
       : await startPosition(chain, profile.fromBlock);
+    const told: Told = { last: undefined };
     const follower = followChain({
       chain,
       from,
       confirmations: profile.confirmations,
       pollMs: profile.pollMs,
-      take: (events, position) => this.#take(events, position, call),
+      take: (events, position) => this.#take(events, position, told, call),
       ...(troubled && { troubled }),
       failed: (error) => {
         this.#recorder.end(error);
@@ -76,10 +77,22 @@ export class EvmSource implements OrderedSource {
     await this.#parts.chain.close();
   }
 
-  /** Blocks without entries say nothing, so only the last of a step is told, to move the mark. */
-  async #take(events: readonly OrderedEvent[], position: ChainPosition, call: (block: FinalBlock) => Promise<void>) {
+  /**
+   * Blocks without entries say nothing, so only the last of a step is told, to move the mark. A step that broke off between
+   * two blocks (a node or a gateway that did not answer) comes again from its beginning: what was told of it is passed
+   * over, if it still stands.
+   */
+  async #take(
+    events: readonly OrderedEvent[],
+    position: ChainPosition,
+    told: Told,
+    call: (block: FinalBlock) => Promise<void>,
+  ) {
+    const { last } = told;
+    if (last) await checkStands(this.#parts.chain, last);
     const blocks = new Map<number, OrderedEvent[]>();
-    for (const event of events) blocks.set(event.block, [...(blocks.get(event.block) ?? []), event]);
+    const fresh = events.filter(({ block }) => last === undefined || block > last.block);
+    for (const event of fresh) blocks.set(event.block, [...(blocks.get(event.block) ?? []), event]);
     for (const [number, own] of blocks) {
       const transactions: { tx: number; statements: Uint8Array[] }[] = [];
       const batches = own.filter(({ name }) => name === 'Batch');
@@ -88,13 +101,22 @@ export class EvmSource implements OrderedSource {
         for (const statement of statements) await this.#releases.checkOrder(statement, event);
         transactions.push({ tx: event.index, statements });
       }
-      if (transactions.length > 0) await call({ number, hash: own[0]!.blockHash, transactions });
+      const hash = own[0]!.blockHash;
+      if (transactions.length > 0) {
+        await call({ number, hash, transactions });
+        told.last = { block: number, hash };
+      }
       for (const { args } of batches) this.#recorder.mirrored(String(args.digest));
     }
     if (!blocks.get(position.block)?.some(({ name }) => name === 'Batch')) {
       await call({ number: position.block, hash: position.hash, transactions: [] });
     }
   }
+}
+
+/** The last block with entries that was handed over. */
+interface Told {
+  last: Position | undefined;
 }
 
 function describedBy({ args }: OrderedEvent): { digest: Uint8Array; root: Uint8Array; count: number } {
