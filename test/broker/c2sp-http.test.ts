@@ -204,6 +204,17 @@ test('a witness answers 200, 400, 403, 404, 409 and 422 as the page says', async
   t.is((await post(new Uint8Array(200_000))).status, 413);
 });
 
+test('a witness keeps one signature of the log, however often it is repeated', async (t) => {
+  const world = await newWorld();
+  t.teardown(() => world.end());
+  const store = memory();
+  const witness = witnessOf(world, newSigner(), store);
+  const { text, signatures } = readNote(await world.ledger.checkpoint());
+  const repeated = encodeNote({ text, signatures: Array.from({ length: 64 }, () => signatures[0]!) });
+  t.is((await witness.addCheckpoint(encodeRequest(0, [], repeated))).status, 200);
+  t.is(readNote((await store.load())!).signatures.length, 2);
+});
+
 test('of two requests at once that a witness could both grant, it grants one', async (t) => {
   const { world, url } = await served(t);
   const first = readCheckpoint(await world.ledger.checkpoint());

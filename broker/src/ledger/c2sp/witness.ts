@@ -136,8 +136,9 @@ export function encodeRequest(old: number, path: readonly Uint8Array[], checkpoi
   return utf8(lines.join('\n'));
 }
 
+/** One of each key: a line that is repeated would fill the note until there is no room for the witness's own. */
 function signaturesOf(verifier: Verifier, { note }: ReadCheckpoint, keys: readonly NoteKey[]): NoteSignature[] {
-  return note.signatures.filter((item) => keys.some((key) => isSignedBy(verifier, note, item, key)));
+  return keys.flatMap((key) => note.signatures.find((item) => isSignedBy(verifier, note, item, key)) ?? []);
 }
 
 function grows(
