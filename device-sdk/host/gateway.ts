@@ -22,7 +22,7 @@ import { localLink } from './local/link.ts';
 import { mqttLink } from './mqtt.ts';
 import type { CommandTold } from './owner.ts';
 import type { BootProfile, LinkProfile, Profile } from './profile.ts';
-import { openRegions, slotTargets } from './regions.ts';
+import { openRegions, recordFile, slotTargets } from './regions.ts';
 import { systemTimer } from './system.ts';
 import { slotFromFile, UbootBoot } from './uboot-boot.ts';
 import { imageEnv, readEnvConfig } from './uboot-env.ts';
@@ -112,10 +112,6 @@ export function readState(profile: Profile, verifier: Verifier): Readonly<State>
   } finally {
     regions.close();
   }
-}
-
-function recordFile({ folder }: Profile): string {
-  return join(folder, 'provision.cbor');
 }
 
 /** A boot control that has been told to boot. */

@@ -2,7 +2,9 @@
  * Slots and journal of a profile. One component lies in `slot-0.bin` and `slot-1.bin`; several lie in the folders `slot-0`
  * and `slot-1`, a file for each, so that one link or one number names a whole release.
  */
+import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { demand } from '../src/errors.ts';
 import { APPLICATION } from '../src/format/suit.ts';
 import type { ComponentSlots, TwoSlots } from '../src/ports.ts';
 import { BlockFlash } from './block-flash.ts';
@@ -25,6 +27,7 @@ export interface Regions {
 /** @throws Refusal BAD_STORE, LOCKED */
 export function openRegions(profile: Profile): Regions {
   const { folder, components } = profile;
+  if (existsSync(recordFile(profile))) demandSlots(profile);
   makeFolder(folder);
   if (components.length > 0) for (const slot of [0, 1]) makeFolder(join(folder, slotName(slot)));
   const opened: FdFlash[] = [];
@@ -46,6 +49,24 @@ export function openRegions(profile: Profile): Regions {
   } catch (error) {
     close();
     throw error;
+  }
+}
+
+/** What the factory knew of the device; its last step, so where this file is there is a device. */
+export function recordFile({ folder }: Profile): string {
+  return join(folder, 'provision.cbor');
+}
+
+/**
+ * A slot that is gone, or that components added to the profile have moved, would be made anew, erased; and the boot control
+ * would start what is not there instead of what runs.
+ */
+function demandSlots(profile: Profile): void {
+  const { components, slots } = profile;
+  for (const one of [{ id: APPLICATION, slots }, ...components]) {
+    for (const path of one.slots.kind === 'file' ? [0, 1].map((slot) => slotFile(profile, slot, one.id)) : []) {
+      demand(existsSync(path), 'BAD_STORE', `${path} is missing, and there is a device: has its profile been changed?`);
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import { type Branch, type Component, FRAMES, outcomeOf, readRequest } from '@co
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import { provisionGateway, readState } from '@countersign/device-sdk/host/gateway';
 import { readProfile } from '@countersign/device-sdk/host/profile';
+import { openRegions } from '@countersign/device-sdk/host/regions';
 import test from 'ava';
 import { APP_BYTES, changed, image, RADIO_BYTES, releaseIn } from '../support/component-life.ts';
 import { type PocketRelease, PocketServer, type PublishOptions, pocketLink, verifier } from '../support/pocket.ts';
@@ -248,4 +249,17 @@ test('a profile makes a device of its own components, each image in its slot, an
   t.deepEqual(new Uint8Array(await readFile(join(folder, 'device/slot-0/radio.bin'))).slice(0, RADIO_BYTES), RADIO);
   const { running } = readState(profile, verifier);
   t.deepEqual(running.image.components, [{ id: 'radio', digest: sha256(RADIO), bytes: RADIO_BYTES }]);
+
+  // What runs must not be taken for an empty slot, which the boot control would go on to start.
+  const modem = { id: 'modem', slots: slots(16_384) };
+  for (const components of [undefined, [], [radio, modem]]) {
+    const other = await profileOf(components);
+    t.is(codeOf(t.throws(() => openRegions(other))), 'BAD_STORE', `a device already, and now ${components?.length}`);
+  }
+  await rm(join(folder, 'device/slot-1/radio.bin'));
+  t.is(
+    codeOf(t.throws(() => readState(profile, verifier))),
+    'BAD_STORE',
+    'a slot that is gone is not made anew, erased',
+  );
 });
