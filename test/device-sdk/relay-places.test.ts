@@ -161,7 +161,12 @@ test('notes begin with as many as they may keep, and without what a cut left', (
 });
 
 /** A way that answers every question with these words, or brings the frames. */
-function wayOf(source: () => FrameSource, frames: Uint8Array[], says?: Code): Way & { asked: number } {
+function wayOf(
+  source: () => FrameSource,
+  frames: Uint8Array[],
+  says?: Code,
+  retrySeconds = 60,
+): Way & { asked: number } {
   const way = {
     up: true,
     asked: 0,
@@ -172,7 +177,7 @@ function wayOf(source: () => FrameSource, frames: Uint8Array[], says?: Code): Wa
       const { id, kind, first, count } = request;
       await pause();
       if (says === 'LINK_LOST') return;
-      if (says) source().hear({ id, kind: REFUSED, code: says, retrySeconds: 60 });
+      if (says) source().hear({ id, kind: REFUSED, code: says, retrySeconds });
       else for (let i = first; i < first + count; i++) source().hear({ id, kind, index: i, frame: frames[i]! });
     },
   };
@@ -236,6 +241,18 @@ test('a wait that the server asked for is kept, whoever comes meanwhile', async 
   time.step();
   while (first.length < 3) await pause();
   t.deepEqual([first, second, way.asked], [[0, 1, 2], [1], 2]);
+});
+
+test('a child that has used up its own rate and wants the most does not make the others wait for it twice', async (t) => {
+  const { frames, source, time, want } = fetching(t, 5_120);
+  const [greedy, other] = [wayOf(() => source, frames, 'RATE_LIMITED', 2), wayOf(() => source, frames)];
+  want(greedy, 0, 8);
+  const told = want(other, 0, 3);
+  await pause();
+  await pause();
+  time.step();
+  for (let round = 0; round < 8 && told.length < 3; round++) await pause();
+  t.deepEqual([told, other.asked], [[0, 1, 2], 1]);
 });
 
 for (const [says, name] of [

@@ -103,6 +103,7 @@ export class FrameSource {
   /** A child has gone: nobody waits for what it wanted. */
   forget(way: Way): void {
     for (const fetch of [...this.#fetches.values()]) {
+      fetch.silent.delete(way);
       this.#keep(
         fetch,
         fetch.wanted.filter((item) => item.way !== way),
@@ -196,13 +197,16 @@ export class FrameSource {
   #arm(fetch: Fetch): void {
     fetch.cancel();
     fetch.cancel = this.#options.timer.after(ROUND_MS, () => {
-      if (fetch.asked) {
-        fetch.silent.delete(fetch.asked.way);
-        fetch.silent.add(fetch.asked.way);
-      }
+      this.#putLast(fetch);
       this.#endQuestion(fetch);
       this.#later(fetch);
     });
+  }
+
+  #putLast({ asked, silent }: Fetch): void {
+    if (!asked) return;
+    silent.delete(asked.way);
+    silent.add(asked.way);
   }
 
   /** Nobody stands above a timer: a disk that fails ends what waits for it, not the gateway. */
@@ -218,6 +222,7 @@ export class FrameSource {
   /** The server's word is for the child whose way it came by: one that has used up its rate stops no other. */
   #refused(fetch: Fetch, code: Code, retrySeconds: number): void {
     const way = fetch.asked?.way;
+    this.#putLast(fetch);
     this.#endQuestion(fetch);
     const soon = retrySeconds > 0 && retrySeconds <= WAIT_SECONDS_MAX && fetch.tries < TRIES_MAX;
     if (soon) {
