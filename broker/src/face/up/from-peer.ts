@@ -98,9 +98,10 @@ function checkEnough(
   head: Uint8Array | undefined,
 ): void {
   const { threshold, keys } = roles.peer;
-  if (head !== undefined) return;
   const text = 'with quorum 0 no peer need know the newest head: give the one that was kept elsewhere, --head FILE';
-  demand(threshold > 0, 'BAD_REQUEST', text);
+  demand(threshold > 0 || head !== undefined, 'BAD_REQUEST', text);
+  if (threshold === 0) return;
+  // A head from elsewhere says what the copy must contain, and nothing of what came after it.
   const needed = keys.length - threshold + 1;
   const answered = keys.filter((key) => answers.some(({ kid }) => kid === hex(kidOf(sha256, key)))).length;
   const enough = `${answered} peers of the trust root answer; ${needed} must, for one of them to know every head with a quorum`;
