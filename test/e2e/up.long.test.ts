@@ -35,6 +35,8 @@ test('three processes with keys and folders of their own do the work of one', as
     ...trust,
   );
   t.teardown(() => distribution.stop('SIGKILL'));
+  const listening = [ledger, collection, distribution].map(({ ready }) => Boolean(ready.mqtt));
+  t.deepEqual(listening, [false, false, true], 'devices reach the distribution server and no other');
 
   const as = (name: string) => ['--key-file', at(`ledger/people/${name}.key`)];
   const product = ['--new-product', '--vendor', 'example.com', '--memory-class', 'M', '--slot-bytes', '262144'];

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { runHere } from '../support/command-here.ts';
 import { repository } from '../support/repository.ts';
+import { filesOf, readSeeds } from '../support/seeds.ts';
 
 const run = promisify(execFile);
 
@@ -114,3 +115,42 @@ test('every verb and option that a document shows exists', async (t) => {
 
 /** Verbs whose second word is a verb of its own. */
 const GROUPS = new Set(['rollout', 'delta', 'keys', 'devices', 'device', 'bundle']);
+
+test('every test, command, file and bench that docs/SEEDS.md names exists', async (t) => {
+  const verbs = namesIn((await runHere('--help')).stdout);
+  const { tests, commands, paths, benches } = readSeeds(verbs);
+  t.true(tests.length > 50 && commands.length > 50, `${tests.length} tests and ${commands.length} commands were read`);
+  for (const { name, titles } of tests) {
+    const files = filesOf(name);
+    t.is(files.length, 1, `${name} is one file of ${files.join(', ') || 'none'}`);
+    const text = readFileSync(join(repository, 'test', files[0]!), 'utf8');
+    for (const title of titles) t.true(text.includes(title), `${name} has no test "${title}"`);
+  }
+  for (const path of paths)
+    t.true(existsSync(join(repository, path)) || filesOf(path).length === 1, `${path} is there`);
+  for (const name of benches) t.true(existsSync(join(repository, 'test/bench', `${name}.ts`)), `bench ${name}`);
+  const asked = new Map<string, Promise<string>>();
+  const helpOf = (...verb: string[]): Promise<string> => {
+    const key = verb.join(' ');
+    if (!asked.has(key))
+      asked.set(
+        key,
+        runHere(...verb, '--help').then(({ stdout }) => stdout),
+      );
+    return asked.get(key)!;
+  };
+  for (const { words } of commands) {
+    const group = await helpOf(words[0]!);
+    const second = /^[a-z]+$/.test(words[1] ?? '') && /^Commands:$/m.test(group) ? words[1]! : undefined;
+    if (second !== undefined) t.true(namesIn(group).has(second), `there is no ${words[0]} ${second}`);
+    const help = second === undefined ? group : await helpOf(words[0]!, second);
+    const options = words.filter((word) => word.startsWith('--'));
+    for (const option of options) t.regex(help, new RegExp(`${option}(?![\\w-])`), `countersign ${words.join(' ')}`);
+  }
+});
+
+/** What a help text lists under its commands. */
+function namesIn(help: string): Set<string> {
+  const [, list = ''] = help.split(/^Commands:$/m);
+  return new Set([...list.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name]) => name!));
+}
