@@ -1,8 +1,9 @@
 /** The life of a device against a publisher in the pocket: real bytes, real signatures, strict flash, no network. */
 import { makeFull } from '@countersign/broker/delta/index';
-import type { VetoStage } from '@countersign/device-sdk';
+import { codeOf, type VetoStage } from '@countersign/device-sdk';
 import { CODER_LITE, readWholeHeader } from '@countersign/device-sdk/delta';
-import { FRESHNESS, outcomeOf } from '@countersign/device-sdk/format';
+import { encodeProvision, FRESHNESS, outcomeOf, readProvision } from '@countersign/device-sdk/format';
+import { provisionStore } from '@countersign/device-sdk/provision';
 import { Prng } from '@countersign/device-sdk/rig';
 import test from 'ava';
 import { PocketServer, verifier } from '../support/pocket.ts';
@@ -223,6 +224,22 @@ test('the owner is asked before bytes are fetched, before the slot is written, a
     );
     t.is(device.device!.state.running.sequence, 2);
   }
+});
+
+test('a provisioning record that is refused leaves the store of a device as it is', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  const record = readProvision(server.provision(first, device.deviceId));
+  for (const wrong of [
+    { ...record, deviceId: undefined },
+    { ...record, head: { ...record.head, origin: 'elsewhere.example' } },
+  ]) {
+    const refused = t.throws(() => provisionStore(device.board.store, verifier, encodeProvision(wrong)));
+    t.is(codeOf(refused), 'BAD_PROVISION');
+  }
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  await device.start();
+  t.is(device.device!.state.running.sequence, 2);
 });
 
 test('a journal that fell back is told at every start, and costs no login', async (t) => {

@@ -15,9 +15,9 @@ import { Store } from './store.ts';
  * @throws Refusal BAD_PROVISION, MALFORMED, BAD_ROOT, BAD_KEY
  */
 export function provisionStore(flash: Flash, verifier: Verifier, record: Uint8Array, slot: SlotNumber = 0): void {
-  const read = readProvision(record);
-  const journal = Journal.format(flash);
-  journal.put(entriesOf(factoryState(verifier, read, slot), []));
+  // Whatever may be refused comes before the erasing: the store may be a device's.
+  const state = factoryState(verifier, readProvision(record), slot);
+  Journal.format(flash).put(entriesOf(state, []));
   Store.open(flash, verifier);
 }
 
