@@ -22,6 +22,9 @@ import Fastify from 'fastify';
 const sha256 = (bytes: Uint8Array) => new Uint8Array(createHash('sha256').update(bytes).digest());
 const refusal = (code: string) => ({ instanceOf: Refusal, code });
 
+// Ava compares byte by byte, with a description of each: seconds for some megabytes.
+const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
+
 /** SHA-256 of '0', '1', '2', … one after another. */
 function counted(bytes: number): Uint8Array {
   const out = new Uint8Array(Math.ceil(bytes / 32) * 32);
@@ -46,7 +49,7 @@ for (const [bytes, cid, blocks] of V1_2025) {
     const made = unixfsBlocks(sha256, content);
     t.is(made.root.toString(), cid);
     t.is(made.blocks.length, blocks);
-    t.deepEqual(await readContent(made.root, among(made.blocks)), content);
+    t.true(same(await readContent(made.root, among(made.blocks)), content));
     // Up to one leaf it is the content id of the ledger.
     t.is(cidOf(sha256(content)) === cid, bytes <= LEAF_BYTES);
   });
@@ -73,7 +76,7 @@ test('a file that others have added under the older profile is read, too', async
   const nodes = [unhex(V0_2015.root)!, leaf(content.subarray(0, 262_144)), leaf(content.subarray(262_144))];
   const held = new Map(nodes.map((node) => [Buffer.from(sha256(node)).toString('hex'), node]));
   const read = await readContent(root, async (cid) => held.get(Buffer.from(cid.multihash.digest).toString('hex'))!);
-  t.deepEqual(read, content);
+  t.true(same(read, content));
 });
 
 test('what is no file, no CID, or of another hash is refused', async (t) => {
@@ -110,7 +113,7 @@ test('a CAR comes back whole; one that was cut, changed or lacks a block is refu
   const car = Buffer.concat(await carOf(root, among(blocks)).toArray());
   const read = await blocksOfCar(sha256, Readable.from([car]));
   t.deepEqual(read.roots.map(String), [root.toString()]);
-  t.deepEqual(await readContent(root, read.get), content);
+  t.true(same(await readContent(root, read.get), content));
   const parts = (bytes: Uint8Array) => Readable.from([bytes.subarray(0, 1000), bytes.subarray(1000)]);
   await t.throwsAsync(blocksOfCar(sha256, parts(car.subarray(0, car.length - 1))), refusal('MALFORMED'));
   const changed = Uint8Array.from(car);
@@ -142,7 +145,7 @@ test('the gateway speaks the trustless form, and our client reads it', async (t)
   const { url, blobs } = await gateway(t, true);
   const content = counted(2 * LEAF_BYTES + 5);
   const root = await addContent(blobs, sha256, content);
-  t.deepEqual(await fetchContent({ url }, sha256, root), content);
+  t.true(same(await fetchContent({ url }, sha256, root), content));
   const ask = (path: string, headers: Record<string, string> = {}) => fetch(`${url}/ipfs/${path}`, { headers });
   const raw = await ask(`${root}?format=raw`);
   t.is(raw.headers.get('content-type'), 'application/vnd.ipld.raw');
@@ -198,7 +201,7 @@ test('a gateway that breaks off is asked block by block, and one that lies is be
     if (lie) bytes[3]! ^= 1;
     return response.end(bytes);
   });
-  t.deepEqual(await fetchContent({ url }, sha256, root), content);
+  t.true(same(await fetchContent({ url }, sha256, root), content));
   t.deepEqual(asked, ['car', 'raw', 'raw']); // root and first leaf had come
   lie = true;
   await t.throwsAsync(fetchContent({ url }, sha256, root), refusal('BAD_STORE'));
@@ -242,7 +245,7 @@ test('an IPFS node gets blocks and a pin by its RPC, and what it says is compare
   const { root, blocks } = unixfsBlocks(sha256, content);
   await pushContent({ url }, root, blocks);
   t.deepEqual(pins, [root.toString()]);
-  t.deepEqual(await readContent(root, blockOfNode({ url }, sha256)), content);
+  t.true(same(await readContent(root, blockOfNode({ url }, sha256)), content));
   held.set(blocks[1]!.cid.toString(), new Uint8Array(5));
   await t.throwsAsync(readContent(root, blockOfNode({ url }, sha256)), refusal('BAD_STORE'));
   wrong = true;
