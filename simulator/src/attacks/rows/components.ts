@@ -1,5 +1,10 @@
 /** Products and releases of several components that could not be kept apart, or together. */
-import { objectDigest, type Product, productArgs } from '@countersign/broker/ledger/contract/args';
+import {
+  type OneSlotFlashSizes,
+  objectDigest,
+  type Product,
+  productArgs,
+} from '@countersign/broker/ledger/contract/args';
 import { trialArgs } from '@countersign/broker/ledger/contract/trial-args';
 import { classId } from '@countersign/broker/ledger/contract/uuid';
 import type { Code } from '@countersign/device-sdk';
@@ -30,6 +35,15 @@ function register(world: World, change: Partial<Product>) {
 
 function product(how: string, change: Partial<Product>, expect: Code = 'BAD_STATEMENT'): Variant {
   return contract(how, expect, async (world) => () => register(world, change));
+}
+
+function single(how: string, oneSlot: OneSlotFlashSizes): Variant {
+  const args = productArgs({ ...PRODUCT, name: NAME, oneSlot });
+  return contract(
+    how,
+    'BAD_STATEMENT',
+    async (world) => () => act(world, alice(world), 'product', objectDigest(sha256, 'product', CLASS), args),
+  );
 }
 
 function radio(bytes = 20_000): Component {
@@ -68,6 +82,8 @@ function trialOf(how: string, each: [id: string, code: Code | 'OK'][] | undefine
 export const componentRows: Variant[] = [
   product('registers two components of one name', { components: [SLOT, SLOT] }),
   product('registers a component without a byte of slot', { components: [{ ...SLOT, slotBytes: 0 }] }),
+  single('registers devices with one slot whose page is no power of two', { pageBytes: 3000, stagingBytes: 65_536 }),
+  single('registers devices with one slot that can stage nothing', { pageBytes: 4096, stagingBytes: 0 }),
   product('registers two components for devices with one slot', {
     oneSlot: { pageBytes: 4096, stagingBytes: 65_536 },
   }),

@@ -5,7 +5,16 @@ import { intake } from '@countersign/broker/distribution/intake/intake';
 import { enrolDevicesArgs, objectDigest, productArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
 import { classId } from '@countersign/broker/ledger/contract/uuid';
 import type { Code } from '@countersign/device-sdk';
-import { OPEN, publicKeyOf, type Report, utf8 } from '@countersign/device-sdk/format';
+import {
+  asArray,
+  decode,
+  OPEN,
+  publicKeyOf,
+  type Report,
+  readStatement,
+  signStatement,
+  utf8,
+} from '@countersign/device-sdk/format';
 import type { Variant } from '../attack.ts';
 import { flipped } from '../forge.ts';
 import { makeBed, RawClient } from '../server/delivery-bed.ts';
@@ -208,6 +217,15 @@ export const reportRows: Variant[] = [
   reported('begins with the largest counter', 'BAD_COUNTER', { counter: Number.MAX_SAFE_INTEGER }),
   reported('reports in the next epoch', 'BAD_COUNTER', { epoch: 1 }),
   reported('reports another past', 'BAD_COUNTER', { previous: sha256(utf8('another')) }),
+  contract('adds a field to a report', 'MALFORMED', async (world) => {
+    const device = newDevice();
+    await enrolDevices(world, [device]);
+    const { payload } = readStatement(await nextReport({ ...device }), 'report');
+    // Every field that is known, and one behind them which nobody would read.
+    const fields = [...asArray(decode(payload), 'report'), [['radio', new Uint8Array(32), 'OK']], 1];
+    const report = await signStatement(sha256, 'report', fields, device.signer);
+    return () => world.ledger.submit(report);
+  }),
   contract('replays a report', 'DUPLICATE', async (world) => {
     const device = newDevice();
     await enrolDevices(world, [device]);
