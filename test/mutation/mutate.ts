@@ -5,6 +5,8 @@ import type { FromWorker, Listed, Result } from './messages.ts';
 
 /** The slowest try takes two seconds on a machine that is not busy; a mutant that says nothing for this long hangs. */
 const SILENCE_MS_MAX = 120_000;
+/** Before the first mutant nothing can hang: only a machine with too much else to do makes a try slow. */
+const BEGINNING_MS_MAX = 600_000;
 
 export interface Mutated {
   /** Tries that fail although nothing is removed: then no result means anything. */
@@ -52,13 +54,13 @@ function oneProcess(
   return new Promise((resolve, reject) => {
     const watch = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => child.kill('SIGKILL'), SILENCE_MS_MAX);
+      timer = setTimeout(() => child.kill('SIGKILL'), trying === undefined ? BEGINNING_MS_MAX : SILENCE_MS_MAX);
     };
     watch();
     child.on('message', (message: FromWorker) => {
+      if (message.kind === 'trying') trying = message.name;
       watch();
       if (message.kind === 'baseline') child.send({ kind: 'mutants', names: begin(message) });
-      else if (message.kind === 'trying') trying = message.name;
       else if (message.kind === 'result') told(message.name, message.result);
       else if (message.kind === 'done') {
         trying = undefined;

@@ -11,7 +11,7 @@ const SAMPLE = 50;
 const SEED = 'first';
 
 test.serial('a removed check is missed by a row of the suite, or stands on the list with its reason', async (t) => {
-  t.timeout(900_000, 'one process runs the suite and then fifty mutants');
+  t.timeout(1_500_000, 'one process runs the suite and then fifty mutants');
   const { failed, results } = await mutate((checks) =>
     sampleOf(
       checks.map(({ name }) => name),
