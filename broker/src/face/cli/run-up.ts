@@ -242,10 +242,13 @@ function peopleText(made: readonly FirstPerson[], data: string): string[] {
 /** What one machine cannot promise is said where it is started, not only in a document. */
 function quorumText({ needed, peers }: Quorum): readonly string[] {
   if (needed === 0) return NO_PEERS;
-  return [`quorum ${needed} of ${peers} peers: nothing is announced that they have not cosigned (countersign peer).`];
+  const asked = `quorum ${needed} of ${peers} peers: nothing is announced that they have not cosigned (countersign peer).`;
+  return 2 * needed > peers ? [asked] : [asked, NO_MAJORITY];
 }
 
 const NO_PEERS = [
-  'quorum 0: no peer cosigns the heads. This one machine could show two people two histories;',
-  'auditors who keep a head of their own would notice. docs/THREATS.md says more.',
+  'quorum 0: no peer cosigns the heads. This one machine could show two people two histories,',
+  'until they compare heads (countersign audit --watch). docs/THREATS.md says more.',
 ];
+
+const NO_MAJORITY = 'It is no majority: two histories could each be cosigned by peers that do not see each other.';
