@@ -342,7 +342,7 @@ export const SURVIVORS: readonly Survivors[] = [
       'broker/src/ledger/log/block.ts checkOrderer demand sign1.protected.get(HEADER_TYP) === BLOCK_TYP',
       'broker/src/ledger/log/block.ts checkOrderer demand bare',
       'broker/src/ledger/log/block.ts checkOrderer demand alg === key.alg',
-      'broker/src/ledger/replay.ts checkFollows demand equal(again, block.bytes)',
+      'broker/src/ledger/replay.ts checkWhole demand equal(again, block.bytes)',
     ],
   },
   {
