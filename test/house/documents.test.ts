@@ -149,6 +149,15 @@ test('every test, command, file and bench that docs/SEEDS.md names exists', asyn
   }
 });
 
+test('every test file that a document names exists', (t) => {
+  const named = documents().flatMap((document) => {
+    const text = readFileSync(join(repository, document), 'utf8');
+    return [...text.matchAll(/`(?:test\/)?([\w./-]+)\.test\.ts`/g)].map(([, name]) => ({ document, name: name! }));
+  });
+  t.true(named.length > 50);
+  for (const { document, name } of named) t.true(filesOf(name).length > 0, `${document} names ${name}.test.ts`);
+});
+
 /** What a help text lists under its commands. */
 function namesIn(help: string): Set<string> {
   const [, list = ''] = help.split(/^Commands:$/m);

@@ -75,9 +75,14 @@ function commandsOf(cell: string, verbs: ReadonlySet<string>): NamedCommand[] {
   return found;
 }
 
+/** Read once: what is compiled lies among them, some thousand files. */
+let sources: string[] | undefined;
+
 /** Files under test/ that a name of the page can mean, relative to test/: one, if the name is a good one. */
 export function filesOf(name: string): string[] {
-  const all = readdirSync(join(repository, 'test'), { recursive: true, encoding: 'utf8' });
+  sources ??= readdirSync(join(repository, 'test'), { recursive: true, encoding: 'utf8' }).filter(
+    (path) => path.endsWith('.ts') && !path.includes('dist/'),
+  );
   const ends = [`/${name}.test.ts`, `/${name}.ts`];
-  return all.filter((path) => !path.includes('dist/') && ends.some((end) => `/${path}`.endsWith(end)));
+  return sources.filter((path) => ends.some((end) => `/${path}`.endsWith(end)));
 }
