@@ -86,6 +86,7 @@ const FAILURES: [name: string, code: string, ...args: string[]][] = [
   ['a folder on which nothing runs', 'NOT_FOUND', 'releases', '--data', '/nonexistent'],
   ['a file that is not there', 'NOT_FOUND', 'inspect', '/nonexistent'],
   ['a folder without a ledger', 'NOT_FOUND', 'audit', '/nonexistent'],
+  ['a folder below a file', 'BAD_REQUEST', 'keys', 'new', 'x', '--data', '/dev/null/x'],
   ['a version label that is too long, before anybody is asked', 'BAD_REQUEST', ...PUBLISH, '--version', 'x'.repeat(33)],
 ];
 

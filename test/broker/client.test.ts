@@ -19,7 +19,7 @@ import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
 import { createPerson, loadPerson } from '@countersign/broker/keys/people';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
-import { codeOf } from '@countersign/device-sdk';
+import { codeOf, Refusal } from '@countersign/device-sdk';
 import { ALG_ED25519, hex, publicKeyOf, readProvision, type Signer } from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { readSample } from '@countersign/firmware-samples';
@@ -140,6 +140,30 @@ test('a rollout is planned by the server, signed by the operator, and obeys him'
     codeOf(await t.throwsAsync(openRollout(session, operator, release.releaseLeaf, { waves: [{ group: 'hw=Z' }] }))),
     'BAD_REQUEST',
   );
+});
+
+test('a rollout waits for the confirmation and for the cosignatures, and says so', async (t) => {
+  const { session, operator } = t.context;
+  const { releaseLeaf } = made.release!;
+  const late: Record<string, number> = {};
+  const isLate = (what: string) => (late[what] = (late[what] ?? 0) + 1) === 1;
+  const api: ApiClient = {
+    ...session.api,
+    url: session.api.url,
+    get: async (path, query) => {
+      const answer = (await session.api.get(path, query)) as object;
+      return path.includes('/releases/') && isLate('confirmation') ? { ...answer, state: 'approved' } : answer;
+    },
+    post: (path, body, query) => {
+      if (path.endsWith('/plan') && isLate('quorum')) throw new Refusal('NO_QUORUM', '0 of 2 peers');
+      return session.api.post(path, body, query);
+    },
+  };
+  const said: string[] = [];
+  const opened = await openRollout({ ...session, api }, operator, releaseLeaf, {}, (text) => said.push(text));
+  t.is(opened.plan.waves.length, 1);
+  t.deepEqual(late, { confirmation: 2, quorum: 2 });
+  t.regex(said.join('|'), /^approved; waiting .*\|0 of 2 peers; waiting a minute/);
 });
 
 test('a person is proposed by one and approved by another, signs, and is revoked in the same way', async (t) => {

@@ -86,8 +86,12 @@ test('an untouched ledger passes, and is anchored only by a trust root and a hea
   t.regex(alone.note, /^Not anchored/);
   const anchored = await auditFolder(join(dir, 'ledger'), { trust: world.rootBytes, head });
   t.true(anchored.anchored, JSON.stringify(anchored.problems));
-  t.false((await auditFolder(dir, { trust: world.rootBytes })).anchored);
-  t.false((await auditFolder(dir, { head })).anchored);
+  const trusted = await auditFolder(dir, { trust: world.rootBytes });
+  t.false(trusted.anchored);
+  t.regex(trusted.note, /^Not anchored: .*given trust root, but no head/);
+  const contained = await auditFolder(dir, { head });
+  t.false(contained.anchored);
+  t.regex(contained.note, /^Not anchored: .*given head, but no trust root/);
 });
 
 test('a trust root or a head of another ledger is a problem', async (t) => {

@@ -276,6 +276,8 @@ test('a damaged state is refused, and so is what makes no sense', async (t) => {
     ['--watch', url, '--alarm', 'true', '--interval', '0'],
     ['--watch', url, '--alarm', 'true', '--expect', expect],
     ['--watch', url, '--alarm', 'true', '--server', url],
+    [world.dir, '--alarm', 'true'],
+    [world.dir, '--expect', expect],
   ])
     t.is((await runHere('audit', ...wrong)).code, 2, wrong.join(' '));
 });

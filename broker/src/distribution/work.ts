@@ -145,7 +145,9 @@ export function serverWork(parts: {
   function complain(what: string): (error: unknown) => void {
     return (error) => {
       const text = error instanceof Error ? error.message : String(error);
-      log.error({ code: codeOf(error), text }, `${what}: failed, it will be tried again`);
+      // No fault, and told by whoever counts the cosignatures: a new entry waits for them for a moment each time.
+      const level = codeOf(error) === 'NO_QUORUM' ? 'info' : 'error';
+      log[level]({ code: codeOf(error), text }, `${what}: failed, it will be tried again`);
     };
   }
 }

@@ -169,7 +169,7 @@ class Audit {
     }
     const ok = this.#problems.length === 0;
     const anchored = ok && this.#trusted && this.#outside?.found === true;
-    this.#notes.unshift(anchored ? ANCHORED : NOT_ANCHORED);
+    this.#notes.unshift(anchored ? ANCHORED : notAnchored(ok, this.#trusted, this.#outside?.found === true));
     return {
       ok,
       anchored,
@@ -199,5 +199,15 @@ class Audit {
 
 const ANCHORED =
   'Anchored: this is the ledger of the given trust root, and it contains the given head. Without cosignatures it does not show that others were shown the same.';
-const NOT_ANCHORED =
-  'Not anchored: nothing from outside was compared. Whoever holds all keys of this ledger could have written another history, or cut off its end, and this would look the same.';
+
+/** What an owner of all keys could still have done, and what has to be given so that it would be seen. */
+function notAnchored(ok: boolean, trusted: boolean, contained: boolean): string {
+  if (!ok) return 'Not anchored: what is above has to be settled first.';
+  if (trusted) {
+    return 'Not anchored: this is the ledger of the given trust root, but no head from outside was compared (--head). Whoever holds all keys of this ledger could have written another history, or cut off its end, and this would look the same.';
+  }
+  if (contained) {
+    return 'Not anchored: this ledger contains the given head, but no trust root from outside was compared (--trust).';
+  }
+  return 'Not anchored: nothing from outside was compared (--trust, --head). Whoever holds all keys of this ledger could have written another history, or cut off its end, and this would look the same.';
+}

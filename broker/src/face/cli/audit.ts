@@ -42,10 +42,21 @@ export function auditVerb(program: Command): void {
       if (target !== undefined || options.server !== undefined) throw new WrongUse('--watch names the servers itself');
       return (await import('./run-watch.ts')).run({ ...options, watch: options.watch });
     }
+    const alone = Object.entries(WATCH_ALONE).find(([name]) => command.getOptionValueSource(name) === 'cli')?.[1];
+    if (alone) throw new WrongUse(`${alone} is for --watch URL alone`);
     const result = await audit(target, options);
     return { json: result, text: auditText(result), ok: result.ok };
   });
 }
+
+const WATCH_ALONE = {
+  alarm: '--alarm',
+  interval: '--interval',
+  expect: '--expect',
+  state: '--state',
+  maxAge: '--max-age',
+  once: '--once',
+};
 
 async function audit(target: string | undefined, options: AuditVerbOptions): Promise<AuditResult> {
   const outside = {

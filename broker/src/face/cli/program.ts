@@ -99,11 +99,34 @@ function explain(error: unknown, json: boolean): number {
     if (json) printError(error.code, error.message);
     return FAILED;
   }
+  const file = fileTrouble(error);
+  if (file) {
+    note(`BAD_REQUEST: ${file}`);
+    if (json) printError('BAD_REQUEST', file);
+    return FAILED;
+  }
   note(`INTERNAL: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   note('This is a fault of ours: please report it.');
   if (json) printError('INTERNAL', error instanceof Error ? error.message : String(error));
   return FAILED;
 }
+
+/** What the operating system says of a path that somebody named: his to change, and no fault of ours. */
+function fileTrouble(error: unknown): string | undefined {
+  const { code, path } = (error instanceof Error ? error : {}) as NodeJS.ErrnoException;
+  const why = FILE_TROUBLES[code ?? ''];
+  return why === undefined || path === undefined ? undefined : `${path} ${why}`;
+}
+
+const FILE_TROUBLES: Partial<Record<string, string>> = {
+  ENOENT: 'cannot be opened: the file or its folder is not there',
+  ENOTDIR: 'is not possible: a part of the path is no folder',
+  EISDIR: 'is a folder',
+  EEXIST: 'is there already, and not what is needed',
+  EACCES: 'may not be used by this user',
+  EPERM: 'may not be used by this user',
+  EROFS: 'lies on a file system that takes no writes',
+};
 
 function printError(code: Refusal['code'], text: string): void {
   process.stdout.write(`${JSON.stringify({ error: bodyOf(code, text) })}\n`);

@@ -13,7 +13,7 @@ import {
   rolloutProgress,
 } from '../client/rollouts.ts';
 import { connect, connectAs, type PersonOptions, personOptions, type ServerOptions, serverOptions } from './connect.ts';
-import { verb, WrongUse } from './program.ts';
+import { note, verb, WrongUse } from './program.ts';
 import { printable, short, table, timeText } from './table.ts';
 import { collect, readPercent, readWhole } from './values.ts';
 
@@ -51,7 +51,7 @@ function openVerb(rollout: Command): void {
   verb(command, async (release: string, options: OpenOptions) => {
     const wish = wishOf(options);
     const { session, signer } = await connectAs(options, ['operator']);
-    const opened = await openRollout(session, signer, release, wish);
+    const opened = await openRollout(session, signer, release, wish, note);
     const text = [`rollout ${opened.rolloutId}`, planTable(opened.plan.waves)].join('\n');
     return { json: opened, text };
   });

@@ -1,5 +1,6 @@
 /** Rollouts, as operators decide them: the server works out the plan, a person reads and signs it. */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, demand } from '@countersign/device-sdk';
 import { equal, hex, ID_BYTES, type Signer, unhex } from '@countersign/device-sdk/format';
 import type { WaveRequest } from '../../distribution/rollouts/waves.ts';
@@ -7,7 +8,7 @@ import { objectDigest, type Plan, rolloutArgs } from '../../ledger/contract/args
 import type { RolloutView, TotalsView } from '../../ledger/contract/views.ts';
 import { type PlanJson, readPlanJson } from '../api/plan-json.ts';
 import type { CommittedView } from '../api/views.ts';
-import { getProvenRelease } from './releases.ts';
+import { getProvenRelease, waitForRelease } from './releases.ts';
 import { inPath, perform, type Session } from './session.ts';
 
 export interface RolloutWish {
@@ -23,24 +24,48 @@ export interface Opened extends CommittedView {
   plan: PlanJson;
 }
 
+/** The confirmation takes a second after an approval, the cosignatures one more; a server or peer that starts anew, some. */
+const READY_MS_MAX = 60_000;
+const RETRY_MS = 500;
+
 /**
- * @param release leaf hash, prefix or PRODUCT@VERSION of a confirmed release
- * @throws Refusal BAD_STATEMENT where the plan is for another release than asked
+ * What comes by itself after an approval is waited for, a minute each: the confirmation, then the peers' cosignatures.
+ * @param release leaf hash, prefix or PRODUCT@VERSION of a release that is approved
+ * @param waiting hears once for what it waits
+ * @throws Refusal BAD_STATEMENT where the plan is for another release than asked; NOT_APPROVED, and NO_QUORUM when the
+ * time is over
  */
 export async function openRollout(
   session: Session,
   signer: Signer,
   release: string,
   wish: RolloutWish = {},
+  waiting: (text: string) => void = () => undefined,
 ): Promise<Opened> {
-  const { releaseLeaf } = await getProvenRelease(session, release);
+  const { releaseLeaf, state } = await getProvenRelease(session, release);
+  if (state === 'approved') {
+    waiting('approved; waiting for the collection server to confirm it …');
+    await waitForRelease(session, releaseLeaf, 'confirmed', READY_MS_MAX);
+  }
   const waves = wish.waves?.length ? wish.waves : [{ percent: 100 }];
-  const answer = await session.api.post('/api/v1/rollouts/plan', { release: releaseLeaf, ...wish, waves });
-  const { plan, json } = readPlanJson(answer);
+  const { plan, json } = readPlanJson(await askForPlan(session, { release: releaseLeaf, ...wish, waves }, waiting));
   checkPlan(plan, unhex(releaseLeaf)!, waves.length);
   const object = objectDigest(session.verifier.sha256, 'rollout', plan.rolloutId);
   const deed = { action: 'rollout', object, args: rolloutArgs({ op: 'open', plan }) } as const;
   return { ...(await perform(session, signer, deed)), rolloutId: hex(plan.rolloutId), plan: json };
+}
+
+async function askForPlan({ api }: Session, request: object, waiting: (text: string) => void): Promise<unknown> {
+  const deadline = performance.now() + READY_MS_MAX;
+  for (let tries = 0; ; tries++) {
+    try {
+      return await api.post('/api/v1/rollouts/plan', request);
+    } catch (error) {
+      if (codeOf(error) !== 'NO_QUORUM' || performance.now() > deadline) throw error;
+      if (tries === 0) waiting(`${(error as Error).message}; waiting a minute at most for more of them …`);
+      await sleep(RETRY_MS);
+    }
+  }
 }
 
 export type RolloutOp = 'pause' | 'resume' | 'abort' | 'advance';

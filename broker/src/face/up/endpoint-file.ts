@@ -25,7 +25,11 @@ export async function writeEndpointFile(data: string, endpoint: EndpointFile): P
 export async function readEndpointFile(data: string): Promise<EndpointFile> {
   const path = endpointPath(data);
   const text = await readFile(path, 'utf8').catch((cause) => {
-    throw new Refusal('NOT_FOUND', `${path} is not there: no \`countersign up\` has run on this folder`, { cause });
+    throw new Refusal(
+      'NOT_FOUND',
+      `${path} is not there: no \`countersign up\` or \`peer\` has got ready on this folder`,
+      { cause },
+    );
   });
   try {
     const file = JSON.parse(text) as EndpointFile & { format: string };

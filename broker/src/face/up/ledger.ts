@@ -119,7 +119,11 @@ export function isFirstStart(data: string): boolean {
   const folder = serverFolder(data, 'ledger');
   const isNew = !existsSync(folder);
   const lost = isNew && existsSync(endpointPath(data));
-  demand(!lost, 'BAD_STORE', `${folder} is gone: mount or restore it; a new ledger needs a new data folder`);
+  demand(
+    !lost,
+    'BAD_STORE',
+    `${folder} is gone: mount or restore it, or take it from peers (--from-peer); a new ledger needs a new data folder`,
+  );
   return isNew;
 }
 
