@@ -1,9 +1,13 @@
 /** The ledger on a real EVM node: the way of a release step by step, and what goes wrong on the way. */
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
+import { makeBatch } from '@countersign/broker/ledger/evm/batches';
 import type { Chain } from '@countersign/broker/ledger/evm/chain';
+import { ComparedSource } from '@countersign/broker/ledger/evm/compared';
 import { openEvm } from '@countersign/broker/ledger/evm/open';
 import type { EvmProfile } from '@countersign/broker/ledger/evm/profile';
+import { isReleaseLeaf } from '@countersign/broker/ledger/mirror/feed';
+import { ownOrder } from '@countersign/broker/ledger/mirror/own-order';
 import { codeOf, type Refusal } from '@countersign/device-sdk';
 import { hex, unhex } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
@@ -25,6 +29,7 @@ const bytes32 = (bytes: Uint8Array): `0x${string}` => `0x${hex(bytes).padEnd(64,
 const NOTHING = bytes32(new Uint8Array());
 
 interface Bed {
+  profile: EvmProfile;
   anvil: Anvil;
   chains: Chain[];
   world: World;
@@ -49,7 +54,7 @@ function onChain(title: string, [nodes, k]: [number, number], run: (t: Execution
         openEvm(ledger, join(dir, 'ledger'), own, { tell: () => {}, stopped: (why) => void stopped.push(why) }),
     });
     try {
-      await run(t, { anvil, chains, world, stopped, block });
+      await run(t, { profile: own, anvil, chains, world, stopped, block });
     } finally {
       await world.end();
       await anvil.stop();
@@ -149,3 +154,70 @@ onChain('a reorganisation of mirrored blocks stops the ledger, which still answe
   t.is(codeOf(await t.throwsAsync(publish(world, 1))), 'DIVERGED');
   t.truthy(await world.ledger.head());
 });
+
+onChain(
+  'a peer confirms the heads that its own node has batches for, and needs neither files nor an account',
+  [1, 1],
+  async (t, bed) => {
+    const { world, profile } = bed;
+    const own = orderOf(t, world, { ...profile, account: undefined });
+    await addProduct(world);
+    await publish(world, 1);
+    const { size } = (await world.ledger.head()).head;
+    await own.until(size, (objection) => objection === undefined);
+    // A copy that is ahead of the node, by an entry that the chain has not.
+    t.regex((await own.order.objection(size + 1))!, new RegExp(`has ${size} of ${size + 1} entries`));
+    await own.order.close();
+    const again = orderOf(t, world, profile);
+    await again.until(size, (objection) => objection === undefined);
+  },
+);
+
+onChain(
+  'a peer signs neither other entries than the chain orders nor a confirm without votes',
+  [2, 2],
+  async (t, bed) => {
+    const { profile } = bed;
+    // A ledger that keeps its entries for itself, beside the chain, and a recorder who covers it.
+    const world = await newWorld();
+    t.teardown(() => world.end());
+    await addProduct(world);
+    const other = orderOf(t, world, profile);
+    t.regex((await other.until(1, ended))!, /^DIVERGED: event \d+ in block \d+ orders other entries/);
+    const fresh = await deployOn(bed.anvil, 2, 2);
+    const recorder = fresh.chains[1]!;
+    const record = async (statements: Uint8Array[]) => {
+      const { root, digest } = makeBatch(verifier.sha256, statements);
+      await minedNow(recorder, await recorder.send('record', [bytes32(root), bytes32(digest), statements.length]));
+    };
+    await publish(world, 1);
+    const entries = await world.ledger.entries(0, 100);
+    const statements = entries.filter((bytes, leaf) => leaf === 0 || !isReleaseLeaf(bytes));
+    await record(statements.slice(0, -1));
+    const own = orderOf(t, world, fresh.profile(1));
+    await own.until(statements.length - 1, (objection) => objection === undefined);
+    await record(statements.slice(-1));
+    t.regex((await own.until(entries.length, ended))!, /^DIVERGED: .* without the votes of the nodes/);
+  },
+);
+
+const ended = (objection: string | undefined) => objection?.startsWith('DIVERGED') ?? false;
+
+/** A peer's view of a copy; `until` waits for what it says of a head of this size. */
+function orderOf(t: ExecutionContext, world: World, profile: EvmProfile) {
+  let wake = () => {};
+  const source = new ComparedSource(profile, verifier, () => {});
+  const order = ownOrder(source, world.ledger, join(world.dir, 'ledger'), () => wake());
+  t.teardown(() => order.close());
+  return {
+    order,
+    async until(size: number, holds: (objection: string | undefined) => boolean): Promise<string | undefined> {
+      for (;;) {
+        const changed = new Promise<void>((resolve) => (wake = resolve));
+        const objection = await order.objection(size);
+        if (holds(objection)) return objection;
+        await changed;
+      }
+    },
+  };
+}

@@ -238,7 +238,7 @@ test('a step that breaks off between two blocks goes on behind the first of them
   const failures: unknown[] = [];
   await new Promise<void>((resolve) => {
     const call = async ({ number, transactions }: FinalBlock) => {
-      told.push([number, transactions.flatMap(({ statements }) => statements).length]);
+      told.push([number, transactions.flatMap(({ statements }) => statements as Uint8Array[]).length]);
       if (number === 9) resolve();
     };
     const failed = (error: unknown) => {

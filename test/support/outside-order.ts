@@ -7,7 +7,7 @@ import type { FinalBlock, OrderedSource, Position } from '@countersign/broker/le
 import { Refusal } from '@countersign/device-sdk';
 
 export class OutsideOrder implements OrderedSource {
-  readonly blocks: FinalBlock[] = [];
+  readonly blocks: FinalBlock<readonly Uint8Array[]>[] = [];
   /** What `submit` says instead of making a block. */
   refuse: Refusal | undefined;
   readonly #waiting = new Set<() => void>();
@@ -22,11 +22,11 @@ export class OutsideOrder implements OrderedSource {
   }
 
   /** A block of transactions, each of some statements. */
-  add(transactions: readonly (readonly Uint8Array[])[]): FinalBlock {
+  add(transactions: readonly (readonly Uint8Array[])[]): FinalBlock<readonly Uint8Array[]> {
     const number = this.blocks.length;
     const hash = createHash('sha256').update(this.blocks.at(-1)?.hash ?? '');
     for (const statement of transactions.flat()) hash.update(statement);
-    const block: FinalBlock = {
+    const block: FinalBlock<readonly Uint8Array[]> = {
       number,
       hash: hash.digest('hex'),
       transactions: transactions.map((statements, tx) => ({ tx, statements })),

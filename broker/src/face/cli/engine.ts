@@ -2,7 +2,7 @@
 import { Refusal } from '@countersign/device-sdk';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { type LedgerEngine, mirrored } from '../../ledger/mirror/mirrored.ts';
-import type { OrderedSource } from '../../ledger/mirror/order.ts';
+import type { FollowedSource, OrderedSource } from '../../ledger/mirror/order.ts';
 import { type OpenOwnOrder, ownOrder } from '../../ledger/mirror/own-order.ts';
 import { fileBlobStore } from '../../store/file-blobs.ts';
 import { serverFolder } from '../up/folders.ts';
@@ -17,21 +17,21 @@ export interface EngineOptions {
   data?: string;
 }
 
-/** What orders the ledger of `up`. @returns undefined for our own. @throws as {@link sourceOf} */
+/** What orders the ledger of `up`. @returns undefined for our own. @throws as {@link fabricOf} */
 export async function engineOf(options: EngineOptions): Promise<LedgerEngine | undefined> {
   if (options.ledger === 'evm') return evm(options);
-  const source = await sourceOf(options);
+  const source = await fabricOf(options);
   return source && ((ledger, folder) => mirrored(source(), ledger, { folder, stopped }));
 }
 
-/** What a peer compares its copy with. @returns undefined where the orderer's word is the order. @throws as {@link sourceOf} */
+/** What a peer compares its copy with. @returns undefined where the orderer's word is the order. @throws as {@link fabricOf} */
 export async function orderOf(options: EngineOptions): Promise<OpenOwnOrder | undefined> {
-  const source = await sourceOf(options);
+  const source = options.ledger === 'evm' ? await evmOrderOf(options) : await fabricOf(options);
   return source && ((ledger, folder, changed) => ownOrder(source(), ledger, folder, changed));
 }
 
 /** @throws WrongUse; Refusal BAD_REQUEST for a bad profile, UNSUPPORTED where the engine's packages are missing */
-async function sourceOf({
+async function fabricOf({
   ledger = 'embedded',
   fabricProfile,
   evmProfile,
@@ -39,7 +39,7 @@ async function sourceOf({
   if (evmProfile !== undefined) throw new WrongUse('--evm-profile needs --ledger evm');
   if (fabricProfile !== undefined && ledger !== 'fabric') throw new WrongUse('--fabric-profile needs --ledger fabric');
   if (ledger === 'embedded') return undefined;
-  if (ledger !== 'fabric') throw new WrongUse('--ledger is embedded, fabric or, with up, evm');
+  if (ledger !== 'fabric') throw new WrongUse('--ledger is embedded, fabric or evm');
   if (fabricProfile === undefined) throw new WrongUse('--ledger fabric needs --fabric-profile FILE');
   const { openFabric } = await installed(
     () => import('../../ledger/fabric/open.ts'),
@@ -49,13 +49,25 @@ async function sourceOf({
 }
 
 /** The packages of an EVM chain are asked for when the chain is opened. */
-async function evm({ evmProfile: profile, fabricProfile, data }: EngineOptions): Promise<LedgerEngine> {
-  if (fabricProfile !== undefined) throw new WrongUse('--fabric-profile needs --ledger fabric');
-  if (profile === undefined) throw new WrongUse('--ledger evm needs --evm-profile FILE');
+async function evm(options: EngineOptions): Promise<LedgerEngine> {
+  const { data } = options;
+  const profile = evmProfileOf(options);
   const { evmLedger } = await import('../../ledger/evm/open.ts');
   const { sha256 } = nodeVerifier();
   const blobs = data === undefined ? undefined : fileBlobStore(serverFolder(data, 'collection'), sha256);
   return evmLedger({ profile, blobs, tell: note, stopped });
+}
+
+async function evmOrderOf(options: EngineOptions): Promise<() => FollowedSource> {
+  const profile = evmProfileOf(options);
+  const { evmOrder } = await import('../../ledger/evm/open.ts');
+  return evmOrder(profile, note);
+}
+
+function evmProfileOf({ evmProfile, fabricProfile }: EngineOptions): string {
+  if (fabricProfile !== undefined) throw new WrongUse('--fabric-profile needs --ledger fabric');
+  if (evmProfile === undefined) throw new WrongUse('--ledger evm needs --evm-profile FILE');
+  return evmProfile;
 }
 
 function stopped({ code, message }: Refusal): void {

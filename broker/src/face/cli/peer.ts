@@ -18,9 +18,10 @@ export function peerVerb(program: Command): void {
     .option('--trust <file>', 'first start: trust-root.cbor of the orderer; found where its folder is followed')
     .option(
       '--ledger <engine>',
-      'embedded or fabric: whose order this peer checks at its own node before it cosigns [embedded]',
+      'embedded, fabric or evm: whose order this peer checks at its own node before it cosigns [embedded]',
     )
     .option('--fabric-profile <file>', '--ledger fabric: connection profile of the own node (docs/OPERATIONS.md)')
+    .option('--evm-profile <file>', '--ledger evm: the own node and the contract (docs/OPERATIONS.md)')
     .option('--contents <url>', 'where images and payloads are, if not with those followed: a collection server')
     .option('--contents-token-file <file>', 'token of its API')
     .option('--host <address>', 'listen on this address [127.0.0.1]')

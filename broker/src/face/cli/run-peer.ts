@@ -18,6 +18,7 @@ export interface PeerOptions extends TlsFiles {
   trust?: string;
   ledger?: string;
   fabricProfile?: string;
+  evmProfile?: string;
   contents?: string;
   contentsTokenFile?: string;
   host?: string;

@@ -17,13 +17,14 @@ export interface Signing {
   send(request: Request): Promise<{ hash: Hex; again(): Promise<void> }>;
 }
 
-/** @throws Refusal BAD_STORE for a key file that is missing, open to others, or no secret */
+/** @returns undefined where the profile names none. @throws Refusal BAD_STORE for a key file that is missing, open to others, or no secret */
 export async function openAccount(
   viem: typeof import('viem'),
   profile: EvmProfile,
   client: PublicClient,
-): Promise<Signing> {
+): Promise<Signing | undefined> {
   const { account } = profile;
+  if (account === undefined) return undefined;
   return 'keyFile' in account ? fileAccount(viem, account.keyFile, client) : signerAccount(viem, account, client);
 }
 

@@ -24,6 +24,13 @@ export function makeBatch(sha256: Sha256, statements: readonly Uint8Array[]): Ba
   return { statements, file, digest: sha256(file), root: rootOf(sha256, statements) };
 }
 
+/** What the chain says of a batch. */
+export interface BatchSaid {
+  digest: Uint8Array;
+  root: Uint8Array;
+  count: number;
+}
+
 /** How many from the front fit one batch. */
 export function fitting(statements: readonly Uint8Array[]): number {
   let [count, bytes] = [0, 16];
@@ -40,11 +47,7 @@ export function fitting(statements: readonly Uint8Array[]): number {
  * @throws Refusal NOT_FOUND where nobody has the file; DIVERGED where the file, whose digest is on the chain, is not
  * the batch that the chain describes
  */
-export async function readBatch(
-  files: BatchFiles,
-  sha256: Sha256,
-  said: { digest: Uint8Array; root: Uint8Array; count: number },
-): Promise<Uint8Array[]> {
+export async function readBatch(files: BatchFiles, sha256: Sha256, said: BatchSaid): Promise<Uint8Array[]> {
   const file = await files.get(said.digest);
   const statements = statementsIn(file);
   const same = statements?.length === said.count && hex(rootOf(sha256, statements)) === hex(said.root);

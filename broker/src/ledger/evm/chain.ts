@@ -42,8 +42,8 @@ export interface Mined {
 
 export interface Chain {
   readonly address: Hex;
-  /** Address of the account that signs here. */
-  readonly account: Hex;
+  /** Address of the account that signs here, if one does. */
+  readonly account: Hex | undefined;
   /** Number of the newest block. @throws Refusal UNREACHABLE */
   height(): Promise<number>;
   /** The canonical block of this number, or undefined. @throws Refusal UNREACHABLE */
@@ -57,7 +57,7 @@ export interface Chain {
   read(name: string, args?: readonly unknown[], block?: number): Promise<unknown>;
   /**
    * Tries a call, then sends it with the account's next nonce; resolves when the node has taken it.
-   * @throws Refusal of the contract's custom error, TOO_LARGE beyond the gas limit, UNREACHABLE
+   * @throws Refusal BAD_REQUEST where the profile names no account; of the contract's custom error, TOO_LARGE beyond the gas limit, UNREACHABLE
    */
   send(name: string, args: readonly unknown[]): Promise<Sent>;
   /** Where a transaction stands in the canonical chain, or undefined. @throws Refusal of the custom error if it reverted */
@@ -105,7 +105,7 @@ export async function deployContract(
     const nonce = await node.ask('the nonce', () => node.nonce('pending'));
     const request = { data: node.viem.encodeDeployData(data), nonce };
     const gas = await node.ask('the deployment', () => estimate(node, profile, request));
-    const { hash } = await node.ask('the deployment', () => node.signing.send({ ...request, gas }));
+    const { hash } = await node.ask('the deployment', () => signerOf(node).send({ ...request, gas }));
     const receipt = await node.ask('the deployment', () =>
       node.client.waitForTransactionReceipt({ hash, timeout: profile.timeoutMs, pollingInterval: profile.pollMs }),
     );
@@ -120,7 +120,7 @@ export async function deployContract(
 export async function accountOf(profile: EvmProfile): Promise<Hex> {
   const node = await openNode(profile);
   await node.close();
-  return node.signing.address;
+  return signerOf(node).address;
 }
 
 type Viem = typeof import('viem');
@@ -139,7 +139,7 @@ async function openNode(profile: EvmProfile) {
   });
   // Nothing is cached: a question about the newest block is asked in order to know the newest block.
   const client = viem.createPublicClient({ chain, transport, pollingInterval: profile.pollMs, cacheTime: 0 });
-  const signing: Signing = await openAccount(viem, profile, client);
+  const signing = await openAccount(viem, profile, client);
   const refused = (error: unknown, what: string) => refusalOf(error, what, (data) => decodeError(viem, data));
   const ask = async <T>(what: string, question: () => Promise<T>): Promise<T> => {
     try {
@@ -159,8 +159,14 @@ async function openNode(profile: EvmProfile) {
     'BAD_REQUEST',
     `${profile.rpc} is on chain ${id}, the profile says ${profile.chainId}`,
   );
-  const nonce = (blockTag: 'pending' | 'latest') => client.getTransactionCount({ address: signing.address, blockTag });
+  const nonce = (blockTag: 'pending' | 'latest') =>
+    client.getTransactionCount({ address: signerOf({ signing }).address, blockTag });
   return { viem, client, signing, ask, refused, nonce, close, pushes };
+}
+
+function signerOf({ signing }: { signing: Signing | undefined }): Signing {
+  demand(signing, 'BAD_REQUEST', 'the EVM profile names no account, and this needs one');
+  return signing;
 }
 
 /** undefined for an error of another contract, or of the compiler's own. */
@@ -184,19 +190,19 @@ async function loadViem(): Promise<Viem> {
 
 /** @throws Refusal TOO_LARGE */
 async function estimate(node: Node, { gasMax }: EvmProfile, call: { to?: Hex; data: Hex }): Promise<bigint> {
-  const needed = await node.client.estimateGas({ account: node.signing.address, ...call });
+  const needed = await node.client.estimateGas({ account: signerOf(node).address, ...call });
   demand(needed <= BigInt(gasMax), 'TOO_LARGE', `the transaction needs ${needed} gas, the profile allows ${gasMax}`);
   const more = BigInt(Math.floor(Number(needed) * GAS_PART));
   return more < BigInt(gasMax) ? more : BigInt(gasMax);
 }
 
 function chainOf(node: Node, address: Hex, profile: EvmProfile): Chain {
-  const { client, signing, ask, viem } = node;
+  const { client, ask, viem } = node;
   const { abi } = CONTRACT;
   const nonces = new Nonces(node);
   return {
     address,
-    account: signing.address,
+    account: node.signing?.address,
     height: () => ask('the newest block', async () => Number(await client.getBlockNumber())),
     block: (number) => ask(`block ${number}`, () => blockAt(node, number)),
     logs: (from, to) => ask(`events of blocks ${from} to ${to}`, () => logsOf(node, address, from, to)),
@@ -210,11 +216,10 @@ function chainOf(node: Node, address: Hex, profile: EvmProfile): Chain {
         });
       }),
     async send(functionName, args) {
+      const account = signerOf(node).address;
       const data = viem.encodeFunctionData({ abi, functionName, args });
       // The trial tells a custom error by name; a transaction that reverts in a block costs gas and says less.
-      await ask(functionName, () =>
-        client.simulateContract({ address, abi, functionName, args, account: signing.address }),
-      );
+      await ask(functionName, () => client.simulateContract({ address, abi, functionName, args, account }));
       const gas = await ask(functionName, () => estimate(node, profile, { to: address, data }));
       return nonces.next(functionName, { to: address, data, gas });
     },
@@ -248,12 +253,12 @@ class Nonces {
   }
 
   async #send(what: string, call: { to: Hex; data: Hex; gas: bigint }): Promise<Sent> {
-    const { ask, signing, nonce: pending } = this.#node;
+    const { ask, nonce: pending } = this.#node;
     const nonce = await ask('the nonce', () => pending('pending'));
     // A node that is behind its own pool names a number that was just used.
     const taken = Math.max(nonce, this.#next ?? 0);
     try {
-      const { hash, again } = await ask(what, () => signing.send({ ...call, nonce: taken }));
+      const { hash, again } = await ask(what, () => signerOf(this.#node).send({ ...call, nonce: taken }));
       this.#next = taken + 1;
       return { hash, nonce: taken, what, again: () => ask(what, again) };
     } catch (error) {

@@ -8,8 +8,10 @@ import { writeDurable } from '../../store/durable.ts';
 import { fileBlobStore } from '../../store/file-blobs.ts';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import { type LedgerEngine, mirrored } from '../mirror/mirrored.ts';
+import type { FollowedSource } from '../mirror/order.ts';
 import { batchFiles } from './batches.ts';
 import { accountOf, type Chain, deployContract, openChain } from './chain.ts';
+import { ComparedSource } from './compared.ts';
 import { releaseContents } from './contents.ts';
 import { type EvmProfile, readProfile } from './profile.ts';
 import { EvmSource } from './source.ts';
@@ -23,6 +25,18 @@ export interface EvmOptions {
   stopped(reason: Refusal): void;
 }
 
+/**
+ * What a peer compares its copy with: its own node.
+ * @param path of a profile with the contract's address; without an account
+ * @param tell told of what is tried again
+ * @throws Refusal BAD_STORE, BAD_REQUEST for the profile
+ */
+export async function evmOrder(path: string, tell: (text: string) => void): Promise<() => FollowedSource> {
+  const profile = await readProfile(path);
+  demand(profile.contract, 'BAD_REQUEST', `${path} names no contract: a peer reads one that stands`);
+  return () => new ComparedSource(profile, nodeVerifier(), tell);
+}
+
 /** Where a contract that this ledger deployed stands, and the batches, beside the block files. */
 const CONTRACT_FILE = 'evm.json';
 const BATCH_FOLDER = 'batches';
@@ -30,6 +44,7 @@ const BATCH_FOLDER = 'batches';
 /** @throws Refusal BAD_STORE, BAD_REQUEST for the profile */
 export async function evmLedger(options: EvmOptions): Promise<LedgerEngine> {
   const profile = await readProfile(options.profile);
+  demand(profile.account, 'BAD_REQUEST', `${options.profile} names no account: a ledger writes to the chain`);
   return (ledger, folder) => openEvm(ledger, folder, profile, options);
 }
 

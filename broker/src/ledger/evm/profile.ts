@@ -12,8 +12,8 @@ export interface EvmProfile {
   contract: `0x${string}` | undefined;
   /** Block from which its events are read. 0 reads the whole chain. */
   fromBlock: number;
-  /** Exactly one: a file with the secret in hex, mode 0600, or an account that a node or signer keeps. */
-  account: { keyFile: string } | { address: `0x${string}`; signer: string };
+  /** A file with the secret in hex, mode 0600, or an account that a node or signer keeps. Who only reads needs none. */
+  account: { keyFile: string } | { address: `0x${string}`; signer: string } | undefined;
   /** Blocks that must stand on a block before its entries are taken. */
   confirmations: number;
   /** Milliseconds between two looks at the chain. */
@@ -64,6 +64,7 @@ export function parseProfile(value: unknown, folder: string): EvmProfile {
 }
 
 function account(value: unknown, folder: string): EvmProfile['account'] {
+  if (value === undefined) return undefined;
   demand(typeof value === 'object' && value !== null, 'BAD_REQUEST', 'account is {keyFile} or {address, signer}');
   const { keyFile, address: of, signer, ...rest } = value as Record<string, unknown>;
   const one = Object.keys(rest).length === 0 && (keyFile === undefined) !== (of === undefined && signer === undefined);

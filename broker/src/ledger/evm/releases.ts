@@ -2,8 +2,7 @@
 import { codeOf, demand, Refusal } from '@countersign/device-sdk';
 import { hex, OPEN, readBlock1, readManifest } from '@countersign/device-sdk/format';
 import { readUpload } from '../contract/args.ts';
-import { type Entry, readEntry, type TransactionEntry } from '../contract/entry.ts';
-import { lastWith, type OrderedEvent } from './order.ts';
+import type { Entry, TransactionEntry } from '../contract/entry.ts';
 import { asBytes32, type EvmParts } from './parts.ts';
 
 /** As the contract's CONTENTS_MAX: eight branches of the application and the images always have room. */
@@ -25,22 +24,6 @@ export class Releases {
     if (entry.kind !== 'tx') return;
     if (entry.tx.action === 'upload') return this.#propose(entry);
     if (entry.tx.action === 'confirm') return this.#confirm(entry);
-  }
-
-  /**
-   * A confirm must stand behind the votes in the order of the chain: this is what makes a recorder's word worth nothing.
-   * @throws Refusal DIVERGED
-   */
-  async checkOrder(statement: Uint8Array, batch: OrderedEvent): Promise<void> {
-    const entry = readOrUndefined(this.#parts, statement);
-    if (entry?.kind !== 'tx' || entry.tx.action !== 'confirm') return;
-    const { chain, profile } = this.#parts;
-    const release = asBytes32(entry.tx.object);
-    const found = await lastWith(chain, { from: profile.fromBlock, to: batch.block }, ({ name, args }) => {
-      return name === 'Confirmed' && args.release === release && Number(args.position) < batch.position;
-    });
-    const text = `event ${batch.position} in block ${batch.block} confirms ${release} without the votes of the nodes`;
-    demand(found, 'DIVERGED', text);
   }
 
   async #propose(entry: TransactionEntry): Promise<void> {
@@ -104,14 +87,5 @@ export class Releases {
       const paused = await chain.read('paused', [product]);
       if (paused) throw new Refusal('NOT_OPEN', `the chain has product ${product} paused`);
     }
-  }
-}
-
-/** The mirror says what is wrong with a statement that cannot be read. */
-function readOrUndefined({ verifier }: EvmParts, statement: Uint8Array): Entry | undefined {
-  try {
-    return readEntry(verifier.sha256, statement);
-  } catch {
-    return undefined;
   }
 }

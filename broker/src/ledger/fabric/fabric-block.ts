@@ -19,7 +19,7 @@ export interface Ours {
 }
 
 /** @throws Refusal DIVERGED where the block contradicts itself, or a valid transaction wrote past our functions */
-export function finalBlock(block: common.Block, ours: Ours): FinalBlock {
+export function finalBlock(block: common.Block, ours: Ours): FinalBlock<readonly Uint8Array[]> {
   const header = block.getHeader();
   const data = block.getData()?.getDataList_asU8() ?? [];
   if (!header) throw new Refusal('DIVERGED', 'the peer gave a block without a header');
@@ -27,7 +27,7 @@ export function finalBlock(block: common.Block, ours: Ours): FinalBlock {
   const whole = createHash('sha256').update(Buffer.concat(data)).digest().equals(header.getDataHash_asU8());
   if (!whole) throw new Refusal('DIVERGED', `the data of Fabric block ${number} is not what its header says`);
   const codes = block.getMetadata()?.getMetadataList_asU8()[TRANSACTIONS_FILTER] ?? new Uint8Array();
-  const transactions: FinalTransaction[] = [];
+  const transactions: FinalTransaction<readonly Uint8Array[]>[] = [];
   for (const [tx, envelope] of data.entries()) {
     if (codes[tx] !== peer.TxValidationCode.VALID) continue;
     const statements = statementsOf(envelope, ours, `Fabric block ${number}, transaction ${tx}`);

@@ -12,7 +12,7 @@ import { demand, Refusal } from '@countersign/device-sdk';
 import { decodeSign1, equal, HEADER_TYP } from '@countersign/device-sdk/format';
 import type { Committed, LedgerEvent } from '../client.ts';
 import type { EmbeddedLedger } from '../embedded/source.ts';
-import type { FinalBlock, Position } from './order.ts';
+import type { FinalBlock, NamedStatements, Position } from './order.ts';
 import { readMark, writeMark } from './position-file.ts';
 
 /**
@@ -80,26 +80,51 @@ export class Feed {
 
   /** @throws Refusal DIVERGED for an entry that our contract refuses, or that our chain has otherwise */
   async take(block: FinalBlock): Promise<void> {
-    const begun = this.#leaf;
+    const before = this.#leaf;
     try {
-      await this.#take(block);
+      await this.#takeAll(block);
     } catch (error) {
       // A full disk, say: whoever hands the same block over once more means it from its first entry on.
-      this.#leaf = begun;
+      this.#leaf = before;
       throw error;
     }
   }
 
-  async #take(block: FinalBlock): Promise<void> {
-    const entries = block.transactions.flatMap(({ tx, statements }) =>
-      statements.map((statement): Placed => ({ tx, statement })),
-    );
+  async #takeAll(block: FinalBlock): Promise<void> {
+    let carried: Placed[] = [];
+    for (const { tx, statements } of block.transactions) {
+      if (!('check' in statements)) carried.push(...statements.map((statement): Placed => ({ tx, statement })));
+      else {
+        await this.#takeCarried(block, carried);
+        carried = [];
+        await this.#takeNamed(statements);
+      }
+    }
+    await this.#takeCarried(block, carried);
+    await this.#mark(block);
+  }
+
+  async #takeCarried(block: FinalBlock, entries: readonly Placed[]): Promise<void> {
     for (let next = 0; next < entries.length; ) {
       if (await this.#holds(block, entries[next]!)) next++;
       else if ('grown' in this.#ledger) await this.#ledger.grown(this.#leaf);
       else next += await this.#append(this.#ledger.append, block, entries.slice(next));
     }
-    await this.#mark(block);
+  }
+
+  /** All or none: the next leaf of ours moves only when the copy has every entry that is named. */
+  async #takeNamed({ count, check }: NamedStatements): Promise<void> {
+    if (!('grown' in this.#ledger)) throw new TypeError('a mirror appends entries, and these are only named');
+    const found: Uint8Array[] = [];
+    let leaf = this.#leaf;
+    while (found.length < count) {
+      const more = await this.#ledger.events(leaf, Math.min(READ_LEAVES, count - found.length));
+      for (const { leafIndex, bytes } of more) if (leafIndex === 0 || !isReleaseLeaf(bytes)) found.push(bytes);
+      leaf += more.length;
+      if (more.length === 0) await this.#ledger.grown(leaf);
+    }
+    await check(found);
+    this.#leaf = leaf;
   }
 
   /** Whether the entry is the next one of our chain. False at its end. */

@@ -4,20 +4,27 @@
  */
 
 /** One final transaction of the outside engine. */
-export interface FinalTransaction {
+export interface FinalTransaction<S = readonly Uint8Array[] | NamedStatements> {
   /** Its place in the outside block. */
   tx: number;
   /** The entries it carries, in order: usually one; the beginning of a ledger carries trust root and people. */
-  statements: readonly Uint8Array[];
+  statements: S;
+}
+
+/** Entries that the engine orders without carrying them. Only whoever has them already can compare. */
+export interface NamedStatements {
+  count: number;
+  /** @throws Refusal DIVERGED where these are not they; UNREACHABLE where that cannot be found out now */
+  check(statements: readonly Uint8Array[]): Promise<void>;
 }
 
 /** One final block of the outside engine: it and everything before it can no longer change. */
-export interface FinalBlock {
+export interface FinalBlock<S = FinalTransaction['statements']> {
   number: number;
   /** What the engine itself identifies the block by, in hex. */
   hash: string;
   /** Only valid transactions of this ledger, in the order of the block. Often none. */
-  transactions: readonly FinalTransaction[];
+  transactions: readonly FinalTransaction<S>[];
 }
 
 /** A block that has been read to its end. */
@@ -25,6 +32,9 @@ export interface Position {
   block: number;
   hash: string;
 }
+
+/** What reads an outside order and never adds to it. */
+export type FollowedSource = Pick<OrderedSource, 'follow' | 'close'>;
 
 export interface OrderedSource {
   /**
@@ -44,7 +54,7 @@ export interface OrderedSource {
    * Calls back for every final block behind `after`, from the engine's first where undefined; each once, in order,
    * empty ones too, waiting for each call. A link that fails is tried again for as long as it takes.
    * @param failed hears what ended the following: an error of the callback, or of the engine's blocks
-   * @throws Refusal DIVERGED where block `after` is another now; UNREACHABLE
+   * @throws Refusal DIVERGED where block `after` is another now; UNREACHABLE: nothing is followed then, ask again
    */
   follow(
     after: Position | undefined,

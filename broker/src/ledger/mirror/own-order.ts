@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { codeOf, Refusal } from '@countersign/device-sdk';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import { Feed } from './feed.ts';
-import type { OrderedSource } from './order.ts';
+import type { FollowedSource } from './order.ts';
 
 /** Beside the copy's block files. */
 const MARK_FILE = 'own-order.json';
@@ -25,7 +25,12 @@ export interface OwnOrder {
 /** Opens the order for a copy. @param changed told whenever more entries are confirmed, or none will be */
 export type OpenOwnOrder = (ledger: EmbeddedLedger, folder: string, changed: () => void) => OwnOrder;
 
-export function ownOrder(source: OrderedSource, ledger: EmbeddedLedger, folder: string, changed: () => void): OwnOrder {
+export function ownOrder(
+  source: FollowedSource,
+  ledger: EmbeddedLedger,
+  folder: string,
+  changed: () => void,
+): OwnOrder {
   const closing = new AbortController();
   let failure: Refusal | undefined;
   const feed = new Feed(
@@ -60,11 +65,13 @@ export function ownOrder(source: OrderedSource, ledger: EmbeddedLedger, folder: 
 }
 
 async function follow(
-  source: OrderedSource,
+  source: FollowedSource,
   feed: Feed,
   { closing, changed }: { closing: AbortSignal; changed: () => void },
 ): Promise<void> {
   let after = await feed.start();
+  // What was compared before the restart is confirmed, though no block may come for a long time.
+  changed();
   while (!closing.aborted) {
     try {
       await new Promise<void>((_, failed) => {
