@@ -1,9 +1,11 @@
 /** The ledger on a real EVM node: the way of a release step by step, and what goes wrong on the way. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { makeBatch } from '@countersign/broker/ledger/evm/batches';
 import type { Chain } from '@countersign/broker/ledger/evm/chain';
 import { ComparedSource } from '@countersign/broker/ledger/evm/compared';
+import type { ChainStanding } from '@countersign/broker/ledger/evm/member';
 import { openEvm } from '@countersign/broker/ledger/evm/open';
 import type { EvmProfile } from '@countersign/broker/ledger/evm/profile';
 import { isReleaseLeaf } from '@countersign/broker/ledger/mirror/feed';
@@ -12,6 +14,7 @@ import { codeOf, type Refusal } from '@countersign/device-sdk';
 import { hex, unhex } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { type Anvil, anvilPath, deployOn, minedNow, startAnvil } from '../support/anvil.ts';
+import { runHereJson as runJson } from '../support/command-here.ts';
 import {
   act,
   addProduct,
@@ -200,6 +203,44 @@ onChain(
     t.regex((await own.until(entries.length, ended))!, /^DIVERGED: .* without the votes of the nodes/);
   },
 );
+
+onChain('the verbs of a second node: it sees the release, votes once, pauses and resumes', [2, 2], async (t, bed) => {
+  const { world, chains, anvil } = bed;
+  await addProduct(world);
+  t.is(codeOf(await t.throwsAsync(publish(world, 1))), 'NOT_APPROVED');
+  const one = chains[1]!;
+  const release = String(
+    (await one.logs(bed.block, await one.height())).find(({ name }) => name === 'Voted')!.args.release,
+  );
+  const common = { rpc: anvil.url, chainId: 31_337, contract: one.address, fromBlock: bed.block };
+  const as = async (n: number) => {
+    const path = join(world.dir, `account-${n}.json`);
+    await writeFile(path, JSON.stringify({ ...common, account: { address: chains[n]!.account, signer: anvil.url } }));
+    return ['--evm-profile', path];
+  };
+  const reader = join(world.dir, 'reader.json');
+  await writeFile(reader, JSON.stringify(common));
+  const show = async () => (await runJson('chain', 'show', '--evm-profile', reader)).json as ChainStanding;
+  const product = bytes32(CLASS);
+  t.deepEqual((await show()).proposed, [{ product, release, sequence: 1, votes: 1 }]);
+  const refused = async (code: string, ...args: string[]) => {
+    const { code: exit, json } = await runJson('chain', ...args);
+    t.deepEqual([exit, (json as { error: { code: string } }).error.code], [1, code], args.join(' '));
+  };
+  await refused('NOT_PERMITTED', 'vote', release, ...(await as(3)));
+  await refused('BAD_REQUEST', 'vote', release, '--evm-profile', reader);
+  const paused = await runJson('chain', 'pause', hex(CLASS), ...(await as(4)));
+  t.is((paused.json as { product: string }).product, product);
+  t.deepEqual((await show()).paused, [product]);
+  await refused('NOT_OPEN', 'vote', release, ...(await as(2)));
+  await refused('NOT_PERMITTED', 'resume', hex(CLASS), ...(await as(4)));
+  t.is((await runJson('chain', 'resume', hex(CLASS), ...(await as(0)))).code, 0);
+  const { json } = await runJson('chain', 'vote', release, ...(await as(2)));
+  t.like(json, { release, votes: 2, threshold: 2, confirmed: true });
+  await refused('DUPLICATE', 'vote', release, ...(await as(2)));
+  const { proposed, paused: left } = await show();
+  t.deepEqual([proposed, left], [[], []]);
+});
 
 const ended = (objection: string | undefined) => objection?.startsWith('DIVERGED') ?? false;
 

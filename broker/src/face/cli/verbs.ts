@@ -29,6 +29,7 @@ export const BROKER_VERBS: readonly VerbRoom[] = [
   { names: ['people'], load: async () => (await import('./people.ts')).peopleVerbs },
   { names: ['keys'], load: async () => (await import('./keys.ts')).keyVerbs },
   { names: ['inspect'], load: async () => (await import('./inspect.ts')).inspectVerb },
+  { names: ['chain'], load: async () => (await import('./chain.ts')).chainVerbs },
   { names: ['delta'], load: async () => (await import('./delta.ts')).deltaVerbs },
 ];
 
