@@ -51,13 +51,16 @@ if (anvilPath() === undefined) {
     },
   };
   // An upload out of sequence is refused by the chain at once and by our contract at the confirm, so the rules about
-  // that are not the same here. Further rules of the suite were not tried on the chain.
+  // that (an approval is by another person, and confirm follows the rule) are not the same here.
   contractSuite(engine, [
     'the door refuses what is no entry, and whoever may not write',
     'people: proposed by one, approved by another, and never fewer than two',
     'products and devices',
     'reports are counted, chained and of one device',
     'uploads say what the signed manifest says',
+    'a rollout that takes the place of another ends it for good',
+    'a rollout is opened, stopped and ended by people; the command key only carries out',
+    'downloads are a list of their own',
   ]);
 
   test.serial('what a reorganisation within the depth throws out is sent again, and nothing is doubled', async (t) => {
