@@ -253,6 +253,10 @@ export const SURVIVORS: readonly Survivors[] = [
     checks: ['device-sdk/src/update/work.ts receive demand bytes.length <= ANNOUNCEMENT_BYTES_MAX'],
   },
   {
+    why: 'frames by the dozen that nobody waits for: test/attacks/device-network sends them',
+    checks: ['device-sdk/src/fetch/fetcher.ts #bear throw LINK_LOST'],
+  },
+  {
     why: 'one slot: sizes that the integrator gives, and our own order of work; tried in test/power-cut and test/device-sdk',
     checks: [
       'device-sdk/src/install/in-place.ts constructor demand imageBytes <= slot.bytes',

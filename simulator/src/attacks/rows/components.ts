@@ -64,8 +64,12 @@ function uploaded(how: string, ...components: Component[]): Variant {
 }
 
 /** A record of bob's with one device, which ended on the release. @param each what it says of components */
-function trialOf(how: string, each: [id: string, code: Code | 'OK'][] | undefined): Variant {
-  return contract(how, 'BAD_STATEMENT', async (world) => {
+function trialOf(
+  how: string,
+  each: [id: string, code: Code | 'OK'][] | undefined,
+  expect: Code = 'BAD_STATEMENT',
+): Variant {
+  return contract(how, expect, async (world) => {
     await register(world, {});
     const release = await releaseWith(world, radio());
     await act(world, alice(world), 'upload', release.leaf, release.args);
@@ -99,6 +103,11 @@ export const componentRows: Variant[] = [
     ['app', 'OK'],
     ['radio', 'BAD_DELTA'],
   ]),
+  trialOf('calls the radio the application in a trial record', [
+    ['radio', 'OK'],
+    ['app', 'OK'],
+  ]),
+  trialOf('lists a single component in a trial record', [['app', 'OK']], 'MALFORMED'),
   contract('reports four components beside the application', 'MALFORMED', async (world) => {
     const device = newDevice();
     await enrolDevices(world, [device]);
