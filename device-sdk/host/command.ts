@@ -74,8 +74,9 @@ function ended(child: ChildProcessByStdio<null, Readable, Readable>, limitMs: nu
     child.once('exit', (exit) => {
       // What the command left behind in its group is over with it.
       signalGroup(child, 'SIGKILL');
-      // The last words may still be in the pipes; what has left the group may hold these for ever.
-      const last = setTimeout(end, LAST_WORDS_MS, exit);
+      // The last words may still be in the pipes; what has left the group may hold these for ever. Where this process
+      // itself was kept from running, the time is over before anything was read: the pipes are looked at once more.
+      const last = setTimeout(() => setImmediate(end, exit), LAST_WORDS_MS);
       child.once('close', () => {
         clearTimeout(last);
         end(exit);
