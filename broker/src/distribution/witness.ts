@@ -3,12 +3,9 @@ import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import {
   asArray,
   asBytes,
-  asText,
-  asUint,
   type Cosignature,
   decode,
   encode,
-  HASH_BYTES,
   type Head,
   type Receipt,
   readHead,
@@ -28,6 +25,7 @@ import {
   verifyReceipt,
 } from '@countersign/device-sdk/verify';
 import type { LedgerClient, LedgerHead, ProvenIndexEntry } from '../ledger/client.ts';
+import { keptHead, readKeptHead } from '../ledger/kept-head.ts';
 import { makeFolder, writeDurable } from '../store/durable.ts';
 import { readIfThere } from './files.ts';
 import { serial } from './serial.ts';
@@ -172,7 +170,7 @@ export async function openWitness(
   /** Head and roots in one file: no crash can leave a head under a root that is not there. */
   async function keep(next: Head | undefined): Promise<void> {
     const later = roots.slice(1).map((signed): Value => signed.bytes);
-    await writeDurable(path, encode([1, later, next ? headValue(next) : null]));
+    await writeDurable(path, encode([1, later, next ? keptHead(next) : null]));
   }
 
   async function recall(): Promise<void> {
@@ -183,7 +181,7 @@ export async function openWitness(
       const [version, later, stored] = asArray(decode(bytes), 'witness', 3);
       demand(version === 1, 'BAD_STORE', `witness version ${String(version)}`);
       for (const item of asArray(later, 'roots')) recallRoot(asBytes(item, 'root'));
-      head = stored === null ? undefined : readHeadValue(stored);
+      head = stored === null ? undefined : readKeptHead(stored);
     } catch (cause) {
       throw new Refusal('BAD_STORE', `${path} is damaged, or of another trust root`, { cause });
     }
@@ -194,20 +192,4 @@ export async function openWitness(
     const { version } = readSignedRoot(verifier.sha256, bytes).root;
     if (version > current().version) roots.push(nextRoot(verifier, current(), bytes));
   }
-}
-
-function headValue(h: Head): Value {
-  return [h.origin, h.size, h.root, h.indexRoot, h.time, h.rootVersion];
-}
-
-function readHeadValue(value: Value | undefined): Head {
-  const [origin, size, root, indexRoot, time, rootVersion] = asArray(value, 'head', 6);
-  return {
-    origin: asText(origin, 'origin'),
-    size: asUint(size, 'tree size'),
-    root: asBytes(root, 'root', HASH_BYTES),
-    indexRoot: asBytes(indexRoot, 'index root', HASH_BYTES),
-    time: asUint(time, 'time'),
-    rootVersion: asUint(rootVersion, 'trust root version'),
-  };
 }

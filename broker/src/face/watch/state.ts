@@ -78,22 +78,35 @@ async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: our own file; what does not fit ends in the catch above
-function readState(v: any, sha256: Sha256): WatchState {
-  const edge = v.edge.map((item: string) => bytesOf(item, 32));
-  const ones = [...(v.size as number).toString(2)].filter((bit) => bit === '1').length;
+/** As it stands in the file; what is of another type throws where it is read. */
+interface Stored {
+  format: string;
+  trustRoot: string;
+  anchored: boolean;
+  size: number;
+  edge: string[];
+  servers: Record<string, Shown>;
+  uploads: Record<string, 'expected' | 'told'>;
+  standing: string[];
+  pending: Alarm[];
+  since: number;
+}
+
+function readState(v: Stored, sha256: Sha256): WatchState {
+  const edge = v.edge.map((item) => bytesOf(item, 32));
+  const ones = [...v.size.toString(2)].filter((bit) => bit === '1').length;
   const whole = v.format === FORMAT && edge.length === ones && Number.isSafeInteger(v.size + v.since);
   demand(whole, 'BAD_STORE', 'another form');
-  for (const { size, root, time } of Object.values<Shown>(v.servers))
+  for (const { size, root, time } of Object.values(v.servers))
     demand(Number.isSafeInteger(size + time) && bytesOf(root, 32), 'BAD_STORE', 'a server');
   for (const item of v.pending) demand(ALARM_KINDS.includes(item.kind), 'BAD_STORE', 'an alarm');
   return {
     trustRoot: bytesOf(v.trustRoot),
     anchored: v.anchored === true,
     tree: new Frontier(sha256, edge, v.size),
-    servers: new Map(Object.entries<Shown>(v.servers)),
-    uploads: new Map(Object.entries<'expected' | 'told'>(v.uploads)),
-    standing: new Set<string>(v.standing),
+    servers: new Map(Object.entries(v.servers)),
+    uploads: new Map(Object.entries(v.uploads)),
+    standing: new Set(v.standing),
     pending: v.pending,
     since: v.since,
   };

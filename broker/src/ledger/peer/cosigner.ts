@@ -5,21 +5,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import {
-  asArray,
-  asBytes,
-  asText,
-  asUint,
-  decode,
-  encode,
-  equal,
-  HASH_BYTES,
-  type Head,
-  type Signer,
-  signHead,
-} from '@countersign/device-sdk/format';
+import { asArray, decode, encode, equal, type Head, type Signer, signHead } from '@countersign/device-sdk/format';
 import { makeFolder, writeDurable } from '../../store/durable.ts';
 import type { Inside } from '../embedded/source.ts';
+import { keptHead, readKeptHead } from '../kept-head.ts';
 import { isOnChain } from './on-chain.ts';
 
 /** A head of the future would make every honest later one look old to devices; clocks differ by less. */
@@ -62,10 +51,7 @@ export async function openCosigner(
       if (last) checkFollows(last, head);
       demand(await agrees(), 'STALE', 'this copy has not come to all that this key has signed');
       await makeFolder(dirname(path), 0o700);
-      await writeDurable(
-        path,
-        encode([1, head.origin, head.size, head.root, head.indexRoot, head.time, head.rootVersion]),
-      );
+      await writeDurable(path, encode([1, ...keptHead(head)]));
       last = head;
       return signHead(verifier.sha256, head, signer);
     },
@@ -97,20 +83,9 @@ function checkFollows(last: Signed, next: Signed): void {
 
 async function load(path: string): Promise<Head | undefined> {
   try {
-    const [version, origin, size, root, indexRoot, time, rootVersion] = asArray(
-      decode(new Uint8Array(await readFile(path))),
-      'last head signed',
-      7,
-    );
+    const [version, ...head] = asArray(decode(new Uint8Array(await readFile(path))), 'last head signed', 7);
     demand(version === 1, 'UNSUPPORTED', `version ${String(version)}`);
-    return {
-      origin: asText(origin, 'origin'),
-      size: asUint(size, 'tree size'),
-      root: asBytes(root, 'root', HASH_BYTES),
-      indexRoot: asBytes(indexRoot, 'index root', HASH_BYTES),
-      time: asUint(time, 'time'),
-      rootVersion: asUint(rootVersion, 'trust root version'),
-    };
+    return readKeptHead(head);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     // Not passed over: without it this key could sign a second head of one size.
