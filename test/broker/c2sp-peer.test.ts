@@ -48,7 +48,9 @@ test('a peer shows the same log under its own signature, cosigns for others, and
   const { origin, ...roles } = readSignedRoot(sha256, trustRoot).root;
   const { log, peers } = auditKeys(sha256, { origin, ...roles });
   const [logKey, peerKey] = [encodeVkey(log[0]!), encodeVkey(peers[0]!)];
-  await until('the peer to cosign', () => peer.peer.state().cosigned !== null);
+  // The peer signs first and hands it in afterwards: the orderer shows a head only once that has arrived.
+  for (const { url } of [orderer, peer])
+    await until(`the head to be shown by ${url}`, async () => (await fetch(`${url}/log/checkpoint`)).ok);
 
   const { size } = await auditLog(`${orderer.url}/log`, logKey, orderer.token);
   t.is((await auditLog(`${peer.url}/log`, logKey, peer.token)).size, size, 'the same log from the copy');
