@@ -3,7 +3,7 @@ import { codeOf, demand } from '@countersign/device-sdk';
 import { PREDICTOR_NAMES, type PredictorName } from '@countersign/device-sdk/delta/model';
 import { FRAME_BYTES, MEMORY_CLASSES, type MemoryClass, type Signer } from '@countersign/device-sdk/format';
 import { type Command, Option } from 'commander';
-import type { Product } from '../../ledger/contract/args.ts';
+import { APPROVALS_MAX, type Product } from '../../ledger/contract/args.ts';
 import type { ProductView } from '../../ledger/contract/views.ts';
 import { getProduct, registerProduct } from '../client/releases.ts';
 import type { Session } from '../client/session.ts';
@@ -25,6 +25,7 @@ export interface NewProductOptions {
   trialDevices?: number;
   trialSuccess?: number;
   componentSlot?: { id: string; slotBytes: number }[];
+  approvals?: number;
 }
 
 export function newProductOptions(command: Command): void {
@@ -60,6 +61,11 @@ export function newProductOptions(command: Command): void {
       collectSlots,
     )
     .option(
+      '--approvals <k>',
+      'approvals by k distinct people, none of them the uploader, before a release of a new product counts [1]',
+      readWhole,
+    )
+    .option(
       '--trial-devices <n>',
       'a release of a new product needs a trial on so many devices of every profile',
       readWhole,
@@ -86,6 +92,7 @@ export function newProductOf(o: NewProductOptions, imageBytes: number): Product 
     oneSlot: oneSlotOf(o),
     requireTrial: requireTrialOf(o),
     components: componentsOf(o),
+    approvals: approvalsOf(o),
   };
 }
 
@@ -116,6 +123,12 @@ function componentsOf({ componentSlot, slots }: NewProductOptions): Product['com
   return componentSlot;
 }
 
+function approvalsOf({ approvals }: NewProductOptions): number | undefined {
+  const good = approvals === undefined || (approvals >= 1 && approvals <= APPROVALS_MAX);
+  if (!good) throw new WrongUse(`--approvals is 1 to ${APPROVALS_MAX}`);
+  return approvals === 1 ? undefined : approvals;
+}
+
 function requireTrialOf({ trialDevices, trialSuccess }: NewProductOptions): Product['requireTrial'] {
   if (trialDevices !== undefined) return { devices: trialDevices, successPercent: trialSuccess ?? 100 };
   if (trialSuccess !== undefined) throw new WrongUse('--trial-success goes with --trial-devices');
@@ -134,7 +147,8 @@ function checkSame(known: ProductView, asked: Product): void {
   });
   const [was, now] = [flat(known), flat(asked)];
   const fields = ['vendorDomain', 'memoryClass', 'slotBytes', 'frameBytes', 'imageBase', 'cpu'] as const;
-  for (const field of [...fields, 'pageBytes', 'stagingBytes', 'trialDevices', 'trialSuccess', 'components'] as const) {
+  const more = ['pageBytes', 'stagingBytes', 'trialDevices', 'trialSuccess', 'components', 'approvals'] as const;
+  for (const field of [...fields, ...more]) {
     const [before, after] = [was[field] ?? 'left out', now[field] ?? 'left out'];
     const text = `${known.name} is registered with ${field} ${before}, not ${after}; it stays so: choose another name`;
     demand(before === after, 'EXISTS', text);

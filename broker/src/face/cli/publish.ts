@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import { checkLabels, type ReleaseOrder } from '../../collection/order.ts';
-import type { ReleaseView } from '../../ledger/contract/views.ts';
+import type { ProductView, ReleaseView } from '../../ledger/contract/views.ts';
 import type { CommittedView } from '../api/views.ts';
 import {
   approve,
@@ -209,6 +209,8 @@ function releasesVerb(program: Command): void {
     const releases = (await api.get('/api/v1/releases', { product: options.product })) as Awaited<
       ReturnType<typeof getRelease>
     >[];
+    const products = (await api.get('/api/v1/products')) as ProductView[];
+    const needed = new Map(products.map(({ classId, approvals }) => [classId, approvals]));
     const rows = releases.map((r) => [
       r.product,
       r.version,
@@ -217,10 +219,11 @@ function releasesVerb(program: Command): void {
       short(r.releaseLeaf),
       r.imageBytes,
       r.deployer,
+      `${r.approvals.length} of ${needed.get(r.classId) ?? 1}`,
     ]);
     return {
-      json: releases,
-      text: table(['product', 'version', 'sequence', 'state', 'release', 'bytes', 'uploaded by'], rows),
+      json: releases.map((r) => ({ ...r, approvalsNeeded: needed.get(r.classId) ?? 1 })),
+      text: table(['product', 'version', 'sequence', 'state', 'release', 'bytes', 'uploaded by', 'approvals'], rows),
     };
   });
 }

@@ -99,6 +99,7 @@ export function readRevoke(args: Value): { kind: 'person' | 'device'; id: Uint8A
 }
 
 export {
+  APPROVALS_MAX,
   type ComponentSlotSize,
   type OneSlotFlashSizes,
   PAGE_BYTES_MIN,

@@ -18,6 +18,8 @@ export const PAGE_BYTES_MIN = 4096;
 const PAGE_BYTES_MAX = 2 ** 28;
 /** Virtual devices of one profile in a trial: more say nothing that these do not. */
 export const TRIAL_DEVICES_MAX = 1_000;
+/** Approvals that a release may need: more people say nothing more. */
+export const APPROVALS_MAX = 16;
 
 export interface Product {
   vendorDomain: string;
@@ -36,6 +38,8 @@ export interface Product {
   requireTrial?: RequireTrial | undefined;
   /** Further components, in the order of every release; undefined: the application alone. */
   components?: ComponentSlotSize[] | undefined;
+  /** Approvals by distinct people that a release needs, 2 to 16; undefined: one. */
+  approvals?: number | undefined;
 }
 
 /** A component with two slots besides the application's. Its instruction set is found by the encoder. */
@@ -67,6 +71,8 @@ export function productArgs(p: Product): Value {
   const { cpu = null, requireTrial } = p;
   const tried = requireTrial ? [requireTrial.devices, requireTrial.successPercent] : null;
   const components = p.components?.map(({ id, slotBytes }): Value => [id, slotBytes]);
+  const { approvals = 1 } = p;
+  if (approvals !== 1) return [...six, cpu, oneSlot, tried, components ?? null, approvals];
   if (components) return [...six, cpu, oneSlot, tried, components];
   if (tried) return [...six, cpu, oneSlot, tried];
   if (oneSlot) return [...six, cpu, oneSlot];
@@ -75,9 +81,20 @@ export function productArgs(p: Product): Value {
 
 /** @throws Refusal MALFORMED */
 export function readProduct(args: Value): Product {
-  const length = Array.isArray(args) && args.length > 6 && args.length < 11 ? args.length : 6;
-  const items = asArray(args, 'product', length);
-  const [vendorDomain, name, memoryClass, frameBytes, slotBytes, imageBase, cpu, oneSlot, tried, components] = items;
+  const length = Array.isArray(args) && args.length > 6 && args.length < 12 ? args.length : 6;
+  const [
+    vendorDomain,
+    name,
+    memoryClass,
+    frameBytes,
+    slotBytes,
+    imageBase,
+    cpu,
+    oneSlot,
+    tried,
+    components,
+    approvals,
+  ] = asArray(args, 'product', length);
   const known = MEMORY_CLASSES.find((item) => item === memoryClass);
   demand(known, 'MALFORMED', `${String(memoryClass)} is not a memory class`);
   return {
@@ -90,8 +107,16 @@ export function readProduct(args: Value): Product {
     ...((length === 7 || (length > 7 && cpu !== null)) && { cpu: readCpu(cpu) }),
     ...((length === 8 || (length > 8 && oneSlot !== null)) && { oneSlot: readOneSlot(oneSlot) }),
     ...((length === 9 || (length > 9 && tried !== null)) && { requireTrial: readRequireTrial(tried) }),
-    ...(length > 9 && { components: readComponents(components) }),
+    ...((length === 10 || (length > 10 && components !== null)) && { components: readComponents(components) }),
+    ...(length > 10 && { approvals: readApprovals(approvals) }),
   };
+}
+
+/** One is what a product without this argument needs, and has the shorter form. */
+function readApprovals(value: Value | undefined): number {
+  const approvals = asUint(value, 'approvals', APPROVALS_MAX);
+  demand(approvals > 1, 'MALFORMED', 'approvals are left out, or two and more');
+  return approvals;
 }
 
 function readRequireTrial(value: Value | undefined): RequireTrial {

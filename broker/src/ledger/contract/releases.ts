@@ -1,7 +1,7 @@
 /** A release: uploaded by one person, approved by another, confirmed by the rule alone. */
 import { demand, Refusal } from '@countersign/device-sdk';
 import { leafHash, readBlock1 } from '@countersign/device-sdk/format';
-import { objectDigest, readNoArgs, readRejection, readUpload } from './args.ts';
+import { APPROVALS_MAX, objectDigest, readNoArgs, readRejection, readUpload } from './args.ts';
 import { type Call, changed, nameOf, roleKey, type Signatory, stampOf, timeOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { derive, verifyBlock1 } from './release-facts.ts';
@@ -10,10 +10,8 @@ import { fromHex, type ProductState, type ReleaseState, read, toHex, write } fro
 import { LEAF_EVENT } from './stub.ts';
 import { checkTried } from './trials.ts';
 
-/** Approvals by people other than the uploader. */
+/** Approvals by people other than the uploader, where the product asks for no more. */
 export const APPROVALS_MIN = 1;
-/** More say nothing more. */
-export const APPROVALS_MAX = 16;
 
 export async function upload(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
   const uploader = personWith(by, ['engineer'], 'an upload');
@@ -49,8 +47,11 @@ export async function approve(call: Call, entry: TransactionEntry, by: Signatory
   demand(approver.name !== deployer, 'SAME_PERSON', `${deployer} uploaded this release and cannot approve it`);
   demand(!approvals.includes(approver.name), 'DUPLICATE', `${approver.name} has approved this release already`);
   demand(approvals.length < APPROVALS_MAX, 'TOO_LARGE', `a release has at most ${APPROVALS_MAX} approvals`);
-  await checkTried(call, await productOf(call, release), release);
-  await store(call, entry, approver.name, { ...release, state: 'approved', approvals: [...approvals, approver.name] });
+  const product = await productOf(call, release);
+  await checkTried(call, product, release);
+  const approved = { ...release, approvals: [...approvals, approver.name] };
+  const enough = (await standingApprovals(call, approved)) >= neededFor(product);
+  await store(call, entry, approver.name, { ...approved, state: enough ? 'approved' : release.state });
 }
 
 export async function reject(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
@@ -70,10 +71,11 @@ export async function confirm(call: Call, entry: TransactionEntry, by: Signatory
   readNoArgs(entry.tx.args);
   const release = await releaseOf(call, entry);
   demand(release.state !== 'confirmed', 'DUPLICATE', 'this release is confirmed already');
-  const approvals = await standingApprovals(call, release);
-  const approved = release.state === 'approved' && approvals >= APPROVALS_MIN;
-  demand(approved, 'NOT_APPROVED', `the release is ${release.state}, with ${approvals} approvals that still stand`);
   const product = await productOf(call, release);
+  const [approvals, needed] = [await standingApprovals(call, release), neededFor(product)];
+  const approved = release.state === 'approved' && approvals >= needed;
+  const text = `the release is ${release.state}, with ${approvals} of ${needed} approvals that still stand`;
+  demand(approved, 'NOT_APPROVED', text);
   const parts = await read(call.stub, 'manifest', release.releaseLeaf);
   if (!parts) throw new Refusal('NOT_FOUND', 'the release has lost its manifest');
   // Again: a record that came after the approval may say that it fails.
@@ -85,6 +87,11 @@ export async function confirm(call: Call, entry: TransactionEntry, by: Signatory
   await store(call, entry, nameOf(by), { ...release, state: 'confirmed', confirmedAt: timeOf(call) });
   await moveHead(call, entry, by, product, release);
   call.stub.setEvent(LEAF_EVENT, block1);
+}
+
+/** Of people who differ from each other and from the uploader: `approve` takes no others. */
+function neededFor({ approvals }: ProductState): number {
+  return approvals ?? APPROVALS_MIN;
 }
 
 /** Approvals by people who are still active: a thief's approval falls with the key that he stole. */

@@ -23,6 +23,8 @@ export interface ProductView {
   requireTrial?: RequireTrial | undefined;
   /** Absent where the application is the only component. */
   components?: ComponentSlotSize[] | undefined;
+  /** Approvals by distinct people that a release needs; absent where one is enough. */
+  approvals?: number | undefined;
   /** Leaf hash of the latest confirmed release; 64 zeros for none. */
   head: string;
   /** Sequence of the latest confirmed release; 0 for none. */

@@ -6,12 +6,15 @@ import { tokenGate } from '@countersign/broker/face/api/token';
 import {
   enrolDevicesArgs,
   enrolPersonArgs,
+  objectDigest,
   type PersonRole,
+  productArgs,
   rejectArgs,
   revokeArgs,
   rolloutArgs,
   uploadArgs,
 } from '@countersign/broker/ledger/contract/args';
+import { classId } from '@countersign/broker/ledger/contract/uuid';
 import { cidOf } from '@countersign/broker/store/cid';
 import { type Code, Refusal } from '@countersign/device-sdk';
 import {
@@ -49,6 +52,7 @@ import {
   sha256,
   statementOf,
   tx,
+  VENDOR,
   verifier,
   type World,
 } from '../server/ledger-world.ts';
@@ -72,6 +76,10 @@ async function uploaded(world: World, by: Signer = world.people.alice!) {
   return release;
 }
 
+const PAIR = { ...PRODUCT, name: 'pair', approvals: 2 };
+const PAIR_CLASS = classId(VENDOR, PAIR.name);
+const PAIR_OBJECT = objectDigest(sha256, 'product', PAIR_CLASS);
+
 const dismiss = (world: World, name: string) =>
   act(world, world.people.alice!, 'revoke', personObject(name), revokeArgs('person', utf8(name), 'stolen'));
 
@@ -90,6 +98,13 @@ export const unapproved: Attack = {
       const carol = await hire(world, 'carol', ['engineer', 'approver']);
       const { leaf } = await uploaded(world, carol);
       return () => act(world, carol, 'approve', leaf);
+    }),
+    contract('confirms a release that needs two approvals after one', 'NOT_APPROVED', async (world) => {
+      await act(world, world.people.alice!, 'product', PAIR_OBJECT, productArgs(PAIR));
+      const release = await newRelease(world, 1, NO_LEAF, { classId: PAIR_CLASS });
+      await act(world, world.people.alice!, 'upload', release.leaf, release.args);
+      await act(world, world.people.bob!, 'approve', release.leaf);
+      return () => act(world, world.keys.service, 'confirm', release.leaf);
     }),
     contract('approves with an engineer’s key', 'NOT_PERMITTED', async (world) => {
       const carol = await hire(world, 'carol', ['engineer']);
