@@ -1,7 +1,7 @@
 /** External commands: never through a shell, with few words, a time limit, and an end that is certain. */
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { Refusal } from '../src/errors.ts';
 
 /** The program and its arguments, as they are: no shell looks at them. */
@@ -15,14 +15,20 @@ export interface CommandOptions {
   signal?: AbortSignal;
   /** In the environment of the command and of all that it starts, so that {@link endLeftOver} finds them. */
   mark?: string;
+  /** Given on stdin; otherwise that is empty. */
+  input?: Uint8Array;
+  /** Stdout is an answer and no words: kept as it is. A command that says more is ended. */
+  answerBytesMax?: number;
 }
 
 export interface CommandResult {
   /** Undefined where a signal or the time limit ended it, or where it could not be started. */
   exit: number | undefined;
   late: boolean;
-  /** The last words of stdout and stderr, for a log. */
+  /** The last words of stdout and stderr, for a log; without stdout where that is an answer. */
   words: string;
+  /** Stdout, where `answerBytesMax` asked for it; longer than that where the command said too much. */
+  answer?: Uint8Array;
 }
 
 /** Of output: enough for a log line, whatever the command says. */
@@ -37,21 +43,32 @@ const MARK = 'COUNTERSIGN_MARK';
  * @throws Refusal BAD_STATEMENT for a value that the program would take for an option
  */
 export async function runCommand(argv: Argv, options: CommandOptions): Promise<CommandResult> {
-  const { values = {}, limitMs, mark, signal } = options;
+  const { values = {}, mark, input } = options;
   const args = filled(argv.slice(1), values);
   // A process group of its own: a limit that ends only the script would leave what the script started.
   const env = environment(values, mark);
-  const child = spawn(argv[0], args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  return ended(child, limitMs, signal);
+  const child = spawn(argv[0], args, { detached: true, env, stdio: ['pipe', 'pipe', 'pipe'] });
+  // A command that does not read what it is given, or could not be started, closes the pipe: its exit says so.
+  child.stdin.on('error', () => undefined).end(input);
+  return ended(child, options);
 }
 
-function ended(child: ChildProcessByStdio<null, Readable, Readable>, limitMs: number, signal?: AbortSignal) {
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+function ended(child: Child, { limitMs, signal, answerBytesMax }: CommandOptions) {
   return new Promise<CommandResult>((resolve) => {
     let words = '';
+    let answer = new Uint8Array();
     let late = false;
-    for (const stream of [child.stdout, child.stderr]) {
+    for (const stream of answerBytesMax === undefined ? [child.stdout, child.stderr] : [child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         words = (words + text).slice(-WORDS_CHARS_MAX);
+      });
+    }
+    if (answerBytesMax !== undefined) {
+      child.stdout.on('data', (bytes: Buffer) => {
+        answer = Buffer.concat([answer, bytes]);
+        if (answer.length > answerBytesMax) signalGroup(child, 'SIGKILL');
       });
     }
     let kill: NodeJS.Timeout | undefined;
@@ -68,7 +85,8 @@ function ended(child: ChildProcessByStdio<null, Readable, Readable>, limitMs: nu
       clearTimeout(kill);
       signal?.removeEventListener('abort', stop);
       for (const stream of [child.stdout, child.stderr]) stream.destroy();
-      resolve({ exit: exit ?? undefined, late, words: (words + more).trim() });
+      const said = answerBytesMax === undefined ? {} : { answer };
+      resolve({ exit: exit ?? undefined, late, words: (words + more).trim(), ...said });
     };
     child.once('error', (error) => end(null, String(error)));
     child.once('exit', (exit) => {

@@ -1,14 +1,17 @@
 /**
  * Key files: one signing key with the one role it may have, as JSON with mode 0600. The secret is sealed where a
- * passphrase is given and lies open in the file otherwise; whoever makes one says which.
+ * passphrase is given and lies open in the file otherwise; whoever makes one says which. A file may also name a command
+ * that signs; then it holds no secret at all.
  */
 import { basename, dirname } from 'node:path';
 import { demand, Refusal } from '../src/errors.ts';
 import { ALG_ED25519, equal, hex, ROLES, type Role, type Signer, unhex, utf8 } from '../src/format/index.ts';
+import type { Argv } from './command.ts';
+import { COMMAND_KEY_FORMAT, type CommandKeyFile, checkCommandKey, commandSigner } from './command-signer.ts';
 import { generateKeyPair, publicKeyOf, signWith } from './crypto.ts';
 import { makeFolder, placeFile } from './durable.ts';
 import { type Sealed, seal, unseal } from './sealed.ts';
-import { readSecretFile } from './secret-file.ts';
+import { readSecretFile, type SecretFileOptions } from './secret-file.ts';
 
 const FORMAT = 'countersign-key-1';
 
@@ -31,7 +34,7 @@ export interface LoadedKey extends Signer {
 }
 
 interface Described {
-  format: typeof FORMAT;
+  format: typeof FORMAT | typeof COMMAND_KEY_FORMAT;
   role: KeyRole;
   name?: string;
   alg: number;
@@ -42,6 +45,18 @@ interface Described {
 interface KeyFile extends Described {
   secret?: string;
   sealed?: Sealed;
+  command?: Argv;
+  seconds?: number;
+}
+
+/** What a key file says of itself without being opened: for lists. */
+export interface KeyFileInfo {
+  readonly role: KeyRole;
+  readonly name: string | undefined;
+  readonly alg: number;
+  readonly publicKey: Uint8Array;
+  /** Where the secret is: open in the file, sealed in it, or with the command that the file names. */
+  readonly kept: 'open' | 'sealed' | 'command';
 }
 
 /**
@@ -71,17 +86,46 @@ export async function createKey(path: string, role: KeyRole, options: KeyFileOpt
  * Opens a key file for signing.
  * @throws Refusal BAD_STORE where it is missing, open to others, damaged, sealed and no or a wrong passphrase is given
  */
-export async function loadSigner(path: string, passphrase?: string): Promise<LoadedKey> {
-  const file = await readKeyFile(path);
+export async function loadSigner(
+  path: string,
+  passphrase?: string,
+  options: SecretFileOptions = {},
+): Promise<LoadedKey> {
+  const file = await readKeyFile(path, options);
+  if (isCommand(file)) return { ...commandSigner(file), role: file.role, name: file.name };
   const secret = await secretOf(path, file, passphrase);
   const derived = derivePublic(file.alg, secret);
   demand(derived && equal(derived, unhex(file.publicKey)!), 'BAD_STORE', `${path}: secret and public key do not match`);
   return loaded(file, secret);
 }
 
-/** Whether a key file needs a passphrase. @throws Refusal BAD_STORE */
-export async function isSealed(path: string): Promise<boolean> {
-  return (await readKeyFile(path)).sealed !== undefined;
+/**
+ * Writes the file of a key that a command signs with. The command is asked for one signature first: a key that cannot
+ * sign is better found now than at the next release.
+ * @throws Refusal BAD_STORE, EXISTS; what the signer throws
+ */
+export async function createCommandKey(path: string, key: Omit<CommandKeyFile, 'format'>): Promise<LoadedKey> {
+  const file = { format: COMMAND_KEY_FORMAT, ...key } as CommandKeyFile & { role: KeyRole };
+  demand(KEY_ROLES.includes(file.role), 'BAD_STORE', `${file.role} is no role of a key`);
+  checkCommandKey(path, file);
+  const signer = commandSigner(file);
+  // Statements begin with an array of four (RFC 9052, section 4.4) and notes are text: this can stand for neither.
+  await signer.sign(utf8('\0countersign asks whether this key can sign'));
+  makeFolder(dirname(path));
+  placeFile(path, utf8(`${JSON.stringify(file, null, 2)}\n`));
+  return { ...signer, role: file.role, name: file.name };
+}
+
+/** What stands in a key file beside the secret. @throws Refusal BAD_STORE */
+export async function keyFileInfo(path: string): Promise<KeyFileInfo> {
+  const file = await readKeyFile(path);
+  const { role, name, alg } = file;
+  const kept = isCommand(file) ? 'command' : file.sealed === undefined ? 'open' : 'sealed';
+  return { role, name, alg, publicKey: unhex(file.publicKey)!, kept };
+}
+
+function isCommand(file: KeyFile): file is KeyFile & CommandKeyFile {
+  return file.format === COMMAND_KEY_FORMAT;
 }
 
 function loaded(file: Described, secret: Uint8Array): LoadedKey {
@@ -106,8 +150,8 @@ async function secretOf(path: string, file: KeyFile, passphrase: string | undefi
   return secret;
 }
 
-async function readKeyFile(path: string): Promise<KeyFile> {
-  const bytes = await readSecretFile(path);
+async function readKeyFile(path: string, options: SecretFileOptions = {}): Promise<KeyFile> {
+  const bytes = await readSecretFile(path, options);
   let file: KeyFile;
   try {
     file = Object(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
@@ -117,13 +161,14 @@ async function readKeyFile(path: string): Promise<KeyFile> {
   }
   const { format, role, name, alg, publicKey } = file;
   const good =
-    format === FORMAT &&
+    (format === FORMAT || format === COMMAND_KEY_FORMAT) &&
     KEY_ROLES.includes(role) &&
     (name === undefined || typeof name === 'string') &&
     Number.isInteger(alg) &&
     typeof publicKey === 'string' &&
     unhex(publicKey) !== undefined;
   demand(good, 'BAD_STORE', `${basename(path)} is not a key file of this version`);
+  if (isCommand(file)) checkCommandKey(path, file);
   return file;
 }
 

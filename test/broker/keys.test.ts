@@ -1,4 +1,5 @@
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPerson, listPeopleKeys, loadPerson } from '@countersign/broker/keys/people';
@@ -18,9 +19,12 @@ import {
   readTransaction,
   TX_BYTES_MAX,
 } from '@countersign/device-sdk/format';
+import { type CommandKeyFile, commandSigner, WAITING_MAX } from '@countersign/device-sdk/host/command-signer';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
-import { createKey, loadSigner } from '@countersign/device-sdk/host/key-file';
+import { createCommandKey, createKey, keyFileInfo, loadSigner } from '@countersign/device-sdk/host/key-file';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
+import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
+import { readSecretFile } from '@countersign/device-sdk/host/secret-file';
 import test from 'ava';
 
 const verifier = nodeVerifier();
@@ -169,6 +173,139 @@ test('the passphrase comes from a file, a credential or the environment, in this
   t.is(await findPassphrase({ file, env }), 'from a file');
   await chmod(file, 0o644);
   if (process.platform !== 'win32') await t.throwsAsync(findPassphrase({ file, env }), refusal('BAD_STORE'));
+});
+
+/** A key that OpenSSL made and keeps, and the program that signs with it: no line of ours has seen the secret. */
+async function opensslKey(path: string, alg: number) {
+  const [secret, open] = [join(path, `${alg}.pem`), join(path, `${alg}.pub.pem`)];
+  const kind = alg === ALG_ED25519 ? ['ed25519'] : ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+  execFileSync('openssl', ['genpkey', '-algorithm', ...kind, '-out', secret], { stdio: 'ignore' });
+  execFileSync('openssl', ['pkey', '-in', secret, '-pubout', '-out', open], { stdio: 'ignore' });
+  const how =
+    alg === ALG_ED25519
+      ? `cat > "$0.$$" && openssl pkeyutl -sign -rawin -inkey ${secret} -in "$0.$$"; rm "$0.$$"`
+      : `openssl dgst -sha256 -sign ${secret} | openssl base64 -A; echo`;
+  return { publicKey: readPublicKeyFile(await readFile(open)), command: await program(path, `sign${alg}`, how) };
+}
+
+async function program(path: string, name: string, body: string): Promise<[string]> {
+  const file = join(path, name);
+  await writeFile(file, `#!/bin/sh\n${body}\n`, { mode: 0o700 });
+  return [file];
+}
+
+const LONG_SECONDS = 120;
+
+test('a command signs for a role: OpenSSL keeps the key, in both algorithms and both forms of ECDSA', async (t) => {
+  const path = await folder(t);
+  for (const [role, alg] of [
+    ['collection', ALG_ED25519],
+    ['service', ALG_ESP256],
+  ] as const) {
+    const { publicKey, command } = await opensslKey(path, alg);
+    const file = join(path, 'keys', `${role}.key`);
+    await createCommandKey(file, { role, alg, publicKey: hex(publicKey.bytes), command, seconds: LONG_SECONDS });
+    t.like(await keyFileInfo(file), { role, alg, kept: 'command', publicKey: publicKey.bytes });
+  }
+  const ring = await openKeyRing(join(path, 'keys'), ['collection', 'service']);
+  for (const role of ['collection', 'service'] as const) {
+    const signer = ring.signer(role);
+    const tx = {
+      channel: 'o',
+      action: 'approve' as const,
+      object: sha256(message),
+      previous: sha256(message),
+      args: null,
+    };
+    const statement = readStatement(await signTransaction(sha256, signer, tx), 'tx');
+    t.notThrows(() => checkStatement(verifier, statement, ring.publicKey(role)), role);
+  }
+  // One key, one role: the file under another role's name is refused like every other.
+  await writeFile(join(path, 'keys', 'log.key'), await readFile(join(path, 'keys', 'service.key')), { mode: 0o600 });
+  await t.throwsAsync(openKeyRing(join(path, 'keys'), ['log']), refusal('BAD_STORE'));
+});
+
+test('a signing command that fails, lies, talks or hangs is refused with its code', async (t) => {
+  const path = await folder(t);
+  const other = await createKey(join(path, 'other.key'), 'log');
+  const signed = Buffer.from(await other.sign(message)).toString('base64');
+  const made = await createKey(join(path, 'mine.key'), 'log');
+  const file = (command: [string], seconds = LONG_SECONDS): CommandKeyFile => ({
+    ...{ format: 'countersign-key-command-1', role: 'log', alg: ALG_ED25519, command, seconds },
+    publicKey: hex(made.publicKey),
+  });
+  const rows: [code: string, name: string, body: string, seconds?: number][] = [
+    ['UNREACHABLE', 'fails', 'echo the token is not plugged in >&2; exit 3'],
+    ['BAD_SIGNATURE', 'another-key', `echo ${signed}`],
+    ['BAD_SIGNATURE', 'silent', 'cat > /dev/null'],
+    ['BAD_SIGNATURE', 'noise', 'head -c 72 /dev/zero'],
+    ['TOO_LARGE', 'talks', 'exec cat /dev/zero'],
+    ['UNREACHABLE', 'hangs', 'exec sleep 600', 1],
+  ];
+  for (const [code, name, body, seconds] of rows) {
+    const signer = commandSigner(file(await program(path, name, body), seconds));
+    await t.throwsAsync(signer.sign(message), refusal(code), name);
+  }
+  const missing = commandSigner(file([join(path, 'nowhere')]));
+  await t.throwsAsync(missing.sign(message), refusal('UNREACHABLE'));
+  await t.throwsAsync(createCommandKey(join(path, 'new.key'), file([join(path, 'fails')])), refusal('UNREACHABLE'));
+  await t.throwsAsync(loadSigner(join(path, 'new.key')), refusal('BAD_STORE'), 'a key that cannot sign is not made');
+  const bad = {
+    'by PATH': { command: ['sign'] },
+    none: { command: [] },
+    long: { seconds: 301 },
+    role: { role: 'king' },
+  };
+  for (const [name, change] of Object.entries(bad)) {
+    await writeFile(join(path, 'bad.key'), JSON.stringify({ ...file(['/bin/true']), ...change }), { mode: 0o600 });
+    await t.throwsAsync(loadSigner(join(path, 'bad.key')), refusal('BAD_STORE'), name);
+  }
+});
+
+test('signatures wait for a slow command, so many and no more', async (t) => {
+  const path = await folder(t);
+  const { publicKey } = await createKey(join(path, 'a.key'), 'log');
+  const go = join(path, 'go');
+  const command = await program(path, 'waits', `until [ -e ${go} ]; do sleep 0.05; done; exit 1`);
+  const signer = commandSigner({
+    ...{ format: 'countersign-key-command-1', role: 'log', alg: ALG_ED25519, publicKey: hex(publicKey), command },
+    seconds: LONG_SECONDS,
+  });
+  const [full, first] = [4 + WAITING_MAX, 4];
+  const codes = Array.from({ length: full + 1 }, () =>
+    signer.sign(message).then(
+      () => 'OK',
+      ({ code }) => code,
+    ),
+  );
+  t.is(await codes[full], 'BUSY');
+  await writeFile(go, '');
+  t.deepEqual(await Promise.all(codes.slice(0, first)), Array(first).fill('UNREACHABLE'));
+  await Promise.all(codes);
+});
+
+test("a server's keys come out of the service manager's credentials, where its folder has none", async (t) => {
+  const path = await folder(t);
+  const [keys, credentials] = [join(path, 'keys'), join(path, 'credentials')];
+  await mkdir(credentials);
+  const made = await createKey(join(credentials, 'collection.key'), 'collection', { passphrase: 'four words or more' });
+  const passphrase = 'four words or more';
+  const ring = await openKeyRing(keys, ['collection'], { create: true, passphrase, credentials });
+  t.deepEqual(ring.publicKey('collection').bytes, made.publicKey);
+  await t.throwsAsync(readFile(join(keys, 'collection.key')), { code: 'ENOENT' });
+  await t.throwsAsync(openKeyRing(keys, ['service'], { credentials }), refusal('BAD_STORE'));
+  // systemd gives root's file to a service of another user by an access list, which shows as a right of the group.
+  const file = join(path, 'credential');
+  await writeFile(file, 'words', { mode: 0o600 });
+  await chmod(file, 0o440);
+  const own = process.getuid?.();
+  if (own === undefined) return t.log('Windows has no mode bits; nothing is checked there');
+  await t.throwsAsync(readSecretFile(file), refusal('BAD_STORE'));
+  const read = readSecretFile(file, { credential: true });
+  if (own === 0) t.is(new TextDecoder().decode(await read), 'words');
+  else await t.throwsAsync(read, refusal('BAD_STORE'), "only root's file may be so");
+  await chmod(file, 0o444);
+  await t.throwsAsync(readSecretFile(file, { credential: true }), refusal('BAD_STORE'));
 });
 
 test('a trust root reads back as planned, signed by the root keys', async (t) => {

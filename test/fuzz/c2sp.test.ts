@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { encodeBundle, readBundle } from '@countersign/broker/ledger/c2sp/bundle';
 import { checkpointText, isOrigin, readCheckpoint } from '@countersign/broker/ledger/c2sp/checkpoint';
-import { derOf, rawOf } from '@countersign/broker/ledger/c2sp/der';
 import { encodeNote, readNote } from '@countersign/broker/ledger/c2sp/note';
 import { isSignedBy } from '@countersign/broker/ledger/c2sp/note-signatures';
 import { readPolicy } from '@countersign/broker/ledger/c2sp/policy';
@@ -18,6 +17,7 @@ import { encodeRequest, readRequest } from '@countersign/broker/ledger/c2sp/witn
 import { Refusal } from '@countersign/device-sdk';
 import { equal, fromUtf8, utf8 } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { derOf, rawOf } from '@countersign/device-sdk/host/der';
 import test from 'ava';
 import { Chance, mutate } from '../support/mutate.ts';
 

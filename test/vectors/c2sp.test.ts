@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { readBundle } from '@countersign/broker/ledger/c2sp/bundle';
 import { checkpointText, isOrigin, readCheckpoint } from '@countersign/broker/ledger/c2sp/checkpoint';
-import { derOf, rawOf } from '@countersign/broker/ledger/c2sp/der';
 import { encodeNote, readNote } from '@countersign/broker/ledger/c2sp/note';
 import { checkNote, cosignText, isSignedBy, signText } from '@countersign/broker/ledger/c2sp/note-signatures';
 import { readPolicy } from '@countersign/broker/ledger/c2sp/policy';
@@ -36,6 +35,7 @@ import {
   utf8,
 } from '@countersign/device-sdk/format';
 import { nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { derOf, rawOf } from '@countersign/device-sdk/host/der';
 import { checkSign1 } from '@countersign/device-sdk/verify';
 import test, { type ExecutionContext } from 'ava';
 import { auditorKey, checkpointOf, isSignedNote, tilePaths, verifyProof } from '../support/c2sp-auditor.ts';

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { demand } from '@countersign/device-sdk';
 import { type PublicKey, publicKeyOf, type Role, type Signer } from '@countersign/device-sdk/format';
 import { createKey, type LoadedKey, loadSigner } from '@countersign/device-sdk/host/key-file';
+import { credentialsFolder } from '@countersign/device-sdk/host/passphrase';
 
 /** The keys of one server: of its own roles and of no other. It signs; it never shows a secret. */
 export interface KeyRing {
@@ -16,10 +17,13 @@ export interface KeyRingOptions {
   passphrase?: string | undefined;
   /** Make keys that are missing. Only at the first start: later a missing key is damage, not a wish for another one. */
   create?: boolean;
+  /** Where a service manager hands over credentials; by default where the environment says so. */
+  credentials?: string | undefined;
 }
 
 /**
- * Opens `<folder>/<role>.key` for each role.
+ * Opens `<folder>/<role>.key` for each role, or the credential `<role>.key` of the service manager where the folder has
+ * none: then the key lies where root alone can read it until the service starts.
  * @throws Refusal BAD_STORE, also for a key of another role under the name
  */
 export async function openKeyRing(
@@ -37,9 +41,16 @@ export async function openKeyRing(
   return { roles: [...roles], signer, publicKey: (role) => publicKeyOf(signer(role)) };
 }
 
-async function openKey(path: string, role: Role, { passphrase, create }: KeyRingOptions): Promise<LoadedKey> {
-  if (create && !(await exists(path))) return createKey(path, role, { passphrase });
-  const key = await loadSigner(path, passphrase);
+async function openKey(path: string, role: Role, options: KeyRingOptions): Promise<LoadedKey> {
+  const { passphrase, create, credentials = credentialsFolder() } = options;
+  if (await exists(path)) return loaded(path, role, passphrase);
+  const credential = credentials && join(credentials, `${role}.key`);
+  if (credential && (await exists(credential))) return loaded(credential, role, passphrase, true);
+  return create ? createKey(path, role, { passphrase }) : loaded(path, role, passphrase);
+}
+
+async function loaded(path: string, role: Role, passphrase: string | undefined, credential = false) {
+  const key = await loadSigner(path, passphrase, { credential });
   demand(key.role === role, 'BAD_STORE', `${path} holds a ${key.role} key: one key, one role`);
   return key;
 }

@@ -13,6 +13,7 @@ import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
 import { KEY_HOLDERS, peopleFolder } from '../up/folders.ts';
 import { openServerKeys, serverKeys, signEnrolment } from '../up/identities.ts';
 import { readInput } from './connect.ts';
+import { commandVerb } from './key-command.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
 
@@ -21,7 +22,7 @@ interface KeyOptions {
   passphraseFile?: string;
 }
 
-/** `keys list|new|enrolment|server|vkey`. */
+/** `keys list|new|enrolment|server|vkey|command`. */
 export function keyVerbs(program: Command): void {
   const keys = program.command('keys').description('key files of people and servers');
   listVerb(keys);
@@ -29,6 +30,7 @@ export function keyVerbs(program: Command): void {
   enrolmentVerb(keys);
   serverVerb(keys);
   vkeyVerb(keys);
+  commandVerb(keys);
 }
 
 function keyOptions(command: Command): Command {

@@ -10,7 +10,7 @@ import {
   type Signer,
   utf8,
 } from '@countersign/device-sdk/format';
-import { derOf, rawOf } from './der.ts';
+import { derOf, rawOf } from '@countersign/device-sdk/host/der';
 import type { Note, NoteSignature } from './note.ts';
 import { COSIGNATURE_V1, ECDSA_NOTE, ED25519_NOTE, type NoteKey, noteKey } from './vkey.ts';
 

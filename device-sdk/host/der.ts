@@ -1,6 +1,6 @@
-/** ECDSA signatures as notes carry them: a DER sequence of two integers, where COSE has r || s. */
-import { demand } from '@countersign/device-sdk';
-import { concat } from '@countersign/device-sdk/format';
+/** ECDSA signatures as notes and signing services write them: a DER sequence of two integers, where COSE has r || s. */
+import { demand } from '../src/errors.ts';
+import { concat } from '../src/format/index.ts';
 
 const SEQUENCE = 0x30;
 const INTEGER = 0x02;
