@@ -47,13 +47,14 @@ export async function runCommand(argv: Argv, options: CommandOptions): Promise<C
   const args = filled(argv.slice(1), values);
   // A process group of its own: a limit that ends only the script would leave what the script started.
   const env = environment(values, mark);
-  const child = spawn(argv[0], args, { detached: true, env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const stdin = input ? 'pipe' : 'ignore';
+  const child = spawn(argv[0], args, { detached: true, env, stdio: [stdin, 'pipe', 'pipe'] }) as Child;
   // A command that does not read what it is given, or could not be started, closes the pipe: its exit says so.
-  child.stdin.on('error', () => undefined).end(input);
+  child.stdin?.on('error', () => undefined).end(input);
   return ended(child, options);
 }
 
-type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+type Child = ChildProcessByStdio<Writable | null, Readable, Readable>;
 
 function ended(child: Child, { limitMs, signal, answerBytesMax }: CommandOptions) {
   return new Promise<CommandResult>((resolve) => {

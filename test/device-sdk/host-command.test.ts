@@ -214,7 +214,7 @@ test('after a SIGKILL in the middle, what still installs is ended before it begi
     fs.writeFileSync(to, ''); fs.appendFileSync(new URL('pids', import.meta.url), process.pid + '\\n');
     const slow = fs.existsSync(new URL('slow', import.meta.url));
     for (let at = 0; at < bytes.length; at += 1000) { fs.appendFileSync(to, bytes.subarray(at, at + 1000));
-      if (slow) await new Promise((r) => setTimeout(r, 200)); }`;
+      if (slow) await new Promise((r) => setTimeout(r, 600_000)); }`;
   const b = await bench(t, slow);
   const boot = b.open();
   await boot.boot(b.state);
