@@ -1,10 +1,10 @@
-/** A real EVM node for tests: anvil on a free port of 127.0.0.1, with the contract on it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** A real EVM node for tests: anvil on a free port of 127.0.0.1, with the contract on it. It ends with the test's process. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Chain, deployContract, type Mined, openChain, type Sent } from '@countersign/broker/ledger/evm/chain';
 import { type EvmProfile, parseProfile } from '@countersign/broker/ledger/evm/profile';
 import { freePort } from './mosquitto.ts';
+import { spawnTethered } from './tethered.ts';
 
 /** The binary of the platform package, or a path in COUNTERSIGN_ANVIL; undefined where there is none. */
 export function anvilPath(): string | undefined {
@@ -39,22 +39,14 @@ export async function startAnvil(options: { args?: string[]; port?: number } = {
   if (path === undefined) throw new Error('anvil is not installed');
   const port = options.port ?? (await freePort());
   const args = ['--port', String(port), '--silent', ...(options.args ?? [])];
-  const child = spawn(path, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const { child, stop } = spawnTethered(path, args);
   const url = `http://127.0.0.1:${port}`;
   const rpc = (method: string, params: unknown[] = []) => ask(url, method, params);
   while (!(await rpc('eth_chainId').catch(() => undefined))) {
     if (child.exitCode !== null) throw new Error(`anvil ended with ${child.exitCode}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return { url, port, rpc, stop: (signal = 'SIGKILL') => end(child, signal) };
-}
-
-function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resolve();
-    child.once('exit', () => resolve());
-    child.kill(signal);
-  });
+  return { url, port, rpc, stop };
 }
 
 async function ask(url: string, method: string, params: unknown[]): Promise<unknown> {
