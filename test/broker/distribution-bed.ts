@@ -14,6 +14,7 @@ import { type EmbeddedLedger, openLedger } from '@countersign/broker/ledger/embe
 import { type FileBlobStore, fileBlobStore } from '@countersign/broker/store/file-blobs';
 import {
   hex,
+  publicKeyOf,
   type Rollout,
   readAnnouncement,
   readRollout,
@@ -58,6 +59,8 @@ export class TestClock implements ServerClock {
 
 export interface BedOptions {
   headAgeMax?: number;
+  /** Peers that the trust root lists, and how many of them a head needs. */
+  peers?: { signers: Signer[]; quorum: number };
   /** Another key than the trust root's first. */
   signers?: { distribution: Signer; command: Signer };
   allowance?: AllowanceOptions;
@@ -154,7 +157,11 @@ export class Bed {
 export async function makeBed(t: ExecutionContext, options: BedOptions = {}): Promise<Bed> {
   const bed = new Bed();
   bed.dir = await mkdtemp(join(tmpdir(), 'countersign-distribution-'));
-  bed.trustRoot = await makeRoot(options.headAgeMax ? { headAgeMax: options.headAgeMax } : {});
+  const { headAgeMax, peers } = options;
+  bed.trustRoot = await makeRoot({
+    ...(headAgeMax && { headAgeMax }),
+    ...(peers && { keys: { peer: peers.signers.map(publicKeyOf) }, thresholds: { peer: peers.quorum } }),
+  });
   const signing = { ordererSigner: signers.orderer, logSigner: signers.log, verifier, now: bed.clock.now };
   const [rootBytes, ...people] = await genesisOf(bed.trustRoot);
   await createLedger(bed.dir, { origin: ORIGIN, rootBytes: rootBytes!, people, ...signing });

@@ -25,6 +25,7 @@ import { type Announcer, demandInside } from './announcer.ts';
 import { BoundedMap } from './bounded-map.ts';
 import type { DeliveryPort } from './delivery/port.ts';
 import type { Devices, KnownDevice } from './devices.ts';
+import { freshness as freshnessRule } from './freshness.ts';
 import type { Payloads } from './payloads.ts';
 import type { Log, ServerClock } from './ports.ts';
 import type { Releases } from './releases.ts';
@@ -39,6 +40,8 @@ const RETRY_SECONDS: Partial<Record<Code, number>> = {
   BUSY: 5,
   UNREACHABLE: 10,
   NOT_OPEN: 60,
+  NO_QUORUM: 60,
+  FREEZE: 60,
   INTERNAL: 60,
   NOT_FOUND: 300,
 };
@@ -77,6 +80,7 @@ interface Parts {
 /** What devices may ask for, and nothing else. A device asks for itself: its id comes from the topic it wrote to. */
 export function requestHandler(parts: Parts): Requests {
   const { verifier, ledger, witness, releases, payloads, announcer, devices, delivery, allowance, clock, log } = parts;
+  const demandFresh = freshnessRule(parts);
   const paths = new BoundedMap<Promise<Uint8Array[]>>(PATHS_MAX);
   const counts: RequestCounts = { answered: 0, refused: 0, dropped: 0, frames: 0, frameBytes: 0 };
 
@@ -163,6 +167,7 @@ export function requestHandler(parts: Parts): Requests {
     const current = announcer.current(device.classId);
     demand(current, 'NOT_FOUND', 'nothing is announced to this class');
     demandInside(current.rollout, clock.now());
+    demandFresh(current);
     const value = freshValue({ nonce, headDigest: current.headDigest });
     return { id, kind, statement: await signStatement(verifier.sha256, 'fresh', value, parts.command) };
   }
