@@ -18,12 +18,12 @@ export interface SdkBuild {
 const CLASS_L_CORTEX_M = '{ lite, thumb } from delta/decoders';
 
 export const SDK_BUILDS: readonly SdkBuild[] = [
-  { name: 'core: two slots, class S', entries: ['index'], bytesMax: 95_300, slimMax: 79_600, goalBytes: 40_000 },
+  { name: 'core: two slots, class S', entries: ['index'], bytesMax: 95_300, slimMax: 79_700, goalBytes: 40_000 },
   {
     name: 'core, one Cortex-M predictor',
     entries: ['index', '{ thumb } from delta/decoders'],
     bytesMax: 106_100,
-    slimMax: 90_000,
+    slimMax: 90_100,
   },
   {
     name: 'core, classes M and L',
@@ -57,7 +57,7 @@ export const SDK_BUILDS: readonly SdkBuild[] = [
     name: 'everything',
     entries: ['index', 'one-slot', 'delta/decoders', 'crypto/noble'],
     bytesMax: 198_200,
-    slimMax: 180_300,
+    slimMax: 180_400,
   },
 ];
 

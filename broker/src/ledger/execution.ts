@@ -56,6 +56,8 @@ export interface Change {
 /** A block's outcome. The caller signs the header, or compares it. */
 export interface Sealed {
   header: BlockHeader;
+  /** In force after this block: its keys sign header and head. */
+  root: TrustRoot;
   transactions: Uint8Array[];
   leaves: Leaf[];
   firstLeaf: number;
@@ -77,6 +79,7 @@ export class Execution {
   readonly #leaves: Leaf[] = [];
   readonly #changes: Change[] = [];
   #root: TrustRoot | undefined;
+  #newRoot = false;
 
   constructor(point: ChainPoint, values: KeyValues, verifier: Verifier, time: number) {
     this.#point = point;
@@ -91,6 +94,11 @@ export class Execution {
     return this.#transactions.length;
   }
 
+  /** The trust root as the entries so far have left it. */
+  get root(): TrustRoot | undefined {
+    return this.#root;
+  }
+
   /** Executes one more entry. @returns its leaf. @throws Refusal, and then nothing has changed */
   async add(bytes: Uint8Array, parsed?: Entry): Promise<{ leafIndex: number; leafHash: Uint8Array }> {
     const entry = parsed ?? (this.#root ? readEntry(this.#verifier.sha256, bytes) : undefined);
@@ -101,6 +109,10 @@ export class Execution {
     const call: Call = { stub, verifier: this.#verifier, genesis, size: this.#frontier.size };
     if (entry) await invoke(call, entry);
     else this.#root = (await firstRoot(call, bytes)).root;
+    if (entry?.kind === 'root') {
+      this.#root = entry.signed.root;
+      this.#newRoot = true;
+    }
     return this.#keep(bytes, hash, stub);
   }
 
@@ -121,12 +133,17 @@ export class Execution {
     this.#leaves.push(leaf);
   }
 
-  /** @throws Refusal BAD_BLOCK for a block without entries, or a first block without two people */
+  /**
+   * @throws Refusal BAD_BLOCK for a block without entries, a first block without two people, or a later trust root that
+   * is not alone in its block
+   */
   seal(): Sealed {
     const { sha256 } = this.#verifier;
     const point = this.#point;
     demand(this.#transactions.length > 0 && this.#root, 'BAD_BLOCK', 'a block has at least one entry');
     demand(point.number > 0 || this.#transactions.length >= 3, 'BAD_BLOCK', 'block 0 names at least two people');
+    // Whoever reads a block must know under which root it is signed before he executes more than that root.
+    demand(!this.#newRoot || this.#transactions.length === 1, 'BAD_BLOCK', 'a trust root stands alone in its block');
     const root = this.#root;
     const index = point.index.with(indexChanges(this.#writes));
     const header: BlockHeader = {
@@ -144,6 +161,7 @@ export class Execution {
     };
     return {
       header,
+      root,
       transactions: this.#transactions,
       leaves: this.#leaves,
       firstLeaf: point.frontier.size,

@@ -4,6 +4,7 @@
  */
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { equal } from '@countersign/device-sdk/format';
+import { isRoot } from './contract/entry.ts';
 import { type ChainPoint, Execution, type Sealed } from './execution.ts';
 import type { KeyValues } from './key-values.ts';
 import { type Block, type BlockHeader, checkBlockSignatures, dataHash, encodeBlock } from './log/block.ts';
@@ -36,12 +37,15 @@ export async function replay(
 ): Promise<Replayed> {
   checkFollows(point, block, verifier);
   const size = point.frontier.size;
-  // A forged block is not even executed; in block 0 the keys are known only after its first entry.
-  if (point.root) checkBlockSignatures(verifier, point.root, block, size);
+  // A forged block is not even executed. In block 0, and in the block of a new trust root, the keys are known only after
+  // the first entry, which bears signatures of its own; a new root is the only entry of its block.
+  const own = point.root === undefined || isRoot(block.transactions[0]!);
+  if (own && point.root) demand(block.transactions.length === 1, 'BAD_BLOCK', 'a trust root stands alone in its block');
+  if (!own) checkBlockSignatures(verifier, point.root!, block, size);
   const sealed = await execute(point, values, block, verifier);
   const next = sealed.next(verifier.sha256(block.bytes));
   checkSays(block.header, sealed.header);
-  if (!point.root) checkBlockSignatures(verifier, next.root!, block, size);
+  if (own) checkBlockSignatures(verifier, sealed.root, block, size);
   return { sealed, next };
 }
 

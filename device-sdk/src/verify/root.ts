@@ -55,8 +55,9 @@ function checkKeys(verifier: Verifier, root: TrustRoot): void {
 
 function checkThreshold(verifier: Verifier, signed: SignedRoot, by: TrustRoot): void {
   const { threshold, keys } = by.roles.root;
-  // Distinct keys are counted, not signatures: one key that signs twice counts once.
-  const signers = keys.filter((key) => signed.signatures.some((statement) => isSignedBy(statement, key)));
+  // Distinct keys are counted, not signatures: one key that signs twice counts once, and a revoked one never.
+  const accepted = keys.filter((key) => revokedFrom(verifier.sha256, by, key) === undefined);
+  const signers = accepted.filter((key) => signed.signatures.some((statement) => isSignedBy(statement, key)));
   demand(signers.length >= threshold, 'BAD_ROOT', `${signers.length} of ${threshold} root keys signed`);
 
   function isSignedBy(statement: SignedRoot['signatures'][number], key: PublicKey): boolean {

@@ -109,7 +109,7 @@ rule('the door refuses what is no entry, and whoever may not write', async (t, e
     ['nothing', 'MALFORMED', new Uint8Array()],
     ['a bare block 1', 'WRONG_TYPE', release.block1],
     ['an acknowledgement', 'WRONG_TYPE', signStatement(sha256, 'ack', [1], keys.command)],
-    ['a trust root', 'MALFORMED', world.rootBytes],
+    ['the trust root in force', 'DUPLICATE', world.rootBytes],
     ['61 KB', 'TOO_LARGE', new Uint8Array(61_000)],
     ['a stranger', 'UNKNOWN_KEY', tx(newSigner(), { action: 'product', object, args })],
     ['a log key', 'WRONG_ROLE', tx(keys.log, { action: 'product', object, args })],

@@ -6,7 +6,8 @@
  *  3. replace the file, durably                       it is given out as it stands there, from now on
  */
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import { equal, type Signer } from '@countersign/device-sdk/format';
+import { equal, type TrustRoot } from '@countersign/device-sdk/format';
+import { type LedgerSigner, signerUnder } from '../signers.ts';
 import { type Checkpoint, checkpointText, readCheckpoint } from './checkpoint.ts';
 import { encodeNote } from './note.ts';
 import { signText } from './note-signatures.ts';
@@ -20,7 +21,9 @@ export interface CheckpointStore {
 
 export interface CheckpointParts {
   verifier: Verifier;
-  logSigner: Signer;
+  logSigner: LedgerSigner;
+  /** The trust root in force: its log key signs. */
+  trust: () => TrustRoot;
   store: CheckpointStore;
   /** The stored head of now. */
   head: () => Checkpoint;
@@ -56,11 +59,13 @@ export class Checkpoints {
       const same = last.checkpoint.size === size;
       const begins = equal(same ? root : this.#parts.rootAt(last.checkpoint.size), last.checkpoint.root);
       demand(begins, 'BAD_HEAD', 'the checkpoint that was given last is not the beginning of this tree');
+      // Every trust root is an entry: of one size there are no two under different roots.
       if (same) return last.bytes;
     }
-    const { verifier, logSigner, store } = this.#parts;
+    const { verifier, logSigner, store, trust } = this.#parts;
+    const signer = await signerUnder(verifier, trust(), 'log', logSigner);
     const text = checkpointText({ origin, size, root });
-    const signature = await signText(verifier.sha256, origin, logSigner, text);
+    const signature = await signText(verifier.sha256, origin, signer, text);
     const bytes = encodeNote({ text, signatures: [signature] });
     await store.save(bytes);
     this.#last = { checkpoint: { origin, size, root }, bytes };

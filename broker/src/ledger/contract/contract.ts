@@ -15,6 +15,7 @@ import { approve, confirm, reject, upload } from './releases.ts';
 import { report } from './reports.ts';
 import { rolloutStatement } from './rollout-statement.ts';
 import { rollout } from './rollouts.ts';
+import { nextTrustRoot } from './roots.ts';
 import { read, toHex } from './state.ts';
 import { trial } from './trials.ts';
 
@@ -22,6 +23,7 @@ import { trial } from './trials.ts';
 export async function invoke(call: Call, entry: Entry): Promise<void> {
   if (entry.kind === 'report') return report(call, entry);
   if (entry.kind === 'rollout') return rolloutStatement(call, entry);
+  if (entry.kind === 'root') return nextTrustRoot(call, entry);
   return transaction(call, entry);
 }
 

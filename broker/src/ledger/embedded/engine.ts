@@ -3,11 +3,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { demand, type Verifier } from '@countersign/device-sdk';
-import { kidOf, publicKeyOf, type Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
-import { keyFor } from '@countersign/device-sdk/verify';
 import { Checkpoints } from '../c2sp/checkpoints.ts';
 import { CHECKPOINT_FILE, noteFile } from '../c2sp/note-file.ts';
+import { type LedgerSigner, signerUnder } from '../signers.ts';
 import { HeadFile } from './head-file.ts';
 import { lock } from './lock.ts';
 import { Reader } from './reader.ts';
@@ -24,8 +23,9 @@ const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 export type { EmbeddedLedger } from './source.ts';
 
 export interface LedgerOptions {
-  ordererSigner: Signer;
-  logSigner: Signer;
+  /** Or several keys of the role: each trust root in force says which of them signs. */
+  ordererSigner: LedgerSigner;
+  logSigner: LedgerSigner;
   verifier?: Verifier;
   /** Seconds since the epoch; the system's clock by default. */
   now?: () => number;
@@ -57,7 +57,7 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
   const { index, tiles, point, head, headBytes, mended } = recovered;
   const segments = new Segments(folder, options.segmentBytesMax);
   try {
-    checkSigners(verifier, recovered, options);
+    await checkSigners(verifier, recovered, options);
     const headFile = new HeadFile(folder, headBytes);
     const growth = new Growth();
     const { ordererSigner, logSigner } = options;
@@ -67,10 +67,10 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
     if (head.blockNumber + 1 < point.number) await writer.promise();
     const reader = new Reader(verifier.sha256, writer, index, tiles, segments);
     const checkpoints = new Checkpoints({
-      ...{ verifier, logSigner, store: noteFile(join(folder, CHECKPOINT_FILE)) },
+      ...{ verifier, logSigner, store: noteFile(join(folder, CHECKPOINT_FILE)), trust: () => writer.point.root! },
       ...{ head: () => writer.head.head, rootAt: (size) => reader.rootAt(size) },
     });
-    const timer = refreshing(writer, point.root!.headAgeMax);
+    const timer = refreshing(writer);
     const close = async () => {
       timer.stop();
       growth.end();
@@ -87,20 +87,27 @@ async function open(folder: string, options: LedgerOptions, unlock: () => Promis
   }
 }
 
-function checkSigners(verifier: Verifier, { point }: Recovered, { ordererSigner, logSigner }: LedgerOptions): void {
-  const { sha256 } = verifier;
-  for (const [role, signer] of [
-    ['orderer', ordererSigner],
-    ['log', logSigner],
-  ] as const) {
-    keyFor(sha256, point.root!, role, kidOf(sha256, publicKeyOf(signer)), point.frontier.size);
-  }
+/** Keys that nobody accepts must be found at the start, not at the first entry. */
+async function checkSigners(verifier: Verifier, { point }: Recovered, options: LedgerOptions): Promise<void> {
+  await signerUnder(verifier, point.root!, 'orderer', options.ordererSigner);
+  await signerUnder(verifier, point.root!, 'log', options.logSigner);
 }
 
-function refreshing(writer: Writer, headAgeMax: number): { stop(): void } {
-  const every = Math.min(Math.max(1, Math.floor(headAgeMax / REFRESH_PART)) * 1000, TIMEOUT_MS_MAX);
-  // A failure here stops the writer, and the next submit says why.
-  const timer = setInterval(() => void writer.refreshHead(), every);
-  timer.unref();
-  return { stop: () => clearInterval(timer) };
+/** Each wait is of the trust root in force when it begins; a new root is a block of its own, with a fresh head. */
+function refreshing(writer: Writer): { stop(): void } {
+  let timer: NodeJS.Timeout;
+  const wait = () => {
+    const seconds = Math.max(1, Math.floor(writer.point.root!.headAgeMax / REFRESH_PART));
+    timer = setTimeout(
+      () => {
+        // A failure here stops the writer, and the next submit says why.
+        void writer.refreshHead();
+        wait();
+      },
+      Math.min(seconds * 1000, TIMEOUT_MS_MAX),
+    );
+    timer.unref();
+  };
+  wait();
+  return { stop: () => clearTimeout(timer) };
 }

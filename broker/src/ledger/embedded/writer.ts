@@ -9,13 +9,13 @@
  *  4. index, then answer               a client that got no answer finds its entry logged (DUPLICATE)
  */
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import type { Signer } from '@countersign/device-sdk/format';
-import { signHead } from '@countersign/device-sdk/format';
+import { type Signer, signHead, type TrustRoot } from '@countersign/device-sdk/format';
 import type { Committed } from '../client.ts';
-import { type Entry, readEntry } from '../contract/entry.ts';
+import { type Entry, isRoot, readEntry } from '../contract/entry.ts';
 import { type ChainPoint, Execution, type Sealed } from '../execution.ts';
 import { BLOCK_ENTRIES_MAX, encodeBlock, encodeHeader, headOf, signHeader } from '../log/block.ts';
 import type { Tiles } from '../log/tiles.ts';
+import { type LedgerSigner, signerUnder } from '../signers.ts';
 import { headAt, type StoredHead } from './head-file.ts';
 import { record } from './record.ts';
 import type { BlockStore, HeadStore, LedgerIndex } from './stores.ts';
@@ -36,8 +36,8 @@ export interface WriterParts {
   headFile: HeadStore;
   index: LedgerIndex;
   tiles: Tiles;
-  ordererSigner: Signer;
-  logSigner: Signer;
+  ordererSigner: LedgerSigner;
+  logSigner: LedgerSigner;
   /** Seconds since the epoch. */
   now: () => number;
   /** Milliseconds that only pass; this machine's by default. */
@@ -189,6 +189,7 @@ export class Writer {
   }
 
   async #execute(batch: Waiting[], inOrder: boolean) {
+    if (isRoot(batch[0]!.bytes)) return this.#executeRoot(batch, inOrder);
     const { index, verifier, elapsedMs = () => performance.now() } = this.#parts;
     const execution = new Execution(this.#point, index, verifier, this.#timeNow());
     const answers: ((after: ChainPoint) => void)[] = [];
@@ -196,6 +197,8 @@ export class Writer {
     let done = 0;
     for (const { bytes, entry, resolve, reject } of batch) {
       if (done > 0 && elapsedMs() > until) break;
+      // A trust root stands alone in its block: what came before it is written first, what comes after it later.
+      if (isRoot(bytes)) break;
       if (++done % ENTRIES_PER_TURN === 0) await new Promise((resume) => setImmediate(resume));
       try {
         const leaf = await execution.add(bytes, entry);
@@ -209,11 +212,39 @@ export class Writer {
     return { answers, sealed, left: batch.slice(done) };
   }
 
+  /**
+   * The first of the batch, which is a trust root. Header and head behind it are signed by its own keys: without them
+   * here the ledger would end with this entry, so it is refused. In an order decided elsewhere it cannot be: there the
+   * writer stops before it and goes on where it is opened with the keys.
+   */
+  async #executeRoot(batch: Waiting[], inOrder: boolean) {
+    const { index, verifier } = this.#parts;
+    const execution = new Execution(this.#point, index, verifier, this.#timeNow());
+    const [{ bytes, entry, resolve, reject }, ...left] = batch as [Waiting, ...Waiting[]];
+    const refused = (error: unknown) => ({ answers: [() => reject(error)], sealed: undefined, left });
+    let leaf: Awaited<ReturnType<Execution['add']>>;
+    try {
+      leaf = await execution.add(bytes, entry);
+    } catch (error) {
+      return refused(error);
+    }
+    try {
+      await this.#signers(execution.root!);
+    } catch (error) {
+      if (inOrder) throw error;
+      return refused(error);
+    }
+    const answer = ({ number, frontier }: ChainPoint) =>
+      resolve({ ...leaf, blockNumber: number - 1, size: frontier.size });
+    return { answers: [answer], sealed: execution.seal(), left };
+  }
+
   async #commit(sealed: Sealed): Promise<void> {
-    const { verifier, segments, ordererSigner, logSigner, index, tiles } = this.#parts;
+    const { verifier, segments, index, tiles } = this.#parts;
     const { header, transactions } = sealed;
-    const ordererSignature = await signHeader(verifier.sha256, encodeHeader(header), ordererSigner);
-    const signed = await signHead(verifier.sha256, headOf(header), logSigner);
+    const { orderer, log } = await this.#signers(sealed.root);
+    const ordererSignature = await signHeader(verifier.sha256, encodeHeader(header), orderer);
+    const signed = await signHead(verifier.sha256, headOf(header), log);
     const bytes = encodeBlock(header, transactions, ordererSignature, signed);
     const place = await segments.append(header.number, bytes);
     const next = sealed.next(verifier.sha256(bytes));
@@ -233,13 +264,23 @@ export class Writer {
   }
 
   async #storeHead(point: ChainPoint, time: number): Promise<void> {
-    const { verifier, headFile, logSigner } = this.#parts;
+    const { verifier, headFile } = this.#parts;
     const head = { ...headAt(point), time };
-    const signed = await signHead(verifier.sha256, head, logSigner);
+    const { log } = await this.#signers(point.root!);
+    const signed = await signHead(verifier.sha256, head, log);
     const stored: StoredHead = { blockNumber: point.number - 1, blockHash: point.previousHash, head, signed };
     await headFile.store(stored);
     this.#head = stored;
     this.#grown();
+  }
+
+  /** The keys that sign under a trust root. @throws Refusal UNKNOWN_KEY, REVOKED, WRONG_ROLE where they are not here */
+  async #signers(root: TrustRoot): Promise<{ orderer: Signer; log: Signer }> {
+    const { verifier, ordererSigner, logSigner } = this.#parts;
+    return {
+      orderer: await signerUnder(verifier, root, 'orderer', ordererSigner),
+      log: await signerUnder(verifier, root, 'log', logSigner),
+    };
   }
 
   /** Time never runs backwards in the ledger, whatever the clock does. */

@@ -48,7 +48,7 @@ export async function createMemoryLedger(options: MemoryLedgerOptions): Promise<
   let checkpoint: Uint8Array | undefined;
   const store = { load: async () => checkpoint, save: async (note: Uint8Array) => void (checkpoint = note) };
   const tree = { head: () => writer.head.head, rootAt: (size: number) => reader.rootAt(size) };
-  const checkpoints = new Checkpoints({ verifier, logSigner, store, ...tree });
+  const checkpoints = new Checkpoints({ verifier, logSigner, store, trust: () => writer.point.root!, ...tree });
   const source = ledgerSource(writer, reader, growth, checkpoints, NOTHING_MENDED, async () => {
     growth.end();
     await writer.close();

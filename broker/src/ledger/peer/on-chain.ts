@@ -7,14 +7,14 @@ import { headOf } from '../log/block.ts';
 
 /**
  * Checks the log's signature over a head. A head under a trust root that this chain has not come to yet is left for
- * later.
- * @returns undefined for one that cannot be judged yet
+ * later; one under a root that was replaced is the past, and its key may be a thief's by now.
+ * @returns undefined for one that cannot be judged
  * @throws Refusal BAD_HEAD, UNKNOWN_KEY, WRONG_ROLE, REVOKED, BAD_SIGNATURE, MALFORMED
  */
 export function openHead(verifier: Verifier, inside: Inside, signed: Uint8Array, root: Uint8Array): Head | undefined {
   const current = inside.standing.point.root!;
   const read = readHead(signed);
-  if (read.fields.rootVersion > current.version) return undefined;
+  if (read.fields.rootVersion !== current.version) return undefined;
   return verifyHead(verifier, current, read, root);
 }
 
