@@ -126,7 +126,7 @@ test('an image is counted until the work on it has ended, not until its sender g
   const last = raw(port, request.replace('Host', 'Connection: close\nHost'));
   while (ends.length === before) await new Promise((resolve) => setImmediate(resolve));
   ends.at(-1)!();
-  t.regex(await last, /^HTTP\/1\.1 500 .*"text":"a fault of the server"/s);
+  t.regex(await last, /^HTTP\/1\.1 500 .*"detail":"a fault of the server"/s);
 });
 
 test('who connects and says nothing is not waited for long', async (t) => {

@@ -8,6 +8,7 @@ import { BODY_BYTES_MAX } from '@countersign/broker/face/api/app';
 import { openToken, tokenGate } from '@countersign/broker/face/api/token';
 import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
 import { CODES, codeOf } from '@countersign/device-sdk';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import anyTest, { type TestFn } from 'ava';
 
 const test = anyTest as TestFn<{ data: string; all: RunningAll }>;
@@ -25,7 +26,7 @@ test.after.always(async (t) => {
 
 const NAME = 'a'.repeat(64);
 const ID = 'b'.repeat(32);
-/** Every route but those for everybody. A new one belongs here. */
+/** Every route but those for everybody. */
 const ROUTES: [method: string, path: string][] = [
   ['GET', '/api/v1/endpoints'],
   ['POST', '/api/v1/transactions'],
@@ -59,6 +60,18 @@ const ROUTES: [method: string, path: string][] = [
   ['GET', `/api/v1/ledger/entries/${NAME}`],
   ['GET', '/api/v1/ledger/follow?from=0'],
   ['GET', '/log/tile/entries/000.p/3'],
+  ['GET', '/api/v1/ledger/blocks?from=0'],
+  ['POST', '/api/v1/ledger/cosignatures'],
+  ['GET', '/api/v1/ledger/quorum'],
+  ['GET', `/api/v1/entries/${NAME}`],
+  ['GET', `/api/v1/trials/${NAME}`],
+  ['GET', '/api/v1/trust-roots'],
+  ['GET', '/api/v1/bundle?release=abcdefgh'],
+  ['POST', '/api/v1/passports'],
+  ['GET', `/api/v1/passports/device/${ID}`],
+  ['GET', '/api/v1/passports/product/thermostat'],
+  ['GET', '/ipfs/bafkqaaa'],
+  ['GET', '/ipfs/bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy?format=raw'],
   ['GET', '/api/v1/ledger/files'],
   ['GET', '/api/v1/ledger/files/0000000000.blocks'],
 ];
@@ -67,7 +80,7 @@ const ROUTES: [method: string, path: string][] = [
 const EVERYBODY = [
   '/healthz',
   ...['/api/v1/ledger/head', '/api/v1/ledger/consistency?from=1&to=2', '/api/v1/ledger/roots?from=1'],
-  ...['/log/checkpoint', '/log/tile/0/000.p/2'],
+  ...['/log/checkpoint', '/log/tile/0/000.p/2', '/openapi.json', '/docs', '/docs/refusals'],
 ];
 
 test('what everybody may read is given without a token', async (t) => {
@@ -82,14 +95,14 @@ for (const [method, path] of ROUTES) {
       const answer = await fetch(new URL(path, url), { method, headers });
       t.is(answer.status, 401, authorization);
       const body = (await answer.json()) as Record<string, unknown>;
-      t.deepEqual(Object.keys(body), ['code', 'text', 'doc']);
+      t.deepEqual(Object.keys(body), ['type', 'title', 'status', 'detail', 'code']);
       t.is(body.code, 'UNAUTHORIZED');
     }
   });
   test(`${method} ${path.replace(NAME, 'DIGEST').replace(ID, 'ID')} is a route`, async (t) => {
     const { status, body } = await ask(t.context.all.url, method, path);
     t.not(status, 401);
-    t.false(/has no (GET|POST)/.test(String(body.text)), 'this path has no route: correct the table');
+    t.false(/has no (GET|POST)/.test(String(body.detail)), 'this path has no route: correct the table');
     t.true(status < 500, JSON.stringify(body));
   });
 }
@@ -114,6 +127,101 @@ test('answers allow no other origin, no caching, no framing and no guessing', as
   t.is(answer.headers.get('cache-control'), 'no-store');
   t.is(answer.headers.get('x-content-type-options'), 'nosniff');
   t.regex(answer.headers.get('content-security-policy')!, /default-src 'none'/);
+});
+
+interface Document {
+  tags: { name: string }[];
+  paths: Record<string, Record<string, Described>>;
+}
+interface Described {
+  summary: string;
+  tags: string[];
+  security?: unknown[];
+  responses: Record<string, { description?: string }>;
+}
+
+async function operationsOf(url: string): Promise<{ method: string; path: string; described: Described }[]> {
+  const { paths } = (await (await fetch(new URL('/openapi.json', url))).json()) as Document;
+  return Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, described]) => ({ method: method.toUpperCase(), path, described })),
+  );
+}
+
+/** Whether an address is one of a template's. */
+function fits(template: string, address: string): boolean {
+  const pattern = template
+    .replace(/[.*+?^$()|[\]\\]/g, '\\$&')
+    .replace(/\{path\}/g, '.+')
+    .replace(/\{\w+\}/g, '[^/]+');
+  return new RegExp(`^${pattern}$`).test(address.split('?')[0]!);
+}
+
+test('the document is valid OpenAPI 3.1, and each route in it is described', async (t) => {
+  const answer = await fetch(new URL('/openapi.json', t.context.all.url));
+  const document = (await answer.json()) as Document;
+  const { valid, errors } = await new Validator().validate(structuredClone(document) as never);
+  t.true(valid, JSON.stringify(errors));
+  const tags = new Set(document.tags.map(({ name }) => name));
+  const ids = new Set<unknown>();
+  for (const { path, described } of await operationsOf(t.context.all.url)) {
+    t.not(described.summary, path, 'a route without a description');
+    for (const tag of described.tags) t.true(tags.has(tag), `${path} has the tag ${tag}`);
+    t.true(Object.values(described.responses).length > 1, path);
+    const { operationId } = described as unknown as { operationId: string };
+    t.false(ids.has(operationId), operationId);
+    ids.add(operationId);
+  }
+});
+
+test('the document has exactly the routes that are tried here, each as open or closed as it is', async (t) => {
+  const operations = await operationsOf(t.context.all.url);
+  const known = (method: string, address: string) =>
+    operations.filter(({ method: own, path }) => own === method && fits(path, address));
+  for (const [method, path] of ROUTES) {
+    const found = known(method, path);
+    t.true(found.length > 0, `${method} ${path} is not in the document`);
+    t.true(
+      found.some(({ described }) => described.security === undefined),
+      `${path} is said to be for everybody`,
+    );
+  }
+  for (const path of EVERYBODY)
+    t.true(
+      known('GET', path).some(({ described }) => described.security?.length === 0),
+      path,
+    );
+  for (const { method, path, described } of operations) {
+    const tried = described.security === undefined ? ROUTES : EVERYBODY.map((open) => ['GET', open] as const);
+    const found = tried.some(([own, address]) => own === method && fits(path, address));
+    t.true(found, `${method} ${path} is tried nowhere here`);
+  }
+});
+
+test('/docs and /docs/refusals are pages that load and run nothing', async (t) => {
+  for (const path of ['/docs', '/docs/refusals']) {
+    const answer = await fetch(new URL(path, t.context.all.url));
+    t.regex(answer.headers.get('content-security-policy')!, /^default-src 'none'; style-src 'unsafe-inline';/);
+    const page = await answer.text();
+    t.notRegex(page, /<script|<img|<link|https?:|\son\w+=|url\(/i, path);
+    t.true(page.length > 10_000);
+  }
+  const codes = await (await fetch(new URL('/docs/refusals', t.context.all.url))).text();
+  for (const code of CODES) t.true(codes.includes(`id="${code}"`), code);
+});
+
+test('a refusal is a problem of RFC 9457 whose type is a page of this server', async (t) => {
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const answer = await fetch(new URL('/api/v1/ledger/entries?from=x&count=1', t.context.all.url), { headers });
+  t.is(answer.status, 400);
+  t.regex(answer.headers.get('content-type')!, /^application\/problem\+json(;|$)/);
+  const { type, detail, ...problem } = (await answer.json()) as Record<string, string>;
+  t.deepEqual(problem, {
+    ...{ status: 400 as unknown as string, code: 'BAD_REQUEST' },
+    title: 'Arguments are missing or out of range.',
+  });
+  t.is(detail, 'the query.from: must be integer');
+  const page = await fetch(new URL(type!, t.context.all.url));
+  t.true((await page.text()).includes(`id="${new URL(type!, 'http://x').hash.slice(1)}"`));
 });
 
 const JSON_TYPE = 'application/json';
@@ -282,6 +390,6 @@ async function ask(url: string, method: string, path: string, type?: string, bod
   const sent = body instanceof Uint8Array ? Buffer.from(body) : body;
   const answer = await fetch(new URL(path, url), { method, headers, ...(sent !== undefined && { body: sent }) });
   const text = await answer.text();
-  const parsed = answer.headers.get('content-type')?.startsWith(JSON_TYPE) ? JSON.parse(text) : {};
+  const parsed = answer.headers.get('content-type')?.match(/^application\/(problem\+)?json/) ? JSON.parse(text) : {};
   return { status: answer.status, body: parsed as Record<string, unknown> };
 }

@@ -23,10 +23,10 @@ export async function readJson(response: Response, bytesMax: number): Promise<un
 
 /** The refusal a server's answer stands for; another server's page becomes UNREACHABLE. */
 export function refusalOf(status: number, body: unknown): Refusal {
-  const { code, text } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const { code, detail } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   const known = CODES.find((item) => item === code);
-  if (known && typeof text === 'string') {
-    return new Refusal(known, text.slice(0, TEXT_CHARS_MAX).replace(/\p{Cc}/gu, ' '));
+  if (known && typeof detail === 'string') {
+    return new Refusal(known, detail.slice(0, TEXT_CHARS_MAX).replace(/\p{Cc}/gu, ' '));
   }
   return new Refusal(status === 401 ? 'UNAUTHORIZED' : 'UNREACHABLE', `the server answers ${status}`);
 }

@@ -11,7 +11,11 @@ import Fastify, {
   type FastifyServerOptions,
 } from 'fastify';
 import type { Log } from '../../distribution/ports.ts';
-import { answerOf } from './refusals.ts';
+import { showRoutes } from './openapi/docs-routes.ts';
+import { operation } from './openapi/operation.ts';
+import { FLAG, object, text } from './openapi/schema.ts';
+import { validateLazily } from './openapi/validate.ts';
+import { PROBLEM_TYPE, problemOf } from './refusals.ts';
 import type { TokenGate } from './token.ts';
 
 /** JSON of a plan or of labels for 500 devices; statements have 60,000 bytes at most. Routes that take images say so. */
@@ -70,9 +74,16 @@ export function createApi({ server, gate, log, tls }: ApiOptions): FastifyInstan
   app.setNotFoundHandler((request) => {
     throw new Refusal('NOT_FOUND', `the ${server} server has no ${request.method} ${pathOf(request)}`);
   });
-  app.get('/healthz', { config: { public: true } }, async () => ({ ok: true, server }));
+  validateLazily(app);
+  showRoutes(app, server);
+  app.get('/healthz', { config: { public: true }, schema: HEALTH }, async () => ({ ok: true, server }));
   return app;
 }
+
+const HEALTH = operation({
+  ...{ tag: 'Server', summary: 'Whether it answers' },
+  answer: object({ ok: FLAG, server: text() }),
+});
 
 /** Statements and images travel as they are. */
 const BINARY = ['application/octet-stream', 'application/cbor', 'application/cose'];
@@ -99,9 +110,10 @@ function secure(reply: FastifyReply): void {
 
 function refuse(error: FastifyError, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
   const refusal = refusalFrom(error);
-  const { status, body } = answerOf(refusal);
-  if (status >= 500) log.error({ err: error, method: request.method, path: pathOf(request) }, body.code);
-  return reply.code(status).send(body);
+  const problem = problemOf(refusal);
+  const { status, code } = problem;
+  if (status >= 500) log.error({ err: error, method: request.method, path: pathOf(request) }, code);
+  return reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 
 /** The framework's own complaints about a request, in our words. */

@@ -15,6 +15,7 @@ import { readCheckpoint } from '../../ledger/c2sp/checkpoint.ts';
 import { encodeProof } from '../../ledger/c2sp/proof.ts';
 import { readEntriesPath, readHashTilePath, type TilePlace } from '../../ledger/c2sp/tile-path.ts';
 import { TILE_WIDTH } from '../../ledger/log/tiles.ts';
+import * as say from './openapi/log-operations.ts';
 
 /** Where the log lies on a server of ours; its address for auditors is the server's with this behind it. */
 export const LOG_PREFIX = '/log';
@@ -30,17 +31,17 @@ const PARTIAL = 'max-age=3600';
  */
 export function auditorRoutes(log: AuditedLog, prefix = LOG_PREFIX): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
-    const everybody = { config: { public: true } };
-    app.get(`${prefix}/checkpoint`, everybody, async (request, reply) =>
+    const config = { public: true };
+    app.get(`${prefix}/checkpoint`, { config, schema: say.CHECKPOINT }, async (request, reply) =>
       sendFile(request, reply, await log.checkpoint(), TEXT, ASK_AGAIN),
     );
-    app.get<Rest>(`${prefix}/tile/*`, everybody, async (request, reply) => {
+    app.get<Rest>(`${prefix}/tile/*`, { config, schema: say.HASHES }, async (request, reply) => {
       // This route gives hashes alone, however the word `entries` is written in its path.
       const place = found(readHashTilePath(request.params['*']));
       const hashes = log.hashes(place.level, place.n, place.width);
       return sendFile(request, reply, hashes, BYTES, `public, ${ageOf(place)}`);
     });
-    app.get<Rest>(`${prefix}/tile/entries/*`, async (request, reply) => {
+    app.get<Rest>(`${prefix}/tile/entries/*`, { schema: say.BUNDLE }, async (request, reply) => {
       const place = found(readEntriesPath(request.params['*']));
       const bundle = encodeBundle(await log.entryBytes(place.n * TILE_WIDTH, place.width));
       reply.header('vary', 'accept-encoding');
@@ -49,10 +50,14 @@ export function auditorRoutes(log: AuditedLog, prefix = LOG_PREFIX): (app: Fasti
       reply.header('content-encoding', 'gzip');
       return sendFile(request, reply, await zipped(bundle), BYTES, cache);
     });
-    app.get<{ Params: { file: string } }>(`${prefix}/:file`, everybody, async (request, reply) => {
-      const proof = await proofOf(log, request.params.file);
-      return sendFile(request, reply, proof, TEXT, ASK_AGAIN);
-    });
+    app.get<{ Params: { file: string } }>(
+      `${prefix}/:file`,
+      { config, schema: say.PROOF_FILE },
+      async (request, reply) => {
+        const proof = await proofOf(log, request.params.file);
+        return sendFile(request, reply, proof, TEXT, ASK_AGAIN);
+      },
+    );
   };
 }
 

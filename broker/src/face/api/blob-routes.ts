@@ -2,6 +2,7 @@ import { demand } from '@countersign/device-sdk';
 import { HASH_BYTES, unhex } from '@countersign/device-sdk/format';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { FileBlobStore } from '../../store/file-blobs.ts';
+import * as say from './openapi/content-operations.ts';
 
 /** A name is a digest of what it stands for, so an answer is good for ever, for whoever may ask. */
 const FOR_EVER = 'private, max-age=31536000, immutable';
@@ -15,10 +16,10 @@ const FOR_EVER = 'private, max-age=31536000, immutable';
  */
 export function blobRoutes(store: Pick<FileBlobStore, 'blob' | 'payload'>): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
-    app.get<{ Params: { digest: string } }>('/api/v1/blobs/:digest', async (request, reply) =>
+    app.get<{ Params: { digest: string } }>('/api/v1/blobs/:digest', { schema: say.BLOB }, async (request, reply) =>
       send(reply, await store.blob(readName(request.params.digest))),
     );
-    app.get<{ Params: { head: string } }>('/api/v1/payloads/:head', async (request, reply) => {
+    app.get<{ Params: { head: string } }>('/api/v1/payloads/:head', { schema: say.PAYLOAD }, async (request, reply) => {
       const { frames } = await store.payload(readName(request.params.head));
       return send(reply, Buffer.concat(frames));
     });

@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import { HEAD_FILE } from '../../ledger/embedded/head-file.ts';
 import { listSegments, segmentName } from '../../ledger/embedded/segments.ts';
 import { COSIGNED_FILE } from '../../ledger/peer/cosigned-file.ts';
+import * as say from './openapi/ledger-operations.ts';
 
 /** What an auditor has to fetch, and how much of each file stood when the head was read. */
 export interface BlockFiles {
@@ -25,7 +26,7 @@ export interface BlockFiles {
  */
 export function blockFileRoutes(folder: string): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
-    app.get('/api/v1/ledger/files', async (): Promise<BlockFiles> => {
+    app.get('/api/v1/ledger/files', { schema: say.FILES }, async (): Promise<BlockFiles> => {
       const cosigned = await readFile(join(folder, COSIGNED_FILE)).catch(() => undefined);
       const head = hex(new Uint8Array(await readFile(join(folder, HEAD_FILE))));
       const names = (await listSegments(folder)).map(segmentName);
@@ -38,6 +39,7 @@ export function blockFileRoutes(folder: string): (app: FastifyInstance) => Promi
     });
     app.get<{ Params: { name: string }; Querystring: { bytes?: unknown } }>(
       '/api/v1/ledger/files/:name',
+      { schema: say.FILE },
       async ({ params, query }, reply) => {
         const known = (await listSegments(folder)).map(segmentName);
         demand(known.includes(params.name), 'NOT_FOUND', 'the ledger has no such file');

@@ -6,6 +6,7 @@ import type { ReleaseOrder } from '../../collection/order.ts';
 import { preparedJson } from '../../collection/prepared.ts';
 import { BLOB_BYTES_MAX } from '../../store/file-blobs.ts';
 import { bytesOf, fieldsOf, flagOf, optionalText, textOf } from './ask.ts';
+import * as say from './openapi/release-operations.ts';
 import { committedJson } from './views.ts';
 
 /** Images that are received or worked on at once; each may hold 64 MB. */
@@ -25,6 +26,7 @@ export function collectionRoutes(collection: Collection): (app: FastifyInstance)
     const worked = new Set<FastifyRequest>();
     app.post('/api/v1/releases/prepare', {
       bodyLimit: BLOB_BYTES_MAX,
+      schema: say.PREPARE,
       // Before the body: whoever comes too many is told so without sending it.
       onRequest: async (request, reply) => {
         demand(held.size < PREPARATIONS_MAX, 'BUSY', `${held.size} releases are being prepared`);
@@ -46,7 +48,7 @@ export function collectionRoutes(collection: Collection): (app: FastifyInstance)
         }
       },
     });
-    app.post('/api/v1/releases', async (request) =>
+    app.post('/api/v1/releases', { schema: say.UPLOAD }, async (request) =>
       committedJson(await collection.submitUpload(bytesOf(request.body, 'a signed upload'))),
     );
   };

@@ -9,6 +9,9 @@ import type { LedgerClient } from '../../ledger/client.ts';
 import { ENROL_DEVICES_MAX } from '../../ledger/contract/args.ts';
 import { type Fields, fieldsOf, numberOf, textOf } from './ask.ts';
 import { findRelease, findRollout } from './names.ts';
+import { SET_LABELS } from './openapi/device-operations.ts';
+import { BUNDLE, PROVISION } from './openapi/release-operations.ts';
+import { DISTRIBUTION, PLAN, PROGRESS } from './openapi/rollout-operations.ts';
 import { planJson } from './plan-json.ts';
 
 /** 500 devices with the most and longest labels that the registry takes have 1.1 MB. */
@@ -21,27 +24,32 @@ export function distributionRoutes(
   ledger: LedgerClient,
 ): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
-    app.post('/api/v1/rollouts/plan', async ({ body }) => {
+    app.post('/api/v1/rollouts/plan', { schema: PLAN }, async ({ body }) => {
       const fields = fieldsOf(body, 'the plan', ['release', 'waves', 'window', 'jitterSeconds', 'attemptsMax']);
       const { releaseLeaf, product, version, state } = await findRelease(ledger, textOf(fields, 'release'));
       demand(state === 'confirmed', 'NOT_APPROVED', `${product} ${version} is ${state}, not confirmed`);
       return planJson(await distribution.planWaves(planOf(unhex(releaseLeaf)!, fields)));
     });
-    app.get<{ Params: { name: string } }>('/api/v1/rollouts/:name/progress', async ({ params }) => {
-      const { rolloutId } = await findRollout(ledger, params.name);
-      return distribution.progress(unhex(rolloutId)!);
-    });
-    app.post('/api/v1/devices/labels', { bodyLimit: LABELS_BODY_BYTES_MAX }, async ({ body }) => {
+    app.get<{ Params: { name: string } }>(
+      '/api/v1/rollouts/:name/progress',
+      { schema: PROGRESS },
+      async ({ params }) => {
+        const { rolloutId } = await findRollout(ledger, params.name);
+        return distribution.progress(unhex(rolloutId)!);
+      },
+    );
+    app.post('/api/v1/devices/labels', { bodyLimit: LABELS_BODY_BYTES_MAX, schema: SET_LABELS }, async ({ body }) => {
       const entries = entriesOf(fieldsOf(body, 'the labels', ['devices']).devices);
       await distribution.registry.put(entries);
       return { devices: entries.length };
     });
-    app.get('/api/v1/distribution', async () => {
+    app.get('/api/v1/distribution', { schema: DISTRIBUTION }, async () => {
       const { head, ...status } = distribution.status();
       return { ...status, size: head?.size ?? null };
     });
     app.get<{ Querystring: { release?: string; from?: string; full?: string } }>(
       '/api/v1/bundle',
+      { schema: BUNDLE },
       async ({ query }, reply) => {
         const leafOf = async (name: string) => unhex((await findRelease(ledger, name)).releaseLeaf)!;
         demand(query.release, 'BAD_REQUEST', 'release is missing');
@@ -55,6 +63,7 @@ export function distributionRoutes(
     );
     app.get<{ Params: { product: string; version: string } }>(
       '/provision/:product/:version',
+      { schema: PROVISION },
       async ({ params }, reply) => {
         const { record, image, classId, sequence } = await distribution.provision(params.product, params.version);
         reply.headers({

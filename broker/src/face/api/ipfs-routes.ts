@@ -6,6 +6,8 @@ import { demand } from '@countersign/device-sdk';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type CID, type GetBlock, readCid } from '../../store/blocks.ts';
 import { carOf } from '../../store/car.ts';
+import * as say from './openapi/content-operations.ts';
+import { PROBLEM_TYPE, problem } from './refusals.ts';
 
 const FORMATS = { raw: 'application/vnd.ipld.raw', car: 'application/vnd.ipld.car' } as const;
 type Format = keyof typeof FORMATS;
@@ -28,10 +30,13 @@ interface Ask {
  */
 export function ipfsRoutes(get: GetBlock, open: boolean): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
-    app.get('/ipfs/:cid', { config: { public: open } }, async (request, reply) => {
+    app.get('/ipfs/:cid', { config: { public: open }, schema: say.IPFS }, async (request, reply) => {
       const ask = readAsk(request as Request);
       // Section "Accept": this gateway gives nothing that could not be checked.
-      if (ask === undefined) return reply.code(406).send({ code: 'UNSUPPORTED', text: 'ask for format=raw or car' });
+      if (ask === undefined) {
+        const refused = problem('UNSUPPORTED', 406, 'ask for format=raw or car');
+        return reply.code(refused.status).type(PROBLEM_TYPE).send(JSON.stringify(refused));
+      }
       const { cid, format, scope } = ask;
       const root = await get(cid); // 404 before anything is sent
       const headers = headersOf(ask, open);
@@ -40,7 +45,7 @@ export function ipfsRoutes(get: GetBlock, open: boolean): (app: FastifyInstance)
       return reply.send(format === 'raw' ? Buffer.from(root) : carOf(cid, get, scope));
     });
     // Section "Dedicated Probe Paths": the empty content, inside its own name, tells that a gateway is here.
-    app.get('/ipfs/bafkqaaa', { config: { public: open } }, async (_, reply) =>
+    app.get('/ipfs/bafkqaaa', { config: { public: open }, schema: say.PROBE }, async (_, reply) =>
       reply.type(FORMATS.raw).header('etag', '"bafkqaaa.raw"').send(Buffer.alloc(0)),
     );
   };

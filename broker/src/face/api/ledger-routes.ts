@@ -9,6 +9,7 @@ import type { Committed, LedgerEvent, LedgerHead, LedgerSource } from '../../led
 import { ENTRIES_MAX } from '../../ledger/embedded/reader.ts';
 import { FOLLOW_BATCH } from '../../ledger/follow.ts';
 import { bytesOf } from './ask.ts';
+import * as say from './openapi/ledger-operations.ts';
 
 /** A long poll is answered after this at the latest; proxies cut idle connections after 30 seconds and more. */
 export const FOLLOW_SECONDS_MAX = 20;
@@ -16,7 +17,7 @@ export const FOLLOW_SECONDS_MAX = 20;
 const ARGS_MAX = 4;
 
 /** Heads, growth and trust roots are what every device is shown: hashes, public keys and signatures. */
-const EVERYBODY = { config: { public: true } };
+const EVERYBODY = { public: true };
 
 /**
  * @example
@@ -31,61 +32,77 @@ export function ledgerRoutes(ledger: LedgerSource): (app: FastifyInstance) => Pr
 }
 
 function addWriting(app: FastifyInstance, ledger: LedgerSource): void {
-  app.post('/api/v1/ledger/transactions', { bodyLimit: TX_BYTES_MAX }, async (request) =>
+  app.post('/api/v1/ledger/transactions', { bodyLimit: TX_BYTES_MAX, schema: say.SUBMIT }, async (request) =>
     committedJson(await ledger.submit(bytesOf(request.body, 'a statement'))),
   );
-  app.get<{ Params: { query: string }; Querystring: Query }>('/api/v1/ledger/queries/:query', async (request) => {
-    const { arg } = request.query;
-    const args = arg === undefined ? [] : [arg].flat();
-    demand(args.length <= ARGS_MAX, 'BAD_REQUEST', `at most ${ARGS_MAX} arguments`);
-    // The name is checked by the contract, which knows its queries.
-    return { result: await ledger.evaluate(request.params.query as never, ...args) };
-  });
+  app.get<{ Params: { query: string }; Querystring: Query }>(
+    '/api/v1/ledger/queries/:query',
+    { schema: say.QUERY },
+    async (request) => {
+      const { arg } = request.query;
+      const args = arg === undefined ? [] : [arg].flat();
+      demand(args.length <= ARGS_MAX, 'BAD_REQUEST', `at most ${ARGS_MAX} arguments`);
+      // The name is checked by the contract, which knows its queries.
+      return { result: await ledger.evaluate(request.params.query as never, ...args) };
+    },
+  );
 }
 
 function addProofs(app: FastifyInstance, ledger: LedgerSource): void {
-  app.get('/api/v1/ledger/head', EVERYBODY, async () => headJson(await ledger.head()));
-  app.get<{ Params: { leaf: string } }>('/api/v1/ledger/receipts/:leaf', async (request) => {
+  app.get('/api/v1/ledger/head', { config: EVERYBODY, schema: say.HEAD }, async () => headJson(await ledger.head()));
+  app.get<{ Params: { leaf: string } }>('/api/v1/ledger/receipts/:leaf', { schema: say.RECEIPT }, async (request) => {
     const { receipt, head } = await ledger.receipt(digestOf(request.params.leaf, HASH_BYTES));
     return { receipt: hex(receipt), head: headJson(head) };
   });
-  app.get<{ Params: { classId: string } }>('/api/v1/ledger/announcements/:classId', async (request) => {
-    const proof = await ledger.announcementProof(digestOf(request.params.classId, 16));
-    const { entry, proof: path } = proof.index;
-    return {
-      receipt: hex(proof.receipt),
-      head: headJson(proof.head),
-      rollout: hex(proof.rollout),
-      index: {
-        entry: {
-          ...entry,
-          classId: hex(entry.classId),
-          releaseLeaf: hex(entry.releaseLeaf),
-          rolloutDigest: hex(entry.rolloutDigest),
+  app.get<{ Params: { classId: string } }>(
+    '/api/v1/ledger/announcements/:classId',
+    { schema: say.ANNOUNCEMENT },
+    async (request) => {
+      const proof = await ledger.announcementProof(digestOf(request.params.classId, 16));
+      const { entry, proof: path } = proof.index;
+      return {
+        receipt: hex(proof.receipt),
+        head: headJson(proof.head),
+        rollout: hex(proof.rollout),
+        index: {
+          entry: {
+            ...entry,
+            classId: hex(entry.classId),
+            releaseLeaf: hex(entry.releaseLeaf),
+            rolloutDigest: hex(entry.rolloutDigest),
+          },
+          proof: { ...path, path: path.path.map(hex) },
         },
-        proof: { ...path, path: path.path.map(hex) },
-      },
-    };
-  });
-  app.get<{ Querystring: Query }>('/api/v1/ledger/consistency', EVERYBODY, async (request) => {
-    const { from, to } = request.query;
-    return { path: (await ledger.consistency(count(from, 'from'), count(to, 'to'))).map(hex) };
-  });
+      };
+    },
+  );
+  app.get<{ Querystring: Query }>(
+    '/api/v1/ledger/consistency',
+    { config: EVERYBODY, schema: say.CONSISTENCY },
+    async (request) => {
+      const { from, to } = request.query;
+      return { path: (await ledger.consistency(count(from, 'from'), count(to, 'to'))).map(hex) };
+    },
+  );
 }
 
 function addEntries(app: FastifyInstance, ledger: LedgerSource): void {
-  app.get<{ Querystring: Query }>('/api/v1/ledger/entries', async (request) => {
+  app.get<{ Querystring: Query }>('/api/v1/ledger/entries', { schema: say.ENTRIES }, async (request) => {
     const from = count(request.query.from, 'from');
     const most = count(request.query.count, 'count', ENTRIES_MAX);
     return { entries: (await ledger.entries(from, most)).map(hex) };
   });
-  app.get<{ Params: { leaf: string } }>('/api/v1/ledger/entries/:leaf', async (request) => ({
+  app.get<{ Params: { leaf: string } }>('/api/v1/ledger/entries/:leaf', { schema: say.ENTRY }, async (request) => ({
     entry: hex(await ledger.entry(digestOf(request.params.leaf, HASH_BYTES))),
   }));
-  app.get<{ Querystring: Query }>('/api/v1/ledger/roots', EVERYBODY, async (request) => ({
-    roots: (await ledger.roots(count(request.query.from, 'from'))).map(hex),
-  }));
-  app.get<{ Querystring: Query }>('/api/v1/ledger/follow', async (request) => {
+  app.get<{ Querystring: Query }>(
+    '/api/v1/ledger/roots',
+    { config: EVERYBODY, schema: say.ROOTS },
+    async (request) => ({
+      roots: (await ledger.roots(count(request.query.from, 'from'))).map(hex),
+    }),
+  );
+  app.get<{ Querystring: Query }>('/api/v1/ledger/follow', { schema: say.FOLLOW }, async (request) => {
     const from = count(request.query.from, 'from');
     const seconds = count(request.query.wait ?? '0', 'wait', FOLLOW_SECONDS_MAX);
     await ledger.beyond(from, seconds * 1000);

@@ -5,6 +5,7 @@ import { findProduct } from '../../collection/product.ts';
 import { applicability, type DeskParts, findPassport, takePassport } from '../../passport/desk.ts';
 import { PASSPORT_BYTES_MAX } from '../../passport/passport.ts';
 import { bytesOf } from './ask.ts';
+import * as say from './openapi/device-operations.ts';
 
 type Named = { Params: { name: string } };
 
@@ -14,14 +15,14 @@ type Named = { Params: { name: string } };
  */
 export function passportRoutes(parts: DeskParts): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
-    app.post('/api/v1/passports', { bodyLimit: PASSPORT_BYTES_MAX }, async (request) => ({
+    app.post('/api/v1/passports', { bodyLimit: PASSPORT_BYTES_MAX, schema: say.PUT_PASSPORT }, async (request) => ({
       digest: hex(await takePassport(parts, bytesOf(request.body, 'a signed passport'))),
     }));
-    app.get<Named>('/api/v1/passports/device/:name', async ({ params: { name } }) => {
+    app.get<Named>('/api/v1/passports/device/:name', { schema: say.DEVICE_PASSPORT }, async ({ params: { name } }) => {
       demand(/^[0-9a-f]{32}$/.test(name), 'BAD_REQUEST', 'a device id is 32 hex digits');
       return answer('device', name, name);
     });
-    app.get<Named>('/api/v1/passports/product/:name', async ({ params: { name } }) =>
+    app.get<Named>('/api/v1/passports/product/:name', { schema: say.PRODUCT_PASSPORT }, async ({ params: { name } }) =>
       answer('product', (await findProduct(parts.ledger, name)).classId),
     );
   };

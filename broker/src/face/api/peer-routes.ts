@@ -11,6 +11,7 @@ import type { CosignedHeads } from '../../ledger/peer/cosigned-heads.ts';
 import { BLOCKS_BYTES_MAX, BLOCKS_MAX, encodeBlocksAnswer } from '../../ledger/peer/messages.ts';
 import { bytesOf } from './ask.ts';
 import { FOLLOW_SECONDS_MAX } from './ledger-routes.ts';
+import * as say from './openapi/ledger-operations.ts';
 
 /**
  * `GET /api/v1/ledger/blocks?from=&count=&mark=&wait=`, `POST /api/v1/ledger/cosignatures`, `GET /api/v1/ledger/quorum`.
@@ -20,7 +21,7 @@ import { FOLLOW_SECONDS_MAX } from './ledger-routes.ts';
  */
 export function peerRoutes(inside: Inside, heads: CosignedHeads): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
-    app.get<{ Querystring: Query }>('/api/v1/ledger/blocks', async ({ query }, reply) => {
+    app.get<{ Querystring: Query }>('/api/v1/ledger/blocks', { schema: say.BLOCKS }, async ({ query }, reply) => {
       const from = numberOf(query.from, 'from');
       const most = numberOf(query.count ?? String(BLOCKS_MAX), 'count', BLOCKS_MAX);
       const mark = numberOf(query.mark ?? '0', 'mark');
@@ -29,11 +30,15 @@ export function peerRoutes(inside: Inside, heads: CosignedHeads): (app: FastifyI
       await heads.until(isNew, seconds * 1000);
       return reply.type('application/cbor').send(Buffer.from(await answer(from, most)));
     });
-    app.post('/api/v1/ledger/cosignatures', { bodyLimit: HEAD_BYTES_MAX }, async ({ body }) => {
-      await heads.add(bytesOf(body, 'a cosignature'));
-      return { taken: true };
-    });
-    app.get('/api/v1/ledger/quorum', async () => heads.state());
+    app.post(
+      '/api/v1/ledger/cosignatures',
+      { bodyLimit: HEAD_BYTES_MAX, schema: say.COSIGNATURE },
+      async ({ body }) => {
+        await heads.add(bytesOf(body, 'a cosignature'));
+        return { taken: true };
+      },
+    );
+    app.get('/api/v1/ledger/quorum', { schema: say.QUORUM }, async () => heads.state());
   };
 
   async function answer(from: number, most: number): Promise<Uint8Array> {

@@ -1,6 +1,22 @@
 /** Refusals over HTTP: the status for proxies, the code in the body for machines, the sentence for people. */
 import { CODES, type Code, Refusal } from '@countersign/device-sdk';
+import { EXPLAINED } from '../cli/explained.ts';
 
+/** What the API answers where it refuses. Source: RFC 9457; `code` is ours. */
+export interface Problem {
+  /** The path, on this server, of the page that explains the code. */
+  type: string;
+  /** The same for every refusal of one code. */
+  title: string;
+  status: number;
+  /** What was expected, and what came. */
+  detail: string;
+  code: Code;
+}
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** A refusal to a device (docs/FORMAT.md, HTTP for devices), and on the terminal. */
 export interface RefusalBody {
   code: Code;
   text: string;
@@ -32,7 +48,17 @@ const STATUS: Partial<Record<Code, number>> = {
   BUSY: 503,
 };
 
-/** What the server answers to anything thrown. A fault of ours keeps its inside to itself. */
+/** What the API answers to anything thrown. A fault of ours keeps its inside to itself. */
+export function problemOf(error: unknown): Problem {
+  const { status, body } = answerOf(error);
+  return problem(body.code, status, body.text);
+}
+
+export function problem(code: Code, status: number, detail: string): Problem {
+  return { type: `/docs/refusals#${code}`, title: EXPLAINED[code][0], status, detail, code };
+}
+
+/** What a device is answered to anything thrown. A fault of ours keeps its inside to itself. */
 export function answerOf(error: unknown): { status: number; body: RefusalBody } {
   if (!(error instanceof Refusal)) return { status: 500, body: bodyOf('INTERNAL', 'a fault of the server') };
   return { status: STATUS[error.code] ?? 400, body: bodyOf(error.code, error.message) };
@@ -47,9 +73,9 @@ const TEXT_CHARS_MAX = 512;
 
 /** The refusal that a server's answer stands for. Bodies of other servers (a proxy's page) become UNREACHABLE. */
 export function refusalOf(status: number, body: unknown): Refusal {
-  const { code, text } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const { code, detail } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   const known = CODES.find((item) => item === code);
-  if (known && typeof text === 'string') return new Refusal(known, printable(text));
+  if (known && typeof detail === 'string') return new Refusal(known, printable(detail));
   if (status === 404) return new Refusal('NOT_FOUND', 'the server knows no such address');
   if (status === 401 || status === 403) return new Refusal('UNAUTHORIZED', `the server answers ${status}`);
   return new Refusal('UNREACHABLE', `the server answers ${status}`);

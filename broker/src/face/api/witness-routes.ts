@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { Refusal } from '@countersign/device-sdk';
 import type { FastifyInstance } from 'fastify';
 import { ADD_CHECKPOINT_BYTES_MAX, type Witness } from '../../ledger/c2sp/witness.ts';
+import * as say from './openapi/log-operations.ts';
 
 /** Where a peer answers; the submission prefix and the monitoring prefix of the protocol. */
 export const WITNESS_PREFIX = '/witness';
@@ -29,19 +30,23 @@ export function witnessRoutes(
       { parseAs: 'buffer', bodyLimit: ADD_CHECKPOINT_BYTES_MAX },
       async (_r: unknown, body: Buffer) => body,
     );
-    const everybody = { config: { public: true } };
-    const limits = { ...everybody, bodyLimit: ADD_CHECKPOINT_BYTES_MAX };
+    const config = { public: true };
+    const limits = { config, bodyLimit: ADD_CHECKPOINT_BYTES_MAX, schema: say.ADD_CHECKPOINT };
     app.post(`${prefix}/add-checkpoint`, limits, async (request, reply) => {
       const body = request.body instanceof Uint8Array ? new Uint8Array(request.body) : new Uint8Array();
       const answer = await witness.addCheckpoint(body);
       if (answer.status === 503) reply.header('retry-after', '1');
       return reply.code(answer.status).header('content-type', answer.type).send(answer.body);
     });
-    app.get<{ Params: { name: string } }>(`${prefix}/:name/checkpoint`, everybody, async (request, reply) => {
-      const newest = request.params.name === name ? await witness.newest() : undefined;
-      if (!newest) throw new Refusal('NOT_FOUND', 'this witness has cosigned no checkpoint of such a log');
-      reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
-      return reply.send(Buffer.from(newest));
-    });
+    app.get<{ Params: { name: string } }>(
+      `${prefix}/:name/checkpoint`,
+      { config, schema: say.WITNESSED },
+      async (request, reply) => {
+        const newest = request.params.name === name ? await witness.newest() : undefined;
+        if (!newest) throw new Refusal('NOT_FOUND', 'this witness has cosigned no checkpoint of such a log');
+        reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
+        return reply.send(Buffer.from(newest));
+      },
+    );
   };
 }

@@ -7,6 +7,7 @@ import { type Log, silentLog } from '../../distribution/ports.ts';
 import { lock } from '../../ledger/embedded/lock.ts';
 import { makeFolder } from '../../store/durable.ts';
 import { type ApiOptions, closeApi, createApi } from '../api/app.ts';
+import { ENDPOINTS } from '../api/openapi/ledger-operations.ts';
 import { openToken, type TokenGate, tokenGate } from '../api/token.ts';
 import type { Endpoints } from '../client/session.ts';
 import { readClientToken, writeClientToken } from './client-token.ts';
@@ -108,7 +109,7 @@ export async function serve(options: StartOptions, part: ApiPart, closers: Close
   const app = createApi({ server: part.server, gate, log, tls } satisfies ApiOptions);
   closers.add(() => closeApi(app));
   let endpoints: Endpoints | undefined;
-  app.get('/api/v1/endpoints', async () => endpoints);
+  app.get('/api/v1/endpoints', { schema: ENDPOINTS }, async () => endpoints);
   for (const routes of part.routes) await app.register(routes);
   const port = options.port ?? (await lastPort(data, 'url')) ?? 0;
   const url = await listen(app, host, port, tls !== undefined);

@@ -19,6 +19,7 @@ import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
 import { ipfsRoutes } from '../api/ipfs-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
+import { PEER } from '../api/openapi/ledger-operations.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
@@ -110,7 +111,7 @@ function servePeer(
 
 function peerStateRoutes(state: () => PeerState): Parameters<typeof serve>[1]['routes'][number] {
   return async (app) => {
-    app.get('/api/v1/peer', async () => state());
+    app.get('/api/v1/peer', { schema: PEER }, async () => state());
   };
 }
 

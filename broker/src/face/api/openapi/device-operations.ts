@@ -1,0 +1,37 @@
+import { operation, STATEMENT_TYPES } from './operation.ts';
+import { hexText, list, object, record, ref, strictly, text, whole } from './schema.ts';
+
+const tag = 'Devices';
+const PRODUCT = { product: text('of this product alone', { minLength: 1, maxLength: 512 }) };
+
+export const DEVICES = operation({ tag, summary: 'All devices', query: PRODUCT, answer: list(ref('Device')) });
+export const DEVICE = operation({
+  ...{ tag, summary: 'One device, with its last report' },
+  params: { name: text('device id in hex, from its first 8 digits on') },
+  answer: ref('DeviceWithReport'),
+});
+export const SET_LABELS = operation({
+  ...{ tag, summary: 'Label devices', description: 'Labels and names stay on this server and never reach the ledger.' },
+  body: strictly({
+    devices: list(strictly({ deviceId: text(), labels: record(text()), name: text() }, ['labels', 'name']), {
+      minItems: 1,
+      maxItems: 500,
+    }),
+  }),
+  answer: object({ devices: whole('how many') }),
+});
+export const PUT_PASSPORT = operation({
+  ...{ tag, summary: 'Hand in a signed passport' },
+  body: { bytes: 'COSE_Sign1', types: STATEMENT_TYPES },
+  answer: object({ digest: hexText(32) }),
+});
+export const DEVICE_PASSPORT = operation({
+  ...{ tag, summary: 'The passport in force of a device' },
+  params: { name: text('device id: 16 bytes in hex') },
+  answer: ref('Passport'),
+});
+export const PRODUCT_PASSPORT = operation({
+  ...{ tag, summary: 'The passport in force of a product' },
+  params: { name: text('product name or class id') },
+  answer: ref('Passport'),
+});
