@@ -42,7 +42,7 @@ async function cosigned(cosigners: number): Promise<void> {
     own,
     rings.map((ring) => ring.signer('peer')),
     cosigners,
-    NOW,
+    { begins: NOW },
   );
   const [trust, token] = [join(bed.world.dir, 'root'), join(bed.world.dir, 'token')];
   await writeFile(trust, bed.world.rootBytes);

@@ -31,6 +31,7 @@ import {
   sha256,
   verifier,
   type World,
+  type WorldOptions,
 } from './ledger-world.ts';
 
 export const TOKEN = 'a-token-for-this-test';
@@ -61,13 +62,18 @@ export class PeerBed {
   }
 
   /** @param peers how many, or their keys */
-  static async open(t: Pick<ExecutionContext, 'teardown'>, peers: number | Signer[] = 3, quorum = 2, begins?: number) {
-    const bed = new PeerBed(typeof peers === 'number' ? Array.from({ length: peers }, newSigner) : peers);
+  static async open(
+    t: Pick<ExecutionContext, 'teardown'>,
+    peers: number | Signer[] = 3,
+    quorum = 2,
+    change: Pick<WorldOptions, 'begins' | 'ecdsa'> = {},
+  ) {
+    const bed = new PeerBed(typeof peers === 'number' ? Array.from({ length: peers }, () => newSigner()) : peers);
     t.teardown(() => bed.close());
     bed.world = await newWorld({
       peers: bed.signers.map(publicKeyOf),
       quorum,
-      ...(begins !== undefined && { begins }),
+      ...change,
     });
     bed.#ends.push(() => bed.world.end());
     await addProduct(bed.world);

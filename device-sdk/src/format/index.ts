@@ -7,6 +7,7 @@ export * from './frames.ts';
 export * from './head.ts';
 export * from './index-entry.ts';
 export * from './inspect.ts';
+export { isLowS } from './low-s.ts';
 export * from './merkle.ts';
 export * from './messages.ts';
 export * from './provision.ts';

@@ -1,7 +1,8 @@
 /**
  * Of every ECDSA signature (r, s) anybody can make a second one, (r, n - s), without the key. Statements are chained and
  * acknowledged by the hash of their whole bytes: whoever carries a device's report could exchange its signature, and no
- * later report would continue what was logged. So in a statement only the smaller of the two is valid.
+ * later report would continue what was logged. So in a statement only the smaller of the two is valid, and so it is in a
+ * ledger's blocks, each of which names the whole bytes of the one before.
  */
 import { compare } from './bytes.ts';
 

@@ -1,9 +1,11 @@
 /** What a release says, read from its signed manifest alone: nothing of it is taken from the uploader's word. */
 import { demand } from '@countersign/device-sdk';
 import {
+  ALG_ESP256,
   allComponents,
   type Block1,
   type Branch,
+  isLowS,
   leafIsOf,
   type Manifest,
   MEMORY_CLASSES,
@@ -33,6 +35,9 @@ export async function verifyBlock1(
   const same = leafIsOf(call.verifier.sha256, block1, manifestBytes);
   demand(same, 'BAD_STATEMENT', 'block 1 is a signature of another manifest');
   const key = await roleKey(call, 'collection', block1.kid);
+  // The leaf is known by the hash of these bytes, and devices chain their releases by it: one signature, one leaf.
+  const one = key.alg !== ALG_ESP256 || isLowS(block1.sign1.signature);
+  demand(one, 'BAD_SIGNATURE', 'block 1: of the two forms of this signature the other one is valid');
   checkSign1(call.verifier, block1.sign1, block1.alg, key, block1.sign1.payload!, 'block 1');
   return { block1, manifest };
 }

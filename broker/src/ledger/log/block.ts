@@ -5,6 +5,7 @@
  */
 import { demand, type Verifier } from '@countersign/device-sdk';
 import {
+  ALG_ESP256,
   asArray,
   asBytes,
   asText,
@@ -19,6 +20,7 @@ import {
   HEADER_KID,
   HEADER_TYP,
   type Head,
+  isLowS,
   kidOf,
   makeSign1,
   publicKeyOf,
@@ -178,6 +180,7 @@ function checkOrderer(verifier: Verifier, root: TrustRoot, block: Block, size: n
   demand(bare, 'MALFORMED', 'orderer signature: header or payload out of place');
   const key = keyFor(verifier.sha256, root, 'orderer', kid, size);
   demand(alg === key.alg, 'BAD_SIGNATURE', `block: algorithm ${alg} is not the key's`);
+  demandOneForm(alg, sign1.signature, 'block');
   const message = toBeSigned(sign1.protectedBytes, BLOCK_AAD, block.headerBytes);
   const valid = verifier.verify(alg, key.bytes, message, sign1.signature);
   demand(valid, 'BAD_SIGNATURE', 'the orderer did not sign this block header');
@@ -192,5 +195,15 @@ export function checkHead(verifier: Verifier, root: TrustRoot, signed: Uint8Arra
   const found = encode([fields.origin, fields.size, fields.indexRoot, fields.time, fields.rootVersion]);
   demand(equal(found, expected), 'BAD_HEAD', `the head says another tree, time or ledger than its block`);
   const key = keyFor(verifier.sha256, root, 'log', read.kid, size);
+  demandOneForm(read.alg, read.sign1.signature, 'head');
   checkSign1(verifier, read.sign1, read.alg, key, head.root, 'head');
+}
+
+/**
+ * The next block names this one by the hash of all its bytes. With both forms of an ECDSA signature whoever carries a block
+ * could hand a peer other bytes of it, and the orderer's next honest block would look to that peer like a fork.
+ */
+function demandOneForm(alg: number, signature: Uint8Array, what: string): void {
+  const one = alg !== ALG_ESP256 || isLowS(signature);
+  demand(one, 'BAD_SIGNATURE', `${what}: of the two forms of this signature the other one is valid`);
 }

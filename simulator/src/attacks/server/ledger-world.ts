@@ -21,6 +21,7 @@ import { type EmbeddedLedger, openLedger } from '@countersign/broker/ledger/embe
 import { cidOf } from '@countersign/broker/store/cid';
 import {
   ALG_ED25519,
+  ALG_ESP256,
   EVERYONE,
   encodeManifest,
   leafHash,
@@ -50,8 +51,8 @@ export const { sha256 } = verifier;
 export const ORIGIN = 'ledger.test/one';
 export const NONE = new Uint8Array(32);
 
-export function newSigner(): Signer {
-  return nodeKeyStore(ALG_ED25519, generateKeyPair(ALG_ED25519).secret);
+export function newSigner(alg: number = ALG_ED25519): Signer {
+  return nodeKeyStore(alg, generateKeyPair(alg).secret);
 }
 
 export type Keys = Record<Role, Signer>;
@@ -89,6 +90,8 @@ export interface WorldOptions {
   quorum?: number;
   /** Their keys; where not given, the one peer key of this world. */
   peers?: PublicKey[];
+  /** Roles whose key is of P-256; all others are Ed25519. */
+  ecdsa?: Role[];
   /** Seconds since the epoch at the beginning. */
   begins?: number;
   /** What stands before the embedded ledger, at the start and whenever it is opened again. */
@@ -101,12 +104,15 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     revoked,
     quorum = 0,
     peers,
+    ecdsa = [],
     begins = 1_800_000_000,
     engine = async (ledger) => ledger,
     ...plan
   } = options;
   const dir = await mkdtemp(join(tmpdir(), 'countersign-ledger-'));
-  const keys = Object.fromEntries(ROLES.map((role) => [role, newSigner()])) as Keys;
+  const keys = Object.fromEntries(
+    ROLES.map((role) => [role, newSigner(ecdsa.includes(role) ? ALG_ESP256 : ALG_ED25519)]),
+  ) as Keys;
   const own = quorum === 0 ? [] : [publicKeyOf(keys.peer)];
   const listed = Object.fromEntries(
     ROLES.map((role) => [role, role === 'peer' ? (peers ?? own) : [publicKeyOf(keys[role])]]),
