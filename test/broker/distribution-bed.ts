@@ -21,6 +21,7 @@ import {
   readStatement,
   type Signer,
 } from '@countersign/device-sdk/format';
+import { Prng } from '@countersign/device-sdk/rig';
 import type { ExecutionContext } from 'ava';
 import { FakeDelivery } from '../support/fake-delivery.ts';
 import { classId, genesisOf, makeRoot, nextReport, Publisher, type TestDevice } from '../support/publisher.ts';
@@ -80,6 +81,8 @@ export class Bed {
   server!: Distribution;
   dir!: string;
   trustRoot!: Uint8Array;
+  /** Rollout ids decide who is in which wave: the same ones in every run. */
+  readonly #random = new Prng('distribution bed');
 
   async start(options: BedOptions = {}): Promise<void> {
     this.delivery = new FakeDelivery();
@@ -93,6 +96,7 @@ export class Bed {
       dir: join(this.dir, 'distribution'),
       brokerId: BROKER,
       clock: this.clock,
+      entropy: { random: (bytes) => this.#random.bytes(bytes) },
       log: this.log,
       ...(options.allowance ? { allowance: options.allowance } : {}),
     });
@@ -138,6 +142,21 @@ export class Bed {
     const before = this.delivery.sent.length;
     await this.delivery.report(device.id, await nextReport(device, rolloutId, outcome));
     await this.delivery.until(() => this.delivery.sent.slice(before).some(({ channel }) => channel === 'cmd'));
+    await this.heard();
+  }
+
+  /** Resolves when the server has followed the ledger to its end: an acknowledgement is sent before that. */
+  async heard(): Promise<void> {
+    const { size } = (await this.ledger.head()).head;
+    while (this.server.status().followed < size) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Time passes for a server that has nothing left to do: what it waits for next is known by then. */
+  async advance(ms: number): Promise<void> {
+    await this.heard();
+    await this.server.settled();
+    this.clock.advance(ms);
+    await this.server.settled();
   }
 
   async view(rolloutId: Uint8Array): Promise<RolloutView> {

@@ -1,5 +1,6 @@
 /** Rollouts: what people decide, what the plan allows, and what a restart finds half done. */
 
+import { join } from 'node:path';
 import { evaluateWave, type WaveTally } from '@countersign/broker/distribution/rollouts/evaluate';
 import type { RolloutView } from '@countersign/broker/ledger/contract/views';
 import { Refusal } from '@countersign/device-sdk';
@@ -18,7 +19,7 @@ test('a wave that fails pauses the rollout by itself, once all of it has reporte
   const waves = [{ group: 'hw=C', failurePercentMax: 20, reportedPercentMin: 100 }, { percent: 100 }];
   const rolloutId = await bed.open(leaf, waves);
   for (const device of devices.slice(0, 2)) await bed.report(device, rolloutId, 'reverted');
-  await bed.server.settled();
+  await bed.advance(0);
   t.is((await bed.view(rolloutId)).state, 'open', 'two of three have reported: the wave is not judged yet');
   await bed.report(devices[2]!, rolloutId, 'updated');
   await bed.told(rolloutId, PAUSED);
@@ -108,14 +109,16 @@ test('a rollout is opened only when the payloads are held, and as soon as they a
     throw new Refusal('UNREACHABLE', 'the collection server is away');
   };
   // A folder without the content: as if it had not been fetched ahead.
-  bed.dir += '/anew';
+  const { dir } = bed;
+  bed.dir = join(dir, 'anew');
   await bed.start();
+  bed.dir = dir;
   await bed.publisher.open(plan);
   await bed.spoke('rollout step failed');
   t.is((await bed.server.progress(plan.rolloutId)).problem?.code, 'UNREACHABLE');
   t.is(bed.delivery.announcements, 0);
   bed.blobs.frames = frames;
-  bed.clock.advance(10_000);
+  await bed.advance(10_000);
   await bed.told(plan.rolloutId, OPEN);
   await bed.server.settled();
   t.is((await bed.server.progress(plan.rolloutId)).problem, null);
@@ -126,7 +129,9 @@ test('a server that dies between statement and announcement announces at its nex
   await bed.publisher.enrol(names(1));
   const leaf = await bed.publisher.release('1.0.0');
   const plan = await bed.server.planWaves({ releaseLeaf: leaf, waves: [{ percent: 100 }] });
-  await bed.restart({
+  await bed.server.close();
+  await bed.publisher.open(plan);
+  await bed.start({
     through: (ledger) => ({
       ...ledger,
       // The statement is logged, and the server never hears of it, nor of anything afterwards.
@@ -137,8 +142,9 @@ test('a server that dies between statement and announcement announces at its nex
       },
     }),
   });
-  await bed.publisher.open(plan);
-  bed.clock.advance(0);
+  await bed.server.settled();
+  t.is((await bed.view(plan.rolloutId)).rolloutSequence, 1);
+  t.is(bed.delivery.announcements, 0);
   await bed.restart();
   await bed.told(plan.rolloutId, OPEN);
   await bed.server.settled();
@@ -163,9 +169,7 @@ test('a statement whose answer was lost is not made twice', async (t) => {
     }),
   });
   const rolloutId = await bed.open(leaf);
-  await bed.server.settled();
-  bed.clock.advance(10_000);
-  await bed.server.settled();
+  await bed.advance(10_000);
   t.is((await bed.view(rolloutId)).rolloutSequence, 1);
   t.is(lost, 1);
   t.is((await bed.server.progress(rolloutId)).problem, null);

@@ -57,10 +57,9 @@ test('a wave that falls silent pauses its rollout when the time is over, and res
   const waves = [{ group: 'hw=A', failurePercentMax: 20, reportedPercentMin: 100 }, { percent: 100 }];
   const rolloutId = await bed.open(await bed.publisher.release('1.0.0'), waves);
   await bed.report(devices[0]!, rolloutId, 'updated');
-  bed.clock.advance((OFFER_SECONDS - DAY) * 1000);
-  await bed.server.settled();
+  await bed.advance((OFFER_SECONDS - DAY) * 1000);
   t.is((await bed.view(rolloutId)).state, 'open');
-  bed.clock.advance(2 * DAY * 1000);
+  await bed.advance(2 * DAY * 1000);
   await bed.told(rolloutId, PAUSED);
   const { pause } = await bed.server.progress(rolloutId);
   t.regex(pause!.reason, /2 of 3 devices failed in wave 1, 2 of them by saying nothing in time, at most 20 %/);

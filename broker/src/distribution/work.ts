@@ -48,6 +48,7 @@ export function serverWork(parts: {
   const announcements = coalesced(announceChanged);
   const judgeSoon = waits.throttled(JUDGE_EVERY_MS, rollouts.ask);
   const headSoon = waits.throttled(HEAD_EVERY_MS, publishHead);
+  let renewal: Promise<void> = Promise.resolve();
 
   return {
     ears: {
@@ -85,6 +86,7 @@ export function serverWork(parts: {
       renewHeads();
     },
     async settled() {
+      await renewal;
       await rollouts.settled();
       await announcements.settled();
     },
@@ -134,12 +136,16 @@ export function serverWork(parts: {
 
   /** A head may be a quarter of its maximum age old when a device hears of it, so three quarters are left for trouble. */
   function renewHeads(): void {
-    waits.later(Math.max(1000, (witness.root.headAgeMax * 1000) / 4), async () => {
+    waits.later(Math.max(1000, (witness.root.headAgeMax * 1000) / 4), () => {
       rollouts.ask(); // devices whose time is over say nothing that would set this in motion
-      await announcer.refreshAll().catch(complain('renewed announcements'));
-      await publishHead();
-      renewHeads();
+      renewal = renew();
     });
+  }
+
+  async function renew(): Promise<void> {
+    await announcer.refreshAll().catch(complain('renewed announcements'));
+    await publishHead();
+    renewHeads();
   }
 
   function complain(what: string): (error: unknown) => void {
