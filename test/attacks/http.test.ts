@@ -37,7 +37,7 @@ function raw(port: number, text: string): Promise<string> {
     socket.on('data', (data) => (answer += data));
     socket.on('close', () => resolve(answer));
     socket.on('error', reject);
-    socket.setTimeout(5000, () => socket.destroy());
+    socket.setTimeout(60_000, () => socket.destroy());
     socket.write(text.replaceAll('\n', '\r\n'));
   });
 }
@@ -100,31 +100,46 @@ test('two requests in one, by two lengths of one body, end the connection', asyn
 test('an image is counted until the work on it has ended, not until its sender goes away', async (t) => {
   const ends: (() => void)[] = [];
   const prepare = () => new Promise<never>((_, reject) => ends.push(() => reject(new RangeError('ended'))));
-  const { port } = await served(t, { prepare });
+  const { app, port } = await served(t, { prepare });
+  /** A connection on both sides: what the server has read of it, and that it has heard of its end. */
+  const bytesRead: (() => number)[] = [];
+  let open = 0;
+  app.server.on('connection', (socket) => {
+    open++;
+    bytesRead.push(() => socket.bytesRead);
+    socket.once('close', () => open--);
+  });
+  const until = async (holds: () => boolean) => {
+    while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+  };
   const head = `Host: x\nAuthorization: Bearer ${TOKEN}\nContent-Type: application/octet-stream\nContent-Length: 3\n`;
   const request = `POST /api/v1/releases/prepare?product=p&version=1&fileName=f HTTP/1.1\n${head}\nabc`;
   for (let i = 0; i < PREPARATIONS_MAX; i++) {
     const socket = connect(port, '127.0.0.1');
     socket.write(request.replaceAll('\n', '\r\n'));
-    while (ends.length <= i) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => ends.length > i);
     socket.destroy();
-    await new Promise((resolve) => socket.on('close', resolve));
+    await until(() => open === 0);
   }
-  await new Promise((resolve) => setTimeout(resolve, 50)); // the server hears of the last one's end
   t.regex(await raw(port, request.replace('Host', 'Connection: close\nHost')), /^HTTP\/1\.1 503 /);
   for (const end of ends) end();
   await new Promise((resolve) => setImmediate(resolve));
+  await until(() => open === 0);
   // One that breaks off in its body is counted no longer either.
+  const part = request.slice(0, -1).replaceAll('\n', '\r\n');
   for (let i = 0; i < PREPARATIONS_MAX + 1; i++) {
     const socket = connect(port, '127.0.0.1');
-    socket.write(request.slice(0, -1).replaceAll('\n', '\r\n'));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    socket.write(part);
+    await until(() => open === 1 && bytesRead.at(-1)!() === part.length);
     socket.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await until(() => open === 0);
   }
   const before = ends.length;
   const last = raw(port, request.replace('Host', 'Connection: close\nHost'));
-  while (ends.length === before) await new Promise((resolve) => setImmediate(resolve));
+  let answered = false;
+  void last.then(() => (answered = true));
+  await until(() => answered || ends.length > before);
+  t.false(answered, 'it is worked on');
   ends.at(-1)!();
   t.regex(await last, /^HTTP\/1\.1 500 .*"detail":"a fault of the server"/s);
 });

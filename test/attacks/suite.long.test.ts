@@ -8,7 +8,7 @@ import { rowsWithLongTries, splitTries } from '../support/attack-tries.ts';
 for (const { long } of rowsWithLongTries(ATTACKS).map(splitTries)) {
   for (const variant of long.variants) {
     test.serial(`row ${long.id}, ${long.name}: ${variant.how}`, async (t) => {
-      t.timeout(300_000);
+      t.timeout(600_000);
       const { outcome, failed } = await runAttack({ ...long, variants: [variant] }, new SdkPort());
       t.deepEqual(failed, []);
       t.true(outcome === 'refused' || outcome === 'held');

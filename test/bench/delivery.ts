@@ -6,7 +6,6 @@
  */
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,6 +28,7 @@ import {
 import { generateKeyPair, nodeKeyStore, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { tcpLink } from '@countersign/simulator/world/tcp-link';
 import { bench, type Cell } from '../support/bench.ts';
+import { freePort } from '../support/ports.ts';
 import { cpuSeconds, residentBytes } from '../support/process.ts';
 
 const BROKER_ID = 'bench';
@@ -231,15 +231,6 @@ async function startMosquitto(folder: string): Promise<Running | undefined> {
   const child = spawn('mosquitto', ['-c', config], { stdio: 'ignore' });
   await new Promise((resolve) => setTimeout(resolve, 500));
   return { port, process: child };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 function message(child: ChildProcess): Promise<unknown> {

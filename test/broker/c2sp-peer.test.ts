@@ -17,11 +17,12 @@ import { readSignedRoot, utf8 } from '@countersign/device-sdk/format';
 import test from 'ava';
 import { auditLog, auditorKey, checkpointOf, isSignedNote } from '../support/c2sp-auditor.ts';
 import { temporary } from '../support/command.ts';
+import { freePort } from '../support/ports.ts';
 import { sha256, verifier } from './ledger-world.ts';
 import { until } from './peer-bed.ts';
 
 test('a peer shows the same log under its own signature, cosigns for others, and goes on without its orderer', async (t) => {
-  t.timeout(60_000);
+  t.timeout(300_000);
   const dir = await temporary(t);
   const keys = async (name: string, server: 'collection' | 'distribution' | 'peer') =>
     serverKeys(server, await openServerKeys(join(dir, name), server, { create: true }));
@@ -29,7 +30,8 @@ test('a peer shows the same log under its own signature, cosigns for others, and
     serverKeys: [await keys('c', 'collection'), await keys('d', 'distribution')],
     peers: [await keys('p', 'peer')],
   };
-  const begin = (witnesses: string[] = []) => startLedgerServer({ data: join(dir, 'l'), ...given, witnesses });
+  const [port, peerPort] = [await freePort(), await freePort()];
+  const begin = (witnesses: string[] = []) => startLedgerServer({ data: join(dir, 'l'), ...given, witnesses, port });
   let orderer = await begin();
   t.teardown(() => orderer.close());
   for (const path of ['checkpoint', 'tile/0/000.p/1']) {
@@ -42,7 +44,7 @@ test('a peer shows the same log under its own signature, cosigns for others, and
   t.is(early.status, 404);
   const trustRoot = new Uint8Array(await readFile(join(dir, 'l', 'trust-root.cbor')));
   const follow = [{ url: orderer.url, token: orderer.token! }];
-  const start = () => startPeer({ data: join(dir, 'p'), follow, trustRoot });
+  const start = () => startPeer({ data: join(dir, 'p'), follow, trustRoot, port: peerPort });
   let peer = await start();
   t.teardown(() => peer.close());
   const { origin, ...roles } = readSignedRoot(sha256, trustRoot).root;

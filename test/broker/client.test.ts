@@ -71,7 +71,7 @@ test('a release goes from upload to confirmed by two people', async (t) => {
   t.is(codeOf(await t.throwsAsync(openRollout(session, t.context.operator, release.releaseLeaf))), 'NOT_APPROVED');
   t.is(codeOf(await t.throwsAsync(approve(session, engineer, release.releaseLeaf))), 'NOT_PERMITTED');
   await approve(session, approver, 'valve-controller@2.0.0');
-  made.release = await waitForRelease(session, release.releaseLeaf, 'confirmed', 10_000);
+  made.release = await waitForRelease(session, release.releaseLeaf, 'confirmed', 90_000);
   t.is(codeOf(await t.throwsAsync(reject(session, approver, release.releaseLeaf, 'too late'))), 'BAD_STATEMENT');
   t.is(codeOf(await t.throwsAsync(publish(session, engineer, IMAGE, ORDER))), 'EXISTS');
 });
@@ -261,7 +261,7 @@ test('the ledger of all that passes the audit', async (t) => {
 
 /** Asks again until it holds; the server carries a signed wish out within a moment. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 4_500; i++) {
     if (await holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -11,6 +11,7 @@ import type { LinkFault, LinkFaults } from '@countersign/simulator/world/link-fa
 import { tcpLink } from '@countersign/simulator/world/tcp-link';
 import test, { type ExecutionContext } from 'ava';
 import { generate, parser } from 'mqtt-packet';
+import { freePort } from '../support/ports.ts';
 import { type Bed, CLASS_ID, eventually, makeBed, makeDevice, SECRET, type TestDevice } from './delivery-bed.ts';
 import { CERT, KEY } from './delivery-certificate.ts';
 
@@ -108,7 +109,7 @@ for (const [name, make] of LINKS) {
 
   test(`${name}: it comes back with a fresh login after each loss, and after a restart of the broker`, async (t) => {
     const devices = new Map<string, DeviceRecord>();
-    const bed = await makeBed(t, { devices });
+    const bed = await makeBed(t, { devices, port: await freePort() });
     const server = await serverOf(t, bed);
     await server.publishAnnouncement(CLASS_ID, bytes('release 1'));
     const device = bed.device();
@@ -122,6 +123,7 @@ for (const [name, make] of LINKS) {
     await ear.hears('announcement release 1', 2);
     await bed.close();
     await ear.hears('down', 2);
+    await eventually(() => !server.connected);
     t.is(codeOf(await t.throwsAsync(link.report(bytes('x')))), 'LINK_LOST');
     t.is(codeOf(await t.throwsAsync(server.send(device.id, 'frm', bytes('x')))), 'LINK_LOST');
     t.false(await server.publishAnnouncement(CLASS_ID, bytes('release 2')));
@@ -168,8 +170,8 @@ for (const [name, make] of LINKS) {
       if (typeof behaviour === 'string') socket.destroy();
       else socket.once('data', () => socket.end(behaviour));
     });
-    await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve));
-    const { port } = liar.address() as { port: number };
+    const port = await freePort();
+    await new Promise<void>((resolve) => liar.listen(port, '127.0.0.1', resolve));
     const device = makeDevice();
     const troubles: unknown[] = [];
     const link = make(port, device, (error) => troubles.push(error));
@@ -241,7 +243,7 @@ test('mqttLink over TLS, and not with a certificate nobody vouches for', async (
 });
 
 test('the distribution server is refused with a wrong secret, and told when nobody is there', async (t) => {
-  const bed = await makeBed(t);
+  const bed = await makeBed(t, { port: await freePort() });
   const wrong = connectDelivery(bed.delivery.url, { password: `${SECRET}?` });
   t.is(codeOf(await t.throwsAsync(wrong)), 'UNAUTHORIZED');
   await bed.close();

@@ -1,7 +1,5 @@
 /** The distribution server's client and a device's link against Mosquitto, with the rights file we write for it. */
-import { execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MOSQUITTO_BOUNDS, mosquittoAcl } from '@countersign/broker/distribution/delivery/acl';
@@ -9,7 +7,7 @@ import { connectDelivery } from '@countersign/broker/distribution/delivery/clien
 import { hex } from '@countersign/device-sdk/format';
 import { mqttLink } from '@countersign/device-sdk/host/mqtt';
 import test, { type ExecutionContext } from 'ava';
-import { block } from '../support/mosquitto.ts';
+import { block, isInstalled, runMosquitto } from '../support/mosquitto.ts';
 import { CLASS_ID, eventually, makeDevice, RawClient } from './delivery-bed.ts';
 
 test('the same server and link work over Mosquitto, and its rights are ours', async (t) => {
@@ -77,37 +75,13 @@ test("the files for Mosquitto in docs/OPERATIONS.md are the embedded broker's ri
 });
 
 async function startMosquitto(t: ExecutionContext): Promise<number | undefined> {
-  try {
-    execFileSync('mosquitto', ['-h'], { stdio: 'ignore' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-  }
+  if (!isInstalled('mosquitto')) return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'mosquitto-'));
   t.teardown(() => rm(folder, { recursive: true }));
-  const port = await freePort();
   const acl = join(folder, 'acl');
   await writeFile(acl, mosquittoAcl(), { mode: 0o700 });
-  const user = process.getuid?.() === 0 ? 'user root\n' : '';
-  const config = `${user}listener ${port} 127.0.0.1\nallow_anonymous true\nacl_file ${acl}\n${MOSQUITTO_BOUNDS}`;
-  await writeFile(join(folder, 'conf'), config);
-  const child = spawn('mosquitto', ['-c', join(folder, 'conf')], { stdio: 'ignore' });
-  t.teardown(() => child.kill());
-  for (let up = false; !up; ) {
-    const probe = new RawClient(port);
-    await probe.until(() => probe.closed || !probe.socket.connecting);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    up = !probe.closed;
-    probe.close();
-    if (child.exitCode !== null) throw new Error(`mosquitto ended with ${child.exitCode}`);
-  }
+  const rights = `allow_anonymous true\nacl_file ${acl}\n${MOSQUITTO_BOUNDS}`;
+  const { port, stop } = await runMosquitto(folder, (at) => `listener ${at} 127.0.0.1\n${rights}`);
+  t.teardown(stop);
   return port;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -5,6 +5,7 @@ import { codeOf } from '@countersign/device-sdk';
 import { announceTopic } from '@countersign/device-sdk/format';
 import test from 'ava';
 import mqemitter from 'mqemitter';
+import { freePort } from '../support/ports.ts';
 import { BROKER_ID, CLASS_ID, eventually, makeBed, RawClient } from './delivery-bed.ts';
 import { CERT, KEY } from './delivery-certificate.ts';
 import { fuzzBroker } from './delivery-fuzz.ts';
@@ -48,7 +49,7 @@ test('a reader who is frozen longer than the drain time is disconnected', async 
   const payload = Buffer.alloc(16_384);
   while (!bed.delivery.metrics().denied.LINK_LOST) {
     for (let j = 0; j < 32; j++) server.publish(`ota/v1/d/${device.name}/frm`, payload);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await eventually(() => server.socket.writableLength === 0);
   }
   await eventually(() => bed.delivery.metrics().loggedIn === 1);
   t.false(server.closed);
@@ -91,9 +92,9 @@ test('five thousand messages to nobody in one burst do not kill the broker', asy
   t.deepEqual(bed.errors, []);
 });
 
-test('150 MB of CONNECT are refused at their header and cost no memory', async (t) => {
+// What it costs in memory is asked of a process of its own, in e2e/traps: this one has neighbours.
+test('150 MB of CONNECT are refused at their header', async (t) => {
   const bed = await makeBed(t);
-  const before = process.memoryUsage().rss;
   const client = new RawClient(bed.delivery.port);
   client.socket.write(Buffer.concat([Buffer.from([0x10, 0x80, 0xcb, 0xc3, 0x47]), Buffer.alloc(60_000)]));
   let sent = 0;
@@ -111,8 +112,7 @@ test('150 MB of CONNECT are refused at their header and cost no memory', async (
   const { denied, bytesIn } = bed.delivery.metrics();
   t.deepEqual(denied, { TOO_LARGE: 1 });
   t.is(bytesIn, 0);
-  const grown = process.memoryUsage().rss - before;
-  t.true(grown < 64_000_000, `memory grew by ${grown} bytes`);
+  t.true(sent < 150_000_000, `${sent} bytes were taken`);
 });
 
 test('sizes are bounded after the login too', async (t) => {
@@ -131,16 +131,17 @@ test('sizes are bounded after the login too', async (t) => {
 
 test('a stranger who says nothing, or only a part of it, is sent away in time', async (t) => {
   const bed = await makeBed(t, { limits: { loginMs: 150 } });
-  const [silent, slow, wrong] = [0, 1, 2].map(() => new RawClient(bed.delivery.port)) as [
-    RawClient,
-    RawClient,
-    RawClient,
-  ];
+  const [silent, slow] = [0, 1].map(() => new RawClient(bed.delivery.port)) as [RawClient, RawClient];
   slow.socket.write(Buffer.from([0x10, 0x20, 0, 4]));
-  wrong.send({ cmd: 'pingreq' });
-  await Promise.all([silent, slow, wrong].map((client) => client.ended()));
-  t.deepEqual(bed.delivery.metrics().denied, { MALFORMED: 1, UNAUTHORIZED: 2 });
+  await Promise.all([silent, slow].map((client) => client.ended()));
+  t.deepEqual(bed.delivery.metrics().denied, { UNAUTHORIZED: 2 });
   await eventually(() => bed.delivery.metrics().open === 0);
+  // Whose first word is another has had time enough to say it, and is sent away for what it is.
+  const patient = await makeBed(t);
+  const wrong = new RawClient(patient.delivery.port);
+  wrong.send({ cmd: 'pingreq' });
+  await wrong.ended();
+  t.deepEqual(patient.delivery.metrics().denied, { MALFORMED: 1 });
 });
 
 test('with TLS too: silence, garbage and a handshake that stops end in time and leave nothing open', async (t) => {
@@ -155,7 +156,7 @@ test('with TLS too: silence, garbage and a handshake that stops end in time and 
 });
 
 test('strangers fill only their own places at the door, and a login gives its place back', async (t) => {
-  const bed = await makeBed(t, { limits: { strangersPerAddress: 2, connections: 4 } });
+  const bed = await makeBed(t, { limits: { strangersPerAddress: 2, connections: 4, loginMs: 120_000 } });
   const open = () => new RawClient(bed.delivery.port);
   const [a, b] = [open(), open()];
   await eventually(() => bed.delivery.metrics().open === 2);
@@ -205,7 +206,7 @@ test('a device that floods is disconnected; one that is only fast is slowed down
 test('changed and random packets, before and after the login, do no harm', (t) => fuzzBroker(t, 100, 1));
 
 test('close stops listening and ends everybody, strangers and frozen readers too', async (t) => {
-  const bed = await makeBed(t);
+  const bed = await makeBed(t, { port: await freePort(), limits: { loginMs: 120_000 } });
   const clients = [0, 1, 2].map(() => new RawClient(bed.delivery.port));
   await clients[0]!.loginAs(bed.device());
   await clients[1]!.loginAs(bed.device());

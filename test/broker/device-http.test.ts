@@ -23,6 +23,7 @@ import { httpLink } from '@countersign/device-sdk/host/http';
 import { readSession } from '@countersign/device-sdk/host/http-format';
 import test, { type ExecutionContext } from 'ava';
 import { FakeDelivery } from '../support/fake-delivery.ts';
+import { freePort } from '../support/ports.ts';
 import { BROKER_ID, CLASS_ID, eventually, makeDevice, type TestDevice, verifier } from './delivery-bed.ts';
 import { CERT, KEY } from './delivery-certificate.ts';
 
@@ -86,8 +87,8 @@ async function house(t: ExecutionContext, more: Partial<DeviceApiOptions> = {}):
     await app.listen({ host: '127.0.0.1', port });
     return { door, app };
   };
-  let { door, app } = await open(0);
-  const { port } = app.server.address() as AddressInfo;
+  const port = await freePort();
+  let { door, app } = await open(port);
   const end = async () => {
     door.endAll();
     await closeApi(app);

@@ -22,6 +22,7 @@ import {
 import { mqttLink } from '@countersign/device-sdk/host/mqtt';
 import { openRoot, proveRelease, shapeAnnouncement } from '@countersign/device-sdk/verify';
 import test, { type ExecutionContext } from 'ava';
+import { freePort } from '../support/ports.ts';
 import { classId, nextReport, type TestDevice } from '../support/publisher.ts';
 import { BROKER, sha256, verifier } from '../support/world.ts';
 import { type Bed, makeBed } from './distribution-bed.ts';
@@ -85,7 +86,7 @@ class Listener {
   }
 }
 
-async function brokerFor(bed: Bed, port?: number): Promise<Delivery> {
+async function brokerFor(bed: Bed, port: number): Promise<Delivery> {
   const device = async (id: Uint8Array) => {
     const view = await bed.publisher.device(id).catch(() => undefined);
     if (!view) return undefined;
@@ -94,13 +95,13 @@ async function brokerFor(bed: Bed, port?: number): Promise<Delivery> {
   };
   const counters = memoryLoginCounters();
   const authenticate = loginGate({ brokerId: BROKER, secret: SECRET, device, counters, verifier });
-  return createDelivery({ brokerId: BROKER, authenticate, ...(port ? { port } : {}) });
+  return createDelivery({ brokerId: BROKER, authenticate, port });
 }
 
 async function networked(t: ExecutionContext) {
   const bed = await makeBed(t);
   await bed.server.close();
-  const broker = await brokerFor(bed);
+  const broker = await brokerFor(bed, await freePort());
   const delivery = await connectDelivery(
     broker.url,
     { password: SECRET },

@@ -32,7 +32,7 @@ async function cosignedLedger() {
 }
 
 test('a ledger cut at a block border with the head that once stood there is noticed by the head of the peers, and by one from outside', async (t) => {
-  t.timeout(120_000);
+  t.timeout(600_000);
   const { world, signed } = await cosignedLedger();
   t.teardown(() => world.end());
   const folder = join(world.dir, 'ledger');
@@ -73,7 +73,7 @@ test('a ledger cut at a block border with the head that once stood there is noti
 });
 
 test('every byte of the cosigned head flipped, and every length of it, is noticed', async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   const { world, cosigned } = await cosignedLedger();
   t.teardown(() => world.end());
   const path = join(world.dir, 'ledger', COSIGNED_FILE);

@@ -41,7 +41,7 @@ async function bedOf(t: ExecutionContext, change: (ledger: EmbeddedLedger) => Em
   const engine = (ledger: EmbeddedLedger, dir: string) =>
     mirrored(outside, change(ledger), {
       folder: join(dir, 'ledger'),
-      mirrorMsMax: 5_000,
+      mirrorMsMax: 60_000,
       stopped: (reason) => stopped.push(reason),
     });
   const world = await newWorld({ quorum: 1, engine });
@@ -79,7 +79,7 @@ test('an entry of another hand arrives in its place; one block of many is taken 
   const reports = await Promise.all(devices.map((device) => nextReport(device)));
   const { size } = (await world.ledger.head()).head;
   outside.add([reports.slice(0, 2), reports.slice(2)]);
-  await world.ledger.beyond(size, 5_000);
+  await world.ledger.beyond(size, 60_000);
   t.deepEqual(await world.ledger.entries(size, 10), reports);
   t.is(mirror().standing().failure, undefined);
 });
@@ -147,7 +147,7 @@ test('an entry that the outside engine lets through and the contract refuses sto
   const foreign = await tx(newSigner(), { action: 'download', object: new Uint8Array(32) });
   const { size } = (await world.ledger.head()).head;
   const block = outside.add([[good!], [foreign], [late!]]);
-  await world.ledger.beyond(size, 5_000);
+  await world.ledger.beyond(size, 60_000);
   const error = await t.throwsAsync(world.ledger.submit(late!));
   t.is(codeOf(error), 'DIVERGED');
   t.regex(error!.message, new RegExp(`block ${block.number} .*transaction 1 .*UNKNOWN_KEY`));

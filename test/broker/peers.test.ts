@@ -36,7 +36,7 @@ test('peers and their quorum stand in trust root 1; a majority where no number i
   for (const quorum of [0, 4]) t.is(codeOf(await t.throwsAsync(start(`no ${quorum}`, quorum))), 'BAD_REQUEST');
 });
 
-test.beforeEach((t) => t.timeout(120_000));
+test.beforeEach((t) => t.timeout(300_000));
 
 test('three peers copy, execute and cosign; a head is shown when two of them have signed it', async (t) => {
   const bed = await PeerBed.open(t);

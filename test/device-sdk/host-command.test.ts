@@ -161,7 +161,6 @@ const FAILURES: [string, string, Partial<CommandBootOptions>, Code][] = [
   ['an unknown exit code', 'process.exit(1)', {}, 'BOOT_FAILED'],
   ['a signal', 'process.kill(process.pid, "SIGSEGV")', {}, 'BOOT_FAILED'],
   ['success without an image', '', {}, 'RESULT_MISMATCH'],
-  ['no end', 'setInterval(() => {}, 1000); process.on("SIGTERM", () => {});', { installMs: 3_000 }, 'TRIAL_TIMEOUT'],
 ];
 for (const [name, text, more, code] of FAILURES) {
   test(`an installer that ends with ${name} ends the trial with ${code}`, async (t) => {
@@ -182,6 +181,22 @@ for (const [name, text, more, code] of FAILURES) {
     t.is(b.open(more).reason(), undefined, 'and not said of the next release');
   });
 }
+
+test('an installer that does not end ends the trial with TRIAL_TIMEOUT', async (t) => {
+  const b = await bench(t);
+  // A shell begins within milliseconds: what is to succeed in the same time is not late on a slow machine.
+  const text = `if [ "$(wc -c < "$1")" -eq ${IMAGES[0]!.length} ]; then exec cp "$1" "$2"; fi
+    trap '' TERM; while :; do sleep 1; done`;
+  const install: Argv = ['sh', '-c', text, 'install', '{path}', b.target];
+  const more = { commands: { install, readBack: b.target }, installMs: 3_000 };
+  const boot = b.open(more);
+  await boot.boot(b.state);
+  boot.setTrial(1);
+  const trial = b.open(more);
+  t.is(await trial.boot(b.state), 0);
+  t.is(trial.reason(), 'TRIAL_TIMEOUT');
+  t.true(holds(b, 0));
+});
 
 test('a target that is busy twice costs two attempts of three', async (t) => {
   const b = await bench(
@@ -270,7 +285,7 @@ test('values reach a command as they are, never through a shell, and never as an
     [...echo, '--version={version}', '{version}', '{other}'] as unknown as Argv,
     {
       values: { version },
-      limitMs: 10_000,
+      limitMs: 60_000,
     },
   );
   delete process.env.COUNTERSIGN_PASSPHRASE_FILE;
@@ -282,22 +297,16 @@ test('values reach a command as they are, never through a shell, and never as an
   t.false(existsSync(join(folder, 'hacked')));
   const option = runCommand([...echo, '{version}'] as unknown as Argv, {
     values: { version: '--force' },
-    limitMs: 1000,
+    limitMs: 60_000,
   });
   t.is(await option.then(() => 'none', codeOf), 'BAD_STATEMENT');
-  t.is((await runCommand(['/no/such/program'], { limitMs: 1000 })).exit, undefined);
+  t.is((await runCommand(['/no/such/program'], { limitMs: 60_000 })).exit, undefined);
 });
 
 test('a limit ends what a command has started, too', async (t) => {
   const folder = await temporary(t);
   const child = join(folder, 'child');
-  const nest = script(
-    folder,
-    'nest',
-    `const { spawn } = await import('node:child_process');
-    const inner = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' });
-    fs.writeFileSync(${JSON.stringify(child)}, String(inner.pid)); setInterval(() => {}, 1000);`,
-  );
+  const nest: Argv = ['sh', '-c', 'sleep 600 & echo $! > "$1"; wait', 'nest', child];
   const run = runCommand(nest, { limitMs: 1_500, mark: 'nested' });
   t.true((await run).late);
   await endLeftOver('nested');
@@ -312,9 +321,9 @@ test('health: well, not yet, not well', async (t) => {
     'later',
     `fs.appendFileSync(${n}, '.'); process.exit(fs.readFileSync(${n}).length < 3 ? 75 : 0)`,
   );
-  t.true(await commandHealth({ command: later, deadlineMs: 20_000, againMs: 1 }).selfTest());
+  t.true(await commandHealth({ command: later, deadlineMs: 120_000, againMs: 1 }).selfTest());
   const bad = script(folder, 'bad', 'process.exit(1)');
-  t.false(await commandHealth({ command: bad, deadlineMs: 20_000 }).selfTest());
+  t.false(await commandHealth({ command: bad, deadlineMs: 120_000 }).selfTest());
   const never = script(folder, 'never', 'process.exit(75)');
   t.false(await commandHealth({ command: never, deadlineMs: 1_000, againMs: 10 }).selfTest());
 });

@@ -99,7 +99,7 @@ async function openFree(device: string, options: { bytes?: number } = {}): Promi
     try {
       return new BlockFlash(device, { eraseBytes: 65_536, ...options });
     } catch (error) {
-      if (codeOf(error) !== 'LOCKED' || tries === 100) throw error;
+      if (codeOf(error) !== 'LOCKED' || tries === 2_000) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

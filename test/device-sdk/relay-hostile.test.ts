@@ -100,6 +100,7 @@ test('connections above the limit are told BUSY, and a second one of the same ch
   second.socket.write(encodeMessage(HELLO, hello()));
   await second.until(READY);
   t.is(new TextDecoder().decode((await first.until(REFUSAL)).content), 'DUPLICATE');
+  while (w.relay.counts().children > 1) await pause();
   const third = await stranger(w.url);
   const fourth = await stranger(w.url);
   t.is(new TextDecoder().decode((await fourth.until(REFUSAL)).content), 'BUSY');

@@ -11,7 +11,7 @@ import { PRODUCT, site } from '../support/site.ts';
 const CHILDREN = 20;
 
 test('twenty children update over the line and without it, and every report is in the ledger', async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   const s = await site(t, CHILDREN);
   const arrive = async (version: string) => {
     await Promise.all(s.children.map((child) => child.until((own) => own.version === version)));

@@ -26,7 +26,7 @@ interface Demo {
 }
 
 test('the demo tells its whole story, refuses every attack and passes the audit', async (t) => {
-  t.timeout(110_000);
+  t.timeout(600_000);
   const { code, stdout, stderr } = await run('demo', '--devices', '20', '--seed', 'e2e', '--json');
   t.is(code, 0, `${stderr}\n${stdout}`);
   const demo = JSON.parse(stdout) as Demo;

@@ -11,7 +11,7 @@ const image = (version: string) => join(repository, `firmware-samples/images/sen
 const SERVER = ['--port', '0', '--mqtt-port', '0', '--device-port', '0'];
 
 test('an external installer takes an update; one that fails sends the target back, and the ledger knows why', async (t) => {
-  t.timeout(110_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const server = await up('--data', join(folder, 'server'), ...SERVER);
   const { data } = server.ready;
@@ -61,7 +61,7 @@ test('an external installer takes an update; one that fails sends the target bac
 });
 
 test('a health check that says no sends the gateway back; a veto keeps it where it is', async (t) => {
-  t.timeout(110_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const server = await up('--data', join(folder, 'server'), ...SERVER);
   const { data } = server.ready;

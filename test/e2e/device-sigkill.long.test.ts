@@ -139,7 +139,7 @@ async function killed(t: ExecutionContext, { data, gateway, target, id }: World,
         const fresh = gateway.lines.slice(from);
         return milestone === undefined ? fresh.length >= lines : fresh.some((line) => momentOf(line) === milestone);
       };
-      await Promise.race([gateway.until(due), pause(SILENT_MS)]);
+      await Promise.race([gateway.until(due), gateway.silent(SILENT_MS)]);
       await pause(later);
       moments.push(momentOf(gateway.lines.at(-1)!));
       gateway.kill('SIGKILL');

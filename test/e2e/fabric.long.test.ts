@@ -33,7 +33,7 @@ const SETTLED_MS = 120_000;
 const silent = () => undefined;
 
 test('publish, approve, rollout, report, audit and history: from two organisations to the devices', async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const packed = join(folder, 'chaincode');
   const pack = join(repository, 'scripts/chaincode.mjs');

@@ -65,7 +65,7 @@ async function behindProcess(t: ExecutionContext, count: number): Promise<[Site,
 test.serial(
   'a gateway that is killed while it serves loses nothing: its children finish through the next one',
   async (t) => {
-    t.timeout(300_000);
+    t.timeout(600_000);
     const [s, gateway] = await behindProcess(t, 12);
     const rollout = await s.roll('1.1.0');
     await gateway.start();

@@ -1,13 +1,13 @@
 /** docs/INTEGRATION.md, block after block, in an empty folder. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
 import { temporary } from '../support/command.ts';
 import { runHere } from '../support/command-here.ts';
+import { freePort } from '../support/ports.ts';
 import { repository } from '../support/repository.ts';
 
 interface Block {
@@ -25,17 +25,8 @@ function blocks(): Block[] {
   }));
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 test('an empty folder becomes a device, and takes a verified update', async (t) => {
-  t.timeout(110_000);
+  t.timeout(300_000);
   const folder = await temporary(t);
   symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'));
   const ports = { 18830: await freePort(), 18880: await freePort() };
@@ -53,9 +44,16 @@ test('an empty folder becomes a device, and takes a verified update', async (t) 
       stream.setEncoding('utf8').on('data', (part) => (output += part));
     return child;
   };
-  t.teardown(() => {
-    for (const { pid } of running) process.kill(-pid!, 'SIGKILL');
-  });
+  // Whatever they have started holds their pipes: closed, nobody writes into the folder any more.
+  t.teardown(() =>
+    Promise.all(
+      running.map((child) => {
+        const closed = new Promise((resolve) => child.once('close', resolve));
+        process.kill(-child.pid!, 'SIGKILL');
+        return closed;
+      }),
+    ),
+  );
 
   const seen: string[] = [];
   for (const { language, name, text } of blocks()) {

@@ -15,7 +15,7 @@ const KEYS = [
 ];
 
 test('put, shown, verified, renewed; another device, an older document and a lying server are told', async (t) => {
-  t.timeout(120_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const here = ['--data', join(folder, 'data')] as const;
   const running = await up(...here);

@@ -43,7 +43,7 @@ async function peer(folder: string, name: string, follow: string): Promise<PeerP
 }
 
 test('any one process is killed: the device updates while two peers are honest, and the ledger comes back from them', async (t) => {
-  t.timeout(420_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const orderer = join(folder, 'o');
   const keys = await Promise.all(

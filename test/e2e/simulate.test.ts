@@ -5,7 +5,7 @@ import { runJson, start } from '../support/command.ts';
 import { fleetWorld, PRODUCT } from '../support/fleet-world.ts';
 
 test('simulated devices join a running server, update when a release is opened, and are counted once', async (t) => {
-  t.timeout(90_000);
+  t.timeout(600_000);
   const world = await fleetWorld();
   try {
     const { data, session, people } = world;

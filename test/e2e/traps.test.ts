@@ -29,13 +29,15 @@ import { residentBytes } from '../support/process.ts';
 const PRODUCT = 'sensor-node';
 const RELEASE = `${PRODUCT}@1.0.0`;
 /** When a test gives up. That a frozen reader delays nobody, not by his drain time, is shown where that is a minute. */
-const SERVED_MS_MAX = 60_000;
+const SERVED_MS_MAX = 120_000;
 /** Between two requests of the honest device, which has to keep to its own limits. */
 const PAUSE_MS = 40;
 /** The kernel takes 4 MB for a reader who froze, which is three seconds' worth; then he has three more. A busy machine takes longer. */
-const FROZEN_MS_MAX = 60_000;
+const FROZEN_MS_MAX = 240_000;
 /** What a trap may cost `up` for good. Without bounds it was 150 MB and more. */
 const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
+
+test.beforeEach((t) => t.timeout(300_000));
 
 let running: Up;
 let session: Session;
@@ -106,7 +108,7 @@ test.serial(
     for (const client of [...foreign, early]) await client.ended();
     await served(t);
     for (const client of loud) client.close();
-    bounded(t, before);
+    await bounded(t, before);
   },
 );
 
@@ -126,7 +128,7 @@ test.serial('a CONNECT of 150 MB before any login is cut off and costs no memory
   await client.ended();
   t.true(sent < 150, `${sent} MB were taken`);
   await served(t);
-  bounded(t, before);
+  await bounded(t, before);
 });
 
 test.serial('a device hears its own topics and its class, and no name for more of them helps', async (t) => {
@@ -187,7 +189,7 @@ test.serial('a crowd that connects and never logs in fills its own places only',
   for (const client of crowd) client.close();
   for (const socket of web) socket.destroy();
   await t.notThrowsAsync(loginSoon(device), 'the places are free again');
-  bounded(t, before);
+  await bounded(t, before);
 });
 
 test.serial('those who froze have lost their connections, and only they', async (t) => {
@@ -260,13 +262,18 @@ function isAnswer(packet: RawClient['heard'][number], id: number): boolean {
   return readAnswer(new Uint8Array(packet.payload as Buffer)).id === id;
 }
 
-function bounded(t: ExecutionContext, before: number | undefined): void {
-  const after = residentBytes(running.ready.pid);
-  if (before === undefined || after === undefined) {
+/** What is only waiting to be collected is not kept for good: it is looked at until it has gone. */
+async function bounded(t: ExecutionContext, before: number | undefined): Promise<void> {
+  if (before === undefined) {
     t.log('there is no /proc here: memory is not looked at');
     return;
   }
-  t.true(after - before < GROWTH_BYTES_MAX, `memory grew by ${after - before} bytes`);
+  const grown = () => residentBytes(running.ready.pid)! - before;
+  for (const end = Date.now() + SERVED_MS_MAX; grown() >= GROWTH_BYTES_MAX && Date.now() < end; ) {
+    await served(t);
+    await sleep(PAUSE_MS);
+  }
+  t.true(grown() < GROWTH_BYTES_MAX, `memory grew by ${grown()} bytes`);
 }
 
 /** Real devices: a key each, on the record, with logins for this server. */
@@ -290,12 +297,12 @@ async function login(device: TestDevice, from?: string): Promise<RawClient> {
 
 /** The server learns a moment later that connections have ended. */
 async function loginSoon(device: TestDevice): Promise<void> {
-  for (let tries = 50; ; tries--) {
+  for (const end = Date.now() + SERVED_MS_MAX; ; ) {
     try {
       (await login(device)).close();
       return;
     } catch (error) {
-      if (tries === 0) throw error;
+      if (Date.now() > end) throw error;
       await sleep(PAUSE_MS);
     }
   }

@@ -16,7 +16,7 @@ const image = (version: string) =>
   fileURLToPath(new URL(`../../../firmware-samples/images/sensor-node-${version}.bin`, import.meta.url));
 
 test('no approval before the trial, whose record anybody can repeat', async (t) => {
-  t.timeout(120_000);
+  t.timeout(600_000);
   const data = join(await temporary(t), 'data');
   const here = ['--data', data] as const;
   const running = await up(...here, '--no-samples');
@@ -102,7 +102,7 @@ function made(product: string, version: string, change: number, failsOn: string[
 }
 
 test('a release of two components is tried from every set that devices run, and each component is on the record', async (t) => {
-  t.timeout(120_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const data = join(folder, 'data');
   const here = ['--data', data] as const;

@@ -10,7 +10,7 @@ import { waitForState } from '../support/rollout-state.ts';
 const IMAGE = fileURLToPath(new URL('../../../firmware-samples/images/sensor-node-1.0.1.bin', import.meta.url));
 
 test('three processes with keys and folders of their own do the work of one', async (t) => {
-  t.timeout(120_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const at = (name: string) => join(folder, name);
   for (const server of ['collection', 'distribution']) {

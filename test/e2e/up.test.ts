@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { temporary, up } from '../support/command.ts';
 import { runVerbJson as runJson } from '../support/command-here.ts';
+import { freePort } from '../support/ports.ts';
 import { waitForState } from '../support/rollout-state.ts';
 
 const IMAGE = fileURLToPath(new URL('../../../firmware-samples/images/sensor-node-1.0.1.bin', import.meta.url));
@@ -12,10 +13,12 @@ const IMAGE = fileURLToPath(new URL('../../../firmware-samples/images/sensor-nod
 const DEVICE_KEY = '3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c';
 
 test('from the first start to a rollout and back again', async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   const data = join(await temporary(t), 'data');
   const here = ['--data', data] as const;
-  let running = await up(...here);
+  // Ports that nobody is given between the kill and the next start, which asks for none.
+  const ports = ['--port', String(await freePort()), '--mqtt-port', String(await freePort())];
+  let running = await up(...here, ...ports);
   t.teardown(() => running.stop('SIGKILL'));
 
   const { url, token, mqtt, samples } = running.ready;

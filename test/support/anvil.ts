@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Chain, deployContract, type Mined, openChain, type Sent } from '@countersign/broker/ledger/evm/chain';
 import { type EvmProfile, parseProfile } from '@countersign/broker/ledger/evm/profile';
-import { freePort } from './mosquitto.ts';
+import { freePort } from './ports.ts';
 import { spawnTethered } from './tethered.ts';
 
 /** The binary of the platform package, or a path in COUNTERSIGN_ANVIL; undefined where there is none. */

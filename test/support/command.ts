@@ -96,6 +96,6 @@ export async function up(...args: string[]): Promise<Up> {
 /** A folder that is gone afterwards. */
 export async function temporary(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-test-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
   return folder;
 }

@@ -1,6 +1,6 @@
 /** `countersign device run` under a supervisor that starts it again whenever it ends. */
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runJson, start } from './command.ts';
 
@@ -30,6 +30,8 @@ export class Gateway {
   errors = '';
   #child: ChildProcess | undefined;
   #over = false;
+  /** Lines when the process that runs now was started. */
+  #from = 0;
   #supervised: Promise<void> | undefined;
   readonly #waiting = new Set<() => void>();
   readonly #args: string[];
@@ -65,6 +67,7 @@ export class Gateway {
     this.#supervised = (async () => {
       while (!this.#over) {
         this.starts++;
+        this.#from = this.lines.length;
         const { child, ended } = start([
           'device',
           'run',
@@ -90,6 +93,12 @@ export class Gateway {
     })();
   }
 
+  /** The slot that is good by the boot record: 0 from the factory, another one when a trial was confirmed. */
+  get goodSlot(): number {
+    const path = join(this.folder, 'state/boot.json');
+    return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).good : 0;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child?.kill(signal);
   }
@@ -104,6 +113,18 @@ export class Gateway {
   async until(holds: () => boolean): Promise<void> {
     while (!holds()) {
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  /**
+   * Resolves when the process has said something since it was started, and then nothing for this long: an installer is at
+   * work, or it waits. However slow the machine is, a process that has not begun to speak is not silent.
+   */
+  async silent(ms: number): Promise<void> {
+    for (;;) {
+      const { length } = this.lines;
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      if (this.lines.length === length && length > this.#from) return;
     }
   }
 

@@ -1,9 +1,10 @@
 /** Mosquitto and its certificates, by the code blocks of docs/OPERATIONS.md. */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
+import { freePort } from './ports.ts';
 import { repository } from './repository.ts';
 
 /** A named code block of the page. */
@@ -39,41 +40,53 @@ export function issueDevice(folder: string, deviceId: string): void {
   execFileSync('bash', ['-ec', own], { cwd: folder, env: { ...process.env, DEVICE_ID: deviceId }, stdio: 'pipe' });
 }
 
-/** @returns its port, and how it ends */
-export async function startMosquitto(folder: string): Promise<{ port: number; stop(): void }> {
+export interface RunningMosquitto {
+  port: number;
+  /** Resolves when it has ended. */
+  stop(): Promise<void>;
+}
+
+/** With client certificates and our rights, as the page has it. */
+export function startMosquitto(folder: string): Promise<RunningMosquitto> {
+  writeFileSync(join(folder, 'countersign.acl'), block('countersign.acl'), { mode: 0o600 });
+  const conf = block('mosquitto.conf').replaceAll('/etc/mosquitto/', `${folder}/`);
+  const [ca, cert, key] = ['ca.pem', 'distribution.pem', 'distribution.key'].map((n) => readFileSync(join(folder, n)));
+  const dial = (port: number) => connectTls({ host: '127.0.0.1', port, ca: ca!, cert: cert!, key: key! });
+  return runMosquitto(folder, (port) => conf.replace('listener 8883', `listener ${port} 127.0.0.1`), dial);
+}
+
+/** @param dial makes a connection, by which is seen that it answers */
+export async function runMosquitto(
+  folder: string,
+  conf: (port: number) => string,
+  dial = (port: number): Socket => connect(port, '127.0.0.1'),
+): Promise<RunningMosquitto> {
   const port = await freePort();
   const user = process.getuid?.() === 0 ? 'user root\n' : '';
-  const conf = block('mosquitto.conf')
-    .replaceAll('/etc/mosquitto/', `${folder}/`)
-    .replace('listener 8883', `listener ${port} 127.0.0.1`);
-  writeFileSync(join(folder, 'countersign.acl'), block('countersign.acl'), { mode: 0o600 });
-  writeFileSync(join(folder, 'mosquitto.conf'), user + conf);
+  writeFileSync(join(folder, 'mosquitto.conf'), user + conf(port));
   const child = spawn('mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (errors += text));
-  while (!(await answers(port, folder))) {
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  while (!(await answers(dial(port)))) {
     if (child.exitCode !== null) throw new Error(`mosquitto ended with ${child.exitCode}: ${errors}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return { port, stop: () => child.kill() };
+  return {
+    port,
+    stop() {
+      child.kill();
+      return ended;
+    },
+  };
 }
 
-function answers(port: number, folder: string): Promise<boolean> {
-  const [ca, cert, key] = ['ca.pem', 'distribution.pem', 'distribution.key'].map((n) => readFileSync(join(folder, n)));
+function answers(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port, ca: ca!, cert: cert!, key: key! }, () => {
+    socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
       socket.destroy();
       resolve(true);
     });
     socket.once('error', () => resolve(false));
-  });
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
   });
 }

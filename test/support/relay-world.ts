@@ -10,6 +10,7 @@ import { Relay, type RelayEvent, type RelayOptions } from '@countersign/device-s
 import type { ExecutionContext } from 'ava';
 import { Child, type ChildOptions } from './child.ts';
 import { PocketServer, pocketLink, verifier } from './pocket.ts';
+import { freePort } from './ports.ts';
 
 export const OLD = new Uint8Array(9_000).map((_, i) => (i * 7) % 251);
 export const NEW = OLD.map((byte, i) => (i % 500 === 0 ? byte ^ 85 : byte));
@@ -99,9 +100,11 @@ export async function world(t: ExecutionContext, count: number, options: Partial
   const record = server.provision(factory, new Uint8Array(16));
   const upstream = new Upstream(server);
   const events: RelayEvent[] = [];
+  // It may be started again, on the same port.
+  const listen = `tcp://127.0.0.1:${await freePort()}`;
   const make = (more: Partial<RelayOptions> = {}) =>
     new Relay({
-      ...{ folder, listen: 'tcp://127.0.0.1:0', verifier, link: upstream.link, on: (event) => events.push(event) },
+      ...{ folder, listen, verifier, link: upstream.link, on: (event) => events.push(event) },
       ...options,
       ...more,
     });

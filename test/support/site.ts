@@ -14,6 +14,7 @@ import { firstPeople, open, type People, release } from '@countersign/simulator/
 import type { ExecutionContext } from 'ava';
 import { Child } from './child.ts';
 import { temporary } from './command.ts';
+import { freePort } from './ports.ts';
 
 export const PRODUCT = 'sensor-node';
 
@@ -41,13 +42,15 @@ export async function site(
 ): Promise<Site> {
   const folder = await temporary(t);
   const data = join(folder, 'server');
-  let server: RunningAll | undefined = await startAll({ data, devicePort: 0 });
+  // It comes back, and so does the gateway: on ports that nobody is given meanwhile.
+  const ports = { port: await freePort(), mqttPort: await freePort(), devicePort: await freePort() };
+  let server: RunningAll | undefined = await startAll({ data, ...ports });
   const session = await openSession(apiClient(server.url, server.token));
   const people = await firstPeople(data);
   const links = ways.map((way) => ({
     ...{ url: session.endpoints[way]!, ca: undefined, cert: undefined, key: undefined },
   }));
-  let listen = 'tcp://127.0.0.1:0';
+  let listen = `tcp://127.0.0.1:${await freePort()}`;
   const makeRelay = (options: Partial<RelayOptions> = {}) =>
     new Relay({
       ...{ folder: join(folder, 'gateway'), listen, verifier: nodeVerifier() },

@@ -126,7 +126,8 @@ export class RawClient {
       protocolId: 'MQTT',
       protocolVersion: 4,
       clean: true,
-      keepalive: 60,
+      // It says nothing by itself: on a slow machine a minute passes between two of its words.
+      keepalive: 1_000,
       clientId: '',
       ...change,
     });
