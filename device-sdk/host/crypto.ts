@@ -10,6 +10,7 @@ import {
   verify,
 } from 'node:crypto';
 import { ED25519, ESP256 } from '../src/crypto/algorithms.ts';
+import { ecqvKeys } from '../src/crypto/ecqv.ts';
 import { guardedVerifier } from '../src/crypto/guarded.ts';
 import type { Hash, KeyStore, Verifier } from '../src/ports.ts';
 
@@ -31,6 +32,7 @@ export function nodeVerifier(options: { readonly importedKeysMax?: number } = {}
   const guarded = guardedVerifier({
     ed25519: (publicKey, message, signature) => verify(null, message, keys(publicKey), signature),
     esp256: (publicKey, message, signature) => verify('sha256', message, rawEcdsa(keys(publicKey)), signature),
+    implicit: ecqvKeys((bytes) => plain(hash('sha256', bytes, 'buffer'))),
     sha256: (bytes) => plain(hash('sha256', bytes, 'buffer')),
     hash: nodeHash,
   });

@@ -4,6 +4,7 @@
  */
 
 import type { Code } from './errors.ts';
+import type { ImplicitPart } from './format/implicit.ts';
 
 /**
  * One region of NOR-like flash: a slot, or the store region of the journal.
@@ -97,6 +98,8 @@ export interface Verifier {
   checkKey(alg: number, publicKey: Uint8Array): void;
   sha256(bytes: Uint8Array): Uint8Array;
   hash(): Hash;
+  /** Absent in a build that knows no implicit keys (crypto/ecqv). */
+  readonly implicit?: ImplicitPart;
 }
 
 /** The device's own signing key. The private key never leaves it. */

@@ -8,7 +8,6 @@ import type { Verifier } from '@countersign/device-sdk';
 import { demand } from '@countersign/device-sdk';
 import {
   equal,
-  findKey,
   hex,
   leafHash,
   leafIsOf,
@@ -19,7 +18,7 @@ import {
   type Signer,
   type TrustRoot,
 } from '@countersign/device-sdk/format';
-import { checkSign1 } from '@countersign/device-sdk/verify';
+import { checkSign1, listedKey } from '@countersign/device-sdk/verify';
 import { signTransaction } from '../keys/tx.ts';
 import { uploadArgs } from '../ledger/contract/args.ts';
 import { classId, vendorId } from '../ledger/contract/uuid.ts';
@@ -64,7 +63,7 @@ export function checkPrepared(verifier: Verifier, image: Uint8Array, prepared: P
   same(prepared.contentId === cidOf(digest), 'the content id is of other bytes');
   same(prepared.fileName === asked.fileName, `the file is called ${prepared.fileName}`);
   if (!asked.root) return;
-  const key = findKey(sha256, asked.root, 'collection', block1.kid);
+  const key = listedKey(verifier, asked.root, 'collection', block1.kid);
   demand(key, 'UNKNOWN_KEY', `block 1 is by key ${hex(block1.kid)}, which is no collection key of the trust root`);
   checkSign1(verifier, block1.sign1, block1.alg, key, block1.sign1.payload!, 'block 1');
 }

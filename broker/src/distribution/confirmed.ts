@@ -70,7 +70,7 @@ export function recallRelease(
 ): Confirmed<Release> {
   const block1 = readBlock1(kept.leaf);
   const block2 = readBlock2(kept.block2);
-  const key = keyFor(verifier.sha256, witness.root, 'distribution', block2.kid);
+  const key = keyFor(verifier, witness.root, 'distribution', block2.kid);
   checkSign1(verifier, block2.sign1, block2.alg, key, block1.sign1.payload!, 'block 2');
   const own = equal(block2.releaseLeaf, releaseLeafHash(verifier.sha256, block1));
   demand(own, 'BAD_STATEMENT', 'the stored second signature is of another release');
@@ -80,7 +80,7 @@ export function recallRelease(
 }
 
 function checkFirstSignature(verifier: Verifier, witness: Witness, block1: Block1, leafIndex: number): void {
-  const key = keyFor(verifier.sha256, witness.root, 'collection', block1.kid, leafIndex);
+  const key = keyFor(verifier, witness.root, 'collection', block1.kid, leafIndex);
   checkSign1(verifier, block1.sign1, block1.alg, key, block1.sign1.payload!, 'block 1');
 }
 

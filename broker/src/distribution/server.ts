@@ -246,8 +246,8 @@ async function checkLedger(witness: Witness, log: Log): Promise<void> {
 }
 
 /** A server with keys that no device accepts must not start: all its work would be refused in the field. */
-function checkSigners({ sha256 }: Verifier, root: TrustRoot, signers: DistributionOptions['signers']): void {
+function checkSigners(verifier: Verifier, root: TrustRoot, signers: DistributionOptions['signers']): void {
   for (const role of ['distribution', 'command'] as const) {
-    keyFor(sha256, root, role, kidOf(sha256, publicKeyOf(signers[role])));
+    keyFor(verifier, root, role, kidOf(verifier.sha256, publicKeyOf(signers[role])));
   }
 }

@@ -3,6 +3,9 @@ import {
   ALG_ESP256,
   encodeRoot,
   encodeSignedRoot,
+  type ImplicitKeys,
+  implicitKeysValue,
+  implicitThumbprint,
   type PublicKey,
   type Revocation,
   ROLES,
@@ -32,6 +35,8 @@ export interface RootPlan {
   floors?: TrustRoot['floors'];
   revocations?: Revocation[];
   restart?: TrustRoot['restart'];
+  /** Keys of key generation centres, and the (identity, point) pairs that collection and distribution sign with. */
+  implicit?: ImplicitKeys | undefined;
 }
 
 /**
@@ -42,7 +47,7 @@ export interface RootPlan {
  */
 export async function authorRoot(sha256: Sha256, plan: RootPlan, signers: readonly Signer[]): Promise<Uint8Array> {
   if (signers.length === 0) throw new RangeError('a trust root is signed by at least one root key');
-  const payload = encodeRoot(rootOf(plan));
+  const payload = encodeRoot(rootOf(sha256, plan));
   const signatures: Uint8Array[] = [];
   for (const signer of signers) signatures.push(await signDetached(sha256, 'root', payload, signer));
   const bytes = encodeSignedRoot(payload, signatures);
@@ -50,20 +55,26 @@ export async function authorRoot(sha256: Sha256, plan: RootPlan, signers: readon
   return bytes;
 }
 
-function rootOf(plan: RootPlan): TrustRoot {
+function rootOf(sha256: Sha256, plan: RootPlan): TrustRoot {
+  const { implicit } = plan;
+  // Each key stands where its role lists it: the one order that readers accept.
+  const keys = ROLES.flatMap((role) => implicit?.keys.filter((key) => key.role === role) ?? []);
   return {
     version: plan.version ?? 1,
     origin: plan.origin,
-    roles: Object.fromEntries(ROLES.map((role) => [role, roleKeys(plan, role)])) as Record<Role, RoleKeys>,
+    roles: Object.fromEntries(ROLES.map((role) => [role, roleKeys(sha256, plan, role)])) as Record<Role, RoleKeys>,
     algorithms: [ALG_ED25519, ALG_ESP256],
     headAgeMax: plan.headAgeMax ?? HEAD_AGE_MAX_SECONDS,
     ...(plan.restart ? { restart: plan.restart } : {}),
     floors: plan.floors ?? [],
     revocations: plan.revocations ?? [],
+    ...(implicit && { implicit: implicitKeysValue({ centres: implicit.centres, keys }) }),
   };
 }
 
-function roleKeys({ keys, thresholds = {} }: RootPlan, role: Role): RoleKeys {
+function roleKeys(sha256: Sha256, { keys, implicit, thresholds = {} }: RootPlan, role: Role): RoleKeys {
+  const listed = implicit?.keys.filter((key) => key.role === role) ?? [];
+  const prints = listed.map((key) => implicitThumbprint(sha256, key));
   const threshold = thresholds[role] ?? (role === 'peer' ? 0 : 1);
-  return { threshold, keys: keys[role] ?? [], implicit: [] };
+  return { threshold, keys: keys[role] ?? [], implicit: prints };
 }

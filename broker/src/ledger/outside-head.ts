@@ -34,7 +34,7 @@ export class OutsideHead {
     const same =
       fields.origin === origin && fields.rootVersion === version && equal(fields.indexRoot, point.index.root());
     demand(same, 'SPLIT_VIEW', 'the head is of another ledger, trust root or class index');
-    const key = keyFor(verifier.sha256, point.root!, 'log', kid, fields.size);
+    const key = keyFor(verifier, point.root!, 'log', kid, fields.size);
     try {
       checkSign1(verifier, sign1, alg, key, point.frontier.root(), 'head');
     } catch (cause) {

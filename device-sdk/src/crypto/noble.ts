@@ -1,6 +1,6 @@
 import type { KeyStore, Verifier } from '../ports.ts';
 import { ED25519, ESP256 } from './algorithms.ts';
-import { guardedVerifier } from './guarded.ts';
+import { type Backend, guardedVerifier } from './guarded.ts';
 import { ed25519Equation, nobleEd25519KeyStore } from './noble-ed25519.ts';
 import { esp256Equation, nobleEsp256KeyStore } from './noble-esp256.ts';
 import { nobleHashes } from './noble-hashes.ts';
@@ -13,8 +13,8 @@ import { nobleHashes } from './noble-hashes.ts';
  * verifier.checkKey(-19, publicKey); // once, at enrolment
  * verifier.verify(-19, publicKey, message, signature);
  */
-export function nobleVerifier(): Verifier {
-  return guardedVerifier({ ...nobleHashes, ed25519: ed25519Equation, esp256: esp256Equation });
+export function nobleVerifier(options: Pick<Backend, 'implicit'> = {}): Verifier {
+  return guardedVerifier({ ...nobleHashes, ...options, ed25519: ed25519Equation, esp256: esp256Equation });
 }
 
 /**

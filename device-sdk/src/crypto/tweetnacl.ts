@@ -1,7 +1,7 @@
 import nacl from 'tweetnacl';
 import type { KeyStore, Verifier } from '../ports.ts';
 import { ED25519 } from './algorithms.ts';
-import { type Equation, guardedVerifier } from './guarded.ts';
+import { type Backend, guardedVerifier } from './guarded.ts';
 import { nobleHashes } from './noble-hashes.ts';
 
 /**
@@ -11,8 +11,9 @@ import { nobleHashes } from './noble-hashes.ts';
  * @example
  * tweetnaclVerifier(); // algorithms: [-19]
  * tweetnaclVerifier({ esp256: esp256Equation }); // algorithms: [-19, -9]
+ * tweetnaclVerifier({ esp256: esp256Equation, implicit: ecqvKeys() }); // and servers' implicit keys
  */
-export function tweetnaclVerifier(options: { readonly esp256?: Equation } = {}): Verifier {
+export function tweetnaclVerifier(options: Pick<Backend, 'esp256' | 'implicit'> = {}): Verifier {
   return guardedVerifier({ ...nobleHashes, ...options, ed25519: ed25519Equation });
 }
 

@@ -18,7 +18,10 @@ export const TAG_SIGN1 = 18;
 export const KID_BYTES = 8;
 export const SIGNATURE_BYTES = 64;
 
-/** A public key with the one algorithm it may be used with. 32 bytes for Ed25519, 65 (04 || x || y) for ESP256. */
+/**
+ * A public key with the one algorithm it may be used with. 32 bytes for Ed25519, 65 (04 || x || y) for ESP256, 130 for
+ * an implicit key of ESP256: see implicit.ts.
+ */
 export interface PublicKey {
   alg: number;
   bytes: Uint8Array;
@@ -104,7 +107,7 @@ export function coseKey(key: PublicKey): CborMap {
       [-2, key.bytes],
     ]);
   }
-  if (key.alg === ALG_ESP256) {
+  if (key.alg === ALG_ESP256 && !isImplicit(key)) {
     return new Map<number, Value>([
       [1, 2],
       [-1, 1],
@@ -129,8 +132,14 @@ export function readCoseKey(value: Value): PublicKey {
   throw new Refusal('UNSUPPORTED', `key type ${kind} with curve ${curve} is not used here`);
 }
 
-/** RFC 9679: SHA-256 of the deterministic COSE_Key. */
+/** Whether a key stands as (thumbprint, point, key of the centre) and is derived by the verifier. */
+export function isImplicit(key: PublicKey): boolean {
+  return key.alg === ALG_ESP256 && key.bytes.length === 130;
+}
+
+/** RFC 9679: SHA-256 of the deterministic COSE_Key. An implicit key begins with its own. */
 export function thumbprint(sha256: Sha256, key: PublicKey): Uint8Array {
+  if (isImplicit(key)) return key.bytes.slice(0, 32);
   return sha256(encode(coseKey(key)));
 }
 

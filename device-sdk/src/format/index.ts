@@ -5,6 +5,7 @@ export * from './cose.ts';
 export * from './envelope.ts';
 export * from './frames.ts';
 export * from './head.ts';
+export * from './implicit.ts';
 export * from './index-entry.ts';
 export * from './inspect.ts';
 export { isLowS } from './low-s.ts';

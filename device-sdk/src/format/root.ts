@@ -29,7 +29,7 @@ export interface RoleKeys {
 }
 
 export interface Revocation {
-  /** RFC 9679 thumbprint of the key. */
+  /** RFC 9679 thumbprint of the key; of an implicit one the hash of its certificate. */
   thumbprint: Uint8Array;
   /** Leaves before this log size stay valid. */
   logSize: number;
@@ -48,6 +48,8 @@ export interface TrustRoot {
   /** Lowest sequence that may be installed, by class. */
   floors: { classId: Uint8Array; floor: number }[];
   revocations: Revocation[];
+  /** What the thumbprints of implicit keys stand for, as implicit.ts reads it: a verifier's part, not everybody's. */
+  implicit?: Value;
 }
 
 export interface SignedRoot {
@@ -68,6 +70,7 @@ export function encodeRoot(r: TrustRoot): Uint8Array {
     r.restart ? [r.restart.size, r.restart.root, r.restart.indexRoot] : null,
     r.floors.map(({ classId, floor }): Value => [classId, floor]),
     r.revocations.map((item): Value => [item.thumbprint, item.logSize]),
+    ...(r.implicit === undefined ? [] : [r.implicit]),
   ]);
 }
 
@@ -98,7 +101,8 @@ export function readSignedRoot(sha256: Sha256, bytes: Uint8Array): SignedRoot {
 }
 
 function readRoot(payload: Uint8Array): TrustRoot {
-  const items = asArray(decode(payload), 'trust root payload', 8);
+  const items = asArray(decode(payload), 'trust root payload');
+  demand(items.length === 8 || items.length === 9, 'MALFORMED', `a trust root of ${items.length} fields`);
   const roles = asExactMap(items[2], 'roles', ROLES);
   const root: TrustRoot = {
     version: asUint(items[0], 'trust root version'),
@@ -109,6 +113,7 @@ function readRoot(payload: Uint8Array): TrustRoot {
     restart: optional(items[5], readRestart),
     floors: asArray(items[6], 'floors').map(readFloor),
     revocations: asArray(items[7], 'revocations').map(readRevocation),
+    ...(items.length === 9 && { implicit: items[8]! }),
   };
   demand(root.version >= 1, 'BAD_ROOT', 'trust roots are numbered from 1');
   demandDistinct(
@@ -174,7 +179,7 @@ function demandDistinct(names: Uint8Array[], text: string): void {
   demand(new Set(names.map(hex)).size === names.length, 'BAD_ROOT', text);
 }
 
-/** The key of `role` that carries this kid, revoked or not: see {@link revokedFrom}. */
+/** The explicit key of `role` that carries this kid, revoked or not: see {@link revokedFrom}. */
 export function findKey(sha256: Sha256, root: TrustRoot, role: Role, kid: Uint8Array): PublicKey | undefined {
   return root.roles[role].keys.find((key) => equal(kidOf(sha256, key), kid));
 }

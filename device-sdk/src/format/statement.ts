@@ -42,6 +42,7 @@ export const KINDS = [
   'login',
   'passport',
   'trial',
+  'possession',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

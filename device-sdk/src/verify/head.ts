@@ -41,7 +41,7 @@ export function verifyHead(
   const { origin } = signed.fields;
   demand(origin === root.origin, 'BAD_HEAD', `a head of ${origin}, expected ${root.origin}`);
   // A head says its own size, so a thief of a revoked key could sign small ones for ever: any revocation voids them all.
-  const key = keyFor(verifier.sha256, root, 'log', signed.kid);
+  const key = keyFor(verifier, root, 'log', signed.kid);
   checkSign1(verifier, signed.sign1, signed.alg, key, treeRoot, 'head', code);
   return { ...signed.fields, root: treeRoot };
 }

@@ -126,13 +126,13 @@ function checkRootVersion(receipt: Receipt, root: TrustRoot): void {
 
 function checkFirstSignature(verifier: Verifier, envelope: Envelope, receipt: Receipt, root: TrustRoot): void {
   const { block1, suitDigest } = envelope;
-  const key = keyFor(verifier.sha256, root, 'collection', block1.kid, receipt.leafIndex);
+  const key = keyFor(verifier, root, 'collection', block1.kid, receipt.leafIndex);
   checkSign1(verifier, block1.sign1, block1.alg, key, suitDigest, 'block 1');
 }
 
 function checkSecondSignature(verifier: Verifier, envelope: Envelope, releaseLeaf: Uint8Array, root: TrustRoot): void {
   const { block2, suitDigest } = envelope;
-  const key = keyFor(verifier.sha256, root, 'distribution', block2.kid);
+  const key = keyFor(verifier, root, 'distribution', block2.kid);
   checkSign1(verifier, block2.sign1, block2.alg, key, suitDigest, 'block 2');
   demand(equal(block2.releaseLeaf, releaseLeaf), 'BAD_CHAIN', 'block 2 confirms another block 1');
 }

@@ -3,8 +3,7 @@ import { demand, Refusal } from '../errors.ts';
 import { equal, hex } from '../format/bytes.ts';
 import { kidOf, type PublicKey } from '../format/cose.ts';
 import type { Head } from '../format/head.ts';
-import type { Sha256 } from '../format/merkle.ts';
-import { findKey, type Role, readSignedRoot, revokedFrom, type SignedRoot, type TrustRoot } from '../format/root.ts';
+import { ROLES, type Role, readSignedRoot, revokedFrom, type SignedRoot, type TrustRoot } from '../format/root.ts';
 import { checkStatement } from '../format/statement.ts';
 import type { Verifier } from '../ports.ts';
 
@@ -50,7 +49,9 @@ export function restartHead(current: TrustRoot, next: TrustRoot): Head | undefin
 
 /** Key checks are expensive and happen once, here, where keys enter. */
 function checkKeys(verifier: Verifier, root: TrustRoot): void {
-  for (const role of Object.values(root.roles)) for (const key of role.keys) verifier.checkKey(key.alg, key.bytes);
+  const known = root.implicit === undefined || verifier.implicit;
+  demand(known, 'UNSUPPORTED', 'the trust root has implicit keys, which this build does not know');
+  for (const role of ROLES) for (const key of keysOf(verifier, root, role)) verifier.checkKey(key.alg, key.bytes);
 }
 
 function checkThreshold(verifier: Verifier, signed: SignedRoot, by: TrustRoot): void {
@@ -77,9 +78,10 @@ function checkThreshold(verifier: Verifier, signed: SignedRoot, by: TrustRoot): 
  * @param logSize where the work stands in the log; undefined where its place is unknown, so any revocation voids it
  * @throws Refusal UNKNOWN_KEY, WRONG_ROLE, REVOKED, UNSUPPORTED
  */
-export function keyFor(sha256: Sha256, root: TrustRoot, role: Role, kid: Uint8Array, logSize?: number): PublicKey {
-  const key = findKey(sha256, root, role, kid);
-  if (!key) throw unknownKey(sha256, root, role, kid);
+export function keyFor(verifier: Keyed, root: TrustRoot, role: Role, kid: Uint8Array, logSize?: number): PublicKey {
+  const { sha256 } = verifier;
+  const key = listedKey(verifier, root, role, kid);
+  if (!key) throw unknownKey(verifier, root, role, kid);
   demand(root.algorithms.includes(key.alg), 'UNSUPPORTED', `algorithm ${key.alg} is not accepted by the trust root`);
   const voidFrom = revokedFrom(sha256, root, key);
   const valid = voidFrom === undefined || (logSize !== undefined && logSize < voidFrom);
@@ -87,8 +89,23 @@ export function keyFor(sha256: Sha256, root: TrustRoot, role: Role, kid: Uint8Ar
   return key;
 }
 
-function unknownKey(sha256: Sha256, root: TrustRoot, role: Role, kid: Uint8Array): Refusal {
-  const other = (Object.keys(root.roles) as Role[]).find((name) => name !== role && findKey(sha256, root, name, kid));
+/** What a lookup of keys needs of a verifier. */
+type Keyed = Pick<Verifier, 'sha256' | 'implicit'>;
+
+/** The key of `role` with this kid, implicit or not, revoked or not. @throws Refusal BAD_ROOT for implicit keys that are none */
+export function listedKey(verifier: Keyed, root: TrustRoot, role: Role, kid: Uint8Array): PublicKey | undefined {
+  return keysOf(verifier, root, role).find((key) => equal(kidOf(verifier.sha256, key), kid));
+}
+
+function keysOf({ implicit }: Keyed, root: TrustRoot, role: Role): readonly PublicKey[] {
+  const { keys } = root.roles[role];
+  return implicit && root.implicit !== undefined ? [...keys, ...implicit.keysOf(root, role)] : keys;
+}
+
+function unknownKey(verifier: Keyed, root: TrustRoot, role: Role, kid: Uint8Array): Refusal {
+  const other = (Object.keys(root.roles) as Role[]).find(
+    (name) => name !== role && listedKey(verifier, root, name, kid),
+  );
   if (other) return new Refusal('WRONG_ROLE', `key ${hex(kid)} is a ${other} key, a ${role} key is demanded`);
   return new Refusal('UNKNOWN_KEY', `no ${role} key ${hex(kid)} in trust root ${root.version}`);
 }

@@ -20,7 +20,7 @@ export function verifyStatement(
   role: Role,
 ): Statement {
   const statement = readStatement(bytes, kind);
-  checkStatement(verifier, statement, keyFor(verifier.sha256, root, role, statement.kid));
+  checkStatement(verifier, statement, keyFor(verifier, root, role, statement.kid));
   return statement;
 }
 

@@ -117,7 +117,7 @@ rule('the door refuses what is no entry, and whoever may not write', async (t, e
     ['a flipped signature', 'BAD_SIGNATURE', flippedEnd(whole)],
     ['another ledger', 'BAD_STATEMENT', tx(alice, { channel: 'ledger.test/two', action: 'product', object, args })],
     ['an unknown action', 'UNSUPPORTED', tx(alice, { action: 'constructor', object, args })],
-    ...['issueKey', 'root'].map((action): Row => [action, 'UNSUPPORTED', tx(alice, { action, object, args })]),
+    ['a trust root by a person', 'UNSUPPORTED', tx(alice, { action: 'root', object, args })],
     ['a wrong previous', 'CONFLICT', tx(alice, { action: 'product', object, args, previous: sha256(object) })],
   ]);
 });

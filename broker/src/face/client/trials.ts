@@ -2,7 +2,6 @@
 import { codeOf, demand } from '@countersign/device-sdk';
 import {
   allComponents,
-  findKey,
   hex,
   type PublicKey,
   readBlock1,
@@ -11,7 +10,7 @@ import {
   type Signer,
   unhex,
 } from '@countersign/device-sdk/format';
-import { checkSign1 } from '@countersign/device-sdk/verify';
+import { checkSign1, listedKey } from '@countersign/device-sdk/verify';
 import { objectDigest } from '../../ledger/contract/args.ts';
 import { type TrialRecord, trialArgs } from '../../ledger/contract/trial-args.ts';
 import type { DeviceView, ProductView, ReleaseView, TrialView } from '../../ledger/contract/views.ts';
@@ -71,7 +70,7 @@ async function collectionKeyOf({ api, verifier }: Session, leaf: Uint8Array): Pr
   const newest = Array.isArray(roots) ? unhex(String(roots.at(-1))) : undefined;
   demand(newest, 'BAD_STATEMENT', 'the server shows no trust root');
   const block1 = readBlock1(leaf);
-  const key = findKey(verifier.sha256, readSignedRoot(verifier.sha256, newest).root, 'collection', block1.kid);
+  const key = listedKey(verifier, readSignedRoot(verifier.sha256, newest).root, 'collection', block1.kid);
   demand(key, 'UNKNOWN_KEY', `block 1 is by key ${hex(block1.kid)}, which is no collection key of the trust root`);
   checkSign1(verifier, block1.sign1, block1.alg, key, block1.sign1.payload!, 'block 1');
   return key;

@@ -1,8 +1,9 @@
 /** One server alone, with keys and a folder of its own; it finds the others over HTTP. */
 import { existsSync } from 'node:fs';
 import { demand, type Verifier } from '@countersign/device-sdk';
-import { findKey, kidOf, readSignedRoot } from '@countersign/device-sdk/format';
+import { kidOf, readSignedRoot } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { listedKey } from '@countersign/device-sdk/verify';
 import { silentLog } from '../../distribution/ports.ts';
 import type { KeyRing } from '../../keys/ring.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
@@ -174,10 +175,11 @@ async function pin(
 }
 
 /** @throws Refusal UNKNOWN_KEY: better said at the start than by every device */
-function checkListed({ sha256 }: Verifier, trustRoot: Uint8Array, ring: KeyRing): void {
+function checkListed(verifier: Verifier, trustRoot: Uint8Array, ring: KeyRing): void {
+  const { sha256 } = verifier;
   const { root } = readSignedRoot(sha256, trustRoot);
   for (const role of ring.roles) {
-    const listed = findKey(sha256, root, role, kidOf(sha256, ring.publicKey(role)));
+    const listed = listedKey(verifier, root, role, kidOf(sha256, ring.publicKey(role)));
     demand(listed, 'UNKNOWN_KEY', `the trust root does not list the ${role} key of this folder`);
   }
 }

@@ -26,7 +26,7 @@ export type PersonRole = (typeof PERSON_ROLES)[number];
 /** The 32 bytes that name an object in a transaction. Releases are named by their leaf hash instead. */
 export function objectDigest(
   sha256: Sha256,
-  kind: 'person' | 'devices' | 'device' | 'product' | 'rollout' | 'trial' | 'passport',
+  kind: 'person' | 'devices' | 'device' | 'product' | 'rollout' | 'trial' | 'passport' | 'identity',
   id: Uint8Array,
 ): Uint8Array {
   return sha256(encode([kind, id]));

@@ -2,11 +2,13 @@
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import {
   checkStatement,
+  isImplicit,
   type PublicKey,
   type Role,
   readSignedRoot,
   type Statement,
   type TrustRoot,
+  thumbprint,
 } from '@countersign/device-sdk/format';
 import { keyFor } from '@countersign/device-sdk/verify';
 import type { Entry } from './entry.ts';
@@ -48,9 +50,18 @@ export async function rootOf(call: Call): Promise<TrustRoot> {
 /** Parsed once per stored value: a root has dozens of keys, and every transaction looks at it. */
 const ROOTS = new WeakMap<Uint8Array, TrustRoot>();
 
-/** The key of a server role, unless revoked at this place of the log. */
+/** The key of a server role, unless revoked at this place of the log. @throws Refusal UNKNOWN_KEY, WRONG_ROLE, REVOKED */
 export async function roleKey(call: Call, role: Role, kid: Uint8Array): Promise<PublicKey> {
-  return keyFor(call.verifier.sha256, await rootOf(call), role, kid, call.size);
+  const key = keyFor(call.verifier, await rootOf(call), role, kid, call.size);
+  if (isImplicit(key)) await demandIssued(call, key);
+  return key;
+}
+
+/** An implicit key is good for nothing before its (identity, point) stands in the ledger. */
+async function demandIssued(call: Call, key: PublicKey): Promise<void> {
+  const print = toHex(thumbprint(call.verifier.sha256, key));
+  const issued = await read(call.stub, 'issued', print);
+  demand(issued, 'UNKNOWN_KEY', `the point of key ${print.slice(0, 16)} is not on the record: no issueKey yet`);
 }
 
 /**

@@ -8,6 +8,7 @@ import { type Call, checkPrevious, rootOf, type Signatory, signatory } from './c
 import { enrolDevices, revokeDevice } from './devices.ts';
 import { download } from './downloads.ts';
 import type { Entry, TransactionEntry } from './entry.ts';
+import { issueKey } from './issue-key.ts';
 import { passport } from './passports.ts';
 import { approvePerson, enrolFirstPerson, enrolPerson, rejectPerson, revokePerson } from './people.ts';
 import { product } from './products.ts';
@@ -54,6 +55,7 @@ const HANDLERS: Partial<Record<string, Handler>> = {
     return args.kind === 'person' ? revokePerson(call, entry, by, args) : revokeDevice(call, entry, by, args);
   },
   product,
+  issueKey,
   upload,
   approve: async (call, entry, by) =>
     (await isPerson(call, entry)) ? approvePerson(call, entry, by) : approve(call, entry, by),

@@ -14,5 +14,10 @@ export async function checkNewKey(call: Call, key: PublicKey): Promise<void> {
   const servers = Object.values(root.roles).flatMap((role) => role.keys);
   const taken = servers.some((server) => equal(kidOf(verifier.sha256, server), kid));
   demand(!taken, 'EXISTS', `key ${toHex(kid)} is a server's`);
+  await checkNewKid(call, kid);
+}
+
+/** @throws Refusal EXISTS */
+export async function checkNewKid(call: Call, kid: Uint8Array): Promise<void> {
   demand(!(await read(call.stub, 'key', toHex(kid))), 'EXISTS', `key ${toHex(kid)} is somebody's already`);
 }

@@ -3,7 +3,7 @@ import { demand, Refusal } from '@countersign/device-sdk';
 import type { QueryName } from './query-names.ts';
 import { NONE, parse, read, type Stamp, scan, type Type, type Types } from './state.ts';
 import type { LedgerStub } from './stub.ts';
-import type { HistoryItem, PassportView, TotalsView } from './views.ts';
+import type { HistoryItem, IssuedKeyView, PassportView, TotalsView } from './views.ts';
 import { EMPTY_TOTALS } from './views.ts';
 
 /** Where an entry stands, by its leaf hash: the engine's knowledge, not the contract's. */
@@ -41,11 +41,13 @@ export const QUERIES: Readonly<Record<QueryName, Query>> = {
   getIndexEntry: (s, args) => one(s, 'index', args),
   getTrial: (s, args) => one(s, 'trial', args),
   getPassport: passport,
+  getIssuedKey: issuedKey,
+  listIssuedKeys: async (s) => (await all(s, 'identity')).sort((a, b) => Number(b.convicted) - Number(a.convicted)),
   getPrevious: previous,
   getTotals: (s, args) => totals(s, need(args, 0, 'a rollout id')),
 };
 
-type Listed = 'release' | 'product' | 'device' | 'person' | 'rollout' | 'index' | 'trial';
+type Listed = 'identity' | 'release' | 'product' | 'device' | 'person' | 'rollout' | 'index' | 'trial';
 
 async function one<T extends Listed>(s: LedgerStub, type: T, args: string[]) {
   const key = need(args, 0, `a ${type}`);
@@ -73,6 +75,14 @@ async function passport(s: LedgerStub, args: string[]): Promise<PassportView> {
   const [kind, id] = [need(args, 0, 'device or product'), need(args, 1, 'an id')];
   const found = await read(s, 'passport', kind, id);
   if (!found) throw new Refusal('NOT_FOUND', `there is no passport of ${kind} ${id}`);
+  return found;
+}
+
+async function issuedKey(s: LedgerStub, args: string[]): Promise<IssuedKeyView> {
+  const print = need(args, 0, 'a thumbprint');
+  const issued = await read(s, 'issued', print);
+  const found = issued && (await read(s, 'identity', issued.identity));
+  if (!found) throw new Refusal('NOT_FOUND', `no issued key has the thumbprint ${print}`);
   return found;
 }
 
@@ -120,7 +130,7 @@ async function history(s: LedgerStub, args: string[], positionOf: PositionOf): P
 
 /** What a key can name, by its form: leaf hashes have 64 digits, class, device and rollout ids 32, people have names. */
 function typesOf(key: string): Type[] {
-  if (/^[0-9a-f]{64}$/.test(key)) return ['release', 'download', 'trial'];
+  if (/^[0-9a-f]{64}$/.test(key)) return ['release', 'download', 'trial', 'identity'];
   if (/^[0-9a-f]{32}$/.test(key)) return ['product', 'index', 'device', 'rollout', 'person'];
   return ['person'];
 }

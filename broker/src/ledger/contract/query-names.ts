@@ -21,6 +21,9 @@ export type QueryName =
   | 'getTrial'
   /** (device or product, id) which passport is the newest */
   | 'getPassport'
+  /** (thumbprint) the identity of an implicit key with its points; () all, convicted first */
+  | 'getIssuedKey'
+  | 'listIssuedKeys'
   /** (object digest in hex, [kind]) {previous} for the next transaction on it; kind `download` for the next download */
   | 'getPrevious'
   /** (rolloutId) totals derived from the reports of the class's devices */

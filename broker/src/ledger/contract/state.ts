@@ -3,6 +3,7 @@
 import type { LedgerStub } from './stub.ts';
 import type {
   DeviceView,
+  IssuedKeyView,
   PassportView,
   PersonView,
   ProductView,
@@ -31,6 +32,7 @@ export type DeviceState = DeviceView & Stamp & { kid: string };
 export type RolloutState = RolloutView & Stamp;
 export type TrialState = TrialView & Stamp;
 export type PassportState = PassportView & Stamp;
+export type IssuedKeyState = IssuedKeyView & Stamp;
 export type DownloadState = Stamp & { contentId: string; by: string; count: number };
 
 /** The class's entry in the index, and which rollout it comes from. */
@@ -48,7 +50,7 @@ export interface IndexState extends Stamp {
 
 /** The last entry that changed an object, by the object's digest. */
 export interface ObjectState {
-  kind: 'person' | 'devices' | 'device' | 'product' | 'release' | 'rollout' | 'trial' | 'passport';
+  kind: 'person' | 'devices' | 'device' | 'product' | 'release' | 'rollout' | 'trial' | 'passport' | 'identity';
   id: string;
   previous: string;
 }
@@ -94,6 +96,12 @@ export interface Types {
   download: DownloadState;
   trial: TrialState;
   passport: PassportState;
+  /** By the digest of [role, name, epoch]. */
+  identity: IssuedKeyState;
+  /** By thumbprint: an implicit key whose point is on the record. */
+  issued: { identity: string };
+  /** By thumbprint of a centre's key: it has issued two points for this identity. */
+  convicted: { identity: string };
 }
 export type Type = keyof Types;
 
@@ -105,6 +113,8 @@ export const WITHOUT_HISTORY: ReadonlySet<string> = new Set<Type>([
   'manifest',
   'root',
   'planned',
+  'issued',
+  'convicted',
 ]);
 
 export async function read<T extends Type>(s: LedgerStub, type: T, ...id: string[]): Promise<Types[T] | undefined> {

@@ -121,6 +121,27 @@ export interface PassportView {
   previous: string;
 }
 
+/** An identity of a server and the points that were issued for it: one, or two that convict the centre. */
+export interface IssuedKeyView {
+  role: string;
+  name: string;
+  epoch: number;
+  points: {
+    /** Compressed point, 33 bytes. */
+    point: string;
+    /** Thumbprint of the key of the centre that issued it. */
+    centre: string;
+    /** SHA-256 of the certificate: what the trust root lists. */
+    thumbprint: string;
+    by: string;
+    /** Leaf hash of the entry. */
+    entry: string;
+    time: number;
+  }[];
+  convicted: boolean;
+  previous: string;
+}
+
 export interface PersonView {
   name: string;
   roles: PersonRole[];

@@ -178,7 +178,7 @@ function checkOrderer(verifier: Verifier, root: TrustRoot, block: Block, size: n
   demand(sign1.protected.get(HEADER_TYP) === BLOCK_TYP, 'WRONG_TYPE', `expected ${BLOCK_TYP}`);
   const bare = sign1.unprotected.size === 0 && sign1.payload === null;
   demand(bare, 'MALFORMED', 'orderer signature: header or payload out of place');
-  const key = keyFor(verifier.sha256, root, 'orderer', kid, size);
+  const key = keyFor(verifier, root, 'orderer', kid, size);
   demand(alg === key.alg, 'BAD_SIGNATURE', `block: algorithm ${alg} is not the key's`);
   demandOneForm(alg, sign1.signature, 'block');
   const message = toBeSigned(sign1.protectedBytes, BLOCK_AAD, block.headerBytes);
@@ -194,7 +194,7 @@ export function checkHead(verifier: Verifier, root: TrustRoot, signed: Uint8Arra
   const { fields } = read;
   const found = encode([fields.origin, fields.size, fields.indexRoot, fields.time, fields.rootVersion]);
   demand(equal(found, expected), 'BAD_HEAD', `the head says another tree, time or ledger than its block`);
-  const key = keyFor(verifier.sha256, root, 'log', read.kid, size);
+  const key = keyFor(verifier, root, 'log', read.kid, size);
   demandOneForm(read.alg, read.sign1.signature, 'head');
   checkSign1(verifier, read.sign1, read.alg, key, head.root, 'head');
 }

@@ -24,6 +24,7 @@ import {
   ALG_ESP256,
   EVERYONE,
   encodeManifest,
+  type ImplicitKeys,
   leafHash,
   type Manifest,
   NO_LEAF,
@@ -96,6 +97,8 @@ export interface WorldOptions {
   begins?: number;
   /** What stands before the embedded ledger, at the start and whenever it is opened again. */
   engine?: (ledger: EmbeddedLedger, dir: string) => Promise<EmbeddedLedger>;
+  /** Key generation centres and the keys that they issued; collection and distribution may have no others then. */
+  implicit?: ImplicitKeys;
 }
 
 export async function newWorld(options: WorldOptions = {}): Promise<World> {
@@ -114,8 +117,10 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     ROLES.map((role) => [role, newSigner(ecdsa.includes(role) ? ALG_ESP256 : ALG_ED25519)]),
   ) as Keys;
   const own = quorum === 0 ? [] : [publicKeyOf(keys.peer)];
+  const explicit = (role: Role) =>
+    plan.implicit?.keys.some((key) => key.role === role) ? [] : [publicKeyOf(keys[role])];
   const listed = Object.fromEntries(
-    ROLES.map((role) => [role, role === 'peer' ? (peers ?? own) : [publicKeyOf(keys[role])]]),
+    ROLES.map((role) => [role, role === 'peer' ? (peers ?? own) : explicit(role)]),
   ) as Record<Role, PublicKey[]>;
   const revocations = revoked
     ? [{ thumbprint: thumbprint(sha256, publicKeyOf(keys[revoked.role])), logSize: revoked.logSize }]
