@@ -13,13 +13,13 @@ export type LedgerSigner = Signer | RoleSigners;
 
 /** The key that signs under `root`. @throws Refusal UNKNOWN_KEY, WRONG_ROLE, REVOKED, UNSUPPORTED */
 export async function signerUnder(
-  { sha256 }: Pick<Verifier, 'sha256'>,
+  verifier: Pick<Verifier, 'sha256' | 'implicit'>,
   root: TrustRoot,
   role: Role,
   signer: LedgerSigner,
 ): Promise<Signer> {
   if ('under' in signer) return signer.under(root);
-  keyFor(sha256, root, role, kidOf(sha256, publicKeyOf(signer)));
+  keyFor(verifier, root, role, kidOf(verifier.sha256, publicKeyOf(signer)));
   return signer;
 }
 
@@ -39,7 +39,7 @@ export function acceptedSigner(
   let why: unknown;
   for (const signer of signers) {
     try {
-      keyFor(sha256, root, role, kid(signer));
+      keyFor({ sha256 }, root, role, kid(signer));
       const place = places.get(hex(kid(signer)))!;
       if (!best || place > best.place) best = { signer, place };
     } catch (error) {

@@ -97,7 +97,8 @@ export function listedKey(verifier: Keyed, root: TrustRoot, role: Role, kid: Uin
   return keysOf(verifier, root, role).find((key) => equal(kidOf(verifier.sha256, key), kid));
 }
 
-function keysOf({ implicit }: Keyed, root: TrustRoot, role: Role): readonly PublicKey[] {
+/** Every key of a role, the implicit ones in the form that a verifier takes. @throws Refusal BAD_ROOT, MALFORMED */
+export function keysOf({ implicit }: Keyed, root: TrustRoot, role: Role): readonly PublicKey[] {
   const { keys } = root.roles[role];
   return implicit && root.implicit !== undefined ? [...keys, ...implicit.keysOf(root, role)] : keys;
 }

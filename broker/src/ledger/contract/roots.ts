@@ -2,9 +2,9 @@
  * The next trust root, logged as the signed document itself. Nobody's permission is asked beside the thresholds of both
  * versions: whoever submits it has no say in it. What devices would accept and nobody could live with is refused here.
  */
-import { demand } from '@countersign/device-sdk';
-import { equal, kidOf, ROLES, revokedFrom, type Sha256, type TrustRoot } from '@countersign/device-sdk/format';
-import { nextRoot } from '@countersign/device-sdk/verify';
+import { demand, type Verifier } from '@countersign/device-sdk';
+import { equal, implicitKeysOf, kidOf, ROLES, revokedFrom, type TrustRoot } from '@countersign/device-sdk/format';
+import { keysOf, nextRoot } from '@countersign/device-sdk/verify';
 import { type Call, rootOf } from './call.ts';
 import type { RootEntry } from './entry.ts';
 import { rootName } from './genesis.ts';
@@ -16,14 +16,13 @@ import { read, toHex, write } from './state.ts';
  */
 export async function nextTrustRoot(call: Call, entry: RootEntry): Promise<void> {
   demand(!call.genesis, 'NOT_PERMITTED', 'block 0 has one trust root, its first entry');
-  const { sha256 } = call.verifier;
   const current = await rootOf(call);
   const leaf = toHex(entry.leafHash);
   const stored = await read(call.stub, 'root', 'current');
   demand(stored?.leaf !== leaf, 'DUPLICATE', `trust root ${current.version} has been logged already`);
   const { root } = nextRoot(call.verifier, current, entry.bytes);
-  checkRolesFilled(sha256, root);
-  checkStillRevoked(sha256, current, root);
+  checkRolesFilled(call.verifier, root);
+  checkStillRevoked(call.verifier, current, root);
   await checkNobodyElses(call, current, root);
   const state = { version: root.version, bytes: toHex(entry.bytes), leaf };
   await write(call.stub, 'root', ['current'], state);
@@ -31,9 +30,11 @@ export async function nextTrustRoot(call: Call, entry: RootEntry): Promise<void>
 }
 
 /** Devices would accept it and then nothing any more: no head, no release, or no further root. */
-function checkRolesFilled(sha256: Sha256, root: TrustRoot): void {
+function checkRolesFilled(verifier: Verifier, root: TrustRoot): void {
+  const { sha256 } = verifier;
   for (const role of ROLES) {
-    const { threshold, keys } = root.roles[role];
+    const { threshold } = root.roles[role];
+    const keys = keysOf(verifier, root, role);
     const usable = keys.filter((key) => revokedFrom(sha256, root, key) === undefined).length;
     const text = `${role}: a threshold of ${threshold}, and ${usable} of ${keys.length} keys are not revoked`;
     demand(usable >= threshold, 'BAD_ROOT', text);
@@ -41,8 +42,10 @@ function checkRolesFilled(sha256: Sha256, root: TrustRoot): void {
 }
 
 /** A key that is still listed stays revoked, and from no later place on: a forgotten line must not let a thief in again. */
-function checkStillRevoked(sha256: Sha256, current: TrustRoot, next: TrustRoot): void {
-  for (const key of ROLES.flatMap((role) => next.roles[role].keys)) {
+function checkStillRevoked(verifier: Verifier, current: TrustRoot, next: TrustRoot): void {
+  const { sha256 } = verifier;
+  const centres = implicitKeysOf(sha256, next).centres;
+  for (const key of [...ROLES.flatMap((role) => keysOf(verifier, next, role)), ...centres]) {
     const before = revokedFrom(sha256, current, key);
     const now = revokedFrom(sha256, next, key);
     const kept = before === undefined || (now !== undefined && now <= before);
