@@ -9,12 +9,13 @@ import { ledgerRoutes } from '@countersign/broker/face/api/ledger-routes';
 import { type Alarm, raise } from '@countersign/broker/face/watch/alarm';
 import { readExpectation } from '@countersign/broker/face/watch/expectation';
 import { type LogClient, logClient } from '@countersign/broker/face/watch/log-client';
-import { Watch, type WatchOptions } from '@countersign/broker/face/watch/watch';
+import type { WatchOptions } from '@countersign/broker/face/watch/types';
+import { Watch } from '@countersign/broker/face/watch/watch';
 import { objectDigest, productArgs } from '@countersign/broker/ledger/contract/args';
 import { classId } from '@countersign/broker/ledger/contract/uuid';
 import { type EmbeddedLedger, openLedger } from '@countersign/broker/ledger/embedded/engine';
 import { codeOf, Refusal } from '@countersign/device-sdk';
-import { hex, utf8 } from '@countersign/device-sdk/format';
+import { type Head, hex, readHead, type Signer, signHead, utf8 } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { runHere } from '../support/command-here.ts';
 import {
@@ -30,6 +31,7 @@ import {
   VENDOR,
   verifier,
   type World,
+  type WorldOptions,
 } from './ledger-world.ts';
 
 const TOKEN = 'a-token-for-this-test';
@@ -122,6 +124,121 @@ test('a stale head is told once, and again only after a fresh one', async (t) =>
   now += 6;
   const ids = (await gone.round()).raised.map(({ url }) => url);
   t.deepEqual(ids, ['http://127.0.0.1:9', url], 'a server that never answers is stale, too');
+});
+
+test('a head that the quorum has not signed is told after five minutes, and keeps no server fresh', async (t) => {
+  const { world, watch, url } = await bed(t, { quorum: 1 });
+  let now = world.clock.now;
+  let by: Signer = world.keys.peer;
+  const client = logClient(url, undefined);
+  const { head } = client;
+  const cosignatures = async (shown: Head) => {
+    const { kid, alg, sign1 } = readHead(await signHead(sha256, shown, by));
+    return [{ kid, alg, signature: sign1.signature }];
+  };
+  client.head = async () => {
+    const shown = await head();
+    return { ...shown, cosignatures: await cosignatures(shown.head) };
+  };
+  const watching = await watch({ clients: [client], now: () => now });
+  const first = await watching.round();
+  t.deepEqual([first.standing, first.servers[0]!.problem], [[], null]);
+
+  by = newSigner();
+  await addProduct(world);
+  const looks = async (seconds: number, at = watching) => {
+    now += seconds;
+    return at.round();
+  };
+  const seen = await looks(0);
+  t.deepEqual([seen.raised, seen.servers[0]!.problem?.code, seen.servers[0]!.size], [[], 'NO_QUORUM', first.entries]);
+  t.deepEqual((await looks(299)).raised, [], 'peers may be restarted');
+  const told = (await looks(1)).raised;
+  t.deepEqual(
+    told.map(({ kind, code, url }) => [kind, code, url]),
+    [['no-quorum', 'NO_QUORUM', url]],
+  );
+  t.is(told[0]!.evidence.size, seen.entries);
+  const again = await looks(60, await watch({ clients: [client], now: () => now }));
+  t.deepEqual([again.raised.length, again.standing.length], [0, 1], 'once, over restarts');
+
+  by = world.keys.peer;
+  t.deepEqual((await looks(1)).standing, []);
+  const { head: shown } = client;
+  client.head = async () => {
+    throw new Refusal('NO_QUORUM', '0 of 1 peers have cosigned');
+  };
+  t.deepEqual((await looks(1)).raised, []);
+  t.is((await looks(300)).raised[0]?.kind, 'no-quorum', 'a server that says so itself');
+  client.head = shown;
+  t.deepEqual((await looks(1)).standing, []);
+
+  by = newSigner();
+  world.clock.now = now + 86_402;
+  await world.ledger.refreshHead();
+  const { raised } = await looks(86_402);
+  t.deepEqual(
+    raised.map(({ kind }) => kind),
+    ['stale-head'],
+    'no device takes the new one',
+  );
+});
+
+test('what is expected may change: entries that were verified before are held against it, too', async (t) => {
+  // The command has the true time.
+  const { world, watch, url } = await bed(t, { begins: Math.floor(Date.now() / 1000) });
+  await addProduct(world);
+  await publish(world, 1);
+  let expected: Signer[] | undefined = [world.people.alice!];
+  const client = logClient(url, TOKEN);
+  const options = {
+    clients: [client],
+    expectation: async () => {
+      if (!expected) throw new Refusal('BAD_REQUEST', 'half a file');
+      return expectation(expected)();
+    },
+  };
+  const watching = await watch(options);
+  t.deepEqual((await watching.round()).raised, []);
+  const releases = async (at = watching) => (await at.round()).raised.map(({ evidence }) => evidence.entry);
+
+  expected = [newSigner()];
+  const told = await releases();
+  t.is(told.length, 2, 'uploaded and confirmed');
+  t.deepEqual(await releases(), [], 'once');
+  expected = [world.people.alice!];
+  t.deepEqual(await releases(), []);
+
+  // A file that is being written, and a server that keeps the entries back: said, and tried again.
+  expected = undefined;
+  const broken = await watching.round();
+  t.deepEqual([broken.expectationProblem?.code, broken.servers[0]!.problem], ['BAD_REQUEST', null]);
+  expected = [newSigner()];
+  const { entries } = client;
+  client.entries = async function* (): AsyncGenerator<never> {
+    yield await Promise.reject(new Refusal('UNREACHABLE', 'not now'));
+  };
+  t.is((await watching.round()).expectationProblem?.code, 'UNREACHABLE');
+  client.entries = entries;
+  t.deepEqual(await releases(await watch(options)), told, 'a watch that was restarted meanwhile knows');
+
+  // Other entries than were verified are another tree.
+  expected = [newSigner()];
+  client.entries = (from, to, size) => entries(from, to - 1, size);
+  t.deepEqual(
+    (await watching.round()).raised.map(({ kind }) => kind),
+    ['split-view'],
+  );
+
+  const [file, state] = [join(world.dir, 'expect.json'), join(world.dir, 'cli.json')];
+  const args = ['audit', '--watch', url, '--once', '--json', '--state', state, '--alarm', 'true', '--expect', file];
+  const looks = async (key: Signer) => {
+    await writeFile(file, expectationText([{ publicKey: key.publicKey }]));
+    const { code, stdout } = await runHere(...args, '--token', TOKEN);
+    return [code, JSON.parse(stdout).raised.length];
+  };
+  t.deepEqual(await looks(world.people.alice!), [0, 0]);
+  t.deepEqual(await looks(newSigner()), [1, 2]);
 });
 
 test('a head whose tree is not shown, or that is of the future, keeps no server fresh', async (t) => {
@@ -306,7 +423,8 @@ function expectationText(uploaders: { publicKey: Uint8Array }[], name = PRODUCT.
 }
 
 function expectation(...args: Parameters<typeof expectationText>) {
-  return readExpectation(verifier, utf8(expectationText(...args)));
+  const read = readExpectation(verifier, utf8(expectationText(...args)));
+  return async () => read;
 }
 
 /** Makes the other history longer, by an entry that the first one has not. */
@@ -321,8 +439,8 @@ async function folder(t: ExecutionContext): Promise<string> {
   return dir;
 }
 
-async function bed(t: ExecutionContext) {
-  const world = await newWorld();
+async function bed(t: ExecutionContext, change: WorldOptions = {}) {
+  const world = await newWorld(change);
   const told = join(world.dir, 'told');
   const closers: (() => Promise<unknown>)[] = [() => world.end()];
   t.teardown(async () => {

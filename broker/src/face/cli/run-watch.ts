@@ -5,7 +5,8 @@ import { readClientToken } from '../up/client-token.ts';
 import { clientTokenPath } from '../up/folders.ts';
 import { readExpectation } from '../watch/expectation.ts';
 import { type LogClient, logClient } from '../watch/log-client.ts';
-import { type RoundReport, Watch } from '../watch/watch.ts';
+import type { RoundReport } from '../watch/types.ts';
+import { Watch } from '../watch/watch.ts';
 import { onStop } from './alone.ts';
 import { dataFolder, readInput, type ServerOptions } from './connect.ts';
 import { note, type Outcome, WrongUse } from './program.ts';
@@ -56,11 +57,15 @@ async function clientsOf({ watch: urls, expect, ...o }: WatchVerbOptions): Promi
 
 async function open(o: WatchVerbOptions, command: string, clients: LogClient[]): Promise<Watch> {
   const verifier = nodeVerifier();
+  const { expect } = o;
+  const expectation = expect === undefined ? undefined : async () => readExpectation(verifier, await readInput(expect));
+  // A mistake in the file ends the command here; one that is made in it later is told in every round.
+  await expectation?.();
   return Watch.open({
     ...{ verifier, clients, command, statePath: o.state, now: () => Math.floor(Date.now() / 1000) },
     trust: o.trust === undefined ? undefined : await readInput(o.trust),
     head: o.head === undefined ? undefined : await readInput(o.head),
-    expectation: o.expect === undefined ? undefined : readExpectation(verifier, await readInput(o.expect)),
+    expectation,
     headAgeMax: o.maxAge,
   });
 }
@@ -82,11 +87,14 @@ async function goOn(watch: Watch, { interval, json }: WatchVerbOptions): Promise
 }
 
 function onceOutcome(report: RoundReport): Outcome {
-  const quiet = report.raised.length + report.failed.length + report.standing.length === 0;
+  const alarms = report.raised.length + report.failed.length + report.standing.length;
+  const quiet = alarms === 0 && report.expectationProblem === null;
   return { json: report, text: reportText(report), ok: quiet };
 }
 
-function reportText({ entries, root, anchored, servers, raised, failed, standing }: RoundReport): string {
+function reportText(report: RoundReport): string {
+  const { entries, root, anchored, servers, raised, failed, standing, expectationProblem } = report;
+  if (expectationProblem) note(`--expect: ${expectationProblem.code} ${printable(expectationProblem.text)}`);
   for (const { url, problem } of servers) if (problem) note(`${url}: ${problem.code} ${printable(problem.text)}`);
   return [
     `${entries} entries verified, root ${root}${anchored ? '' : ' (not anchored: no trust root from outside)'}`,

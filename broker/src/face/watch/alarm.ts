@@ -5,6 +5,7 @@ import type { Code } from '@countersign/device-sdk';
 export const ALARM_KINDS = [
   'unexpected-release', // a release of one's product that one's key did not upload
   'stale-head', // no fresh head for longer than the trust root allows
+  'no-quorum', // heads without the cosignatures that the trust root demands
   'shrunken-head', // a server shows fewer entries than it did
   'split-view', // two heads that cannot be of one history
   'bad-head', // a head or checkpoint that the log's key did not sign

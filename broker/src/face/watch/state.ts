@@ -37,6 +37,10 @@ export interface WatchState {
   pending: Alarm[];
   /** Seconds since the epoch: from when a server that never answered is stale. */
   since: number;
+  /** Servers whose heads lack their quorum, by address: since when, seconds since the epoch. */
+  withoutQuorum: Map<string, number>;
+  /** What the entries of the tree were held against; undefined where they, or some of them, were not. */
+  judgedBy: string | undefined;
 }
 
 export async function saveState(path: string, s: WatchState): Promise<void> {
@@ -51,6 +55,8 @@ export async function saveState(path: string, s: WatchState): Promise<void> {
     standing: [...s.standing],
     pending: s.pending,
     since: s.since,
+    withoutQuorum: Object.fromEntries(s.withoutQuorum),
+    judgedBy: s.judgedBy,
   });
   await writeDurable(path, utf8(`${text}\n`), { mode: 0o600 });
 }
@@ -90,6 +96,9 @@ interface Stored {
   standing: string[];
   pending: Alarm[];
   since: number;
+  /** Files of before these two go on: nothing is known of either. */
+  withoutQuorum?: Record<string, number>;
+  judgedBy?: string;
 }
 
 function readState(v: Stored, sha256: Sha256): WatchState {
@@ -99,6 +108,7 @@ function readState(v: Stored, sha256: Sha256): WatchState {
   demand(whole, 'BAD_STORE', 'another form');
   for (const { size, root, time } of Object.values(v.servers))
     demand(Number.isSafeInteger(size + time) && bytesOf(root, 32), 'BAD_STORE', 'a server');
+  for (const time of Object.values(v.withoutQuorum ?? {})) demand(Number.isSafeInteger(time), 'BAD_STORE', 'a time');
   for (const item of v.pending) demand(ALARM_KINDS.includes(item.kind), 'BAD_STORE', 'an alarm');
   return {
     trustRoot: bytesOf(v.trustRoot),
@@ -109,6 +119,8 @@ function readState(v: Stored, sha256: Sha256): WatchState {
     standing: new Set(v.standing),
     pending: v.pending,
     since: v.since,
+    withoutQuorum: new Map(Object.entries(v.withoutQuorum ?? {})),
+    judgedBy: typeof v.judgedBy === 'string' ? v.judgedBy : undefined,
   };
 }
 

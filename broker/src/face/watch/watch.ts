@@ -1,5 +1,5 @@
 /** The watch over a log from outside: rounds, each of which looks at every server, verifies, and raises alarms. */
-import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import { codeOf, demand, Refusal } from '@countersign/device-sdk';
 import { type Head, hex, readHead, readSignedRoot, type TrustRoot } from '@countersign/device-sdk/format';
 import { nextRoot, openRoot, verifyHead } from '@countersign/device-sdk/verify';
 import { checkpointOf } from '../../ledger/c2sp/proof.ts';
@@ -8,10 +8,13 @@ import { Frontier } from '../../ledger/log/frontier.ts';
 import { AHEAD_SECONDS_MAX } from '../../ledger/peer/cosigner.ts';
 import { type Alarm, raise } from './alarm.ts';
 import { badHead, releaseAlarms, shrunken, splitView, stale } from './alarms.ts';
-import { type Claim, claimOf, judgeClaims } from './claims.ts';
+import { type Claim, claimOf, type Finding, judgeClaims } from './claims.ts';
 import type { Expectation } from './expectation.ts';
+import { judgeAgain, nameOf } from './judge-again.ts';
 import type { LogClient } from './log-client.ts';
+import { type Missing, noQuorum, quorumOf } from './quorum.ts';
 import { loadState, saveState, type WatchState } from './state.ts';
+import type { RoundReport, WatchOptions } from './types.ts';
 
 /** Alarms that wait for a command that works. Beyond it only their number is kept: the first ones say what began. */
 export const PENDING_MAX = 1_000;
@@ -20,55 +23,14 @@ export const RAISED_PER_ROUND_MAX = 100;
 /** Trust roots taken in one round; a server cannot feed more. */
 const ROOTS_MAX = 16;
 
-export interface WatchOptions {
-  verifier: Verifier;
-  /** The first may give entries; all are held against each other. */
-  clients: readonly LogClient[];
-  statePath: string;
-  command: string;
-  /** Trust root 1 from outside; without it the first server's word is taken once. */
-  trust?: Uint8Array | undefined;
-  /** A signed head that was kept elsewhere, looked at before anything is verified; later it is behind the state. */
-  head?: Uint8Array | undefined;
-  expectation?: Expectation | undefined;
-  /** Seconds; what the trust root says where not given. */
-  headAgeMax?: number | undefined;
-  /** Seconds since the epoch. */
-  now: () => number;
-  alarmMsMax?: number | undefined;
-  /** Milliseconds that only pass. */
-  elapsedMs?: (() => number) | undefined;
-}
-
-export interface ServerReport {
-  url: string;
-  /** null where it has shown nothing that held, now or before. */
-  size: number | null;
-  time: number | null;
-  /** Why it could not be looked at in this round. */
-  problem: { code: string; text: string } | null;
-}
-
-export interface RoundReport {
-  /** Entries that were verified so far, and the root over them. */
-  entries: number;
-  root: string;
-  anchored: boolean;
-  servers: ServerReport[];
-  /** Raised in this round. */
-  raised: Alarm[];
-  /** The command failed; they are raised again in the next round. */
-  failed: { alarm: Alarm; why: string }[];
-  /** What was wrong at the end of it, told now or before. */
-  standing: string[];
-}
-
 /** What one server showed. */
 interface View {
   client: LogClient;
   head?: Head;
   claims: Claim[];
   problem?: Refusal;
+  /** Of its head: missing, had, or not known. */
+  quorum?: Missing | 'had';
 }
 
 export class Watch {
@@ -77,6 +39,8 @@ export class Watch {
   #root: TrustRoot;
   /** Until it was compared. */
   #outside: Uint8Array | undefined;
+  #expectation: Expectation | undefined;
+  #expectationProblem: Refusal | undefined;
 
   private constructor(options: WatchOptions, state: WatchState) {
     this.#o = options;
@@ -101,16 +65,19 @@ export class Watch {
     const state: WatchState = {
       ...{ trustRoot: first, anchored: trust !== undefined, tree: new Frontier(verifier.sha256), since: now() },
       ...{ servers: new Map(), uploads: new Map(), standing: new Set<string>(), pending: [] },
+      ...{ withoutQuorum: new Map(), judgedBy: undefined },
     };
     return new Watch(options, state);
   }
 
   /** One look at everything. @throws Refusal BAD_STORE where the state cannot be kept */
   async round(): Promise<RoundReport> {
-    const { verifier, clients, expectation, statePath } = this.#o;
+    const { verifier, clients, statePath } = this.#o;
     const state = this.#state;
     const wrong: Alarm[] = [];
     const views: View[] = [];
+    const findings = await this.#expect(wrong);
+    const expectation = this.#expectation;
     for (const client of clients) views.push(await this.#look(client, wrong));
     const claims = [...this.#outsideClaim(views, wrong), ...views.flatMap((view) => view.claims)];
     const judged = await judgeClaims(verifier, claims, state, expectation, this.#o.elapsedMs);
@@ -120,11 +87,44 @@ export class Watch {
     for (const { claim, error } of judged.open) views.find((view) => view.client === claim.client)!.problem ??= error;
     const unproven = new Set([...judged.apart, ...judged.open.map(({ claim }) => claim)]);
     for (const view of views) this.#remember(view, unproven);
-    wrong.push(...this.#stale());
-    this.#settle(wrong, releaseAlarms(judged.findings), views);
+    wrong.push(...this.#stale(), ...this.#withoutQuorum(views));
+    this.#settle(wrong, releaseAlarms([...findings, ...judged.findings]), views);
     await saveState(statePath, state);
     const told = await this.#raiseAll();
     return { ...this.#report(views), ...told };
+  }
+
+  /**
+   * What is expected now. Where it is not what the verified entries were held against, they are read again: what was
+   * uploaded before would else be judged by nobody.
+   */
+  async #expect(wrong: Alarm[]): Promise<Finding[]> {
+    const { verifier, clients, expectation, elapsedMs } = this.#o;
+    const state = this.#state;
+    this.#expectationProblem = undefined;
+    if (!expectation) {
+      state.judgedBy = undefined;
+      return [];
+    }
+    try {
+      this.#expectation = await expectation();
+      const name = nameOf(verifier, this.#expectation);
+      if (state.judgedBy === name) return [];
+      // Changed back before they were read again, what came in between would have been held against another.
+      state.judgedBy = undefined;
+      const again = await judgeAgain(verifier, clients, state.tree, this.#expectation, elapsedMs);
+      if (again.apart) {
+        wrong.push(splitView(again.apart));
+        return [];
+      }
+      state.uploads = again.uploads;
+      state.judgedBy = name;
+      return again.findings;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#expectationProblem = error;
+      return [];
+    }
   }
 
   async #look(client: LogClient, wrong: Alarm[]): Promise<View> {
@@ -135,12 +135,15 @@ export class Watch {
       const head = this.#checkedHead(client, shown, wrong);
       if (!head) return view;
       view.head = head;
+      view.quorum = quorumOf(this.#o.verifier, this.#root, head, shown);
       view.claims.push(claimOf(client, 'head', head.size, head.root, hex(shown.signed)));
       const checkpoint = await this.#checkpoint(client, wrong);
       if (checkpoint) view.claims.push(checkpoint);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       view.problem = error;
+      // A server that says so itself, instead of showing a head.
+      if (error.code === 'NO_QUORUM') view.quorum = { error, shown: {} };
     }
     return view;
   }
@@ -214,11 +217,12 @@ export class Watch {
 
   /**
    * A server's word is kept where it held; where it shrank it stays what it was, and the alarm stands. A head whose tree it
-   * does not show did not hold: whoever hides a second history that way is stale in the end.
+   * does not show did not hold: whoever hides a second history that way is stale in the end. Nor did one without its
+   * quorum: no device takes it.
    */
-  #remember({ client, head, claims }: View, unproven: ReadonlySet<Claim>): void {
+  #remember({ client, head, claims, quorum }: View, unproven: ReadonlySet<Claim>): void {
     const before = this.#state.servers.get(client.url);
-    const held = head && claims.every((claim) => !unproven.has(claim));
+    const held = head && quorum === 'had' && claims.every((claim) => !unproven.has(claim));
     if (!held || (before && head.size < before.size)) return;
     const time = Math.max(head.time, before?.time ?? 0);
     this.#state.servers.set(client.url, { size: head.size, root: hex(head.root), time });
@@ -230,6 +234,18 @@ export class Watch {
       const time = this.#state.servers.get(url)?.time ?? this.#state.since;
       const age = now() - time;
       if (age > headAgeMax) yield stale(url, time, age, headAgeMax);
+    }
+  }
+
+  *#withoutQuorum(views: readonly View[]): Generator<Alarm> {
+    const { withoutQuorum } = this.#state;
+    for (const { client, quorum } of views) {
+      if (quorum === 'had') withoutQuorum.delete(client.url);
+      if (quorum === undefined || quorum === 'had') continue;
+      const since = withoutQuorum.get(client.url) ?? this.#o.now();
+      withoutQuorum.set(client.url, since);
+      const alarm = noQuorum(client.url, quorum, this.#o.now() - since);
+      if (alarm) yield alarm;
     }
   }
 
@@ -275,16 +291,22 @@ export class Watch {
       entries: tree.size,
       root: hex(tree.root()),
       anchored,
-      servers: views.map(({ client, problem }) => {
+      servers: views.map(({ client, problem: unseen, quorum }) => {
         const shown = servers.get(client.url);
+        const problem = unseen ?? (typeof quorum === 'object' ? quorum.error : undefined);
         return {
           url: client.url,
           size: shown?.size ?? null,
           time: shown?.time ?? null,
-          problem: problem ? { code: problem.code, text: problem.message } : null,
+          problem: problemOf(problem),
         };
       }),
       standing: [...standing],
+      expectationProblem: problemOf(this.#expectationProblem),
     };
   }
+}
+
+function problemOf(error: Refusal | undefined) {
+  return error ? { code: error.code, text: error.message } : null;
 }
