@@ -42,6 +42,7 @@ const ROUTES: [method: string, path: string][] = [
   ['GET', '/api/v1/devices'],
   ['GET', `/api/v1/devices/${ID}`],
   ['POST', '/api/v1/devices/labels'],
+  ['GET', '/api/v1/grants'],
   ['GET', '/api/v1/rollouts'],
   ['GET', `/api/v1/rollouts/${ID}`],
   ['GET', `/api/v1/rollouts/${ID}/progress`],

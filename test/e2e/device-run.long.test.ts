@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
-import { run, temporary, up } from '../support/command.ts';
-import { base, commandProfile, deviceOf, Gateway, release, untilDevice } from '../support/gateway.ts';
+import { run, runJson, temporary, up } from '../support/command.ts';
+import { base, commandProfile, deviceOf, Gateway, PRODUCT, release, untilDevice } from '../support/gateway.ts';
 import { repository } from '../support/repository.ts';
 
 const image = (version: string) => join(repository, `firmware-samples/images/sensor-node-${version}.bin`);
@@ -90,4 +90,41 @@ test('a health check that says no sends the gateway back; a veto keeps it where 
   t.is(reverted.version, '1.0.0');
   t.true(gateway.starts >= 3, 'into the trial and back');
   await gateway.until(() => gateway.lines.at(-1)?.kind !== 'restart');
+});
+
+test('a device makes its own key and id, enrols itself with a code, updates and reports', async (t) => {
+  t.timeout(110_000);
+  const folder = await temporary(t);
+  const server = await up('--data', join(folder, 'server'), ...SERVER);
+  const { data } = server.ready;
+  const links = [{ url: (server.ready as unknown as { devices: string }).devices }];
+  const own = join(folder, 'device');
+  const code = join(folder, 'code');
+  const profile = { ...base(links), boot: { kind: 'link', current: 'current' }, askSeconds: 1 };
+  const gateway = new Gateway(own, profile, [], ['--claim', `@${code}`]);
+  t.teardown(async () => {
+    await gateway.end();
+    await server.stop();
+  });
+  const asked = ['--product', PRODUCT, '--provision', '1.0.0', '--out', join(folder, 'line')];
+  const made = await runJson('devices', 'code', ...asked, '--data', data, '--as', 'operator');
+  t.is(made.code, 0, made.stderr);
+  const files = ['--record', made.json.provision, '--image', made.json.image];
+  const on = ['--profile', gateway.profile];
+  t.regex((await run('device', 'provision', ...on, ...files)).stderr, /BAD_PROVISION/, 'a record of no device');
+  const id = (await runJson('device', 'provision', ...on, ...files, '--new-id')).json.deviceId;
+  writeFileSync(code, '0000-'.repeat(8).slice(0, -1));
+  const wrong = await run('device', 'run', ...on, '--claim', `@${code}`);
+  t.is(wrong.code, 1);
+  t.regex(wrong.stderr, /UNAUTHORIZED/);
+
+  writeFileSync(code, made.json.code);
+  gateway.supervise();
+  await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+  t.like(await deviceOf(data, id), { state: 'enrolled', epoch: 0 });
+  await release(data, image('1.0.1'), '1.0.1');
+  await untilDevice(data, id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
+  t.true(gateway.starts >= 2, 'it restarted into the trial, and did not claim again');
+  const grants = (await runJson('devices', 'grants', '--data', data)).json;
+  t.like(grants[0], { used: 1, devices: 1, state: 'open', by: 'operator' });
 });

@@ -24,6 +24,28 @@ export function readLogin(payload: Uint8Array): Login {
   };
 }
 
+/** "I hold this key, and want to be this device under this grant": by the key that is to be enrolled. */
+export interface Claim {
+  origin: string;
+  grantId: Uint8Array;
+  deviceId: Uint8Array;
+  classId: Uint8Array;
+}
+
+export function claimValue(m: Claim): Value {
+  return [m.origin, m.grantId, m.deviceId, m.classId];
+}
+
+export function readClaim(payload: Uint8Array): Claim {
+  const [origin, grantId, deviceId, classId] = asArray(decode(payload), 'claim', 4);
+  return {
+    origin: asText(origin, 'origin'),
+    grantId: asBytes(grantId, 'grant id', ID_BYTES),
+    deviceId: asBytes(deviceId, 'device id', ID_BYTES),
+    classId: asBytes(classId, 'class id', 16),
+  };
+}
+
 /** "Your report with this counter is this leaf of the ledger", sent only after the ledger's fdatasync. */
 export interface Acknowledgement {
   deviceId: Uint8Array;

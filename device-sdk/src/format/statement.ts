@@ -43,6 +43,7 @@ export const KINDS = [
   'passport',
   'trial',
   'possession',
+  'claim',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -5,6 +5,7 @@
 import type { TLSSocket } from 'node:tls';
 import { demand, Refusal } from '@countersign/device-sdk';
 import { HASH_BYTES, type Payload, unhex, WINDOW_MAX } from '@countersign/device-sdk/format';
+import { CLAIM_BYTES_MAX, encodeClaimAnswer } from '@countersign/device-sdk/host/claim';
 import {
   encodeMessages,
   encodeSession,
@@ -23,6 +24,7 @@ import Fastify, {
 import type { Door } from '../../distribution/delivery/door.ts';
 import { LOGIN_BYTES_MAX } from '../../distribution/delivery/login.ts';
 import { type DeviceSession, SESSION_SECONDS } from '../../distribution/delivery/mailboxes.ts';
+import type { EnrolmentDesk } from '../../distribution/enrolment/desk.ts';
 import type { Log } from '../../distribution/ports.ts';
 import { answerOf } from './refusals.ts';
 
@@ -40,6 +42,8 @@ const RETRY_SECONDS: Partial<Record<string, number>> = { RATE_LIMITED: 1, BUSY: 
 
 export interface DeviceApiOptions {
   door: Door;
+  /** Where devices enrol themselves; without one they cannot. */
+  desk?: EnrolmentDesk;
   /** Frames of a confirmed payload. @throws Refusal NOT_FOUND */
   payload(chainHead: Uint8Array): Promise<{ payload: Payload; frames: Uint8Array[] }>;
   tls?: { cert: string; key: string } | undefined;
@@ -51,7 +55,7 @@ export interface DeviceApiOptions {
 type DeviceParams = { Params: { device: string } };
 
 export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
-  const { door, deviceCa, log } = options;
+  const { door, desk, deviceCa, log } = options;
   const app = createApp(options);
   app.setErrorHandler((error, request, reply) => refuse(error as FastifyError, request, reply, log));
   app.setNotFoundHandler(() => {
@@ -62,6 +66,12 @@ export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
     return door.session(tokenOf(request), request.params.device);
   };
 
+  if (desk) {
+    app.post(`${HTTP_ROOT}/claim`, { bodyLimit: CLAIM_BYTES_MAX }, async (request, reply) => {
+      const classId = await desk.claim(request.ip, bodyOf(request));
+      return send(reply, encodeClaimAnswer(unhex(classId)!));
+    });
+  }
   app.post<DeviceParams>(`${HTTP_ROOT}/d/:device/login`, { bodyLimit: LOGIN_BYTES_MAX }, async (request, reply) => {
     const { device } = request.params;
     checkCertificate(request, deviceCa, device);

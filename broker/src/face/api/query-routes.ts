@@ -7,7 +7,7 @@ import type { DeviceView } from '../../ledger/contract/views.ts';
 import { bytesOf, fieldsOf, optionalText } from './ask.ts';
 import { type DeviceKnowledge, deviceJson, withNotes } from './device-json.ts';
 import { findDevice, findHistoryKey, findRelease, findRollout } from './names.ts';
-import { DEVICE, DEVICES } from './openapi/device-operations.ts';
+import { DEVICE, DEVICES, GRANTS } from './openapi/device-operations.ts';
 import { HISTORY, NAMED_ENTRY, NEWEST, PREVIOUS, TRANSACTION, TRUST_ROOTS } from './openapi/ledger-operations.ts';
 import { PEOPLE, PERSON } from './openapi/people-operations.ts';
 import { PRODUCT, PRODUCTS, RELEASE, RELEASES, TRIAL } from './openapi/release-operations.ts';
@@ -47,6 +47,7 @@ export function queryRoutes({ ledger, devices }: QueryRoutesOptions): (app: Fast
     app.get<Named>('/api/v1/devices/:name', { schema: DEVICE }, async ({ params }) =>
       deviceJson(ledger, await findDevice(ledger, params.name), devices),
     );
+    app.get('/api/v1/grants', { schema: GRANTS }, async ({ query }) => list('listGrants', query));
     app.get('/api/v1/rollouts', { schema: ROLLOUTS }, async ({ query }) => list('listRollouts', query));
     app.get<Named>('/api/v1/rollouts/:name', { schema: ROLLOUT }, async ({ params }) => {
       const rollout = await findRollout(ledger, params.name);

@@ -19,7 +19,8 @@ export function deviceProcessVerbs(program: Command): void {
     .requiredOption('--record <file>', 'provision.cbor of `devices enrol --provision`')
     .option('--image <file>', 'factory.bin; not needed where the slot holds it already')
     .option('--component <id=file>', 'and factory-ID.bin of a further component; repeat for more', collectFiles)
-    .option('--slot <n>', 'the slot that boots: 0 or 1', '0');
+    .option('--slot <n>', 'the slot that boots: 0 or 1', '0')
+    .option('--new-id', 'the record is for any device: this one takes a random id, and is enrolled by `run --claim`');
   verb(provision, async (o) => (await verbs()).provision(o as ProvisionOptions));
 
   verb(
@@ -27,9 +28,13 @@ export function deviceProcessVerbs(program: Command): void {
     async (o) => (await verbs()).statusOf(o as DeviceOptions),
   );
 
-  const run = common(
-    device.command('run').description('run the device until it is stopped, or is to be started again'),
-  ).option('--bundle <file...>', 'what `countersign bundle` wrote: used where the network does not answer');
+  const run = common(device.command('run').description('run the device until it is stopped, or is to be started again'))
+    .option('--bundle <file...>', 'what `countersign bundle` wrote: used where the network does not answer')
+    .option(
+      '--claim <code>',
+      'enrol this device first, with a code of `devices code`, or @FILE that holds it; its key is made where there is none',
+    )
+    .option('--claim-url <url>', "the server's address for devices; the profile's first HTTP link where not given");
   verb(run, async (o) => {
     await (await verbs()).run(o as RunOptions);
     return undefined;

@@ -16,6 +16,7 @@ import {
   type ServerOptions,
   serverOptions,
 } from './connect.ts';
+import { grantVerbs } from './grants.ts';
 import { readPublic } from './people.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { lwm2mText, type Standing, standingOf } from './standing.ts';
@@ -37,12 +38,13 @@ interface EnrolOptions extends PersonOptions {
   out?: string;
 }
 
-/** `devices [ID]`, `devices enrol`, `devices revoke`. */
+/** `devices [ID]`, `devices enrol`, `devices revoke`, and those of claim codes. */
 export function deviceVerbs(program: Command): void {
   const devices = program.command('devices').description('which devices run what');
   listVerb(devices);
   enrolVerb(devices);
   revokeVerb(devices);
+  grantVerbs(devices);
 }
 
 function listVerb(devices: Command): void {

@@ -1,7 +1,7 @@
 /** What the verbs of `device` do. */
 import { existsSync } from 'node:fs';
 import { demand, type SlotNumber } from '@countersign/device-sdk';
-import { hex } from '@countersign/device-sdk/format';
+import { encodeProvision, hex, readProvision } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { DeviceProcess } from '@countersign/device-sdk/host/device-process';
 import { provisionGateway, readIdentity, readState } from '@countersign/device-sdk/host/gateway';
@@ -9,6 +9,7 @@ import { createKey, type LoadedKey, loadSigner } from '@countersign/device-sdk/h
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { type Profile, readProfile } from '@countersign/device-sdk/host/profile';
 import { alone as aloneIn, onStop, openBundles } from './alone.ts';
+import { claimOnce, randomId } from './claim-device.ts';
 import { readComponents, readInput } from './connect.ts';
 import { errorText, eventText, type Say, saidOnce } from './device-text.ts';
 import { note, type Outcome, WrongUse } from './program.ts';
@@ -24,9 +25,12 @@ export interface ProvisionOptions extends DeviceOptions {
   image?: string;
   component?: Record<string, string>;
   slot: string;
+  newId?: boolean;
 }
 
 export interface RunOptions extends DeviceOptions {
+  claim?: string;
+  claimUrl?: string;
   bundle?: string[];
   json?: boolean;
 }
@@ -46,7 +50,7 @@ export async function keyOf(o: DeviceOptions): Promise<Outcome> {
 export async function provision(o: ProvisionOptions): Promise<Outcome> {
   if (o.slot !== '0' && o.slot !== '1') throw new WrongUse('--slot is 0 or 1');
   const profile = readProfile(o.profile);
-  const record = await readInput(o.record);
+  const record = withId(await readInput(o.record), o.newId === true);
   const image = o.image === undefined ? undefined : await readInput(o.image);
   const components = await readComponents(o.component);
   return alone(profile, async () => {
@@ -55,6 +59,14 @@ export async function provision(o: ProvisionOptions): Promise<Outcome> {
     const deviceId = hex(readIdentity(profile).deviceId);
     return { json: { deviceId, slot }, text: `${profile.folder} is device ${deviceId}` };
   });
+}
+
+/** The same record for every device of a line: this one names itself, and a claim code makes it known. */
+function withId(record: Uint8Array, newId: boolean): Uint8Array {
+  if (!newId) return record;
+  const read = readProvision(record);
+  demand(!read.deviceId, 'BAD_PROVISION', 'the record is for one device already: --new-id is for one without an id');
+  return encodeProvision({ ...read, deviceId: randomId() });
 }
 
 export async function statusOf(o: DeviceOptions): Promise<Outcome> {
@@ -89,8 +101,11 @@ function textOf(value: unknown): string {
 export async function run(o: RunOptions): Promise<void> {
   const profile = readProfile(o.profile);
   const verifier = nodeVerifier();
-  const keys = await openKey(profile, await findPassphrase({ file: o.passphraseFile }));
+  const passphrase = await findPassphrase({ file: o.passphraseFile });
+  const making = o.claim !== undefined && !existsSync(profile.key);
+  const keys = making ? await createKey(profile.key, 'device', { passphrase }) : await openKey(profile, passphrase);
   await alone(profile, async () => {
+    if (o.claim !== undefined) await claimOnce(profile, keys, o.claim, o.claimUrl);
     const say = o.json ? sayJson : sayText;
     const shelves = openBundles(o.bundle ?? [], verifier);
     const device = new DeviceProcess({ profile, keys, verifier, shelves, on: say() });

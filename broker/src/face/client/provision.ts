@@ -13,14 +13,15 @@ export interface FactoryFiles {
 }
 
 /**
- * Writes `provision.cbor` and `factory.bin`, and `factory-ID.bin` of further components, for a device that is enrolled under this id.
+ * Writes `provision.cbor` and `factory.bin`, and `factory-ID.bin` of further components, for a device that is enrolled
+ * under this id, or for any that will give itself one and claim it.
  * @throws Refusal NOT_FOUND for an unknown release, BAD_STORE for an image with another digest
  */
 export async function writeFactoryFiles(
   { api, verifier }: Session,
   product: string,
   version: string,
-  deviceId: Uint8Array,
+  deviceId: Uint8Array | undefined,
   folder: string,
 ): Promise<FactoryFiles> {
   const path = [product, version].map(encodeURIComponent).join('/');
@@ -39,6 +40,6 @@ export async function writeFactoryFiles(
     files.components = { ...files.components, [component.id]: path };
   }
   await writeFile(files.image, image);
-  await writeFile(files.provision, encodeProvision({ ...record, deviceId }));
+  await writeFile(files.provision, encodeProvision({ ...record, ...(deviceId && { deviceId }) }));
   return files;
 }

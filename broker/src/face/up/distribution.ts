@@ -13,7 +13,8 @@ import {
   deviceGate,
   loginGate,
 } from '../../distribution/delivery/login.ts';
-import type { Log } from '../../distribution/ports.ts';
+import { enrolmentDesk } from '../../distribution/enrolment/desk.ts';
+import { type Log, systemClock } from '../../distribution/ports.ts';
 import { createDistribution, type Distribution } from '../../distribution/server.ts';
 import type { KeyRing } from '../../keys/ring.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
@@ -22,7 +23,7 @@ import type { DeviceView } from '../../ledger/contract/views.ts';
 import type { BlobSource } from '../../store/blobs.ts';
 import { makeFolder } from '../../store/durable.ts';
 import { closeApi } from '../api/app.ts';
-import { createDeviceApi } from '../api/device-api.ts';
+import { createDeviceApi, type DeviceApiOptions } from '../api/device-api.ts';
 import type { DeviceKnowledge } from '../api/device-json.ts';
 import { serverFolder } from './folders.ts';
 import { type Closers, checkHost, lastPort, listen, type StartOptions } from './parts.ts';
@@ -88,23 +89,23 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
     signers: { distribution: o.ring.signer('distribution'), command: o.ring.signer('command') },
   });
   closers.add(() => distribution.close());
-  const devices = door && (await openDeviceApi(o, devicePort!, door, distribution, closers));
+  const desk = enrolmentDesk({ ledger, verifier, clock: systemClock });
+  const devices = door && (await openDeviceApi(o, devicePort!, { door, desk, payload: distribution.payload }, closers));
   return { distribution, mqtt, brokerId, delivery: embedded?.broker, devices };
 }
 
 async function openDeviceApi(
   { host = '127.0.0.1', tls, allowPlain, deviceCa, log }: DistributionPartOptions,
   port: number,
-  door: Door,
-  { payload }: Distribution,
+  parts: Pick<DeviceApiOptions, 'door' | 'desk' | 'payload'>,
   closers: Closers,
 ): Promise<string> {
   checkHost(host, { tls, allowPlain });
   demand(tls || deviceCa === undefined, 'BAD_REQUEST', 'device certificates need --tls-cert and --tls-key');
-  const app = createDeviceApi({ door, payload, tls, deviceCa, log });
+  const app = createDeviceApi({ ...parts, tls, deviceCa, log });
   closers.add(() => closeApi(app));
   // A poll under way would hold the stop for its half minute.
-  closers.add(() => door.endAll());
+  closers.add(() => parts.door.endAll());
   return listen(app, host, port, tls !== undefined);
 }
 

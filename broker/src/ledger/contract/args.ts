@@ -26,7 +26,7 @@ export type PersonRole = (typeof PERSON_ROLES)[number];
 /** The 32 bytes that name an object in a transaction. Releases are named by their leaf hash instead. */
 export function objectDigest(
   sha256: Sha256,
-  kind: 'person' | 'devices' | 'device' | 'product' | 'rollout' | 'trial' | 'passport' | 'identity',
+  kind: 'person' | 'devices' | 'device' | 'product' | 'rollout' | 'trial' | 'passport' | 'identity' | 'grant',
   id: Uint8Array,
 ): Uint8Array {
   return sha256(encode([kind, id]));
@@ -87,14 +87,17 @@ function readPersonRole(value: Value): PersonRole {
   return role;
 }
 
-/** Revokes a device or a person. */
-export function revokeArgs(kind: 'person' | 'device', id: Uint8Array, reason: string): Value {
+export type Revocable = 'person' | 'device' | 'grant';
+
+/** Revokes a device, a person or a grant. */
+export function revokeArgs(kind: Revocable, id: Uint8Array, reason: string): Value {
   return [kind, id, reason];
 }
 
-export function readRevoke(args: Value): { kind: 'person' | 'device'; id: Uint8Array; reason: string } {
+export function readRevoke(args: Value): { kind: Revocable; id: Uint8Array; reason: string } {
   const [kind, id, reason] = asArray(args, 'revoke', 3);
-  demand(kind === 'person' || kind === 'device', 'MALFORMED', 'revoke is for a person or a device');
+  const known = kind === 'person' || kind === 'device' || kind === 'grant';
+  demand(known, 'MALFORMED', 'revoke is for a person, a device or a grant');
   return { kind, id: asBytes(id, 'id'), reason: asText(reason, 'reason', 128) };
 }
 

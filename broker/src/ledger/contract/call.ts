@@ -12,7 +12,18 @@ import {
 } from '@countersign/device-sdk/format';
 import { keyFor } from '@countersign/device-sdk/verify';
 import type { Entry } from './entry.ts';
-import { fromHex, NONE, type ObjectState, type PersonState, parse, read, type Stamp, toHex, write } from './state.ts';
+import {
+  fromHex,
+  type GrantState,
+  NONE,
+  type ObjectState,
+  type PersonState,
+  parse,
+  read,
+  type Stamp,
+  toHex,
+  write,
+} from './state.ts';
 import type { LedgerStub } from './stub.ts';
 
 export interface Call {
@@ -25,9 +36,13 @@ export interface Call {
 }
 
 /** Who signed a transaction. Service keys have no name of their own. */
-export type Signatory = { kind: 'person'; person: PersonState } | { kind: 'service' };
+export type Signatory =
+  | { kind: 'person'; person: PersonState }
+  | { kind: 'service' }
+  | { kind: 'grant'; grant: GrantState };
 
 export function nameOf(by: Signatory): string {
+  if (by.kind === 'grant') return `grant:${by.grant.grantId}`;
   return by.kind === 'person' ? by.person.name : by.kind;
 }
 
@@ -65,7 +80,7 @@ async function demandIssued(call: Call, key: PublicKey): Promise<void> {
 }
 
 /**
- * Finds who signed a transaction and checks the signature: an active person, or a `service` key.
+ * Finds who signed a transaction and checks the signature: an active person, an open grant, or a `service` key.
  * @throws Refusal UNKNOWN_KEY, WRONG_ROLE, REVOKED, NOT_PERMITTED, BAD_SIGNATURE
  */
 export async function signatory(call: Call, statement: Statement): Promise<Signatory> {
@@ -74,6 +89,7 @@ export async function signatory(call: Call, statement: Statement): Promise<Signa
     checkStatement(call.verifier, statement, await roleKey(call, 'service', statement.kid));
     return { kind: 'service' };
   }
+  if (owner.kind === 'grant') return { kind: 'grant', grant: await signingGrant(call, statement, owner.id) };
   demand(owner.kind === 'person', 'WRONG_ROLE', 'a device key signs no transaction');
   const person = await read(call.stub, 'person', owner.id);
   if (!person) throw new Refusal('UNKNOWN_KEY', `nobody has the key ${toHex(statement.kid)}`);
@@ -81,6 +97,14 @@ export async function signatory(call: Call, statement: Statement): Promise<Signa
   demand(person.state !== 'revoked', 'REVOKED', `${person.name} is revoked`);
   demand(person.state === 'active', 'NOT_PERMITTED', `${person.name} is proposed and not approved yet`);
   return { kind: 'person', person };
+}
+
+async function signingGrant(call: Call, statement: Statement, id: string): Promise<GrantState> {
+  const grant = await read(call.stub, 'grant', id);
+  if (!grant) throw new Refusal('UNKNOWN_KEY', `there is no grant ${id}`);
+  checkStatement(call.verifier, statement, { alg: grant.alg, bytes: fromHex(grant.publicKey) });
+  demand(grant.state === 'open', 'REVOKED', `grant ${id} is revoked`);
+  return grant;
 }
 
 /**

@@ -8,6 +8,8 @@ import { type Call, checkPrevious, rootOf, type Signatory, signatory } from './c
 import { enrolDevices, revokeDevice } from './devices.ts';
 import { download } from './downloads.ts';
 import type { Entry, TransactionEntry } from './entry.ts';
+import { readEnrolGrant } from './grant-args.ts';
+import { claimDevice, enrolGrant, revokeGrant } from './grants.ts';
 import { issueKey } from './issue-key.ts';
 import { passport } from './passports.ts';
 import { approvePerson, enrolFirstPerson, enrolPerson, rejectPerson, revokePerson } from './people.ts';
@@ -35,8 +37,10 @@ async function transaction(call: Call, entry: TransactionEntry): Promise<void> {
   if (call.genesis) return enrolFirstPerson(call, entry);
   const by = await signatory(call, entry.statement);
   const object = await read(call.stub, 'object', toHex(tx.object));
-  if (tx.action === 'download') return download(call, entry, by);
+  if (tx.action === 'download' && by.kind !== 'grant') return download(call, entry, by);
   checkPrevious(entry, tx.previous, object?.previous);
+  // Here and not in each handler: what a new action forgets must not be open to whoever holds a claim code.
+  if (by.kind === 'grant') return claimDevice(call, entry, by.grant);
   const handler = HANDLERS[tx.action];
   if (!handler) throw new Refusal('UNSUPPORTED', `this contract has no action ${tx.action}`);
   return handler(call, entry, by);
@@ -47,11 +51,13 @@ type Handler = (call: Call, entry: TransactionEntry, by: Signatory) => Promise<v
 const HANDLERS: Partial<Record<string, Handler>> = {
   __proto__: null as never, // an action named like a property of every object is not an action
   enrol: (call, entry, by) => {
+    if (isGrant(entry)) return enrolGrant(call, entry, by, readEnrolGrant(entry.tx.args));
     const args = readEnrol(entry.tx.args);
     return args.kind === 'person' ? enrolPerson(call, entry, by, args) : enrolDevices(call, entry, by, args);
   },
   revoke: (call, entry, by) => {
     const args = readRevoke(entry.tx.args);
+    if (args.kind === 'grant') return revokeGrant(call, entry, by, args);
     return args.kind === 'person' ? revokePerson(call, entry, by, args) : revokeDevice(call, entry, by, args);
   },
   product,
@@ -66,6 +72,10 @@ const HANDLERS: Partial<Record<string, Handler>> = {
   trial,
   passport,
 };
+
+function isGrant({ tx: { args } }: TransactionEntry): boolean {
+  return Array.isArray(args) && args[0] === 'grant';
+}
 
 async function isPerson(call: Call, entry: TransactionEntry): Promise<boolean> {
   return (await read(call.stub, 'object', toHex(entry.tx.object)))?.kind === 'person';

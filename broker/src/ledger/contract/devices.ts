@@ -61,13 +61,27 @@ async function enrolOne(
   entry: TransactionEntry,
   by: Signatory,
   classId: string,
-  { id, key }: { id: Uint8Array; key: PublicKey },
+  device: NewDevice,
   former: DeviceState | undefined,
+): Promise<void> {
+  if (former) await remove(call.stub, 'key', former.kid);
+  await storeNewDevice(call, entry, by, classId, device, former ? former.epoch + 1 : 0);
+}
+
+type NewDevice = { id: Uint8Array; key: PublicKey };
+
+/** Writes a device that has said nothing yet in this epoch. Everything was checked before. */
+export async function storeNewDevice(
+  call: Call,
+  entry: TransactionEntry,
+  by: Signatory,
+  classId: string,
+  { id, key }: NewDevice,
+  epoch = 0,
 ): Promise<void> {
   const { sha256 } = call.verifier;
   const deviceId = toHex(id);
   const kid = toHex(kidOf(sha256, key));
-  if (former) await remove(call.stub, 'key', former.kid);
   await write(call.stub, 'key', [kid], { kind: 'device', id: deviceId });
   await write(call.stub, 'device', [deviceId], {
     deviceId,
@@ -76,7 +90,7 @@ async function enrolOne(
     alg: key.alg,
     kid,
     state: 'enrolled',
-    epoch: former ? former.epoch + 1 : 0,
+    epoch,
     counter: 0,
     lastReport: null,
     outcome: null,

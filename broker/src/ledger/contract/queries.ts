@@ -34,6 +34,8 @@ export const QUERIES: Readonly<Record<QueryName, Query>> = {
   listProducts: (s) => all(s, 'product'),
   getDevice: (s, args) => one(s, 'device', args),
   listDevices: (s, [classId]) => all(s, 'device', (device) => !classId || device.classId === classId),
+  getGrant: (s, args) => one(s, 'grant', args),
+  listGrants: (s, [classId]) => all(s, 'grant', (grant) => !classId || grant.classId === classId),
   getPerson: (s, args) => one(s, 'person', args),
   listPeople: (s) => all(s, 'person'),
   getRollout: (s, args) => one(s, 'rollout', args),
@@ -47,7 +49,7 @@ export const QUERIES: Readonly<Record<QueryName, Query>> = {
   getTotals: (s, args) => totals(s, need(args, 0, 'a rollout id')),
 };
 
-type Listed = 'identity' | 'release' | 'product' | 'device' | 'person' | 'rollout' | 'index' | 'trial';
+type Listed = 'identity' | 'grant' | 'release' | 'product' | 'device' | 'person' | 'rollout' | 'index' | 'trial';
 
 async function one<T extends Listed>(s: LedgerStub, type: T, args: string[]) {
   const key = need(args, 0, `a ${type}`);
@@ -131,7 +133,7 @@ async function history(s: LedgerStub, args: string[], positionOf: PositionOf): P
 /** What a key can name, by its form: leaf hashes have 64 digits, class, device and rollout ids 32, people have names. */
 function typesOf(key: string): Type[] {
   if (/^[0-9a-f]{64}$/.test(key)) return ['release', 'download', 'trial', 'identity'];
-  if (/^[0-9a-f]{32}$/.test(key)) return ['product', 'index', 'device', 'rollout', 'person'];
+  if (/^[0-9a-f]{32}$/.test(key)) return ['product', 'index', 'device', 'rollout', 'grant', 'person'];
   return ['person'];
 }
 

@@ -10,6 +10,9 @@ export type QueryName =
   | 'getDevice'
   /** ([classId]) */
   | 'listDevices'
+  | 'getGrant'
+  /** ([classId]) */
+  | 'listGrants'
   | 'getPerson'
   | 'listPeople'
   | 'getRollout'

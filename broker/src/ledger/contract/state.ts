@@ -3,6 +3,7 @@
 import type { LedgerStub } from './stub.ts';
 import type {
   DeviceView,
+  GrantView,
   IssuedKeyView,
   PassportView,
   PersonView,
@@ -17,7 +18,7 @@ export interface Stamp {
   /** Leaf hash of the entry. */
   entry: string;
   action: string;
-  /** Person name, `service`, `command`, or a device id. */
+  /** Person name, `service`, `command`, `grant:` and its id, or a device id. */
   signer: string;
 }
 
@@ -29,6 +30,7 @@ export type PersonState = PersonView &
 export type ProductState = ProductView & Stamp;
 export type ReleaseState = ReleaseView & Stamp;
 export type DeviceState = DeviceView & Stamp & { kid: string };
+export type GrantState = GrantView & Stamp & { kid: string };
 export type RolloutState = RolloutView & Stamp;
 export type TrialState = TrialView & Stamp;
 export type PassportState = PassportView & Stamp;
@@ -50,7 +52,17 @@ export interface IndexState extends Stamp {
 
 /** The last entry that changed an object, by the object's digest. */
 export interface ObjectState {
-  kind: 'person' | 'devices' | 'device' | 'product' | 'release' | 'rollout' | 'trial' | 'passport' | 'identity';
+  kind:
+    | 'person'
+    | 'devices'
+    | 'device'
+    | 'product'
+    | 'release'
+    | 'rollout'
+    | 'trial'
+    | 'passport'
+    | 'identity'
+    | 'grant';
   id: string;
   previous: string;
 }
@@ -70,7 +82,7 @@ export interface BlobState {
 
 /** Whose key a kid is. */
 export interface KeyState {
-  kind: 'person' | 'device';
+  kind: 'person' | 'device' | 'grant';
   id: string;
 }
 
@@ -86,6 +98,7 @@ export interface Types {
   release: ReleaseState;
   manifest: BlobState;
   device: DeviceState;
+  grant: GrantState;
   rollout: RolloutState;
   index: IndexState;
   planned: { rolloutId: string };

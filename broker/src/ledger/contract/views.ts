@@ -2,6 +2,7 @@
 import type { PredictorName } from '@countersign/device-sdk/delta/model';
 import type { MemoryClass } from '@countersign/device-sdk/format';
 import type { ComponentSlotSize, OneSlotFlashSizes, PersonRole, RequireTrial } from './args.ts';
+import type { GrantKind } from './grant-args.ts';
 import type { SubjectKind } from './passport-args.ts';
 import type { TrialFaults } from './trial-args.ts';
 
@@ -152,6 +153,25 @@ export interface PersonView {
   proposedBy: string | null;
   /** A revocation that another person has still to approve. */
   revocation: { by: string; reason: string } | null;
+  previous: string;
+}
+
+/** Whoever signs with this key enrols new devices of the class. */
+export interface GrantView {
+  grantId: string;
+  classId: string;
+  kind: GrantKind;
+  /** SHA-256 of the list or of the authority's certificate; null for a code. */
+  content: string | null;
+  publicKey: string;
+  alg: number;
+  devices: number;
+  /** Devices enrolled so far. */
+  used: number;
+  expires: number;
+  state: 'open' | 'revoked';
+  /** Name of the operator who granted. */
+  by: string;
   previous: string;
 }
 

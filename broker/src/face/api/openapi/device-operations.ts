@@ -10,6 +10,9 @@ export const DEVICE = operation({
   params: { name: text('device id in hex, from its first 8 digits on') },
   answer: ref('DeviceWithReport'),
 });
+export const GRANTS = operation({
+  ...{ tag, summary: 'Who may enrol devices without a person', query: PRODUCT, answer: list(ref('Grant')) },
+});
 export const SET_LABELS = operation({
   ...{ tag, summary: 'Label devices', description: 'Labels and names stay on this server and never reach the ledger.' },
   body: strictly({

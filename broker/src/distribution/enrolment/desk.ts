@@ -1,0 +1,91 @@
+/**
+ * Where devices enrol themselves. The desk has no key: it holds back what is too much or too late and asks the ledger,
+ * whose contract decides. What it answers to strangers says nothing of which codes there are.
+ */
+import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import {
+  checkStatement,
+  equal,
+  hex,
+  kidOf,
+  readStatement,
+  readTransaction,
+  unhex,
+} from '@countersign/device-sdk/format';
+import { CLAIM_BYTES_MAX } from '@countersign/device-sdk/host/claim';
+import type { LedgerClient } from '../../ledger/client.ts';
+import { type ClaimDevice, readClaimArgs } from '../../ledger/contract/grant-args.ts';
+import type { DeviceView, GrantView } from '../../ledger/contract/views.ts';
+import { BoundedMap } from '../bounded-map.ts';
+import { Bucket, type Rate } from '../bucket.ts';
+import type { ServerClock } from '../ports.ts';
+
+/** From one address: a production line behind one router claims some devices a second, a stranger guesses in vain. */
+export const CLAIM_RATE: Rate = { perSecond: 5, burst: 64 };
+/** In all: each claim costs two signature checks and at most one flush of the ledger. */
+export const CLAIM_RATE_ALL: Rate = { perSecond: 50, burst: 512 };
+const ADDRESSES_MAX = 16_384;
+
+export interface EnrolmentDesk {
+  /** @returns the class id in hex. @throws Refusal RATE_LIMITED, UNAUTHORIZED, NOT_PERMITTED; as the contract's claim */
+  claim(address: string, entry: Uint8Array): Promise<string>;
+}
+
+export function enrolmentDesk(parts: { ledger: LedgerClient; verifier: Verifier; clock: ServerClock }): EnrolmentDesk {
+  const { ledger, verifier, clock } = parts;
+  const addresses = new BoundedMap<Bucket>(ADDRESSES_MAX);
+  const all = new Bucket(CLAIM_RATE_ALL, clock.elapsedMs());
+
+  return {
+    async claim(address, entry) {
+      checkRate(address);
+      const { statement, args } = readClaimEntry(entry);
+      const grant = await findGrant(hex(args.grantId));
+      const key = grant && { alg: grant.alg, bytes: unhex(grant.publicKey)! };
+      // One answer for a code that does not exist and for a wrong signature: a stranger learns nothing of grants.
+      const known = key && equal(statement.kid, kidOf(verifier.sha256, key));
+      demand(grant && key && known, 'UNAUTHORIZED', 'there is no such claim code');
+      checkStatement(verifier, statement, key);
+      if (await isEnrolled(args, grant.classId)) return grant.classId;
+      // The ledger's time decides no right (peers execute later than it), so whoever takes claims keeps the date.
+      demand(clock.now() < grant.expires, 'NOT_PERMITTED', `grant ${grant.grantId} has expired`);
+      await ledger.submit(entry);
+      return grant.classId;
+    },
+  };
+
+  function checkRate(address: string): void {
+    const now = clock.elapsedMs();
+    const bucket = addresses.get(address) ?? new Bucket(CLAIM_RATE, now);
+    addresses.set(address, bucket);
+    demand(bucket.take(1, now) && all.take(1, now), 'RATE_LIMITED', 'too many claims');
+  }
+
+  async function findGrant(id: string): Promise<GrantView | undefined> {
+    return absent(ledger.evaluate('getGrant', id)) as Promise<GrantView | undefined>;
+  }
+
+  /** The answer to the first claim was lost: the device may ask again, also after the grant's end. */
+  async function isEnrolled({ id, key }: ClaimDevice, classId: string): Promise<boolean> {
+    const device = (await absent(ledger.evaluate('getDevice', hex(id)))) as DeviceView | undefined;
+    if (!device || device.publicKey !== hex(key.bytes) || device.classId !== classId) return false;
+    demand(device.state === 'enrolled', 'REVOKED', 'this device is revoked');
+    return true;
+  }
+}
+
+/** @throws Refusal MALFORMED, TOO_LARGE, WRONG_TYPE */
+function readClaimEntry(entry: Uint8Array) {
+  demand(entry.length <= CLAIM_BYTES_MAX, 'TOO_LARGE', `a claim of ${entry.length} bytes`);
+  const statement = readStatement(entry, 'tx');
+  const { action, args } = readTransaction(statement.payload);
+  if (action !== 'enrol') throw new Refusal('NOT_PERMITTED', 'devices enrol themselves here, and do nothing else');
+  return { statement, args: readClaimArgs(args) };
+}
+
+async function absent<T>(asked: Promise<T>): Promise<T | undefined> {
+  return asked.catch((error) => {
+    if (codeOf(error) === 'NOT_FOUND') return undefined;
+    throw error;
+  });
+}

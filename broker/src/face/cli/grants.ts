@@ -1,0 +1,89 @@
+import { hex } from '@countersign/device-sdk/format';
+import { type Command, InvalidArgumentError } from 'commander';
+import { GRANT_DEVICES_MAX } from '../../ledger/contract/grant-args.ts';
+import type { GrantView } from '../../ledger/contract/views.ts';
+import { grantCode, revokeGrant } from '../client/grants.ts';
+import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
+import { connect, connectAs, type PersonOptions, personOptions, type ServerOptions, serverOptions } from './connect.ts';
+import { note, verb } from './program.ts';
+import { table, timeText } from './table.ts';
+import { readDeviceId, readWhole } from './values.ts';
+
+interface CodeOptions extends PersonOptions {
+  product: string;
+  count: number;
+  expires: number;
+  provision?: string;
+  out: string;
+}
+
+/** `devices code`, `devices grants`, `devices revoke-grant`: enrolment without a person at the line. */
+export function grantVerbs(devices: Command): void {
+  codeVerb(devices);
+  const list = serverOptions(devices.command('grants').description('who may enrol devices without a person'));
+  verb(list.option('--product <name>', 'of one product'), async (options: ServerOptions & { product?: string }) => {
+    const { api } = await connect(options);
+    const all = (await api.get('/api/v1/grants', { product: options.product })) as GrantView[];
+    const rows = all.map((g) => [g.grantId, g.kind, g.classId, `${g.used} of ${g.devices}`, ...end(g), g.by]);
+    return { json: all, text: table(['grant', 'kind', 'class', 'enrolled', 'state', 'until', 'by'], rows) };
+  });
+  const revoke = personOptions(
+    devices
+      .command('revoke-grant')
+      .description('nothing is enrolled under it any more; its devices stay')
+      .argument('<id>', 'grant id, 32 hex digits', readDeviceId),
+  ).requiredOption('--reason <text>', 'why; it stays on the record');
+  verb(revoke, async (id: Uint8Array, options: PersonOptions & { reason: string }) => {
+    const { session, signer } = await connectAs(options, ['operator']);
+    const committed = await revokeGrant(session, signer, id, options.reason);
+    return { json: { grantId: hex(id), ...committed }, text: `revoked grant ${hex(id)}, entry ${committed.leafIndex}` };
+  });
+}
+
+function end({ state, expires, used, devices }: GrantView): [string, string | null] {
+  const now = Math.floor(Date.now() / 1000);
+  const open = used >= devices ? 'used up' : expires <= now ? 'expired' : 'open';
+  return [state === 'open' ? open : state, timeText(expires)];
+}
+
+function codeVerb(devices: Command): void {
+  const command = personOptions(
+    devices.command('code').description('make a claim code with which new devices enrol themselves'),
+  )
+    .requiredOption('--product <name>', 'product name or class id')
+    .option('--count <n>', 'for so many devices', readCount, 1)
+    .option('--expires <time>', 'for so long: 30m, 12h, 7d', readSpan, 86_400)
+    .option('--provision <version>', "write the factory's files: this release and its record, for any device")
+    .option('--out <folder>', 'where they go', '.');
+  verb(command, async (options: CodeOptions) => {
+    const { session, signer } = await connectAs(options, ['operator']);
+    const expires = Math.floor(Date.now() / 1000) + options.expires;
+    const files: Partial<FactoryFiles> =
+      options.provision === undefined
+        ? {}
+        : await writeFactoryFiles(session, options.product, options.provision, undefined, options.out);
+    const { code, grantId, committed } = await grantCode(session, signer, {
+      ...{ product: options.product, devices: options.count, expires },
+    });
+    note(`shown this once; for ${options.count} device${options.count === 1 ? '' : 's'}, until ${timeText(expires)}`);
+    const json = { code, grantId: hex(grantId), devices: options.count, expires, entry: committed.leafIndex, ...files };
+    return { json, text: code };
+  });
+}
+
+function readCount(text: string): number {
+  const count = readWhole(text);
+  if (count < 1 || count > GRANT_DEVICES_MAX) throw new InvalidArgumentError(`from 1 to ${GRANT_DEVICES_MAX}.`);
+  return count;
+}
+
+const UNITS: Record<string, number> = { m: 60, h: 3_600, d: 86_400 };
+/** A code that is valid for longer than a year has been forgotten. */
+const SPAN_MAX = 366 * 86_400;
+
+function readSpan(text: string): number {
+  const [, number, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
+  const seconds = Number(number) * (UNITS[unit ?? ''] ?? Number.NaN);
+  if (!(seconds >= 60 && seconds <= SPAN_MAX)) throw new InvalidArgumentError('30m, 12h or 7d, at most 366d.');
+  return seconds;
+}

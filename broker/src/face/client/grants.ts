@@ -1,0 +1,46 @@
+/** Grants: an operator signs that whoever holds a key may enrol so many new devices of one product. */
+import { publicKeyOf, type Signer } from '@countersign/device-sdk/format';
+import { claimKey, newClaimCode } from '@countersign/device-sdk/host/claim';
+import { objectDigest, revokeArgs } from '../../ledger/contract/args.ts';
+import { enrolGrantArgs } from '../../ledger/contract/grant-args.ts';
+import type { CommittedView } from '../api/views.ts';
+import { getProduct } from './releases.ts';
+import { perform, type Session } from './session.ts';
+
+export interface GrantWish {
+  /** Name or class id. */
+  product: string;
+  devices: number;
+  /** Seconds since the epoch. */
+  expires: number;
+}
+
+/**
+ * Makes a claim code and puts its grant on the record. The code is in the answer and nowhere else.
+ * @throws Refusal NOT_PERMITTED, NOT_FOUND
+ */
+export async function grantCode(
+  session: Session,
+  signer: Signer,
+  { product, devices, expires }: GrantWish,
+): Promise<{ code: string; grantId: Uint8Array; committed: CommittedView }> {
+  const { classId } = await getProduct(session, product);
+  const code = newClaimCode();
+  const { signer: key, grantId } = claimKey(session.verifier, code);
+  const object = objectDigest(session.verifier.sha256, 'grant', grantId);
+  const args = enrolGrantArgs({
+    ...{ grantId, key: publicKeyOf(key), classId: Uint8Array.from(Buffer.from(classId, 'hex')), devices, expires },
+    ...{ kind: 'code', content: null },
+  });
+  return { code, grantId, committed: await perform(session, signer, { action: 'enrol', object, args }) };
+}
+
+export async function revokeGrant(
+  session: Session,
+  signer: Signer,
+  grantId: Uint8Array,
+  reason: string,
+): Promise<CommittedView> {
+  const object = objectDigest(session.verifier.sha256, 'grant', grantId);
+  return perform(session, signer, { action: 'revoke', object, args: revokeArgs('grant', grantId, reason) });
+}

@@ -1,0 +1,75 @@
+/** A grant: whoever signs with its key enrols new devices of one class, so many and no more. */
+import { demand } from '@countersign/device-sdk';
+import {
+  asArray,
+  asBytes,
+  asText,
+  asUint,
+  coseKey,
+  ID_BYTES,
+  type PublicKey,
+  readCoseKey,
+  type Value,
+} from '@countersign/device-sdk/format';
+
+/** Who holds the grant's key, and what is checked before it signs. */
+export const GRANT_KINDS = ['code', 'list', 'authority'] as const;
+export type GrantKind = (typeof GRANT_KINDS)[number];
+/** A production run. More of them take more grants, so that one stolen key is worth one run at most. */
+export const GRANT_DEVICES_MAX = 100_000;
+
+export interface EnrolGrant {
+  grantId: Uint8Array;
+  key: PublicKey;
+  classId: Uint8Array;
+  devices: number;
+  /** Seconds since the epoch. Kept by whoever takes claims; in the ledger, so that a late one shows. */
+  expires: number;
+  kind: GrantKind;
+  /** SHA-256 of the list or of the authority's certificate; null for a code. */
+  content: Uint8Array | null;
+}
+
+export function enrolGrantArgs(g: EnrolGrant): Value {
+  return ['grant', g.grantId, coseKey(g.key), g.classId, g.devices, g.expires, g.kind, g.content];
+}
+
+export function readEnrolGrant(args: Value): { what: 'grant' } & EnrolGrant {
+  const [, grantId, key, classId, devices, expires, kind, content] = asArray(args, 'enrol grant', 8);
+  const name = GRANT_KINDS.find((known) => known === kind);
+  demand(name, 'MALFORMED', `${String(kind)} is no kind of grant`);
+  demand((name === 'code') === (content === null), 'MALFORMED', 'a list or an authority is named by its hash');
+  const count = asUint(devices, 'devices', GRANT_DEVICES_MAX);
+  demand(count > 0, 'MALFORMED', 'a grant is for at least one device');
+  return {
+    what: 'grant',
+    grantId: asBytes(grantId, 'grant id', ID_BYTES),
+    key: readCoseKey(key!),
+    classId: asBytes(classId, 'class id', 16),
+    devices: count,
+    expires: asUint(expires, 'expiry'),
+    kind: name,
+    content: content === null ? null : asBytes(content, 'content digest', 32),
+  };
+}
+
+export interface ClaimDevice {
+  grantId: Uint8Array;
+  id: Uint8Array;
+  key: PublicKey;
+  /** A `claim` statement by that key. */
+  proof: Uint8Array;
+}
+
+/** @throws Refusal MALFORMED, TOO_LARGE */
+export function readClaimArgs(args: Value): { what: 'claim' } & ClaimDevice {
+  const [word, grantId, id, key, proof] = asArray(args, 'enrol claim', 5);
+  demand(asText(word, 'what is enrolled') === 'claim', 'MALFORMED', 'this is no claim');
+  return {
+    what: 'claim',
+    grantId: asBytes(grantId, 'grant id', ID_BYTES),
+    id: asBytes(id, 'device id', ID_BYTES),
+    key: readCoseKey(key!),
+    proof: asBytes(proof, 'proof'),
+  };
+}

@@ -1,0 +1,308 @@
+/** Devices that enrol themselves: grants in the contract, claims at a real server's address. */
+import type { AddressInfo } from 'node:net';
+import type { Door } from '@countersign/broker/distribution/delivery/door';
+import { CLAIM_RATE, enrolmentDesk } from '@countersign/broker/distribution/enrolment/desk';
+import { silentLog, systemClock } from '@countersign/broker/distribution/ports';
+import { closeApi } from '@countersign/broker/face/api/app';
+import { createDeviceApi } from '@countersign/broker/face/api/device-api';
+import { enrolDevicesArgs, objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
+import { type EnrolGrant, enrolGrantArgs } from '@countersign/broker/ledger/contract/grant-args';
+import type { DeviceView, GrantView, HistoryItem } from '@countersign/broker/ledger/contract/views';
+import { type Code, codeOf } from '@countersign/device-sdk';
+import {
+  type Claim,
+  claimValue,
+  coseKey,
+  equal,
+  hex,
+  publicKeyOf,
+  type Signer,
+  signStatement,
+  type Value,
+} from '@countersign/device-sdk/format';
+import { claimEntry, claimKey, newClaimCode, sendClaim } from '@countersign/device-sdk/host/claim';
+import { httpClient } from '@countersign/device-sdk/host/http-call';
+import test, { type ExecutionContext } from 'ava';
+import {
+  act,
+  addProduct,
+  CLASS,
+  enrolDevices,
+  newDevice,
+  newSigner,
+  newWorld,
+  nextReport,
+  ORIGIN,
+  PRODUCT_OBJECT,
+  sha256,
+  tx,
+  verifier,
+  type World,
+} from './ledger-world.ts';
+
+const NOW = 1_800_000_000;
+const grantObject = (id: Uint8Array) => objectDigest(sha256, 'grant', id);
+const deviceObject = (id: Uint8Array) => objectDigest(sha256, 'device', id);
+
+async function worldOf(t: ExecutionContext): Promise<World & { alice: Signer }> {
+  const world = await newWorld();
+  t.teardown(() => world.end());
+  await addProduct(world);
+  return Object.assign(world, { alice: world.people.alice! });
+}
+
+/** A code, and the grant that an operator signs for it. */
+function newGrant(change: Partial<EnrolGrant> = {}) {
+  const { signer, grantId } = claimKey({ sha256 }, newClaimCode());
+  const key = publicKeyOf(signer);
+  const grant: EnrolGrant = {
+    ...{ grantId, key, classId: CLASS, devices: 2, expires: NOW + 60, kind: 'code', content: null },
+    ...change,
+  };
+  return { signer, grant, grantId: grant.grantId, args: enrolGrantArgs(grant) };
+}
+
+function newClaim(grant: { signer: Signer; grantId: Uint8Array }, change: Partial<Claim> = {}, device = newSigner()) {
+  const deviceId = crypto.getRandomValues(new Uint8Array(16));
+  const claim = { origin: ORIGIN, grantId: grant.grantId, deviceId, classId: CLASS, ...change };
+  return { device, claim, entry: claimEntry({ sha256 }, grant.signer, device, claim) };
+}
+
+const getGrant = async ({ ledger }: World, id: Uint8Array) => (await ledger.evaluate('getGrant', hex(id))) as GrantView;
+const getDevice = async ({ ledger }: World, id: Uint8Array) =>
+  (await ledger.evaluate('getDevice', hex(id))) as DeviceView;
+
+async function refuses(
+  t: ExecutionContext,
+  { ledger }: World,
+  rows: [string, Code, Uint8Array | Promise<Uint8Array>][],
+) {
+  const before = (await ledger.head()).head.size;
+  for (const [why, code, entry] of rows) {
+    const error = await t.throwsAsync(ledger.submit(await entry), undefined, why);
+    t.is(codeOf(error), code, `${why}: ${error?.message}`);
+  }
+  t.is((await ledger.head()).head.size, before);
+}
+
+test('a grant is signed by an operator, for a key of its own', async (t) => {
+  const world = await worldOf(t);
+  const { alice, keys } = world;
+  const good = newGrant();
+  const ask = (by: Signer, { grantId, args }: { grantId: Uint8Array; args: Value }) =>
+    tx(by, { action: 'enrol', object: grantObject(grantId), args });
+  const device = newDevice();
+  await enrolDevices(world, [device]);
+  const sized = (devices: number) => ask(alice, newGrant({ devices }));
+  await refuses(t, world, [
+    ['a server', 'NOT_PERMITTED', ask(keys.service, good)],
+    ['nobody', 'UNKNOWN_KEY', ask(newSigner(), good)],
+    [
+      'another object',
+      'BAD_STATEMENT',
+      tx(alice, {
+        action: 'enrol',
+        object: PRODUCT_OBJECT,
+        args: good.args,
+        previous: new Uint8Array(
+          Buffer.from(
+            ((await world.ledger.evaluate('getPrevious', hex(PRODUCT_OBJECT))) as { previous: string }).previous,
+            'hex',
+          ),
+        ),
+      }),
+    ],
+    ['an unknown class', 'NOT_FOUND', ask(alice, newGrant({ classId: new Uint8Array(16) }))],
+    ["a person's key", 'EXISTS', ask(alice, newGrant({ key: publicKeyOf(alice) }))],
+    ["a server's key", 'EXISTS', ask(alice, newGrant({ key: publicKeyOf(keys.log) }))],
+    ['a weak key', 'BAD_KEY', ask(alice, newGrant({ key: { alg: -19, bytes: new Uint8Array(32) } }))],
+    ['for nobody', 'MALFORMED', sized(0)],
+    ['for too many', 'MALFORMED', sized(100_001)],
+    ['a code with a list', 'MALFORMED', ask(alice, newGrant({ content: new Uint8Array(32) }))],
+    ['a list without one', 'MALFORMED', ask(alice, newGrant({ kind: 'list' }))],
+  ]);
+  await act(world, alice, 'enrol', grantObject(good.grantId), good.args);
+  t.like(await getGrant(world, good.grantId), { used: 0, devices: 2, state: 'open', by: 'alice', kind: 'code' });
+  await refuses(t, world, [['twice', 'DUPLICATE', ask(alice, good)]]);
+});
+
+test("a grant's key enrols new devices that hold their keys, so many, and does nothing else", async (t) => {
+  const world = await worldOf(t);
+  const { alice, keys, ledger } = world;
+  const grant = newGrant();
+  await act(world, alice, 'enrol', grantObject(grant.grantId), grant.args);
+  const known = newDevice();
+  await enrolDevices(world, [known]);
+  const knownView = await getDevice(world, known.id);
+  const own = newClaim(grant);
+  const { deviceId } = own.claim;
+  /** The same with another inside. */
+  const changed = async (args: (proof: Uint8Array) => Value, object = deviceObject(deviceId), proofBy = own.device) => {
+    const proof = await signStatement(sha256, 'claim', claimValue(own.claim), proofBy);
+    return tx(grant.signer, { action: 'enrol', object, args: args(proof) });
+  };
+  const key = coseKey(publicKeyOf(own.device));
+  const login = signStatement(sha256, 'login', claimValue(own.claim), own.device);
+  const withProof = (proof: Uint8Array) => changed(() => ['claim', grant.grantId, deviceId, key, proof]);
+  await refuses(t, world, [
+    ['signed by the device alone', 'UNKNOWN_KEY', claimEntry({ sha256 }, own.device, own.device, own.claim)],
+    ['signed by a server', 'MALFORMED', claimEntry({ sha256 }, keys.service, own.device, own.claim)],
+    ['signed by an operator', 'MALFORMED', claimEntry({ sha256 }, alice, own.device, own.claim)],
+    ['another ledger', 'BAD_STATEMENT', newClaim(grant, { origin: 'ledger.test/two' }).entry],
+    ['another class', 'WRONG_CLASS', newClaim(grant, { classId: new Uint8Array(16) }).entry],
+    ['another grant', 'BAD_STATEMENT', newClaim({ ...grant, grantId: new Uint8Array(16) }).entry],
+    [
+      'a proof by another key',
+      'UNKNOWN_KEY',
+      changed((proof) => ['claim', grant.grantId, deviceId, key, proof], undefined, newSigner()),
+    ],
+    ['a login as a proof', 'WRONG_TYPE', withProof(await login)],
+    [
+      'another id than proven',
+      'BAD_STATEMENT',
+      changed(
+        (proof) => ['claim', grant.grantId, new Uint8Array(16).fill(7), key, proof],
+        deviceObject(new Uint8Array(16).fill(7)),
+      ),
+    ],
+    [
+      'another object',
+      'BAD_STATEMENT',
+      changed((proof) => ['claim', grant.grantId, deviceId, key, proof], deviceObject(new Uint8Array(16))),
+    ],
+    ["somebody's key", 'EXISTS', newClaim(grant, {}, known.signer).entry],
+    ['a device that is known', 'CONFLICT', newClaim(grant, { deviceId: known.id }).entry],
+    ['a known device, knowing its last entry', 'EXISTS', knownDevice(grant, known.id, knownView.previous)],
+    [
+      'a batch',
+      'MALFORMED',
+      tx(grant.signer, {
+        action: 'enrol',
+        object: new Uint8Array(32),
+        args: enrolDevicesArgs({ classId: CLASS, devices: [] }),
+      }),
+    ],
+    [
+      'a grant by a grant',
+      'MALFORMED',
+      tx(grant.signer, { action: 'enrol', object: new Uint8Array(32), args: newGrant().args }),
+    ],
+    ...[
+      'revoke',
+      'approve',
+      'confirm',
+      'rollout',
+      'download',
+      'product',
+      'passport',
+      'upload',
+      'trial',
+      'nonsense',
+    ].map((action): [string, Code, Promise<Uint8Array>] => [
+      action,
+      'NOT_PERMITTED',
+      tx(grant.signer, { action, object: new Uint8Array(32) }),
+    ]),
+  ]);
+  await ledger.submit(await own.entry);
+  t.like(await getDevice(world, deviceId), { state: 'enrolled', epoch: 0, publicKey: hex(own.device.publicKey) });
+  const [first] = (await ledger.evaluate('getHistory', hex(deviceId))) as HistoryItem[];
+  t.like(first, { action: 'enrol', signer: `grant:${hex(grant.grantId)}` });
+  await ledger.submit(await nextReport({ ...newDevice(), id: deviceId, signer: own.device }));
+  await refuses(t, world, [['the same again', 'DUPLICATE', own.entry]]);
+  await ledger.submit(await newClaim(grant).entry);
+  t.like(await getGrant(world, grant.grantId), { used: 2 });
+  await refuses(t, world, [['a third of two', 'CAP_REACHED', newClaim(grant).entry]]);
+});
+
+/** A claim of an id that exists, with the very state that it would replace. */
+async function knownDevice(grant: { signer: Signer; grantId: Uint8Array }, deviceId: Uint8Array, previous: string) {
+  const device = newSigner();
+  const claim = { origin: ORIGIN, grantId: grant.grantId, deviceId, classId: CLASS };
+  const proof = await signStatement(sha256, 'claim', claimValue(claim), device);
+  const args: Value = ['claim', grant.grantId, deviceId, coseKey(publicKeyOf(device)), proof];
+  const before = new Uint8Array(Buffer.from(previous, 'hex'));
+  return tx(grant.signer, { action: 'enrol', object: deviceObject(deviceId), previous: before, args });
+}
+
+test('a revoked grant enrols nobody any more, and its devices stay', async (t) => {
+  const world = await worldOf(t);
+  const { alice, keys, ledger } = world;
+  const grant = newGrant();
+  const object = grantObject(grant.grantId);
+  await act(world, alice, 'enrol', object, grant.args);
+  const own = newClaim(grant);
+  await ledger.submit(await own.entry);
+  const args = revokeArgs('grant', grant.grantId, 'the label was photographed');
+  const previous = new Uint8Array(Buffer.from((await getGrant(world, grant.grantId)).previous, 'hex'));
+  await refuses(t, world, [
+    ['by a server', 'NOT_PERMITTED', tx(keys.service, { action: 'revoke', object, args, previous })],
+    ['by itself', 'NOT_PERMITTED', tx(grant.signer, { action: 'revoke', object, args, previous })],
+  ]);
+  await act(world, alice, 'revoke', object, args);
+  await refuses(t, world, [['a claim', 'REVOKED', newClaim(grant).entry]]);
+  t.is((await getGrant(world, grant.grantId)).state, 'revoked');
+  t.is((await getDevice(world, own.claim.deviceId)).state, 'enrolled');
+});
+
+test('at the server: a code works as often as it says, answers twice to one device, and tells strangers nothing', async (t) => {
+  const world = await worldOf(t);
+  const { alice, ledger } = world;
+  const clock = { seconds: NOW, ms: 0 };
+  const desk = enrolmentDesk({
+    ledger,
+    verifier,
+    clock: { ...systemClock, now: () => clock.seconds, elapsedMs: () => clock.ms },
+  });
+  const payload = () => Promise.reject(new Error('nobody asks for frames here'));
+  const app = createDeviceApi({ door: {} as Door, desk, payload, log: silentLog });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  t.teardown(() => closeApi(app));
+  const http = httpClient(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`);
+  t.teardown(() => http.close());
+  const send = async (entry: Uint8Array | Promise<Uint8Array>) => {
+    clock.ms += 1_000;
+    return sendClaim(http, await entry).then((classId) => (equal(classId, CLASS) ? 'OK' : 'another class'), codeOf);
+  };
+  const grant = newGrant();
+  await act(world, alice, 'enrol', grantObject(grant.grantId), grant.args);
+
+  const own = newClaim(grant);
+  t.is(await send(own.entry), 'OK');
+  t.is(await send(own.entry), 'OK', 'the first answer was lost');
+  t.is((await getGrant(world, grant.grantId)).used, 1);
+  t.is(await send(newClaim(newGrant()).entry), 'UNAUTHORIZED', 'a code that nobody made');
+  t.is(await send(newClaim({ signer: newSigner(), grantId: grant.grantId }).entry), 'UNAUTHORIZED', 'a guessed key');
+  const forged = new Uint8Array(await newClaim(grant).entry);
+  forged[forged.length - 1]! ^= 1;
+  t.is(await send(forged), 'BAD_SIGNATURE');
+  t.is(await send(tx(alice, { action: 'approve', object: new Uint8Array(32) })), 'NOT_PERMITTED', 'not a claim');
+  t.is(await send(new Uint8Array(2_000)), 'TOO_LARGE');
+  t.is(await send(Uint8Array.of(1, 2, 3)), 'MALFORMED');
+  t.is(await send(newClaim(grant, { classId: new Uint8Array(16) }).entry), 'WRONG_CLASS');
+
+  clock.seconds = NOW + 60;
+  t.is(await send(newClaim(grant).entry), 'NOT_PERMITTED', 'expired');
+  t.is(await send(own.entry), 'OK', 'but who was in time may ask again');
+  clock.seconds = NOW;
+  t.is(await send(newClaim(grant).entry), 'OK');
+  t.is(await send(newClaim(grant).entry), 'CAP_REACHED');
+  await act(world, alice, 'revoke', deviceObject(own.claim.deviceId), revokeArgs('device', own.claim.deviceId, 'lost'));
+  t.is(await send(own.entry), 'REVOKED', 'a revoked device does not come back by its code');
+
+  const codes: string[] = [];
+  for (let i = 0; i <= CLAIM_RATE.burst; i++)
+    codes.push(await sendClaim(http, Uint8Array.of(1)).then(() => 'OK', codeOf));
+  t.is(codes.at(-1), 'RATE_LIMITED');
+});
+
+test('codes: 128 bits in groups of four, read in any case, each a key and a grant of its own', (t) => {
+  const code = newClaimCode();
+  t.regex(code, /^([0-9a-f]{4}-){7}[0-9a-f]{4}$/);
+  const key = claimKey({ sha256 }, ` ${code.toUpperCase()}\n`);
+  t.deepEqual(key.grantId, claimKey({ sha256 }, code.replaceAll('-', '')).grantId);
+  t.not(newClaimCode(), code);
+  for (const bad of ['', 'ffff', `${code}0`, code.replace(/^./, 'g')]) {
+    t.is(codeOf(t.throws(() => claimKey({ sha256 }, bad))), 'BAD_REQUEST', bad);
+  }
+});
