@@ -2,10 +2,12 @@
 
 import { join } from 'node:path';
 import { evaluateWave, type WaveTally } from '@countersign/broker/distribution/rollouts/evaluate';
+import type { LedgerClient } from '@countersign/broker/ledger/client';
 import type { RolloutView } from '@countersign/broker/ledger/contract/views';
 import { Refusal } from '@countersign/device-sdk';
 import { ABORTED, EVERYONE, hex, isInCohort, OPEN, PAUSED, placeOf } from '@countersign/device-sdk/format';
 import test from 'ava';
+import { classId } from '../support/publisher.ts';
 import { sha256 } from '../support/world.ts';
 import { makeBed } from './distribution-bed.ts';
 
@@ -62,6 +64,31 @@ test('a wave that went well opens the next, until everybody is in', async (t) =>
   t.is(open.rolloutSequence, first.rolloutSequence + 1);
   t.deepEqual(open.block2Digest, first.block2Digest);
   t.is((await bed.view(rolloutId)).wave, 1);
+});
+
+test('a brake of the engine pauses what is open, and nothing begins or goes on until it is let go', async (t) => {
+  let braked: string[] = [];
+  const through = (ledger: LedgerClient): LedgerClient => ({
+    ...ledger,
+    evaluate: async (query, ...args) =>
+      query === 'getOrder' ? { outside: { block: 7, trouble: null, braked } } : ledger.evaluate(query, ...args),
+  });
+  const bed = await makeBed(t, { through });
+  await bed.publisher.enrol(names(2));
+  const leaf = await bed.publisher.release('1.0.0');
+  const rolloutId = await bed.open(leaf);
+  braked = [hex(classId)];
+  await bed.told(rolloutId, PAUSED);
+  const { rollout, pause } = await bed.server.progress(rolloutId);
+  t.like(rollout, { state: 'paused', action: 'rollout', signer: 'command' });
+  t.is(pause!.reason, 'the brake of the chain was pulled');
+  await bed.publisher.decide(rolloutId, 'resume');
+  await bed.spoke('rollout step failed');
+  await bed.server.settled();
+  t.like((await bed.server.progress(rolloutId)).problem, { code: 'NOT_OPEN' });
+  t.is((await bed.view(rolloutId)).state, 'paused');
+  braked = [];
+  await bed.told(rolloutId, OPEN);
 });
 
 test('pause, resume and abort by a person are carried out and announced in this order', async (t) => {

@@ -1,5 +1,5 @@
 /** The ledger on a real EVM node: the way of a release step by step, and what goes wrong on the way. */
-import { writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { makeBatch } from '@countersign/broker/ledger/evm/batches';
@@ -106,9 +106,16 @@ onChain('a restart goes on from its mark, and a lost mark costs time alone', [1,
   const { head } = await world.ledger.head();
   await world.reopen();
   t.deepEqual((await world.ledger.head()).head.root, head.root);
-  const { rm } = await import('node:fs/promises');
   await rm(join(world.dir, 'ledger', 'mirror.json'));
   await world.reopen();
+  t.deepEqual((await world.ledger.head()).head.root, head.root);
+  // As after a copy from peers: the files of the batches are gone, too, and are made again from the entries.
+  const batches = join(world.dir, 'ledger', 'batches');
+  const files = await readdir(batches, { recursive: true });
+  await rm(join(world.dir, 'ledger', 'mirror.json'));
+  await rm(batches, { recursive: true });
+  await world.reopen();
+  t.deepEqual((await readdir(batches, { recursive: true })).sort(), files.sort());
   t.deepEqual((await world.ledger.head()).head.root, head.root);
   const release = await publish(world, 1);
   t.truthy(await world.ledger.receipt(release.leaf));
@@ -247,7 +254,7 @@ const ended = (objection: string | undefined) => objection?.startsWith('DIVERGED
 /** A peer's view of a copy; `until` waits for what it says of a head of this size. */
 function orderOf(t: ExecutionContext, world: World, profile: EvmProfile) {
   let wake = () => {};
-  const source = new ComparedSource(profile, verifier, () => {});
+  const source = new ComparedSource(profile, verifier);
   const order = ownOrder(source, world.ledger, join(world.dir, 'ledger'), () => wake());
   t.teardown(() => order.close());
   return {

@@ -8,7 +8,7 @@ import type { EvmParts } from '@countersign/broker/ledger/evm/parts';
 import type { EvmProfile } from '@countersign/broker/ledger/evm/profile';
 import { EvmSource } from '@countersign/broker/ledger/evm/source';
 import type { FinalBlock } from '@countersign/broker/ledger/mirror/order';
-import { Refusal } from '@countersign/device-sdk';
+import { codeOf, Refusal } from '@countersign/device-sdk';
 import { hex } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import test from 'ava';
@@ -124,7 +124,8 @@ onAnvil('what happened while the node was away is read when it is back', async (
       seen.push(...roots(events));
       grown();
     },
-    troubled() {
+    link(trouble) {
+      if (trouble === undefined) return;
       troubles++;
       grown();
     },
@@ -204,55 +205,71 @@ onAnvil('nonces are given one after another, also where nothing is mined between
   t.deepEqual(roots(events).sort(), [1, 2, 3, 4, 5]);
 });
 
-test('a step that breaks off between two blocks goes on behind the first of them', async (t) => {
-  const { sha256 } = nodeVerifier();
-  const batches = [1, 2].map((n) => makeBatch(sha256, [Uint8Array.of(n)]));
-  const blockOf = (number: number) => ({ number, hash: hash(number), time: number });
-  const events = batches.map(({ digest, root }, i) => {
-    const [block, args] = [3 + i, { position: i + 1, count: 1, digest: `0x${hex(digest)}`, root: `0x${hex(root)}` }];
-    return { name: 'Batch', args, block, blockHash: hash(block), index: 0, transaction: hash(100) };
-  });
-  const chain = {
-    height: async () => 9,
-    block: async (n: number) => blockOf(n),
-    logs: async (from: number, to: number) => events.filter(({ block }) => block >= from && block <= to),
-    onBlock: () => () => undefined,
-    close: async () => undefined,
-  } as Partial<Chain> as Chain;
-  let away = true;
-  const files: BatchFiles = {
-    put: async () => undefined,
-    async get(digest) {
-      const found = batches.findIndex((one) => hex(one.digest) === hex(digest));
-      if (found === 1 && away) {
-        away = false;
-        throw new Refusal('UNREACHABLE', 'the gateway does not answer');
-      }
-      return batches[found]!.file;
-    },
-  };
-  const profile = { confirmations: 0, pollMs: 1, fromBlock: 0 } as EvmProfile;
-  const source = new EvmSource({ chain, files, profile, verifier: nodeVerifier() } as EvmParts);
-  // The reader's own timer keeps no process alive.
-  const awake = setInterval(() => undefined, 1_000);
-  t.teardown(() => clearInterval(awake));
-  const told: [number, number][] = [];
-  const failures: unknown[] = [];
-  await new Promise<void>((resolve) => {
-    const call = async ({ number, transactions }: FinalBlock) => {
-      told.push([number, transactions.flatMap(({ statements }) => statements as Uint8Array[]).length]);
-      if (number === 9) resolve();
+for (const [why, code] of [
+  ['a node or gateway that does not answer', 'UNREACHABLE'],
+  ['a batch whose file nobody has yet', 'NOT_FOUND'],
+] as const)
+  test(`a step that breaks off between two blocks for ${why} goes on behind the first of them`, async (t) => {
+    const { sha256 } = nodeVerifier();
+    const batches = [1, 2].map((n) => makeBatch(sha256, [Uint8Array.of(n)]));
+    const blockOf = (number: number) => ({ number, hash: hash(number), time: number });
+    const events = batches.map(({ digest, root }, i) => {
+      const [block, args] = [3 + i, { position: i + 1, count: 1, digest: `0x${hex(digest)}`, root: `0x${hex(root)}` }];
+      return { name: 'Batch', args, block, blockHash: hash(block), index: 0, transaction: hash(100) };
+    });
+    const chain = {
+      height: async () => 9,
+      block: async (n: number) => blockOf(n),
+      logs: async (from: number, to: number) => events.filter(({ block }) => block >= from && block <= to),
+      onBlock: () => () => undefined,
+      close: async () => undefined,
+    } as Partial<Chain> as Chain;
+    let away = true;
+    const files: BatchFiles = {
+      put: async () => undefined,
+      async get(digest) {
+        const found = batches.findIndex((one) => hex(one.digest) === hex(digest));
+        if (found === 1 && away) {
+          away = false;
+          throw new Refusal(code, why);
+        }
+        return batches[found]!.file;
+      },
     };
-    const failed = (error: unknown) => {
-      failures.push(error);
-      resolve();
-    };
-    void source.follow(undefined, call, failed).then(({ stop }) => t.teardown(stop));
+    const profile = { confirmations: 0, pollMs: 1, fromBlock: 0 } as EvmProfile;
+    const source = new EvmSource({
+      chain,
+      files,
+      profile,
+      verifier: nodeVerifier(),
+      rolling: async () => [],
+    } as unknown as EvmParts);
+    // The reader's own timer keeps no process alive.
+    const awake = setInterval(() => undefined, 1_000);
+    t.teardown(() => clearInterval(awake));
+    const told: [number, number][] = [];
+    const failures: unknown[] = [];
+    const links: unknown[] = [];
+    const link = (trouble?: unknown) => void (trouble && links.push(codeOf(trouble)));
+    await new Promise<void>((resolve) => {
+      const call = async ({ number, transactions }: FinalBlock) => {
+        // Nothing of it is here, as on a mirror: only a file could bring it.
+        for (const { statements } of transactions)
+          if ('check' in statements) throw new Refusal('NOT_FOUND', statements.name);
+        told.push([number, transactions.flatMap(({ statements }) => statements as Uint8Array[]).length]);
+        if (number === 9) resolve();
+      };
+      const failed = (error: unknown) => {
+        failures.push(error);
+        resolve();
+      };
+      void source.follow(undefined, call, failed, link).then(({ stop }) => t.teardown(stop));
+    });
+    t.deepEqual(failures, []);
+    t.deepEqual(told, [
+      [3, 1],
+      [4, 1],
+      [9, 0],
+    ]);
+    t.deepEqual(links, [code]);
   });
-  t.deepEqual(failures, []);
-  t.deepEqual(told, [
-    [3, 1],
-    [4, 1],
-    [9, 0],
-  ]);
-});

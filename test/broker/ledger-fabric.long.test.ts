@@ -1,5 +1,6 @@
 /** The client of Hyperledger Fabric against a small network: true chaincode on fabric-shim, true gateway protobufs, TLS. */
 import { rm } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { productArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
@@ -7,7 +8,7 @@ import type { EmbeddedLedger } from '@countersign/broker/ledger/embedded/source'
 import { finalBlock } from '@countersign/broker/ledger/fabric/fabric-block';
 import { fabricSource, TRIES_MAX } from '@countersign/broker/ledger/fabric/fabric-source';
 import { readProfile } from '@countersign/broker/ledger/fabric/profile';
-import { type MirroredLedger, mirrored } from '@countersign/broker/ledger/mirror/mirrored';
+import { type MirroredLedger, type MirrorOptions, mirrored } from '@countersign/broker/ledger/mirror/mirrored';
 import { codeOf } from '@countersign/device-sdk';
 import { utf8 } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
@@ -46,13 +47,16 @@ interface Bed {
 
 let channels = 0;
 
-async function bedOf(t: ExecutionContext, change: object = {}): Promise<Bed> {
+async function bedOf(t: ExecutionContext, change: object = {}, more: Partial<MirrorOptions> = {}): Promise<Bed> {
   const name = `channel${channels++}`;
   const told: string[] = [];
   const profile = await readProfile(await network.profile(name, change));
   const source = () => fabricSource(profile, { random: () => 0, tell: (text) => told.push(text) });
   const engine = (ledger: EmbeddedLedger, dir: string) =>
-    mirrored(source(), ledger, { folder: join(dir, 'ledger'), mirrorMsMax: 10_000 });
+    mirrored(source(), ledger, {
+      ...{ folder: join(dir, 'ledger'), mirrorMsMax: 60_000, tell: (text: string) => told.push(text) },
+      ...more,
+    });
   const world = await newWorld({ quorum: 1, engine });
   t.teardown(() => world.end());
   return { world, channel: network.channel(name), told, faults: network.gateway.faults };
@@ -112,18 +116,19 @@ serial('transactions that met in one block are endorsed anew until each has its 
 
 serial('a peer that does not answer is asked again, and an answer that was lost doubles nothing', async (t) => {
   const { world, channel, told, faults } = await bedOf(t);
+  const tries = () => told.filter((text) => text.startsWith('tried again')).length;
   faults.unavailable = 3;
   await addProduct(world);
   t.is(told.length, 3);
   faults.statusLost = 1;
   const carol = await enrolment('carol', ['engineer'], newSigner(), world.people.alice!);
   await world.ledger.submit(carol);
-  t.is(told.length, 4);
+  t.is(tries(), 4);
   t.is(statements(channel).filter((one) => Buffer.from(one).equals(carol)).length, 1);
   faults.unavailable = 1_000;
-  const before = told.length;
+  const before = tries();
   t.is(codeOf(await t.throwsAsync(publish(world, 1))), 'UNREACHABLE');
-  t.is(told.length - before, TRIES_MAX - 1);
+  t.is(tries() - before, TRIES_MAX - 1);
   faults.unavailable = 0;
 });
 
@@ -142,7 +147,7 @@ serial('the stream of blocks may break anywhere', async (t) => {
   await Promise.all(devices.map(async (device) => world.ledger.submit(await nextReport(device))));
   faults.streamCuts = 0;
   t.true(
-    told.some((text) => /stream broke/.test(text)),
+    told.some((text) => /no answer .* for its blocks/.test(text)),
     told.join('\n'),
   );
   t.deepEqual(await world.ledger.entries(0, 100), statements(channel));
@@ -200,3 +205,89 @@ serial('two ledgers on one channel know nothing of each other', async (t) => {
   t.deepEqual(await world.ledger.entries(0, 100), statements(channel));
   t.is((await other.ledger.entries(0, 100)).length, 8);
 });
+
+serial(
+  'a peer that is away: the ledger is read, entries are refused in words, and go on when it is back',
+  async (t) => {
+    const relay = new Relay(network.gateway.address);
+    await relay.open();
+    t.teardown(() => relay.close());
+    const said: string[] = [];
+    let heard = () => {};
+    const tell = (text: string) => {
+      said.push(text);
+      heard();
+    };
+    const saying = (pattern: RegExp) =>
+      new Promise<void>((resolve) => {
+        heard = () => said.some((text) => pattern.test(text)) && resolve();
+        heard();
+      });
+    const { world } = await bedOf(t, { peer: relay.address }, { tell, reconnectMs: 10 });
+    await addProduct(world);
+    const { root } = (await world.ledger.head()).head;
+
+    // It goes away while it is followed.
+    await relay.close();
+    await saying(/no answer/);
+    said.length = 0;
+    await relay.open();
+    await saying(/answers again/);
+
+    // It is away at a start.
+    await world.ledger.close();
+    await relay.close();
+    said.length = 0;
+    await world.reopen();
+    t.deepEqual((await world.ledger.head()).head.root, root);
+    const carol = await enrolment('carol', ['engineer'], newSigner(), world.people.alice!);
+    const error = await t.throwsAsync(world.ledger.submit(carol));
+    t.is(codeOf(error), 'UNREACHABLE');
+    const words = `no answer from the Fabric peer ${relay.address} for chaincode countersign of channel`;
+    t.true(error!.message.includes(words), error!.message);
+    t.regex(error!.message, /: it cannot be reached$/);
+    for (const text of said) t.notRegex(text, /UNAVAILABLE|ECONNREFUSED|DEADLINE|grpc/i);
+    await relay.open();
+    await saying(/answers again/);
+    t.truthy(await world.ledger.submit(carol));
+  },
+);
+
+/** A way to the gateway that can be cut and opened again at the same address. */
+class Relay {
+  readonly #target: { host: string; port: number };
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  #port = 0;
+
+  constructor(address: string) {
+    const [host, port] = address.split(':');
+    this.#target = { host: host!, port: Number(port) };
+  }
+
+  get address(): string {
+    return `localhost:${this.#port}`;
+  }
+
+  async open(): Promise<void> {
+    this.#server = createServer((near) => {
+      const far = connect(this.#target);
+      for (const socket of [near, far]) {
+        this.#sockets.add(socket);
+        socket.on('error', () => undefined).once('close', () => this.#sockets.delete(socket));
+      }
+      near.pipe(far).pipe(near);
+    });
+    await new Promise<void>((resolve) => this.#server!.listen(this.#port, '127.0.0.1', resolve));
+    this.#port = (this.#server.address() as { port: number }).port;
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}

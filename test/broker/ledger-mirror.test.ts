@@ -2,9 +2,15 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
+import type { OrderView } from '@countersign/broker/ledger/contract/views';
 import type { EmbeddedLedger } from '@countersign/broker/ledger/embedded/source';
 import { Feed } from '@countersign/broker/ledger/mirror/feed';
-import { isMirror, type MirroredLedger, mirrored } from '@countersign/broker/ledger/mirror/mirrored';
+import {
+  isMirror,
+  type MirroredLedger,
+  type MirrorOptions,
+  mirrored,
+} from '@countersign/broker/ledger/mirror/mirrored';
 import { ownOrder } from '@countersign/broker/ledger/mirror/own-order';
 import { codeOf, Refusal } from '@countersign/device-sdk';
 import test, { type ExecutionContext } from 'ava';
@@ -35,14 +41,16 @@ interface Bed {
   stopped: Refusal[];
 }
 
-async function bedOf(t: ExecutionContext, change: (ledger: EmbeddedLedger) => EmbeddedLedger = (l) => l): Promise<Bed> {
+async function bedOf(t: ExecutionContext, more: Partial<MirrorOptions> = {}): Promise<Bed> {
   const outside = new OutsideOrder();
   const stopped: Refusal[] = [];
   const engine = (ledger: EmbeddedLedger, dir: string) =>
-    mirrored(outside, change(ledger), {
+    mirrored(outside, ledger, {
       folder: join(dir, 'ledger'),
       mirrorMsMax: 60_000,
       stopped: (reason) => stopped.push(reason),
+      reconnectMs: 1,
+      ...more,
     });
   const world = await newWorld({ quorum: 1, engine });
   t.teardown(() => world.end());
@@ -221,6 +229,58 @@ test('what is final outside and never comes is answered as not reached', async (
   outside.submit = async () => {};
   const statement = await tx(world.people.alice!, { channel: ORIGIN, action: 'download', object: new Uint8Array(32) });
   t.is(codeOf(await t.throwsAsync(mirror.submit(statement))), 'UNREACHABLE');
+});
+
+test('an engine that is away at a start: what was mirrored is read, and entries go on when it is back', async (t) => {
+  const said: string[] = [];
+  let heard = () => {};
+  const tell = (text: string) => {
+    said.push(text);
+    heard();
+  };
+  const { world, outside, stopped } = await bedOf(t, { tell });
+  await addProduct(world);
+  const before = await world.ledger.entries(0, 100);
+  await world.ledger.close();
+  outside.away = new Refusal('UNREACHABLE', 'nobody is there');
+  await world.reopen();
+  t.deepEqual(await world.ledger.entries(0, 100), before);
+  const order = async () => ((await world.ledger.evaluate('getOrder')) as OrderView).outside!;
+  t.like((await order()).trouble, { code: 'UNREACHABLE', text: 'nobody is there' });
+  const carol = await enrolment('carol', ['engineer'], newSigner(), world.people.alice!);
+  const error = await t.throwsAsync(world.ledger.submit(carol));
+  t.is(codeOf(error), 'UNREACHABLE');
+  t.regex(error!.message, /nothing can be logged now: nobody is there/);
+  const back = new Promise<void>((resolve) => {
+    heard = () => said.at(-1)?.includes('answers again') && resolve();
+  });
+  outside.away = undefined;
+  await back;
+  await world.ledger.submit(carol);
+  t.deepEqual(await order(), { block: outside.blocks.length - 1, trouble: null });
+  t.deepEqual(said, ['nobody is there; asked again until it answers', 'the outside engine answers again']);
+  t.deepEqual(stopped, []);
+});
+
+test('an engine that is away at the first start, and one that stays away, are given up', async (t) => {
+  const away = new Refusal('UNREACHABLE', 'nobody is there');
+  const outside = new OutsideOrder();
+  outside.away = away;
+  const alone = await newWorld({ quorum: 1 });
+  t.teardown(() => alone.end());
+  t.is(await t.throwsAsync(mirrored(outside, alone.ledger, { folder: alone.dir })), away);
+
+  const bed = await bedOf(t, { outageMsMax: 0 });
+  await addProduct(bed.world);
+  bed.outside.link(away);
+  while (bed.stopped.length === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    bed.outside.link(away);
+  }
+  t.is(bed.stopped[0]!.code, 'UNREACHABLE');
+  t.regex(bed.stopped[0]!.message, /nobody is there, for 0 hours: start this again/);
+  t.like(await bed.world.ledger.evaluate('getOrder'), { outside: { trouble: { code: 'UNREACHABLE' } } });
+  t.truthy(await bed.world.ledger.head());
 });
 
 test('a peer confirms what stands in its own node too, and nothing that stands there otherwise', async (t) => {

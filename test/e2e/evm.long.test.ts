@@ -29,7 +29,7 @@ const SHAPE = ['--new-product', '--vendor', 'example.com', '--memory-class', 'L'
 const PORTS = ['--port', '0', '--mqtt-port', '0', '--no-samples'];
 
 test('publish, two votes, rollout, report and audit on an EVM chain, and all of it again after a kill', async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   if (anvilPath() === undefined) {
     t.log('left out: anvil is not installed for this platform');
     return t.pass();
@@ -89,6 +89,15 @@ test('publish, two votes, rollout, report and audit on an EVM chain, and all of 
   server = await up(...engine, '--no-samples');
   await takes('1.2.0');
   t.deepEqual(second.votes(), 3);
+
+  // Somebody pulls the brake on the chain. Nobody asked these servers: they pause what is open.
+  const open = async () =>
+    (await runJson('rollout', 'list', '--data', data)).json as { state: string; version: string }[];
+  const newest = async () => (await open()).find(({ state }) => state !== 'aborted')!;
+  t.is((await newest()).state, 'open');
+  const brake = ['--evm-profile', profile('brake', ACCOUNTS[4])];
+  t.is((await run('chain', 'pause', ...brake)).code, 0);
+  await until(async () => (await newest()).state === 'paused');
 
   // What the device said is on the chain: in a batch whose root and digest stand there, checked by the paper alone.
   const batches = await batchesOf(reader, data);

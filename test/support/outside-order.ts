@@ -10,6 +10,10 @@ export class OutsideOrder implements OrderedSource {
   readonly blocks: FinalBlock<readonly Uint8Array[]>[] = [];
   /** What `submit` says instead of making a block. */
   refuse: Refusal | undefined;
+  /** Why it does not answer at all. */
+  away: Refusal | undefined;
+  /** Tells whoever follows that the link broke, or that it holds again. */
+  link: (trouble?: unknown) => void = () => {};
   readonly #waiting = new Set<() => void>();
 
   async begin(statements: readonly Uint8Array[]): Promise<void> {
@@ -37,6 +41,7 @@ export class OutsideOrder implements OrderedSource {
   }
 
   async height(): Promise<number> {
+    if (this.away) throw this.away;
     return this.blocks.length - 1;
   }
 
@@ -44,9 +49,11 @@ export class OutsideOrder implements OrderedSource {
     after: Position | undefined,
     call: (block: FinalBlock) => Promise<void>,
     failed: (error: unknown) => void,
+    link: (trouble?: unknown) => void = () => {},
   ): Promise<{ stop(): void }> {
     const known = after === undefined || this.blocks[after.block]?.hash === after.hash;
     if (!known) throw new Refusal('DIVERGED', `block ${after.block} is another now`);
+    this.link = link;
     let running = true;
     let wake = () => {};
     const run = async () => {

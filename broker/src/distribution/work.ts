@@ -18,6 +18,8 @@ import type { Witness } from './witness.ts';
 export const JUDGE_EVERY_MS = 100;
 /** Something failed (a server away, a receipt that does not verify): try again after this. */
 export const RETRY_MS = 5_000;
+/** How long a brake that was pulled outside the ledger may go unseen here, beside the time that the engine itself takes. */
+export const BRAKE_EVERY_MS = 1_000;
 /** The newest head is published for gateways and auditors at most so often. */
 export const HEAD_EVERY_MS = 1_000;
 
@@ -44,6 +46,8 @@ export function serverWork(parts: {
   const { witness, releases, payloads, devices, fleet, driver, announcer, log } = parts;
   const waits = new Waits(parts.clock);
   const changedClasses = new Set<string>();
+  let watchesBrake = false;
+  let lastBraked = '';
   const rollouts = coalesced(carryOut);
   const announcements = coalesced(announceChanged);
   const judgeSoon = waits.throttled(JUDGE_EVERY_MS, rollouts.ask);
@@ -84,6 +88,7 @@ export function serverWork(parts: {
       rollouts.ask();
       headSoon();
       renewHeads();
+      void lookAtBrake();
     },
     async settled() {
       await renewal;
@@ -138,6 +143,7 @@ export function serverWork(parts: {
   function renewHeads(): void {
     waits.later(Math.max(1000, (witness.root.headAgeMax * 1000) / 4), () => {
       rollouts.ask(); // devices whose time is over say nothing that would set this in motion
+      if (!watchesBrake) void lookAtBrake();
       renewal = renew();
     });
   }
@@ -146,6 +152,29 @@ export function serverWork(parts: {
     await announcer.refreshAll().catch(complain('renewed announcements'));
     await publishHead();
     renewHeads();
+  }
+
+  /** An engine's own brake leaves no entry, so it is asked for; most ledgers have none, and are asked when heads are renewed. */
+  async function lookAtBrake(): Promise<void> {
+    watchesBrake = false;
+    if (waits.ended) return;
+    try {
+      const braked = await driver.braked();
+      if (braked === undefined) return;
+      const now = braked.join();
+      if (now !== lastBraked) rollouts.ask();
+      lastBraked = now;
+      lookAgain(BRAKE_EVERY_MS);
+    } catch (error) {
+      if (waits.ended) return;
+      complain('the brake of the chain')(error);
+      lookAgain(RETRY_MS);
+    }
+  }
+
+  function lookAgain(ms: number): void {
+    watchesBrake = true;
+    waits.later(ms, lookAtBrake);
   }
 
   function complain(what: string): (error: unknown) => void {

@@ -19,7 +19,7 @@ import {
 import type { LedgerClient } from '../../ledger/client.ts';
 import { WAVES_MAX } from '../../ledger/contract/args.ts';
 import { unionOfWaves } from '../../ledger/contract/plan.ts';
-import type { HistoryItem, RolloutView } from '../../ledger/contract/views.ts';
+import type { HistoryItem, OrderView, RolloutView } from '../../ledger/contract/views.ts';
 import type { Payloads } from '../payloads.ts';
 import type { Log, ServerClock } from '../ports.ts';
 import type { Releases, SignedRelease } from '../releases.ts';
@@ -33,6 +33,9 @@ import { waveOfEach, wavesOf } from './waves.ts';
 /** Every wave of a plan in one go, and what a person may have asked for before: beyond that something goes in circles. */
 const STEPS_MAX = WAVES_MAX + 4;
 
+/** What an operator reads beside a rollout that was paused so. */
+const BRAKE = 'the brake of the chain was pulled';
+
 /** Why a rollout stands still although something is to be done. */
 export interface Problem {
   code: string;
@@ -45,6 +48,8 @@ export interface RolloutDriver {
   /** Does all that is pending; one problem does not hold up the other rollouts. @returns whether any is left undone */
   carryOut(): Promise<boolean>;
   problem(rolloutId: string): Problem | undefined;
+  /** Class ids that a brake of the outside engine holds; undefined where the order has no brake of its own. */
+  braked(): Promise<readonly string[] | undefined>;
   /** Devices per wave and how far they are. */
   tally(view: RolloutView): Promise<WaveTally[]>;
   /** What an open rollout offers to this device, as long as it has said nothing of it. */
@@ -90,22 +95,29 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
   return {
     async carryOut() {
       const views = (await ledger.evaluate('listRollouts')) as RolloutView[];
+      const held = new Set(await braked());
       // What stops devices goes out before what starts them.
       const active = views.filter(({ state }) => state !== 'aborted').sort((a, b) => urgency(a) - urgency(b));
       forgetAllBut(active);
-      for (const view of active) await attempt(view);
+      for (const view of active) await attempt(view, held.has(view.classId));
       return problems.size > 0;
     },
     problem: (rolloutId) => problems.get(rolloutId),
+    braked,
     tally,
     unanswered,
   };
 
-  async function attempt(view: RolloutView): Promise<void> {
+  async function braked(): Promise<readonly string[] | undefined> {
+    const { outside } = (await ledger.evaluate('getOrder')) as OrderView;
+    return outside?.braked;
+  }
+
+  async function attempt(view: RolloutView, held: boolean): Promise<void> {
     try {
       // Each statement may make the next one due: an empty wave is passed over at once.
       let current: RolloutView | undefined = view;
-      for (let steps = 0; current && steps < STEPS_MAX; steps++) current = await advanceByOne(current);
+      for (let steps = 0; current && steps < STEPS_MAX; steps++) current = await advanceByOne(current, held);
       demand(!current, 'INTERNAL', `more than ${STEPS_MAX} statements for one rollout at once`);
       problems.delete(view.rolloutId);
     } catch (error) {
@@ -116,9 +128,11 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
   }
 
   /** @returns the rollout after the step, undefined when there is nothing to do now */
-  async function advanceByOne(view: RolloutView): Promise<RolloutView | undefined> {
+  async function advanceByOne(view: RolloutView, held: boolean): Promise<RolloutView | undefined> {
     const release = await releases.ensure(unhex(view.releaseLeaf)!);
-    const step = pendingStep(view) ?? renewalStep(view, release) ?? (await judgedStep(view));
+    const step = held
+      ? await heldStep(view)
+      : (pendingStep(view) ?? renewalStep(view, release) ?? (await judgedStep(view)));
     if (!step) return undefined;
     // Devices ask for frames the moment they hear of a release: it is not opened before this server holds them.
     if (step.state === OPEN) await holdPayloads(release);
@@ -131,6 +145,21 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
   async function holdPayloads({ release }: SignedRelease): Promise<void> {
     for (const { branches } of allComponents(release.manifest))
       for (const { payload } of branches) await payloads.frames(payload);
+  }
+
+  /** Under the brake of the chain: what is open stands still, and nothing begins or goes on until it is let go. */
+  async function heldStep(view: RolloutView): Promise<Step | undefined> {
+    const { pending, wave } = view;
+    if (pending === 'pause' || pending === 'abort') return pendingStep(view);
+    demand(
+      pending === null || view.state === 'open',
+      'NOT_OPEN',
+      `${pending}: the brake of the chain holds this product`,
+    );
+    if (view.state !== 'open') return undefined;
+    // No failures are accepted by this: nobody is shown any when he resumes.
+    await notes.put(view.rolloutId, { reason: BRAKE, at: clock.now(), wave, finished: 0, failed: 0 });
+    return { op: 'pause', reason: BRAKE, state: PAUSED, wave };
   }
 
   /** A new block 2, after the distribution key was replaced, is void until a statement names it. */

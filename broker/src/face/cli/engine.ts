@@ -21,13 +21,16 @@ export interface EngineOptions {
 export async function engineOf(options: EngineOptions): Promise<LedgerEngine | undefined> {
   if (options.ledger === 'evm') return evm(options);
   const source = await fabricOf(options);
-  return source && ((ledger, folder) => mirrored(source(), ledger, { folder, stopped }));
+  return (
+    source &&
+    ((ledger, folder) => mirrored(source(), ledger, { folder, tell: (text) => note(`Fabric: ${text}`), stopped }))
+  );
 }
 
 /** What a peer compares its copy with. @returns undefined where the orderer's word is the order. @throws as {@link fabricOf} */
 export async function orderOf(options: EngineOptions): Promise<OpenOwnOrder | undefined> {
   const source = options.ledger === 'evm' ? await evmOrderOf(options) : await fabricOf(options);
-  return source && ((ledger, folder, changed) => ownOrder(source(), ledger, folder, changed));
+  return source && ((ledger, folder, changed) => ownOrder(source(), ledger, folder, changed, note));
 }
 
 /** @throws WrongUse; Refusal BAD_REQUEST for a bad profile, UNSUPPORTED where the engine's packages are missing */
@@ -61,7 +64,7 @@ async function evm(options: EngineOptions): Promise<LedgerEngine> {
 async function evmOrderOf(options: EngineOptions): Promise<() => FollowedSource> {
   const profile = evmProfileOf(options);
   const { evmOrder } = await import('../../ledger/evm/open.ts');
-  return evmOrder(profile, note);
+  return evmOrder(profile);
 }
 
 function evmProfileOf({ evmProfile, fabricProfile }: EngineOptions): string {

@@ -29,5 +29,7 @@ export type QueryName =
   | 'listIssuedKeys'
   /** (object digest in hex, [kind]) {previous} for the next transaction on it; kind `download` for the next download */
   | 'getPrevious'
+  /** () where the order comes from: {outside}, null where it is decided here; a mirror answers in the contract's place */
+  | 'getOrder'
   /** (rolloutId) totals derived from the reports of the class's devices */
   | 'getTotals';

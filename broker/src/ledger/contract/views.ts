@@ -237,6 +237,19 @@ export interface HistoryItem {
   value: unknown;
 }
 
+/** Where the order of a ledger comes from. */
+export interface OrderView {
+  /** null where it is decided here. */
+  outside: {
+    /** The last block of the outside engine that was read. */
+    block: number | null;
+    /** Why nothing more is read: tried again where `since` says since when, in seconds since the epoch; ended otherwise. */
+    trouble: { code: string; text: string; since?: number } | null;
+    /** Class ids under the brake of the engine itself; absent where it has none. */
+    braked?: string[];
+  } | null;
+}
+
 export interface TotalsView {
   rolloutId: string;
   /** Devices by the outcome of their newest report on this rollout. */

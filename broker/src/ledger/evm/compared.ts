@@ -3,7 +3,7 @@
  * so that no file and no account is needed, and nobody else is asked.
  */
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import { equal } from '@countersign/device-sdk/format';
+import { equal, hex, type Sha256 } from '@countersign/device-sdk/format';
 import type { FollowedSource, NamedStatements, OrderedSource } from '../mirror/order.ts';
 import { type BatchSaid, makeBatch } from './batches.ts';
 import { type Chain, openChain } from './chain.ts';
@@ -15,30 +15,24 @@ import { checkVotes } from './votes.ts';
 export class ComparedSource implements FollowedSource {
   readonly #profile: EvmProfile;
   readonly #verifier: Verifier;
-  readonly #tell: (text: string) => void;
   #chain: Chain | undefined;
   #closed = false;
 
-  /**
-   * @param profile with the contract's address; its account is not used
-   * @param tell told of what is tried again
-   */
-  constructor(profile: EvmProfile, verifier: Verifier, tell: (text: string) => void) {
+  /** @param profile with the contract's address; its account is not used */
+  constructor(profile: EvmProfile, verifier: Verifier) {
     this.#profile = { ...profile, account: undefined };
     this.#verifier = verifier;
-    this.#tell = tell;
   }
 
-  async follow(...[after, call, failed]: Parameters<OrderedSource['follow']>): Promise<{ stop(): void }> {
+  async follow(...args: Parameters<OrderedSource['follow']>): Promise<{ stop(): void }> {
     const chain = await this.#open();
     const follower = await followBlocks(
       {
         chain,
         profile: this.#profile,
-        troubled: (error) => this.#tell(`the EVM chain: ${error instanceof Error ? error.message : String(error)}`),
         statements: async (said, event) => this.#named(chain, said, event),
       },
-      ...[after, call, failed],
+      ...args,
     );
     if (this.#closed) {
       await follower.stop();
@@ -60,18 +54,34 @@ export class ComparedSource implements FollowedSource {
     throw closedOne();
   }
 
-  #named(chain: Chain, { count, root, digest }: BatchSaid, event: OrderedEvent): NamedStatements {
+  #named(chain: Chain, said: BatchSaid, event: OrderedEvent): NamedStatements {
     const [profile, verifier] = [this.#profile, this.#verifier];
-    return {
-      count,
-      async check(statements) {
-        const own = makeBatch(verifier.sha256, statements);
-        const text = `event ${event.position} in block ${event.block} orders other entries than the next ${count} here`;
-        demand(equal(own.root, root) && equal(own.digest, digest), 'DIVERGED', text);
-        for (const statement of statements) await checkVotes({ chain, profile, verifier }, statement, event);
-      },
-    };
+    return namedBatch(verifier.sha256, said, event, async (statements) => {
+      for (const statement of statements) await checkVotes({ chain, profile, verifier }, statement, event);
+    });
   }
+}
+
+/**
+ * A batch for whoever has its statements: they must give the root and the digest that the chain names.
+ * @param same called where they do, with the file that they make
+ */
+export function namedBatch(
+  sha256: Sha256,
+  { count, root, digest }: BatchSaid,
+  event: OrderedEvent,
+  same: (statements: readonly Uint8Array[], file: Uint8Array) => Promise<void>,
+): NamedStatements {
+  return {
+    count,
+    name: `${hex(digest)}, the batch of event ${event.position} in block ${event.block}`,
+    async check(statements) {
+      const own = makeBatch(sha256, statements);
+      const text = `event ${event.position} in block ${event.block} orders other entries than the next ${count} here`;
+      demand(equal(own.root, root) && equal(own.digest, digest), 'DIVERGED', text);
+      await same(statements, own.file);
+    },
+  };
 }
 
 function closedOne(): Refusal {

@@ -14,8 +14,8 @@ import type { EvmProfile } from './profile.ts';
 export interface BlockReader {
   chain: Chain;
   profile: Pick<EvmProfile, 'fromBlock' | 'confirmations' | 'pollMs'>;
-  /** Hears of a node that does not answer; it is asked again. */
-  troubled?: ((error: unknown) => void) | undefined;
+  /** Reads what else is to be known of the newest block. */
+  look?(): Promise<void>;
   statements(said: BatchSaid, event: OrderedEvent): Promise<FinalTransaction['statements']>;
   /** The batches of a block are taken. */
   taken?(digests: readonly string[]): void;
@@ -24,9 +24,9 @@ export interface BlockReader {
 /** As {@link OrderedSource.follow}; `look` asks the chain at once. */
 export async function followBlocks(
   reader: BlockReader,
-  ...[after, call, failed]: Parameters<OrderedSource['follow']>
+  ...[after, call, failed, link]: Parameters<OrderedSource['follow']>
 ): Promise<ReturnType<typeof followChain>> {
-  const { chain, profile, troubled } = reader;
+  const { chain, profile, look } = reader;
   const from = after
     ? await positionAt(chain, { block: after.block, hash: after.hash }, profile.fromBlock)
     : await startPosition(chain, profile.fromBlock);
@@ -37,7 +37,8 @@ export async function followBlocks(
     confirmations: profile.confirmations,
     pollMs: profile.pollMs,
     take: (events, position) => take(reader, events, position, told, call),
-    ...(troubled && { troubled }),
+    ...(look && { look }),
+    ...(link && { link }),
     failed,
   });
 }

@@ -6,11 +6,13 @@ import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import type { BlobStore } from '../../store/blobs.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { fileBlobStore } from '../../store/file-blobs.ts';
+import type { RolloutView } from '../contract/views.ts';
 import type { EmbeddedLedger } from '../embedded/source.ts';
+import { lateSource } from '../mirror/late.ts';
 import { type LedgerEngine, mirrored } from '../mirror/mirrored.ts';
 import type { FollowedSource } from '../mirror/order.ts';
 import { batchFiles } from './batches.ts';
-import { accountOf, type Chain, deployContract, openChain } from './chain.ts';
+import { accountOf, deployContract, openChain } from './chain.ts';
 import { ComparedSource } from './compared.ts';
 import { releaseContents } from './contents.ts';
 import { type EvmProfile, readProfile } from './profile.ts';
@@ -28,13 +30,12 @@ export interface EvmOptions {
 /**
  * What a peer compares its copy with: its own node.
  * @param path of a profile with the contract's address; without an account
- * @param tell told of what is tried again
  * @throws Refusal BAD_STORE, BAD_REQUEST for the profile
  */
-export async function evmOrder(path: string, tell: (text: string) => void): Promise<() => FollowedSource> {
+export async function evmOrder(path: string): Promise<() => FollowedSource> {
   const profile = await readProfile(path);
   demand(profile.contract, 'BAD_REQUEST', `${path} names no contract: a peer reads one that stands`);
-  return () => new ComparedSource(profile, nodeVerifier(), tell);
+  return () => new ComparedSource(profile, nodeVerifier());
 }
 
 /** Where a contract that this ledger deployed stands, and the batches, beside the block files. */
@@ -55,25 +56,25 @@ export async function openEvm(
   { blobs, tell, stopped }: Omit<EvmOptions, 'profile'>,
 ): Promise<EmbeddedLedger> {
   const verifier = nodeVerifier();
-  let chain: Chain;
-  let placed: EvmProfile;
-  try {
-    placed = profile.contract ? profile : { ...profile, ...(await ownContract(folder, profile, tell)) };
-    chain = await openChain(placed);
-  } catch (error) {
-    await ledger.close();
-    throw error;
-  }
-  const source = new EvmSource({
-    chain,
-    profile: placed,
-    verifier,
-    files: batchFiles(fileBlobStore(join(folder, BATCH_FOLDER), verifier.sha256), verifier.sha256),
-    speculate: () => ledger.inside.reader.speculate(verifier),
-    contents: releaseContents(verifier.sha256, blobs),
-    troubled: (error) => tell(`the EVM chain: ${error instanceof Error ? error.message : String(error)}`),
+  const files = batchFiles(fileBlobStore(join(folder, BATCH_FOLDER), verifier.sha256), verifier.sha256);
+  const source = lateSource(async () => {
+    const placed = profile.contract ? profile : { ...profile, ...(await ownContract(ledger, folder, profile, tell)) };
+    return new EvmSource({
+      chain: await openChain(placed),
+      profile: placed,
+      verifier,
+      files,
+      speculate: () => ledger.inside.reader.speculate(verifier),
+      contents: releaseContents(verifier.sha256, blobs),
+      rolling: async () => {
+        const rollouts = (await ledger.evaluate('listRollouts')) as RolloutView[];
+        return [...new Set(rollouts.filter(({ state }) => state !== 'aborted').map(({ classId }) => classId))];
+      },
+      troubled: (error) => tell(`the EVM chain: ${error instanceof Error ? error.message : String(error)}`),
+    });
   });
-  return mirrored(source, ledger, { folder, mirrorMsMax: placed.timeoutMs, stopped });
+  const told = (text: string) => tell(`the EVM chain: ${text}`);
+  return mirrored(source, ledger, { folder, mirrorMsMax: profile.timeoutMs, tell: told, stopped });
 }
 
 interface Own {
@@ -82,10 +83,17 @@ interface Own {
 }
 
 /** The contract that this ledger deployed at its first start: one node, one vote, the same account for everything. */
-async function ownContract(folder: string, profile: EvmProfile, tell: (text: string) => void): Promise<Own> {
+async function ownContract(
+  ledger: EmbeddedLedger,
+  folder: string,
+  profile: EvmProfile,
+  tell: (text: string) => void,
+): Promise<Own> {
   const path = join(folder, CONTRACT_FILE);
   const known = await readFile(path, 'utf8').catch(() => undefined);
   if (known !== undefined) return readOwn(path, known, profile.chainId);
+  const text = `${path} is gone, and this ledger has begun: name its contract in the profile, with fromBlock`;
+  demand(ledger.inside.standing.point.number <= 1, 'BAD_REQUEST', text);
   const account = await accountOf(profile);
   const { address, block } = await deployContract(profile, {
     nodes: [account],

@@ -21,7 +21,9 @@ export interface EvmParts {
   speculate: Speculate;
   /** CIDs of a release's images and deltas. */
   contents: ReleaseContents;
-  /** Hears of a node that does not answer; it is asked again. */
+  /** Class ids in hex that have a rollout which is not aborted. */
+  rolling: () => Promise<readonly string[]>;
+  /** Hears of a transaction that the node did not take; it is sent again. */
   troubled?: ((error: unknown) => void) | undefined;
 }
 

@@ -9,6 +9,8 @@ import type { FabricProfile } from './profile.ts';
 const MESSAGE_BYTES_MAX = 100 * 1024 * 1024;
 /** A silent link is asked after this time, so that a block stream ends with a dead one. Peers hang up on less than 60 s. */
 const KEEPALIVE_MS = 120_000;
+/** A peer that comes back is found within seconds: by default gRPC waits two minutes between its tries in the end. */
+const RECONNECT_MS_MAX = 5_000;
 
 export interface Connection {
   gateway: Gateway;
@@ -22,6 +24,7 @@ export function openConnection(profile: FabricProfile): Connection {
   const client = new Client(profile.peer, tls, {
     'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
     ...(peerName ? { 'grpc.ssl_target_name_override': peerName } : {}),
   });
   const within = (ms: number) => () => ({ deadline: Date.now() + ms });

@@ -70,17 +70,20 @@ class FabricSource implements OrderedSource {
     return common.BlockchainInfo.deserializeBinary(answer).getHeight() - 1;
   }
 
-  async follow(...[after, call, failed]: Parameters<OrderedSource['follow']>) {
+  async follow(...[after, call, failed, link]: Parameters<OrderedSource['follow']>) {
     const height = await this.height();
     const shorter = after !== undefined && height < after.block;
     if (shorter) throw new Refusal('DIVERGED', `the channel ends at block ${height}, ${after.block} was mirrored`);
     const { chaincode, ledger } = this.#profile;
-    const { tell } = this.#options;
     return followBlocks(
-      { network: this.#network, ours: { chaincode, ledger }, wait: (n) => this.#wait(n), tell },
-      after,
-      call,
-      failed,
+      {
+        network: this.#network,
+        ours: { chaincode, ledger },
+        wait: (n) => this.#wait(n),
+        reach: () => this.height(),
+        unreachable: (what, error) => this.#unreachable(what, error),
+      },
+      ...[after, call, failed, link],
     );
   }
 
@@ -125,10 +128,14 @@ class FabricSource implements OrderedSource {
     try {
       return Buffer.from(await contract.evaluateTransaction(name, ...args));
     } catch (error) {
-      const { peer, channel } = this.#profile;
-      const text = `${contract.getChaincodeName()} of ${channel} at ${peer} does not answer: ${textOf(error)}`;
-      throw new Refusal('UNREACHABLE', text, { cause: error });
+      throw this.#unreachable(`chaincode ${contract.getChaincodeName()}`, error);
     }
+  }
+
+  #unreachable(what: string, error: unknown): Refusal {
+    const { peer, channel } = this.#profile;
+    const text = `no answer from the Fabric peer ${peer} for ${what} of channel ${channel}: ${textOf(error)}`;
+    return new Refusal('UNREACHABLE', text, { cause: error });
   }
 
   /** Full jitter: anywhere between nothing and the whole of a wait that doubles. */

@@ -11,7 +11,7 @@ export type Failure =
   | { kind: 'unknown'; why: string };
 
 /** Status codes of gRPC, as far as they are told apart here (grpc.io, status codes). */
-const GRPC = { resourceExhausted: 8, failedPrecondition: 9, aborted: 10, unavailable: 14 };
+const GRPC = { deadlineExceeded: 4, resourceExhausted: 8, failedPrecondition: 9, aborted: 10, unavailable: 14 };
 /** Validation codes of a transaction whose reads were overtaken by another in the same or an earlier block. */
 const OVERTAKEN = new Set([11, 12]); // MVCC_READ_CONFLICT, PHANTOM_READ_CONFLICT
 
@@ -46,8 +46,21 @@ function refusalIn(error: unknown): Refusal | undefined {
   return undefined;
 }
 
+/** As gRPC for Node words a link that it could not make or lost. */
+const NO_LINK = /no connection established|name resolution failed|connection dropped|ECONNRE|socket hang up/i;
+
+/** In words: whoever runs a server need not know how gRPC spells them. The error itself is kept as the cause. */
 export function textOf(error: unknown): string {
-  if (!(error instanceof GatewayError)) return error instanceof Error ? error.message : String(error);
-  const details = error.details.map(({ mspId, address, message }) => `${mspId} ${address}: ${message}`);
-  return [error.message, ...details].join('; ');
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  const details = error instanceof GatewayError ? error.details : [];
+  const text = error instanceof Error ? said(error.message) : String(error);
+  // The gateway itself says unavailable of other peers too, and then says which.
+  if (code === GRPC.unavailable && NO_LINK.test(text)) return 'it cannot be reached';
+  if (details.length === 0 && code === GRPC.deadlineExceeded) return 'it did not answer in time';
+  return [text, ...details.map(({ mspId, address, message }) => `${mspId} ${address}: ${said(message)}`)].join('; ');
+}
+
+/** Without the number and name of the status, as gRPC puts them before its text. */
+function said(text: string): string {
+  return text.replace(/^(\d+ [A-Z_]+: )+/, '');
 }

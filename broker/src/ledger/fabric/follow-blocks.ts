@@ -4,24 +4,26 @@ import type { Network } from '@hyperledger/fabric-gateway';
 import type { common } from '@hyperledger/fabric-protos';
 import type { FinalBlock, OrderedSource, Position } from '../mirror/order.ts';
 import { finalBlock, type Ours } from './fabric-block.ts';
-import { textOf } from './failures.ts';
 
 export interface Following {
   network: Network;
   ours: Ours;
   /** Waits before the next try; longer the more there were. */
   wait(tries: number): Promise<void>;
-  tell: ((text: string) => void) | undefined;
+  /** Says in words that the peer did not give what was asked. */
+  unreachable(what: string, error: unknown): Refusal;
+  /** Asks the peer for anything. @throws Refusal UNREACHABLE */
+  reach(): Promise<unknown>;
 }
 
 /** @throws Refusal DIVERGED where block `after` is another now; UNREACHABLE where it cannot be read */
 export async function followBlocks(
   following: Following,
-  ...[after, call, failed]: Parameters<OrderedSource['follow']>
+  ...[after, call, failed, link]: Parameters<OrderedSource['follow']>
 ): Promise<{ stop(): void }> {
   const chain = new Chain(following, after);
   if (after) await chain.checkStart(after);
-  chain.run(call).catch(failed);
+  chain.run(call, link).catch(failed);
   return { stop: () => chain.stop() };
 }
 
@@ -36,9 +38,12 @@ class Chain {
     this.#after = after;
   }
 
-  async run(call: (block: FinalBlock) => Promise<void>): Promise<void> {
+  async run(call: (block: FinalBlock) => Promise<void>, link: (trouble?: unknown) => void = () => {}): Promise<void> {
     for (let tries = 0; !this.#stopped; tries++) {
       try {
+        // A stream that is open says nothing until there is a block: whether the peer is there, an answer says.
+        await this.#following.reach();
+        link();
         for await (const block of this.#read((this.#after?.block ?? -1) + 1)) {
           if (this.#stopped) return;
           const final = this.#checked(block);
@@ -47,10 +52,10 @@ class Chain {
           tries = 0;
         }
       } catch (error) {
-        // What the blocks themselves say wrong stays wrong; everything else is the link.
-        if (error instanceof Refusal) throw error;
         if (this.#stopped) return;
-        this.#following.tell?.(`the block stream broke and is opened again: ${textOf(error)}`);
+        // What the blocks themselves say wrong stays wrong; everything else is the link.
+        if (error instanceof Refusal && error.code !== 'UNREACHABLE') throw error;
+        link(error instanceof Refusal ? error : this.#following.unreachable('its blocks', error));
       }
       await this.#following.wait(tries);
     }
@@ -76,7 +81,7 @@ class Chain {
       yield* this.#read(from);
     } catch (error) {
       if (error instanceof Refusal) throw error;
-      throw new Refusal('UNREACHABLE', `the peer gave no block ${from}: ${textOf(error)}`, { cause: error });
+      throw this.#following.unreachable(`block ${from}`, error);
     }
   }
 

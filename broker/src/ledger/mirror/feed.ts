@@ -113,15 +113,17 @@ export class Feed {
   }
 
   /** All or none: the next leaf of ours moves only when the copy has every entry that is named. */
-  async #takeNamed({ count, check }: NamedStatements): Promise<void> {
-    if (!('grown' in this.#ledger)) throw new TypeError('a mirror appends entries, and these are only named');
+  async #takeNamed({ count, name, check }: NamedStatements): Promise<void> {
     const found: Uint8Array[] = [];
     let leaf = this.#leaf;
     while (found.length < count) {
       const more = await this.#ledger.events(leaf, Math.min(READ_LEAVES, count - found.length));
       for (const { leafIndex, bytes } of more) if (leafIndex === 0 || !isReleaseLeaf(bytes)) found.push(bytes);
       leaf += more.length;
-      if (more.length === 0) await this.#ledger.grown(leaf);
+      if (more.length > 0) continue;
+      // Only a copy gets them from elsewhere; a mirror appends, and there is nothing to append.
+      if (!('grown' in this.#ledger)) throw new Refusal('NOT_FOUND', `nobody has the file ${name}`);
+      await this.#ledger.grown(leaf);
     }
     await check(found);
     this.#leaf = leaf;
@@ -183,5 +185,6 @@ function where({ number, hash }: FinalBlock, tx: number): string {
 
 /** The leaf behind a confirm: a bare block 1, which has no typ. It is ours to append, no entry of the outside engine. */
 export function isReleaseLeaf(bytes: Uint8Array): boolean {
-  return decodeSign1(bytes).protected.get(HEADER_TYP) === undefined;
+  // A trust root is an array of two; everything else is a tagged COSE_Sign1.
+  return bytes[0] !== 0x82 && decodeSign1(bytes).protected.get(HEADER_TYP) === undefined;
 }

@@ -14,6 +14,8 @@ export interface FinalTransaction<S = readonly Uint8Array[] | NamedStatements> {
 /** Entries that the engine orders without carrying them. Only whoever has them already can compare. */
 export interface NamedStatements {
   count: number;
+  /** What they are called by whoever lacks them. */
+  name: string;
   /** @throws Refusal DIVERGED where these are not they; UNREACHABLE where that cannot be found out now */
   check(statements: readonly Uint8Array[]): Promise<void>;
 }
@@ -52,14 +54,18 @@ export interface OrderedSource {
   height(): Promise<number>;
   /**
    * Calls back for every final block behind `after`, from the engine's first where undefined; each once, in order,
-   * empty ones too, waiting for each call. A link that fails is tried again for as long as it takes.
+   * empty ones too, waiting for each call. A link that fails is tried again until it is stopped.
    * @param failed hears what ended the following: an error of the callback, or of the engine's blocks
+   * @param link hears why the engine did not answer, at every try; without a reason, that it has answered
    * @throws Refusal DIVERGED where block `after` is another now; UNREACHABLE: nothing is followed then, ask again
    */
   follow(
     after: Position | undefined,
     call: (block: FinalBlock) => Promise<void>,
     failed: (error: unknown) => void,
+    link?: (trouble?: unknown) => void,
   ): Promise<{ stop(): void }>;
+  /** Class ids in hex that the engine's own brake holds, as it was last seen; absent where it has none. */
+  braked?(): readonly string[];
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { codeOf, Refusal } from '@countersign/device-sdk';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import { Feed } from './feed.ts';
 import type { FollowedSource } from './order.ts';
+import { Outage } from './outage.ts';
 
 /** Beside the copy's block files. */
 const MARK_FILE = 'own-order.json';
@@ -30,8 +31,10 @@ export function ownOrder(
   ledger: EmbeddedLedger,
   folder: string,
   changed: () => void,
+  tell: (text: string) => void = () => undefined,
 ): OwnOrder {
   const closing = new AbortController();
+  const outage = new Outage((text) => tell(`the own node: ${text}`));
   let failure: Refusal | undefined;
   const feed = new Feed(
     {
@@ -45,7 +48,7 @@ export function ownOrder(
     },
     join(folder, MARK_FILE),
   );
-  const running = follow(source, feed, { closing: closing.signal, changed }).catch((error) => {
+  const running = follow(source, feed, { closing: closing.signal, changed, outage }).catch((error) => {
     if (closing.signal.aborted) return;
     failure = error instanceof Refusal ? error : new Refusal('INTERNAL', String(error), { cause: error });
     changed();
@@ -54,7 +57,9 @@ export function ownOrder(
     async objection(size) {
       if (failure) return `${failure.code}: ${failure.message}`;
       const confirmed = await feed.confirmed();
-      return confirmed >= size ? undefined : `the own node has ${confirmed} of ${size} entries so far`;
+      if (confirmed >= size) return undefined;
+      const why = outage.trouble ? `: ${outage.trouble.text}` : '';
+      return `the own node has ${confirmed} of ${size} entries so far${why}`;
     },
     async close() {
       closing.abort();
@@ -67,7 +72,7 @@ export function ownOrder(
 async function follow(
   source: FollowedSource,
   feed: Feed,
-  { closing, changed }: { closing: AbortSignal; changed: () => void },
+  { closing, changed, outage }: { closing: AbortSignal; changed: () => void; outage: Outage },
 ): Promise<void> {
   let after = await feed.start();
   // What was compared before the restart is confirmed, though no block may come for a long time.
@@ -79,15 +84,19 @@ async function follow(
           await feed.take(block);
           changed();
         };
-        source.follow(after, take, failed).then(({ stop }) => {
-          closing.addEventListener('abort', () => {
-            stop();
-            failed(closing.reason);
-          });
-        }, failed);
+        source
+          .follow(after, take, failed, (trouble) => outage.heard(trouble))
+          .then(({ stop }) => {
+            outage.heard();
+            closing.addEventListener('abort', () => {
+              stop();
+              failed(closing.reason);
+            });
+          }, failed);
       });
     } catch (error) {
       if (codeOf(error) !== 'UNREACHABLE') throw error;
+      outage.heard(error);
       await pause(RETRY_MS, undefined, { signal: closing }).catch(() => undefined);
       after = feed.after;
     }
