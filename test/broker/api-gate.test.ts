@@ -1,5 +1,6 @@
 /** Who gets in, and what hostile requests get back. One server in this process, real sockets. */
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,8 @@ import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
 import { CODES, codeOf } from '@countersign/device-sdk';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import anyTest, { type TestFn } from 'ava';
+import { parse } from 'yaml';
+import { repository } from '../support/repository.ts';
 
 const test = anyTest as TestFn<{ data: string; all: RunningAll }>;
 const TOKEN = randomBytes(32).toString('base64url');
@@ -64,6 +67,7 @@ const ROUTES: [method: string, path: string][] = [
   ['GET', '/api/v1/ledger/blocks?from=0'],
   ['POST', '/api/v1/ledger/cosignatures'],
   ['GET', '/api/v1/ledger/quorum'],
+  ['GET', '/metrics'],
   ['GET', `/api/v1/entries/${NAME}`],
   ['GET', `/api/v1/trials/${NAME}`],
   ['GET', '/api/v1/trust-roots'],
@@ -195,6 +199,53 @@ test('the document has exactly the routes that are tried here, each as open or c
     const tried = described.security === undefined ? ROUTES : EVERYBODY.map((open) => ['GET', open] as const);
     const found = tried.some(([own, address]) => own === method && fits(path, address));
     t.true(found, `${method} ${path} is tried nowhere here`);
+  }
+});
+
+test('/metrics are in the text format of Prometheus, and agree with what the server says elsewhere', async (t) => {
+  const { url } = t.context.all;
+  await fetch(new URL('/api/v1/people', url)); // refused for want of a token
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const answer = await fetch(new URL('/metrics', url), { headers });
+  t.regex(answer.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/);
+  const text = await answer.text();
+  const value = (series: string) =>
+    Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${series} `))
+        ?.split(' ')[1],
+    );
+  const { head } = (await (await fetch(new URL('/api/v1/ledger/head', url))).json()) as { head: { size: number } };
+  t.is(value('countersign_ledger_entries'), head.size);
+  t.true(value('countersign_refusals_total{where="api",code="UNAUTHORIZED"}') >= 1);
+  t.true(value('countersign_ledger_head_age_seconds') >= 0);
+  t.is(value('countersign_queue_limit{queue="ledger"}'), 10_000);
+  for (const queue of ['requests', 'reports', 'announcements', 'intake', 'ledger'])
+    t.true(value(`countersign_queue_length{queue="${queue}"}`) <= 1, queue);
+  for (const part of ['ledger', 'content', 'distribution', 'rollouts', 'api'])
+    t.is(value(`countersign_scrape_ok{part="${part}"}`), 1, part);
+  t.true(value('process_resident_memory_bytes') > 1e6);
+  for (const line of text.split('\n')) t.regex(line, /^(#.*|[a-z0-9_]+(\{[^}]*\})? \S+|)$/);
+});
+
+test('each alert rule names metrics that a server or a peer has, and says what to do', async (t) => {
+  const rules = parse(readFileSync(join(repository, 'docs/prometheus/countersign.rules.yml'), 'utf8')) as {
+    groups: {
+      rules: { alert: string; expr: string; labels: { severity: string }; annotations: Record<string, string> }[];
+    }[];
+  };
+  const answer = await fetch(new URL('/metrics', t.context.all.url), { headers: { authorization: `Bearer ${TOKEN}` } });
+  const known = new Set([...(await answer.text()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
+  for (const name of ['up', 'countersign_peer_state', 'countersign_peer_evidence']) known.add(name);
+  const all = rules.groups.flatMap((group) => group.rules);
+  t.true(all.length >= 10);
+  for (const { alert, expr, labels, annotations } of all) {
+    const names = expr.match(/\b(countersign_\w+|up)\b/g) ?? [];
+    t.true(names.length > 0, alert);
+    for (const name of names) if (name !== 'countersign') t.true(known.has(name), `${alert} asks for ${name}`);
+    t.true(['page', 'ticket'].includes(labels.severity), alert);
+    t.true(annotations.summary!.length > 10 && annotations.action!.length > 10, alert);
   }
 });
 

@@ -51,6 +51,8 @@ export interface RequestCounts {
   refused: number;
   /** Met with silence: too many at once, or the answer could not be sent. */
   dropped: number;
+  /** Of the refused and the dropped, how many for each reason. */
+  reasons: Partial<Record<string, number>>;
   frames: number;
   frameBytes: number;
 }
@@ -82,9 +84,9 @@ export function requestHandler(parts: Parts): Requests {
   const { verifier, ledger, witness, releases, payloads, announcer, devices, delivery, allowance, clock, log } = parts;
   const demandFresh = freshnessRule(parts);
   const paths = new BoundedMap<Promise<Uint8Array[]>>(PATHS_MAX);
-  const counts: RequestCounts = { answered: 0, refused: 0, dropped: 0, frames: 0, frameBytes: 0 };
+  const counts: RequestCounts = { answered: 0, refused: 0, dropped: 0, reasons: {}, frames: 0, frameBytes: 0 };
 
-  return { handle, counts: () => ({ ...counts }) };
+  return { handle, counts: () => ({ ...counts, reasons: { ...counts.reasons } }) };
 
   async function handle(deviceId: Uint8Array, bytes: Uint8Array): Promise<void> {
     let request: Request | undefined;
@@ -201,6 +203,7 @@ export function requestHandler(parts: Parts): Requests {
   /** A short answer with the code, for a few; a flood gets silence, and what was not understood has no id to answer to. */
   async function refuse(deviceId: Uint8Array, request: Request | undefined, error: unknown): Promise<void> {
     const code = codeOf(error);
+    counts.reasons[code] = (counts.reasons[code] ?? 0) + 1;
     if (!(error instanceof Refusal)) log.error({ device: hex(deviceId), error: String(error) }, 'a request failed');
     if (!request || code === 'LINK_LOST' || !allowance.refusal(deviceId)) {
       counts.dropped++;

@@ -14,6 +14,7 @@ import { keyFor } from '@countersign/device-sdk/verify';
 import type { LedgerClient } from '../ledger/client.ts';
 import type { Plan } from '../ledger/contract/args.ts';
 import type { RolloutView, TotalsView } from '../ledger/contract/views.ts';
+import type { QueueState } from '../queue-state.ts';
 import type { BlobSource } from '../store/blobs.ts';
 import { fileBlobStore } from '../store/file-blobs.ts';
 import { type AllowanceOptions, allowance } from './allowance.ts';
@@ -89,6 +90,7 @@ export interface DistributionStatus {
   delivery: DeliveryCounts;
   intake: IntakeCounts;
   requests: RequestCounts;
+  queues: QueueState[];
 }
 
 /** The distribution server: second signer, rollouts, announcements, answers and intake of reports, in one object. */
@@ -228,6 +230,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
       delivery: delivery.counts(),
       intake: reports.counts(),
       requests: requests.counts(),
+      queues: [...(delivery.queues?.() ?? []), reports.queue()],
     };
   }
 }

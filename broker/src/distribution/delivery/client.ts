@@ -1,4 +1,4 @@
-import { demand } from '@countersign/device-sdk';
+import { demand, Refusal } from '@countersign/device-sdk';
 import {
   ANNOUNCEMENT_BYTES_MAX,
   ANSWER_BYTES_MAX,
@@ -11,6 +11,7 @@ import {
 import { dialMqtt, type TlsOptions } from '@countersign/device-sdk/host/mqtt';
 import { systemEntropy, systemTimer } from '@countersign/device-sdk/host/system';
 import { type Backoff, lost, Reconnecting, type Wire } from '@countersign/device-sdk/host/wire';
+import type { QueueState } from '../../queue-state.ts';
 import { INBOUND_LIMITS, Inbound, type InboundLimits } from './inbound.ts';
 import type { DeliveryCounts, DeliveryPort, DeviceHandler } from './port.ts';
 import { DISTRIBUTION, REPORTS_FILTER, REQUESTS_FILTER } from './rights.ts';
@@ -75,6 +76,7 @@ class DeliveryClient implements DeliveryPort {
   readonly #requests: Inbound;
   readonly #reports: Inbound;
   readonly #retained = new Map<string, Uint8Array>();
+  #retainedRefused = 0;
 
   constructor(url: string, credentials: DeliveryCredentials, options: DeliveryClientOptions) {
     const limits = { ...INBOUND_LIMITS, ...options.inbound };
@@ -121,6 +123,15 @@ class DeliveryClient implements DeliveryPort {
     return { ...this.#counts };
   }
 
+  queues(): QueueState[] {
+    const announcements = { name: 'announcements', length: this.#retained.size, limit: RETAINED_MAX };
+    return [
+      this.#requests.state('requests'),
+      this.#reports.state('reports'),
+      { ...announcements, dropped: this.#retainedRefused },
+    ];
+  }
+
   onRequest(handler: DeviceHandler): void {
     this.#requests.handler = handler;
   }
@@ -154,7 +165,10 @@ class DeliveryClient implements DeliveryPort {
   async #retain(topic: string, bytes: Uint8Array): Promise<boolean> {
     demand(bytes.length <= ANNOUNCEMENT_BYTES_MAX, 'TOO_LARGE', `${bytes.length} bytes for ${topic}`);
     const known = this.#retained.has(topic);
-    demand(known || this.#retained.size < RETAINED_MAX, 'BUSY', `${RETAINED_MAX} topics are retained already`);
+    if (!known && this.#retained.size >= RETAINED_MAX) {
+      this.#retainedRefused++;
+      throw new Refusal('BUSY', `${RETAINED_MAX} topics are retained already`);
+    }
     this.#retained.set(topic, new Uint8Array(bytes));
     const wire = this.#connection.wire;
     return wire !== undefined && this.#publishRetained(wire, topic);

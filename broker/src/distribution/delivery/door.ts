@@ -104,6 +104,15 @@ export class Door implements DeliveryPort {
     return this.#mqtt.connected;
   }
 
+  /** Devices with a session. */
+  get sessions(): number {
+    return this.#boxes.size;
+  }
+
+  queues() {
+    return this.#mqtt.queues?.() ?? [];
+  }
+
   counts() {
     return this.#mqtt.counts();
   }

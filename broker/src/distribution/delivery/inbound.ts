@@ -1,4 +1,5 @@
 import { hex } from '@countersign/device-sdk/format';
+import type { QueueState } from '../../queue-state.ts';
 import type { DeviceHandler } from './port.ts';
 
 export interface InboundLimits {
@@ -30,10 +31,15 @@ export class Inbound {
   readonly #queues = new Map<string, { deviceId: Uint8Array; messages: Uint8Array[] }>();
   #waiting = 0;
   #working = 0;
+  #dropped = 0;
 
   constructor(counts: InboundCounts, limits: Readonly<InboundLimits> = INBOUND_LIMITS) {
     this.#counts = counts;
     this.#limits = limits;
+  }
+
+  state(name: string): QueueState {
+    return { name, length: this.#waiting, limit: this.#limits.waiting, dropped: this.#dropped };
   }
 
   push(deviceId: Uint8Array, bytes: Uint8Array): void {
@@ -42,6 +48,7 @@ export class Inbound {
     const full = this.#waiting >= this.#limits.waiting || queue.messages.length >= this.#limits.waitingPerDevice;
     if (full || this.handler === undefined) {
       this.#counts.dropped++;
+      this.#dropped++;
       return;
     }
     queue.messages.push(bytes);

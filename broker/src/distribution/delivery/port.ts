@@ -2,6 +2,7 @@
  * What the distribution server needs of MQTT. It is a client of some broker, ours or another, and trusts none: all that
  * it sends is signed, and all that it receives is checked by the server itself.
  */
+import type { QueueState } from '../../queue-state.ts';
 
 /** Takes one message of a device. The id comes from the topic: it names who may be answered, and proves nothing. */
 export type DeviceHandler = (deviceId: Uint8Array, bytes: Uint8Array) => void | Promise<void>;
@@ -42,5 +43,7 @@ export interface DeliveryPort {
   onReport(handler: DeviceHandler): void;
   readonly connected: boolean;
   counts(): DeliveryCounts;
+  /** Where it has queues of its own. */
+  queues?(): QueueState[];
   close(): Promise<void>;
 }

@@ -15,6 +15,7 @@ import {
   statementBytesMax,
 } from '@countersign/device-sdk/format';
 import type { LedgerClient } from '../../ledger/client.ts';
+import type { QueueState } from '../../queue-state.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import { Bucket, type Rate } from '../bucket.ts';
 import type { DeliveryPort } from '../delivery/port.ts';
@@ -47,6 +48,7 @@ export interface Intake {
   /** Takes one message of a device; returns at once. Never throws: hostile bytes are counted by their code. */
   take(deviceId: Uint8Array, bytes: Uint8Array): void;
   counts(): IntakeCounts;
+  queue(): QueueState;
   /** Resolves when nothing is on its way. */
   settled(): Promise<void>;
 }
@@ -76,6 +78,7 @@ export function intake(parts: {
   return {
     take,
     counts: () => ({ ...counts, refused: { ...counts.refused } }),
+    queue: () => ({ name: 'intake', length: waiting, limit: REPORTS_WAITING_MAX, dropped: counts.dropped }),
     async settled() {
       while (lines.size > 0) await Promise.all([...lines.values()].map(({ last }) => last));
     },

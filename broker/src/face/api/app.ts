@@ -2,7 +2,7 @@
  * The frame of every API of ours: nobody passes without the token except to `/healthz`, every body has a limit, every
  * refusal is one shape. Routes are registered on it by the servers' own files.
  */
-import { Refusal } from '@countersign/device-sdk';
+import { type Code, Refusal } from '@countersign/device-sdk';
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -38,6 +38,8 @@ export interface ApiOptions {
   server: string;
   gate: Pick<TokenGate, 'accepts'>;
   log: Log;
+  /** Told of every refusal. */
+  refused?: ((code: Code) => void) | undefined;
   tls?: { cert: string; key: string } | undefined;
 }
 
@@ -48,7 +50,9 @@ declare module 'fastify' {
   }
 }
 
-export function createApi({ server, gate, log, tls }: ApiOptions): FastifyInstance {
+export function createApi({ server, gate, log, refused, tls }: ApiOptions): FastifyInstance {
+  const answer = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
+    refuse(error, request, reply, log, refused);
   const options: FastifyServerOptions = {
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
@@ -57,7 +61,7 @@ export function createApi({ server, gate, log, tls }: ApiOptions): FastifyInstan
     forceCloseConnections: 'idle',
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
-    frameworkErrors: (error, request, reply) => refuse(error, request, reply as FastifyReply, log),
+    frameworkErrors: (error, request, reply) => answer(error, request, reply as FastifyReply),
   };
   const app: FastifyInstance = Fastify((tls ? { ...options, https: tls } : options) as FastifyServerOptions);
   app.server.maxConnections = CONNECTIONS_MAX;
@@ -70,7 +74,7 @@ export function createApi({ server, gate, log, tls }: ApiOptions): FastifyInstan
     reply.header('www-authenticate', 'Bearer');
     throw new Refusal('UNAUTHORIZED', 'this needs the token that the server showed at its first start');
   });
-  app.setErrorHandler((error, request, reply) => refuse(error as FastifyError, request, reply, log));
+  app.setErrorHandler((error, request, reply) => answer(error as FastifyError, request, reply));
   app.setNotFoundHandler((request) => {
     throw new Refusal('NOT_FOUND', `the ${server} server has no ${request.method} ${pathOf(request)}`);
   });
@@ -108,10 +112,17 @@ function secure(reply: FastifyReply): void {
   });
 }
 
-function refuse(error: FastifyError, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+function refuse(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Log,
+  refused: ApiOptions['refused'],
+): FastifyReply {
   const refusal = refusalFrom(error);
   const problem = problemOf(refusal);
   const { status, code } = problem;
+  refused?.(code);
   if (status >= 500) log.error({ err: error, method: request.method, path: pathOf(request) }, code);
   return reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }

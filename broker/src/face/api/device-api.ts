@@ -3,7 +3,7 @@
  * logs in with the statement that it would give the MQTT broker, and then names its session.
  */
 import type { TLSSocket } from 'node:tls';
-import { demand, Refusal } from '@countersign/device-sdk';
+import { type Code, demand, Refusal } from '@countersign/device-sdk';
 import { HASH_BYTES, type Payload, unhex, WINDOW_MAX } from '@countersign/device-sdk/format';
 import { CLAIM_BYTES_MAX, encodeClaimAnswer } from '@countersign/device-sdk/host/claim';
 import {
@@ -50,14 +50,16 @@ export interface DeviceApiOptions {
   /** Demands a certificate of this authority whose common name is the device id in hex. */
   deviceCa?: string | undefined;
   log: Log;
+  /** Told of every refusal. */
+  refused?: ((code: Code) => void) | undefined;
 }
 
 type DeviceParams = { Params: { device: string } };
 
 export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
-  const { door, desk, deviceCa, log } = options;
+  const { door, desk, deviceCa } = options;
   const app = createApp(options);
-  app.setErrorHandler((error, request, reply) => refuse(error as FastifyError, request, reply, log));
+  app.setErrorHandler((error, request, reply) => refuse(error as FastifyError, request, reply, options));
   app.setNotFoundHandler(() => {
     throw new Refusal('NOT_FOUND', 'devices have no such address');
   });
@@ -171,10 +173,16 @@ function send(reply: FastifyReply, bytes: Uint8Array): FastifyReply {
   return reply.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
 }
 
-function refuse(error: FastifyError, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+function refuse(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { log, refused }: DeviceApiOptions,
+): FastifyReply {
   const ours = error instanceof Refusal || error.statusCode === undefined || error.statusCode >= 500;
   const refusal = ours ? error : new Refusal(error.statusCode === 413 ? 'TOO_LARGE' : 'BAD_REQUEST', error.message);
   const { status, body } = answerOf(refusal);
+  refused?.(body.code);
   if (status >= 500 && body.code === 'INTERNAL') log.error({ err: error, method: request.method }, body.code);
   const retry = RETRY_SECONDS[body.code];
   if (retry !== undefined) reply.header('retry-after', String(retry));

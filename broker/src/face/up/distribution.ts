@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { codeOf, demand, type Verifier } from '@countersign/device-sdk';
+import { type Code, codeOf, demand, type Verifier } from '@countersign/device-sdk';
 import { decodeSign1, HEADER_TYP, readTransaction, typOf, unhex } from '@countersign/device-sdk/format';
 import type { TlsOptions } from '@countersign/device-sdk/host/mqtt';
 import { createDelivery, type Delivery } from '../../distribution/delivery/broker.ts';
@@ -25,6 +25,10 @@ import { makeFolder } from '../../store/durable.ts';
 import { closeApi } from '../api/app.ts';
 import { createDeviceApi, type DeviceApiOptions } from '../api/device-api.ts';
 import type { DeviceKnowledge } from '../api/device-json.ts';
+import { distributionFigures } from '../metrics/distribution-figures.ts';
+import type { FigureSource } from '../metrics/figures.ts';
+import { rolloutFigures } from '../metrics/ledger-figures.ts';
+import { countRefusal, type RefusalCounts, refusalFigures } from '../metrics/server-figures.ts';
 import { serverFolder } from './folders.ts';
 import { type Closers, checkHost, lastPort, listen, type StartOptions } from './parts.ts';
 import { text } from './text.ts';
@@ -38,6 +42,7 @@ export interface DistributionPart {
   delivery: Delivery | undefined;
   /** Where devices without MQTT ask, if anywhere. */
   devices: string | undefined;
+  figures: FigureSource[];
 }
 
 export interface MqttLogin {
@@ -90,14 +95,22 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
   });
   closers.add(() => distribution.close());
   const desk = enrolmentDesk({ ledger, verifier, clock: systemClock });
-  const devices = door && (await openDeviceApi(o, devicePort!, { door, desk, payload: distribution.payload }, closers));
-  return { distribution, mqtt, brokerId, delivery: embedded?.broker, devices };
+  const refusals: RefusalCounts = {};
+  const refused = (code: Code) => countRefusal(refusals, code);
+  const parts = door && { door, desk, payload: distribution.payload, refused };
+  const devices = parts && (await openDeviceApi(o, devicePort!, parts, closers));
+  const figures = [
+    distributionFigures({ distribution, delivery: embedded?.broker, door }),
+    ...(door ? [refusalFigures('devices', refusals)] : []),
+    rolloutFigures(ledger),
+  ];
+  return { distribution, mqtt, brokerId, delivery: embedded?.broker, devices, figures };
 }
 
 async function openDeviceApi(
   { host = '127.0.0.1', tls, allowPlain, deviceCa, log }: DistributionPartOptions,
   port: number,
-  parts: Pick<DeviceApiOptions, 'door' | 'desk' | 'payload'>,
+  parts: Pick<DeviceApiOptions, 'door' | 'desk' | 'payload' | 'refused'>,
   closers: Closers,
 ): Promise<string> {
   checkHost(host, { tls, allowPlain });

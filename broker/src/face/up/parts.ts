@@ -1,15 +1,18 @@
 /** What the three servers have in common when they start: options, a lock, an address. */
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { codeOf, Refusal, type Verifier } from '@countersign/device-sdk';
+import { type Code, codeOf, Refusal, type Verifier } from '@countersign/device-sdk';
 import type { FastifyInstance } from 'fastify';
 import { type Log, silentLog } from '../../distribution/ports.ts';
 import { lock } from '../../ledger/embedded/lock.ts';
 import { makeFolder } from '../../store/durable.ts';
 import { type ApiOptions, closeApi, createApi } from '../api/app.ts';
+import { metricsRoutes } from '../api/metrics-routes.ts';
 import { ENDPOINTS } from '../api/openapi/ledger-operations.ts';
 import { openToken, type TokenGate, tokenGate } from '../api/token.ts';
 import type { Endpoints } from '../client/session.ts';
+import type { FigureSource } from '../metrics/figures.ts';
+import { countRefusal, type RefusalCounts, refusalFigures } from '../metrics/server-figures.ts';
 import { readClientToken, writeClientToken } from './client-token.ts';
 import { type EndpointFile, readEndpointFile, writeEndpointFile } from './endpoint-file.ts';
 import { clientTokenPath, tokenHashPath } from './folders.ts';
@@ -97,6 +100,8 @@ export async function lockFolder(data: string, closers: Closers): Promise<void> 
 export interface ApiPart {
   server: string;
   routes: ((app: FastifyInstance) => Promise<void>)[];
+  /** What `/metrics` shows besides the process and the API's refusals. */
+  figures: FigureSource[];
   /** Called when the address is known. */
   endpoints(url: string): Endpoints;
 }
@@ -106,11 +111,14 @@ export async function serve(options: StartOptions, part: ApiPart, closers: Close
   const { data, host = '127.0.0.1', tls, log = silentLog } = options;
   checkHost(host, options);
   const gate = await openGate(options);
-  const app = createApi({ server: part.server, gate, log, tls } satisfies ApiOptions);
+  const refusals: RefusalCounts = {};
+  const refused = (code: Code) => countRefusal(refusals, code);
+  const app = createApi({ server: part.server, gate, log, refused, tls } satisfies ApiOptions);
   closers.add(() => closeApi(app));
   let endpoints: Endpoints | undefined;
   app.get('/api/v1/endpoints', { schema: ENDPOINTS }, async () => endpoints);
-  for (const routes of part.routes) await app.register(routes);
+  const figures = metricsRoutes([...part.figures, refusalFigures('api', refusals)]);
+  for (const routes of [...part.routes, figures]) await app.register(routes);
   const port = options.port ?? (await lastPort(data, 'url')) ?? 0;
   const url = await listen(app, host, port, tls !== undefined);
   endpoints = part.endpoints(url);

@@ -23,6 +23,8 @@ import { PEER } from '../api/openapi/ledger-operations.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
+import { ledgerFigures, peerFigures } from '../metrics/ledger-figures.ts';
+import { contentFigures } from '../metrics/server-figures.ts';
 import { readClientToken } from './client-token.ts';
 import { readEndpointFile } from './endpoint-file.ts';
 import { clientTokenPath, serverFolder, trustRootPath } from './folders.ts';
@@ -106,7 +108,12 @@ function servePeer(
     ...{ servers: ['peer'], origin, ledger: url, orderer },
     ...{ collection: null, distribution: null, mqtt: null, devices: null, brokerId: null },
   });
-  return serve(options, { server: 'peer', routes, endpoints }, closers);
+  const figures = [
+    ledgerFigures(peer.ledger, peer.heads),
+    contentFigures(serverFolder(options.data, 'peer')),
+    peerFigures(() => peer.state()),
+  ];
+  return serve(options, { server: 'peer', routes, figures, endpoints }, closers);
 }
 
 function peerStateRoutes(state: () => PeerState): Parameters<typeof serve>[1]['routes'][number] {

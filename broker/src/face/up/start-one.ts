@@ -1,5 +1,6 @@
 /** One server alone, with keys and a folder of its own; it finds the others over HTTP. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { demand, type Verifier } from '@countersign/device-sdk';
 import { kidOf, readSignedRoot } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
@@ -22,6 +23,8 @@ import { passportRoutes } from '../api/passport-routes.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
+import { ledgerFigures } from '../metrics/ledger-figures.ts';
+import { contentFigures } from '../metrics/server-figures.ts';
 import { auditorsOf, type WitnessOptions } from './auditors.ts';
 import { openCollectionPart } from './collection.ts';
 import { knowledgeOf, type MqttLogin, openDistributionPart } from './distribution.ts';
@@ -56,7 +59,15 @@ export async function startLedgerServer(
       files,
       queryRoutes({ ledger: shown }),
     ];
-    return { ...(await serve(options, { server: 'ledger', routes, endpoints }, closers)), made, quorum };
+    return {
+      ...(await serve(
+        options,
+        { server: 'ledger', routes, figures: [ledgerFigures(ledger, heads)], endpoints },
+        closers,
+      )),
+      made,
+      quorum,
+    };
   });
 }
 
@@ -96,7 +107,8 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
       ledger: options.ledger.url,
       collection: url,
     });
-    return serve(options, { server: 'collection', routes, endpoints }, closers);
+    const figures = [contentFigures(serverFolder(data, 'collection'))];
+    return serve(options, { server: 'collection', routes, figures, endpoints }, closers);
   });
 }
 
@@ -146,7 +158,9 @@ export async function startDistributionServer(options: StartDistributionOptions)
       devices: part.devices ?? null,
       brokerId: part.brokerId,
     });
-    return serve(options, { server: 'distribution', routes, endpoints }, closers);
+    const content = contentFigures(join(serverFolder(data, 'distribution'), 'content'));
+    const figures = [...part.figures, content];
+    return serve(options, { server: 'distribution', routes, figures, endpoints }, closers);
   });
 }
 

@@ -25,6 +25,8 @@ import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import { apiClient } from '../client/api-client.ts';
 import { openSession } from '../client/session.ts';
+import { ledgerFigures } from '../metrics/ledger-figures.ts';
+import { contentFigures } from '../metrics/server-figures.ts';
 import { auditorsOf, type WitnessOptions } from './auditors.ts';
 import { openCollectionPart } from './collection.ts';
 import { knowledgeOf, type MqttLogin, openDistributionPart } from './distribution.ts';
@@ -113,6 +115,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
           collectionRoutes(collection),
           distributionRoutes(distribution, ledger),
         ],
+        figures: [ledgerFigures(ledger, heads), contentFigures(serverFolder(data, 'collection')), ...part.figures],
         endpoints: (url) => ({
           servers: ['ledger', 'collection', 'distribution'],
           origin,

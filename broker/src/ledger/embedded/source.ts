@@ -1,6 +1,7 @@
 /** Writer and reader behind the one interface of a ledger. */
 
 import type { Head } from '@countersign/device-sdk/format';
+import type { QueueState } from '../../queue-state.ts';
 import type { AuditedLog } from '../c2sp/audited-log.ts';
 import type { Checkpoints } from '../c2sp/checkpoints.ts';
 import type { Committed, LedgerSource, QueryName } from '../client.ts';
@@ -17,6 +18,8 @@ export interface EmbeddedLedger extends LedgerSource, AuditedLog {
   append(statements: readonly Uint8Array[]): Promise<Appended>;
   /** Signs the head again with a later time. The engine does it by itself; tests and operators may. */
   refreshHead(): Promise<void>;
+  /** What waits to be written; absent for a copy, which writes what others decided. */
+  queue?(): QueueState;
   /** What opening did beyond reading. */
   readonly mended: Recovered['mended'];
   /** For those who cosign, copy or mirror this ledger. */
@@ -36,6 +39,7 @@ export interface Intake {
   submit(statement: Uint8Array): Promise<Committed>;
   append(statements: readonly Uint8Array[]): Promise<Appended>;
   refreshHead(): Promise<void>;
+  queue?(): QueueState;
 }
 
 export function ledgerSource(
@@ -76,6 +80,7 @@ export function ledgerSource(
       return follower;
     },
     refreshHead: () => writer.refreshHead(),
+    ...(writer.queue && { queue: () => writer.queue!() }),
     close() {
       for (const follower of followers) follower.stop();
       closing ??= close();

@@ -10,6 +10,7 @@
  */
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { type Signer, signHead, type TrustRoot } from '@countersign/device-sdk/format';
+import type { QueueState } from '../../queue-state.ts';
 import type { Committed } from '../client.ts';
 import { type Entry, isRoot, readEntry } from '../contract/entry.ts';
 import { type ChainPoint, Execution, type Sealed } from '../execution.ts';
@@ -67,6 +68,7 @@ export class Writer {
   readonly #grown: () => void;
   #queue: Waiting[] = [];
   #queueBytes = 0;
+  #dropped = 0;
   #working: Promise<void> | undefined;
   #failure: Refusal | undefined;
   #closed = false;
@@ -88,12 +90,19 @@ export class Writer {
     return this.#point;
   }
 
+  queue(): QueueState {
+    return { name: 'ledger', length: this.#queue.length, limit: QUEUE_ENTRIES_MAX, dropped: this.#dropped };
+  }
+
   /** @throws Refusal BUSY, or of the entry's shape or the contract */
   async submit(statement: Uint8Array): Promise<Committed> {
     this.#checkOpen();
     const entry = readEntry(this.#parts.verifier.sha256, statement);
     const room = this.#queue.length < QUEUE_ENTRIES_MAX && this.#queueBytes + statement.length <= QUEUE_BYTES_MAX;
-    demand(room, 'BUSY', 'the ledger has more to write than it can; come back later');
+    if (!room) {
+      this.#dropped++;
+      throw new Refusal('BUSY', 'the ledger has more to write than it can; come back later');
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ bytes: statement, entry, resolve, reject });
       this.#queueBytes += statement.length;

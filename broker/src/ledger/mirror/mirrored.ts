@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Code, codeOf, demand, Refusal } from '@countersign/device-sdk';
 import { readSignedRoot, type Sha256 } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import type { QueueState } from '../../queue-state.ts';
 import type { Committed } from '../client.ts';
 import { readEntry } from '../contract/entry.ts';
 import type { OrderView } from '../contract/views.ts';
@@ -88,6 +89,7 @@ export async function mirrored(
       throw new TypeError('the order of a mirrored ledger is decided outside');
     },
     standing: () => mirror.standing(),
+    queue: () => mirror.queue(),
     close: () => mirror.close(),
   };
 }
@@ -140,6 +142,10 @@ class Mirror {
     this.#options = options;
     this.#outage = new Outage(options.tell ?? (() => undefined));
     this.#feed = new Feed(ledger, join(options.folder, MARK_FILE), (committed) => this.#waiting.tell(committed));
+  }
+
+  queue(): QueueState {
+    return this.#waiting.state();
   }
 
   /** @throws Refusal UNREACHABLE where nothing was ever mirrored; DIVERGED */

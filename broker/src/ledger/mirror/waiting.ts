@@ -1,5 +1,6 @@
 /** Callers that handed an entry to the outside engine and wait until it is durable here. */
-import { demand, Refusal } from '@countersign/device-sdk';
+import { Refusal } from '@countersign/device-sdk';
+import type { QueueState } from '../../queue-state.ts';
 import type { Committed } from '../client.ts';
 import { toHex } from '../contract/state.ts';
 
@@ -14,10 +15,18 @@ interface Waiter {
 export class Waiting {
   readonly #waiters = new Map<string, Set<Waiter>>();
   #count = 0;
+  #dropped = 0;
+
+  state(): QueueState {
+    return { name: 'mirror', length: this.#count, limit: WAITING_MAX, dropped: this.#dropped };
+  }
 
   /** @throws Refusal BUSY */
   expect(leafHash: Uint8Array): { mirrored: Promise<Committed>; forget(): void } {
-    demand(this.#count < WAITING_MAX, 'BUSY', 'more entries wait for the outside engine than may; come back later');
+    if (this.#count >= WAITING_MAX) {
+      this.#dropped++;
+      throw new Refusal('BUSY', 'more entries wait for the outside engine than may; come back later');
+    }
     const key = toHex(leafHash);
     const waiters = this.#waiters.get(key) ?? new Set();
     this.#waiters.set(key, waiters);

@@ -58,6 +58,8 @@ export interface QuorumState {
   waitingWith: string[];
   /** Seconds for which the wanted head has been waiting; 0 where none is. */
   waitingSeconds: number;
+  /** By key id, whole seconds since a cosignature of that peer was taken; absent for none since the start. */
+  cosignedSecondsAgo: Record<string, number>;
 }
 
 interface Collected {
@@ -83,6 +85,8 @@ export class CosignedHeads {
   readonly #moves = new Growth();
   readonly #snapshots = new Map<number, Snapshot>();
   readonly #inOrder = serial();
+  /** By key id; only keys that a trust root lists come in here. */
+  readonly #takenMs = new Map<string, number>();
   #wanted: Collected | undefined;
   #published: Collected | undefined;
   // Not 0: a peer that remembers the mark of an earlier process must not wait for this one's to differ.
@@ -155,7 +159,7 @@ export class CosignedHeads {
       demand(of, 'STALE', 'a cosignature of a head that is not wanted here now');
       const cosignature = this.#checked(of.kept.head, read);
       if (of.by.has(hex(cosignature.kid))) return;
-      of.by.set(hex(cosignature.kid), cosignature);
+      this.#take(of, cosignature);
       if (of === this.#published) await this.#parts.file.store(messageOf(of));
       else await this.#publishIfEnough(of);
       this.#tell();
@@ -215,6 +219,9 @@ export class CosignedHeads {
       signers: [...(published?.by.keys() ?? [])],
       waitingWith: [...(wanted?.by.keys() ?? [])],
       waitingSeconds: wanted ? Math.floor((this.#parts.elapsedMs() - wanted.since) / 1000) : 0,
+      cosignedSecondsAgo: Object.fromEntries(
+        [...this.#takenMs].map(([kid, ms]) => [kid, Math.floor((this.#parts.elapsedMs() - ms) / 1000)]),
+      ),
     };
   }
 
@@ -302,7 +309,12 @@ export class CosignedHeads {
   }
 
   #addIfGood(to: Collected, item: Cosignature): void {
-    if (this.#verifies(to.kept.head, item)) to.by.set(hex(item.kid), item);
+    if (!to.by.has(hex(item.kid)) && this.#verifies(to.kept.head, item)) this.#take(to, item);
+  }
+
+  #take(to: Collected, item: Cosignature): void {
+    to.by.set(hex(item.kid), item);
+    this.#takenMs.set(hex(item.kid), this.#parts.elapsedMs());
   }
 
   #verifies(head: Head, item: Cosignature): boolean {

@@ -89,6 +89,7 @@ const LEDGER: Record<string, Schema> = {
     signers: list(hexText()),
     waitingWith: list(hexText()),
     waitingSeconds: number(),
+    cosignedSecondsAgo: record(whole(), 'by key id of the peer; absent where it has not cosigned since the start'),
   }),
   HistoryItem: object({
     leafHash: hexText(32),
@@ -128,10 +129,11 @@ const RELEASES: Record<string, Schema> = {
       oneSlot: object({ pageBytes: whole(), stagingBytes: whole() }),
       requireTrial: object({ devices: whole(), successPercent: number() }),
       components: list(object({ id: text(), slotBytes: whole() })),
+      approvals: whole('by distinct people that a release needs; one where absent'),
       head: hexText(32),
       sequence: whole(),
     },
-    ['cpu', 'oneSlot', 'requireTrial', 'components'],
+    ['cpu', 'oneSlot', 'requireTrial', 'components', 'approvals'],
   ),
   Branch: BRANCH,
   Release: kept(
@@ -342,18 +344,22 @@ const ROLLOUTS: Record<string, Schema> = {
     ),
     connected: FLAG,
     delivery: object({ received: whole(), dropped: whole(), failed: whole(), sent: whole(), connects: whole() }),
-    intake: object(
-      {
-        logged: whole(),
-        acknowledged: whole(),
-        repeated: whole(),
-        dropped: whole(),
-        refused: record(whole()),
-        waiting: whole(),
-      },
-      ['waiting'],
-    ),
-    requests: object({ answered: whole(), refused: whole(), dropped: whole(), frames: whole(), frameBytes: whole() }),
+    intake: object({
+      logged: whole(),
+      acknowledged: whole(),
+      repeated: whole(),
+      dropped: whole(),
+      refused: record(whole()),
+    }),
+    requests: object({
+      answered: whole(),
+      refused: whole(),
+      dropped: whole(),
+      reasons: record(whole()),
+      frames: whole(),
+      frameBytes: whole(),
+    }),
+    queues: list(object({ name: text(), length: whole(), limit: whole(), dropped: whole() })),
   }),
 };
 
