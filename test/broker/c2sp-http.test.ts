@@ -10,9 +10,9 @@ import { auditorRoutes } from '@countersign/broker/face/api/auditor-routes';
 import { witnessRoutes } from '@countersign/broker/face/api/witness-routes';
 import { checkpointText, readCheckpoint } from '@countersign/broker/ledger/c2sp/checkpoint';
 import type { CheckpointStore } from '@countersign/broker/ledger/c2sp/checkpoints';
-import { encodeNote, readNote } from '@countersign/broker/ledger/c2sp/note';
+import { encodeNote, readNote, signatureLine } from '@countersign/broker/ledger/c2sp/note';
 import { noteFile } from '@countersign/broker/ledger/c2sp/note-file';
-import { checkNote, signText } from '@countersign/broker/ledger/c2sp/note-signatures';
+import { checkNote, cosignText, signText } from '@countersign/broker/ledger/c2sp/note-signatures';
 import { checkProof, encodeProof } from '@countersign/broker/ledger/c2sp/proof';
 import { auditKeys, peerName, policyText } from '@countersign/broker/ledger/c2sp/trust';
 import { COSIGNATURE_V1, encodeVkey, noteKey } from '@countersign/broker/ledger/c2sp/vkey';
@@ -128,6 +128,11 @@ test('of one size there is one checkpoint, kept before it is given and refused w
   }
 });
 
+const NO_SIZE = 'the old size is no decimal number without leading zeros\n';
+const NO_LOG = 'this witness does not know the log\n';
+const UNSIGNED = 'no key of the log signed this\n';
+const NO_PROOF = 'the proof does not hold\n';
+
 test('a witness answers 200, 400, 403, 404, 409 and 422 as the page says', async (t) => {
   const { world, url, peer } = await served(t);
   const [empty, other] = [await world.ledger.checkpoint(), newSigner()];
@@ -141,57 +146,85 @@ test('a witness answers 200, 400, 403, 404, 409 and 422 as the page says', async
   const { size } = readCheckpoint(now);
   const path = await world.ledger.consistency(first.size, size);
   const forged = async (s: number, root: Uint8Array) => encodeNote(await noteOf(world.keys.log, s, root));
-  const rows: [string, number, Uint8Array][] = [
-    ['no request', 400, new Uint8Array()],
-    ['no empty line', 400, Buffer.from('old 3\n')],
-    ['a leading zero', 400, Buffer.from(`old 03\n\n${Buffer.from(now)}`)],
-    ['a hash of 31 bytes', 400, Buffer.from(`old 3\n${Buffer.alloc(31).toString('base64')}\n\n${Buffer.from(now)}`)],
-    ['64 hashes', 400, encodeRequest(first.size, Array(64).fill(first.root), now)],
-    ['no checkpoint', 400, Buffer.from(`old ${first.size}\n\nx\n`)],
-    ['an old size beyond the new one', 400, encodeRequest(size + 1, [], now)],
-    ['signed by nobody that it knows', 403, encodeRequest(first.size, path, await noteBytes(other, size, first.root))],
+  const spoilt = Buffer.from(
+    Buffer.from(now)
+      .toString()
+      .replace(`\n${size}\n`, `\n${size + 1}\n`),
+  );
+  const wrongPath = path.map((hash) => hash.map((byte) => byte ^ 1));
+  const halfHash = Buffer.alloc(31).toString('base64');
+  const { text, signatures } = readNote(now);
+  const alsoBad = { ...signatures[0]!, signature: signatures[0]!.signature.map((byte) => byte ^ 1) };
+  const oneBad = encodeNote({ text, signatures: [signatures[0]!, alsoBad] });
+  const oldSize = `${first.size}\n`;
+  // In the order in which the page has them: what is wrong in two ways is told as the first of them.
+  const rows: [string, number, string, Uint8Array][] = [
+    ['no request', 400, 'a request without an empty line before its checkpoint\n', new Uint8Array()],
+    ['no empty line', 400, 'a request without an empty line before its checkpoint\n', Buffer.from('old 3\n')],
+    ['no old size', 400, 'a request begins with the old size\n', Buffer.from(`new 3\n\n${Buffer.from(now)}`)],
+    ['a leading zero', 400, NO_SIZE, Buffer.from(`old 03\n\n${Buffer.from(now)}`)],
+    ['a sign', 400, NO_SIZE, Buffer.from(`old +3\n\n${Buffer.from(now)}`)],
     [
-      'a signature that does not verify',
-      403,
+      'a hash of 31 bytes',
+      400,
+      'a hash of the proof is not base64 of 32 bytes\n',
+      Buffer.from(`old 3\n${halfHash}\n\n${Buffer.from(now)}`),
+    ],
+    ['64 hashes', 400, 'a proof of 64 hashes\n', encodeRequest(first.size, Array(64).fill(first.root), now)],
+    [
+      'no checkpoint',
+      400,
+      'a note without an empty line before its signatures\n',
+      Buffer.from(`old ${first.size}\n\nx\n`),
+    ],
+    [
+      'another log',
+      404,
+      NO_LOG,
+      encodeRequest(9, [], await noteBytes(world.keys.log, 1, first.root, 'ledger.test/two')),
+    ],
+    ['signed by a stranger', 403, UNSIGNED, encodeRequest(99, path, await noteBytes(other, size, first.root))],
+    ['a signature that does not verify', 403, UNSIGNED, encodeRequest(99, path, spoilt)],
+    ['one that verifies and one that does not', 403, UNSIGNED, encodeRequest(first.size, path, oneBad)],
+    [
+      'an old size beyond the new one',
+      400,
+      'the old size is larger than the new one\n',
+      encodeRequest(size + 1, [], now),
+    ],
+    ['no old size where one is known', 409, oldSize, encodeRequest(0, [], now)],
+    ['another old size than it has', 409, oldSize, encodeRequest(size, [], now)],
+    ['a proof that is missing', 422, NO_PROOF, encodeRequest(first.size, [], now)],
+    ['a proof that is wrong', 422, NO_PROOF, encodeRequest(first.size, wrongPath, now)],
+    ['a proof too long', 422, NO_PROOF, encodeRequest(first.size, [...path, first.root], now)],
+    [
+      'one size, two roots',
+      422,
+      NO_PROOF,
       encodeRequest(
         first.size,
-        path,
-        Buffer.from(
-          Buffer.from(now)
-            .toString()
-            .replace(`\n${size}\n`, `\n${size + 1}\n`),
+        [],
+        await forged(
+          first.size,
+          first.root.map((b) => b ^ 1),
         ),
       ),
     ],
-    ['another log', 404, encodeRequest(0, [], await noteBytes(world.keys.log, 1, first.root, 'ledger.test/two'))],
-    ['an older size than it has', 409, encodeRequest(0, [], now)],
-    ['a proof that is missing', 422, encodeRequest(first.size, [], now)],
-    [
-      'a proof that is wrong',
-      422,
-      encodeRequest(
-        first.size,
-        path.map((hash) => hash.map((byte) => byte ^ 1)),
-        now,
-      ),
-    ],
-    [
-      'the same size with another root',
-      422,
-      encodeRequest(first.size, [], await forged(first.size, readCheckpoint(now).root)),
-    ],
+    ['the same with a proof', 422, NO_PROOF, encodeRequest(first.size, path, empty)],
   ];
-  for (const [what, status, body] of rows) {
-    const answer = await post(body);
+  for (const [what, status, body, request] of rows) {
+    const answer = await post(request);
     t.is(answer.status, status, what);
-    if (status === 409) {
-      t.is(answer.headers.get('content-type'), 'text/x.tlog.size', what);
-      t.is(await answer.text(), `${first.size}\n`, what);
-    }
+    t.is(await answer.text(), body, what);
+    t.is(answer.headers.get('content-type'), status === 409 ? 'text/x.tlog.size' : 'text/plain; charset=utf-8', what);
   }
   const good = await post(encodeRequest(first.size, path, now), 'application/json');
   t.is(good.status, 200);
+  t.is(good.headers.get('content-type'), 'text/plain; charset=utf-8');
   const line = await good.text();
+  // Ed25519 is deterministic: there is one line that this key can give for this text at this second.
+  const expected = await cosignText(sha256, peerName(sha256, ORIGIN, publicKeyOf(peer)), peer, text, 1_800_000_000);
+  t.is(line, signatureLine(expected));
   const cosigned = new Uint8Array(Buffer.concat([Buffer.from(now), Buffer.from(line)]));
   const key = noteKey(sha256, peerName(sha256, ORIGIN, publicKeyOf(peer)), COSIGNATURE_V1, publicKeyOf(peer));
   t.is(checkNote(verifier, readNote(cosigned), [key])[0]!.time, 1_800_000_000);

@@ -136,9 +136,18 @@ export function encodeRequest(old: number, path: readonly Uint8Array[], checkpoi
   return utf8(lines.join('\n'));
 }
 
-/** One of each key: a line that is repeated would fill the note until there is no room for the witness's own. */
+/**
+ * One of each key: a line that is repeated would fill the note until there is no room for the witness's own. None where
+ * a known key has a line that does not verify: a reader would refuse such a note whole (c2sp.org/signed-note).
+ */
 function signaturesOf(verifier: Verifier, { note }: ReadCheckpoint, keys: readonly NoteKey[]): NoteSignature[] {
-  return keys.flatMap((key) => note.signatures.find((item) => isSignedBy(verifier, note, item, key)) ?? []);
+  const lines = keys.map((key) => note.signatures.filter((item) => isOf(item, key)));
+  const all = lines.every((own, i) => own.every((item) => isSignedBy(verifier, note, item, keys[i]!)));
+  return all ? lines.flatMap((own) => own.slice(0, 1)) : [];
+}
+
+function isOf({ name, keyId }: NoteSignature, key: NoteKey): boolean {
+  return name === key.name && equal(keyId, key.keyId);
 }
 
 function grows(
