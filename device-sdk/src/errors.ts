@@ -70,6 +70,10 @@ export const CODES = [
   'BUSY', // a queue is full; come back later
   // Servers and clients
   'UNAUTHORIZED', // no token, or a wrong one
+  'EXPIRED', // a token whose time is over
+  'BAD_FACTOR', // the one-time code of a second factor is missing or wrong
+  'FACTOR_USED', // a one-time code that was used, or one older than that
+  'LOCKED_OUT', // too many wrong codes in a row: the person has to wait
   'BAD_REQUEST', // arguments missing or out of range
   'BAD_PROVISION', // a provisioning record that does not fit the image or device
   'UNREACHABLE', // a server does not answer

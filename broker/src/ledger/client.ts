@@ -41,9 +41,10 @@ export interface LedgerEvent {
 export interface LedgerClient {
   /**
    * Submits one signed statement (tx, report or rollout). Resolves only after fdatasync of the block and of the head.
+   * @param code one-time code of the person who signed, passed on unread to a server that asks for one
    * @throws Refusal with the contract's code; BUSY when the queue is full; UNREACHABLE over HTTP
    */
-  submit(statement: Uint8Array): Promise<Committed>;
+  submit(statement: Uint8Array, code?: string): Promise<Committed>;
   /**
    * Runs a read-only query of the contract.
    * @returns plain JSON; byte strings as lower-case hex, field names as docs/FORMAT.md gives them

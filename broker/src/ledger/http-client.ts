@@ -29,8 +29,8 @@ export function httpLedger(url: string, token: string): HttpLedger {
   const get = (path: string) => ask('GET', path);
 
   return {
-    async submit(statement) {
-      const answer = new Answer(await ask('POST', 'transactions', statement));
+    async submit(statement, code) {
+      const answer = new Answer(await ask('POST', 'transactions', statement, code));
       const [leafIndex, blockNumber, size] = [
         answer.count('leafIndex'),
         answer.count('blockNumber'),
@@ -90,11 +90,15 @@ export function httpLedger(url: string, token: string): HttpLedger {
     return answer.list('events').map((item, i) => readEvent(new Answer(item), from + i));
   }
 
-  async function ask(method: 'GET' | 'POST', path: string, body?: Uint8Array): Promise<unknown> {
+  async function ask(method: 'GET' | 'POST', path: string, body?: Uint8Array, code?: string): Promise<unknown> {
     try {
       const response = await fetch(new URL(`/api/v1/ledger/${path}`, url), {
         method,
-        headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/cbor' } : {}) },
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body ? { 'content-type': 'application/cbor' } : {}),
+          ...(code === undefined ? {} : { 'countersign-code': code }),
+        },
         ...(body ? { body: Buffer.from(body) } : {}),
         signal: AbortSignal.any([closing.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
         redirect: 'error', // the token is for this server alone

@@ -11,6 +11,8 @@ import Fastify, {
   type FastifyServerOptions,
 } from 'fastify';
 import type { Log } from '../../distribution/ports.ts';
+import type { Door } from '../access/door.ts';
+import { guard } from '../access/guard.ts';
 import { showRoutes } from './openapi/docs-routes.ts';
 import { operation } from './openapi/operation.ts';
 import { FLAG, object, text } from './openapi/schema.ts';
@@ -37,6 +39,8 @@ export interface ApiOptions {
   /** Shown by `/healthz`. */
   server: string;
   gate: Pick<TokenGate, 'accepts'>;
+  /** Knows the tokens of people and machines; without it the gate's own token alone opens. */
+  door?: Door | undefined;
   log: Log;
   /** Told of every refusal. */
   refused?: ((code: Code) => void) | undefined;
@@ -50,7 +54,7 @@ declare module 'fastify' {
   }
 }
 
-export function createApi({ server, gate, log, refused, tls }: ApiOptions): FastifyInstance {
+export function createApi({ server, gate, door, log, refused, tls }: ApiOptions): FastifyInstance {
   const answer = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     refuse(error, request, reply, log, refused);
   const options: FastifyServerOptions = {
@@ -68,12 +72,10 @@ export function createApi({ server, gate, log, refused, tls }: ApiOptions): Fast
   app.server.headersTimeout = HEADERS_MS_MAX;
   app.removeContentTypeParser('text/plain');
   app.addContentTypeParser(BINARY, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', async (_request, reply) => {
     secure(reply);
-    if (request.routeOptions.config.public || gate.accepts(request.headers.authorization)) return;
-    reply.header('www-authenticate', 'Bearer');
-    throw new Refusal('UNAUTHORIZED', 'this needs the token that the server showed at its first start');
   });
+  guard(app, gate, door);
   app.setErrorHandler((error, request, reply) => answer(error as FastifyError, request, reply));
   app.setNotFoundHandler((request) => {
     throw new Refusal('NOT_FOUND', `the ${server} server has no ${request.method} ${pathOf(request)}`);

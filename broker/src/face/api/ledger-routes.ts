@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Committed, LedgerEvent, LedgerHead, LedgerSource } from '../../ledger/client.ts';
 import { ENTRIES_MAX } from '../../ledger/embedded/reader.ts';
 import { FOLLOW_BATCH } from '../../ledger/follow.ts';
+import { codeIn } from '../access/guard.ts';
 import { bytesOf } from './ask.ts';
 import * as say from './openapi/ledger-operations.ts';
 
@@ -33,7 +34,7 @@ export function ledgerRoutes(ledger: LedgerSource): (app: FastifyInstance) => Pr
 
 function addWriting(app: FastifyInstance, ledger: LedgerSource): void {
   app.post('/api/v1/ledger/transactions', { bodyLimit: TX_BYTES_MAX, schema: say.SUBMIT }, async (request) =>
-    committedJson(await ledger.submit(bytesOf(request.body, 'a statement'))),
+    committedJson(await ledger.submit(bytesOf(request.body, 'a statement'), codeIn(request.headers))),
   );
   app.get<{ Params: { query: string }; Querystring: Query }>(
     '/api/v1/ledger/queries/:query',

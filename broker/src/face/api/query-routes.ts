@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { findProduct } from '../../collection/product.ts';
 import type { LedgerClient, QueryName } from '../../ledger/client.ts';
 import type { DeviceView } from '../../ledger/contract/views.ts';
+import { codeIn } from '../access/guard.ts';
 import { bytesOf, fieldsOf, optionalText } from './ask.ts';
 import { type DeviceKnowledge, deviceJson, withNotes } from './device-json.ts';
 import { findDevice, findHistoryKey, findRelease, findRollout } from './names.ts';
@@ -26,7 +27,7 @@ type Named = { Params: { name: string } };
 export function queryRoutes({ ledger, devices }: QueryRoutesOptions): (app: FastifyInstance) => Promise<void> {
   return async (app) => {
     app.post('/api/v1/transactions', { schema: TRANSACTION }, async (request) =>
-      committedJson(await ledger.submit(bytesOf(request.body, 'a signed statement'))),
+      committedJson(await ledger.submit(bytesOf(request.body, 'a signed statement'), codeIn(request.headers))),
     );
     app.get('/api/v1/head', { schema: NEWEST }, async () => headJson(await ledger.head()));
     app.get('/api/v1/products', { schema: PRODUCTS }, async () => ledger.evaluate('listProducts'));

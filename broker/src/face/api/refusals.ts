@@ -26,6 +26,9 @@ export interface RefusalBody {
 
 const STATUS: Partial<Record<Code, number>> = {
   UNAUTHORIZED: 401,
+  EXPIRED: 401,
+  BAD_FACTOR: 401,
+  FACTOR_USED: 401,
   NOT_PERMITTED: 403,
   SAME_PERSON: 403,
   NOT_FOUND: 404,
@@ -37,6 +40,7 @@ const STATUS: Partial<Record<Code, number>> = {
   TOO_LARGE: 413,
   TRIAL_RIG: 422,
   RATE_LIMITED: 429,
+  LOCKED_OUT: 429,
   BAD_STORE: 500,
   BAD_FRAME: 500,
   BAD_BLOCK: 500,

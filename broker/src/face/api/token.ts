@@ -59,11 +59,16 @@ function gate(expected: Uint8Array, fresh: string | undefined): TokenGate {
   return {
     fresh,
     accepts(authorization) {
-      if (authorization === undefined || authorization.length > HEADER_CHARS_MAX) return false;
-      const [, token] = /^Bearer ([\w-]+)$/i.exec(authorization) ?? [];
+      const token = tokenIn(authorization);
       return token !== undefined && timingSafeEqual(hashOf(token), expected);
     },
   };
+}
+
+/** @returns the token of a header; undefined for another kind of header, or one too long to hold a token */
+export function tokenIn(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || authorization.length > HEADER_CHARS_MAX) return undefined;
+  return /^Bearer ([\w-]+)$/i.exec(authorization)?.[1];
 }
 
 function hashOf(token: string): Buffer {

@@ -24,6 +24,7 @@ export interface ServerOptions {
 export interface PersonOptions extends ServerOptions {
   as?: string;
   keyFile?: string;
+  code?: string;
   passphraseFile?: string;
 }
 
@@ -38,11 +39,12 @@ export function personOptions(command: Command): Command {
   return serverOptions(command)
     .option('--as <name>', 'who signs: a key in DIR/people; may be left out where one key alone has the role')
     .option('--key-file <file>', 'the key of the person who signs, where it lies elsewhere')
+    .option('--code <digits>', 'one-time code of who signs, where the server asks for one [COUNTERSIGN_CODE]')
     .option('--passphrase-file <file>', 'passphrase of that key [COUNTERSIGN_PASSPHRASE_FILE]');
 }
 
 /** @throws WrongUse where nobody is named; Refusal UNREACHABLE, UNAUTHORIZED, BAD_STORE */
-export async function connect(options: ServerOptions): Promise<Session> {
+export async function connect(options: ServerOptions & { code?: string }): Promise<Session> {
   const data = dataFolder(options);
   const url = options.server ?? process.env.COUNTERSIGN_SERVER ?? (data && (await readEndpointFile(data)).url);
   if (!url)
@@ -52,6 +54,7 @@ export async function connect(options: ServerOptions): Promise<Session> {
     apiClient(
       url,
       options.token ?? process.env.COUNTERSIGN_TOKEN ?? (data && (await readClientToken(clientTokenPath(data)))),
+      options.code ?? process.env.COUNTERSIGN_CODE,
     ),
   );
 }

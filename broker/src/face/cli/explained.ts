@@ -191,6 +191,22 @@ export const EXPLAINED: Readonly<Record<Code, readonly [what: string, toDo: stri
     'No token, or a wrong one.',
     'Give `--data DIR` or `--token`; where the token is lost, `countersign up --new-token` makes another.',
   ],
+  EXPIRED: [
+    'The time of this token is over.',
+    'Have the owner of the server make another: `countersign keys token new`.',
+  ],
+  BAD_FACTOR: [
+    'The one-time code of the second factor is missing or wrong.',
+    'Give the code that the authenticator shows now: `--code DIGITS`. If it stays wrong, compare the clocks of both.',
+  ],
+  FACTOR_USED: [
+    'This one-time code was used already, or it is older than one that was.',
+    'Wait for the next code. If nobody of yours used it, somebody watches: change key, token and factor.',
+  ],
+  LOCKED_OUT: [
+    'Too many wrong one-time codes in a row for one person.',
+    'Wait as long as the sentence says. The tries were signed with that person’s key: find out who made them.',
+  ],
   BAD_REQUEST: ['Arguments are missing or out of range.', 'Correct the call; the sentence says which.'],
   BAD_PROVISION: [
     'The provisioning record does not fit the image or the device.',

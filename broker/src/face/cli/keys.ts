@@ -16,13 +16,14 @@ import { readInput } from './connect.ts';
 import { commandVerb } from './key-command.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
+import { tokenVerbs } from './tokens.ts';
 
 interface KeyOptions {
   data?: string;
   passphraseFile?: string;
 }
 
-/** `keys list|new|enrolment|server|vkey|command`. */
+/** `keys list|new|enrolment|server|vkey|command`, `keys token`. */
 export function keyVerbs(program: Command): void {
   const keys = program.command('keys').description('key files of people and servers');
   listVerb(keys);
@@ -31,6 +32,7 @@ export function keyVerbs(program: Command): void {
   serverVerb(keys);
   vkeyVerb(keys);
   commandVerb(keys);
+  tokenVerbs(keys);
 }
 
 function keyOptions(command: Command): Command {

@@ -15,12 +15,14 @@ import {
 } from './connect.ts';
 import { verb } from './program.ts';
 import { short, table } from './table.ts';
+import { totpVerb } from './tokens.ts';
 
-/** `people`, `people add|approve|revoke`. */
+/** `people`, `people add|approve|revoke|totp`. */
 export function peopleVerbs(program: Command): void {
   const people = program.command('people').description('who may sign what');
   listVerb(people);
   addVerb(people);
+  totpVerb(people);
   const approve = personOptions(
     people.command('approve <name>').description('approve what somebody else proposed about a person'),
   ).option('--key <public>', 'approve only the enrolment of this key, as `people add` takes it');

@@ -43,6 +43,7 @@ export interface UpOptions {
   plain?: boolean;
   openGateway?: boolean;
   newToken?: boolean;
+  requireTotp?: boolean;
   passphraseFile?: string;
   origin?: string;
   people?: string[];
@@ -147,6 +148,7 @@ async function startOptions(o: UpOptions, data: string): Promise<StartOptions> {
     allowPlain: o.plain,
     openGateway: o.openGateway,
     newToken: o.newToken,
+    demandFactor: o.requireTotp,
     passphrase: await findPassphrase({ file: o.passphraseFile }),
     log: logTo(o.logLevel),
   };

@@ -30,6 +30,7 @@ export function upVerb(program: Command): void {
     .option('--plain', 'listen beyond this machine without TLS, because something in front does it')
     .option('--open-gateway', 'whoever comes may ask /ipfs/CID for content; otherwise the token is needed')
     .option('--new-token', 'make a new API token; the old one is worth nothing any more')
+    .option('--require-totp', 'approvals, rollouts, people and keys need a second factor (people totp)')
     .option('--passphrase-file <file>', "passphrase of the servers' key files [COUNTERSIGN_PASSPHRASE_FILE]")
     .option('--log-level <level>', 'what is logged to stderr: error, warn, info', 'warn')
     .option('--no-samples', 'do not publish the sample products')

@@ -1,5 +1,6 @@
 /** The API from outside, for commands, tests and simulations. What a server answers is bounded and read strictly. */
 import { demand, Refusal } from '@countersign/device-sdk';
+import { CODE_HEADER } from '../access/code-header.ts';
 import { refusalOf } from '../api/refusals.ts';
 
 /** A list of 10,000 devices is 6 MB of JSON; an image has up to 64 MB. */
@@ -19,11 +20,16 @@ export interface ApiClient {
 export type Query = Record<string, string | undefined>;
 
 /**
+ * @param code one-time code of the person who signs, where the server asks for one; it is good once
  * @example
  * const api = apiClient('http://127.0.0.1:8080', token);
  * const releases = await api.get('/api/v1/releases');
  */
-export function apiClient(url: string, token: string | undefined): ApiClient {
+export function apiClient(url: string, token: string | undefined, code?: string): ApiClient {
+  const headers = {
+    ...(token && { authorization: `Bearer ${token}` }),
+    ...(code !== undefined && { [CODE_HEADER]: code }),
+  };
   return {
     url,
     get: async (path, query) => json(await ask('GET', path, query)),
@@ -37,7 +43,7 @@ export function apiClient(url: string, token: string | undefined): ApiClient {
     try {
       const response = await fetch(address, {
         method,
-        headers: { ...(token && { authorization: `Bearer ${token}` }), ...typeOf(body) },
+        headers: { ...headers, ...typeOf(body) },
         signal: AbortSignal.timeout(ANSWER_MS_MAX),
         redirect: 'error', // the token is for this server alone
         ...(body !== undefined && { body: body instanceof Uint8Array ? Buffer.from(body) : JSON.stringify(body) }),

@@ -28,6 +28,16 @@ export function tokenHashPath(data: string): string {
   return join(data, 'api', 'token.json');
 }
 
+/** Tokens of people and machines, hashed, one file each. */
+export function tokensFolder(data: string): string {
+  return join(data, 'api', 'tokens');
+}
+
+/** Second factors of people, sealed, one file each. */
+export function factorsFolder(data: string): string {
+  return join(data, 'api', 'totp');
+}
+
 /** The token itself, for commands of the same user. The server never reads it. */
 export function clientTokenPath(data: string): string {
   return join(data, 'client-token');

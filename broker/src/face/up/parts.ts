@@ -2,10 +2,17 @@
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Code, codeOf, Refusal, type Verifier } from '@countersign/device-sdk';
+import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import type { FastifyInstance } from 'fastify';
 import { type Log, silentLog } from '../../distribution/ports.ts';
+import type { LedgerClient } from '../../ledger/client.ts';
 import { lock } from '../../ledger/embedded/lock.ts';
 import { makeFolder } from '../../store/durable.ts';
+import { accessRoutes } from '../access/access-routes.ts';
+import { createDoor } from '../access/door.ts';
+import { openFactors } from '../access/factors.ts';
+import type { ShownRoute } from '../access/guard.ts';
+import { openTokens } from '../access/tokens.ts';
 import { type ApiOptions, closeApi, createApi } from '../api/app.ts';
 import { metricsRoutes } from '../api/metrics-routes.ts';
 import { ENDPOINTS } from '../api/openapi/ledger-operations.ts';
@@ -15,7 +22,7 @@ import type { FigureSource } from '../metrics/figures.ts';
 import { countRefusal, type RefusalCounts, refusalFigures } from '../metrics/server-figures.ts';
 import { readClientToken, writeClientToken } from './client-token.ts';
 import { type EndpointFile, readEndpointFile, writeEndpointFile } from './endpoint-file.ts';
-import { clientTokenPath, tokenHashPath } from './folders.ts';
+import { clientTokenPath, factorsFolder, tokenHashPath, tokensFolder } from './folders.ts';
 
 export interface StartOptions {
   /** The folder in which everything of this process lies. */
@@ -34,9 +41,13 @@ export interface StartOptions {
   openGateway?: boolean | undefined;
   /** Make a new token; the old one is worth nothing from then on. */
   newToken?: boolean | undefined;
+  /** Nobody approves, rolls out or changes people and keys without a second factor. */
+  demandFactor?: boolean | undefined;
   /** Of the servers' key files. */
   passphrase?: string | undefined;
   verifier?: Verifier | undefined;
+  /** Seconds since the epoch, for one-time codes. */
+  now?: (() => number) | undefined;
   log?: Log | undefined;
 }
 
@@ -49,6 +60,8 @@ export interface Running {
   /** True where this start made the token: now is the time to show it. */
   readonly tokenIsNew: boolean;
   readonly endpoints: Endpoints;
+  /** What its API answers. */
+  readonly routes: readonly ShownRoute[];
   /** Stops everything and gives the folder free, within 5 seconds. */
   close(): Promise<void>;
 }
@@ -102,6 +115,10 @@ export interface ApiPart {
   routes: ((app: FastifyInstance) => Promise<void>)[];
   /** What `/metrics` shows besides the process and the API's refusals. */
   figures: FigureSource[];
+  ledger: LedgerClient;
+  /** The server that holds the ledger checks second factors; the others pass codes on to it. */
+  holdsLedger?: boolean | undefined;
+  origin: string;
   /** Called when the address is known. */
   endpoints(url: string): Endpoints;
 }
@@ -113,8 +130,11 @@ export async function serve(options: StartOptions, part: ApiPart, closers: Close
   const gate = await openGate(options);
   const refusals: RefusalCounts = {};
   const refused = (code: Code) => countRefusal(refusals, code);
-  const app = createApi({ server: part.server, gate, log, refused, tls } satisfies ApiOptions);
+  const access = await openAccess(options, part, closers);
+  const { door } = access;
+  const app = createApi({ server: part.server, gate, door, log, refused, tls } satisfies ApiOptions);
   closers.add(() => closeApi(app));
+  await app.register(accessRoutes(access));
   let endpoints: Endpoints | undefined;
   app.get('/api/v1/endpoints', { schema: ENDPOINTS }, async () => endpoints);
   const figures = metricsRoutes([...part.figures, refusalFigures('api', refusals)]);
@@ -130,8 +150,18 @@ export async function serve(options: StartOptions, part: ApiPart, closers: Close
     token,
     tokenIsNew: options.token === undefined && gate.fresh !== undefined,
     endpoints,
+    routes: app.shownRoutes,
     close: () => closers.close(),
   };
+}
+
+/** Tokens and second factors lie in the folder; who stands behind them, the ledger says. */
+async function openAccess(options: StartOptions, { ledger, origin, holdsLedger }: ApiPart, closers: Closers) {
+  const { data, passphrase, now, demandFactor, verifier = nodeVerifier() } = options;
+  const tokens = await openTokens(tokensFolder(data));
+  closers.add(() => tokens.close());
+  const factors = holdsLedger ? openFactors(factorsFolder(data), { passphrase, now }) : undefined;
+  return { tokens, factors, ledger, origin, door: createDoor({ tokens, ledger, verifier, factors, demandFactor }) };
 }
 
 async function openGate(options: StartOptions): Promise<TokenGate> {

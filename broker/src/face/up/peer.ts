@@ -113,7 +113,7 @@ function servePeer(
     contentFigures(serverFolder(options.data, 'peer')),
     peerFigures(() => peer.state()),
   ];
-  return serve(options, { server: 'peer', routes, figures, endpoints }, closers);
+  return serve(options, { server: 'peer', ledger: shown, origin, routes, figures, endpoints }, closers);
 }
 
 function peerStateRoutes(state: () => PeerState): Parameters<typeof serve>[1]['routes'][number] {

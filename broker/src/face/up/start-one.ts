@@ -62,7 +62,15 @@ export async function startLedgerServer(
     return {
       ...(await serve(
         options,
-        { server: 'ledger', routes, figures: [ledgerFigures(ledger, heads)], endpoints },
+        {
+          server: 'ledger',
+          ledger: shown,
+          holdsLedger: true,
+          origin,
+          routes,
+          figures: [ledgerFigures(ledger, heads)],
+          endpoints,
+        },
         closers,
       )),
       made,
@@ -108,7 +116,7 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
       collection: url,
     });
     const figures = [contentFigures(serverFolder(data, 'collection'))];
-    return serve(options, { server: 'collection', routes, figures, endpoints }, closers);
+    return serve(options, { server: 'collection', ledger, origin, routes, figures, endpoints }, closers);
   });
 }
 
@@ -160,7 +168,7 @@ export async function startDistributionServer(options: StartDistributionOptions)
     });
     const content = contentFigures(join(serverFolder(data, 'distribution'), 'content'));
     const figures = [...part.figures, content];
-    return serve(options, { server: 'distribution', routes, figures, endpoints }, closers);
+    return serve(options, { server: 'distribution', ledger, origin, routes, figures, endpoints }, closers);
   });
 }
 

@@ -103,6 +103,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
       options,
       {
         server: 'ledger, collection and distribution',
+        ...{ ledger: shown, holdsLedger: true, origin },
         routes: [
           ledgerRoutes(shown),
           peerRoutes(ledger.inside, heads),

@@ -25,7 +25,7 @@ export function manyLedgers(ledgers: readonly HttpLedger[]): LedgerClient {
   let closed = false;
 
   return {
-    submit: (statement) => orderer.submit(statement),
+    submit: (statement, code) => orderer.submit(statement, code),
     evaluate: (query, ...args) => ask((ledger) => ledger.evaluate(query, ...args)),
     head: () => ask((ledger) => ledger.head()),
     receipt: (leafHash) => ask((ledger) => ledger.receipt(leafHash)),

@@ -1,0 +1,331 @@
+/** Every route of every server, asked by every role and by nobody; and what a token, a key and a code open together. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROUTES, SCOPES, type Scope } from '@countersign/broker/face/access/rights';
+import type { TokenView } from '@countersign/broker/face/access/tokens';
+import { hotp, stepAt } from '@countersign/broker/face/access/totp';
+import { apiClient } from '@countersign/broker/face/client/api-client';
+import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/face/client/people';
+import { registerProduct } from '@countersign/broker/face/client/releases';
+import { openSession, perform, type Session } from '@countersign/broker/face/client/session';
+import { type RunningPeer, startPeer } from '@countersign/broker/face/up/peer';
+import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
+import { loadPerson } from '@countersign/broker/keys/people';
+import {
+  downloadArgs,
+  enrolDevicesArgs,
+  objectDigest,
+  PERSON_ROLES,
+  type PersonRole,
+  productArgs,
+  rejectArgs,
+  revokeArgs,
+  rolloutArgs,
+  uploadArgs,
+} from '@countersign/broker/ledger/contract/args';
+import { type Code, codeOf } from '@countersign/device-sdk';
+import { publicKeyOf, type Signer, unhex, utf8, type Value } from '@countersign/device-sdk/format';
+import { newSigner, PRODUCT } from '@countersign/simulator/attacks/server/ledger-world';
+import anyTest, { type TestFn } from 'ava';
+
+interface Ground {
+  data: string;
+  all: RunningAll;
+  peer: RunningPeer;
+  owner: Session;
+  people: Record<string, Signer>;
+  tokens: Record<string, string>;
+  /** What the servers complained of while they started. */
+  warned: string[];
+  clock: { now: number };
+}
+
+const test = anyTest as TestFn<Ground>;
+const TOKEN = randomBytes(32).toString('base64url');
+/** A person may ask for every scope; what he gets is decided by his roles on the record. */
+const EVERYTHING = SCOPES.filter((scope) => scope !== 'relay');
+
+test.before(async (t) => {
+  const data = await mkdtemp(join(tmpdir(), 'countersign-access-'));
+  const warned: string[] = [];
+  const warn = (_: unknown, text?: string) => void warned.push(String(text));
+  const log = { debug() {}, info() {}, warn, error() {} } as never;
+  const clock = { now: 1_800_000_000 };
+  const folder = join(data, 'all');
+  const first = [
+    { name: 'operator', roles: ['operator' as const] },
+    { name: 'approver', roles: ['approver' as const] },
+  ];
+  const all = await startAll({ data: folder, token: TOKEN, samples: false, people: first, log, now: () => clock.now });
+  const trustRoot = new Uint8Array(await readFile(join(folder, 'trust-root.cbor')));
+  const peer = await startPeer({
+    data: join(data, 'peer'),
+    token: TOKEN,
+    follow: [{ url: all.url, token: TOKEN }],
+    trustRoot,
+    log,
+  });
+  const owner = await openSession(apiClient(all.url, TOKEN));
+  const people: Record<string, Signer> = {};
+  for (const name of ['operator', 'approver']) people[name] = await loadPerson(join(folder, 'people'), name);
+  t.context = { data, all, peer, owner, people, tokens: {}, warned, clock };
+  for (const name of [...PERSON_ROLES, 'leaver']) {
+    if (people[name]) continue;
+    people[name] = newSigner();
+    const role: PersonRole = name === 'leaver' ? 'auditor' : (name as PersonRole);
+    await proposePerson(owner, people.operator!, { name, roles: [role], key: publicKeyOf(people[name]) });
+    await approvePerson(owner, people.approver!, name);
+  }
+  await registerProduct(owner, people.engineer!, PRODUCT);
+  t.context.tokens = await allTokens(owner);
+});
+
+test.after.always(async (t) => {
+  await t.context.peer?.close();
+  await t.context.all?.close();
+  await rm(t.context.data, { recursive: true, force: true });
+});
+
+/** One of each role, and of two machines. A server knows its own tokens and no other's. */
+async function allTokens(owner: Session): Promise<Record<string, string>> {
+  const tokens: Record<string, string> = {};
+  for (const name of PERSON_ROLES) tokens[name] = await issued({ owner }, name);
+  tokens.server = await issued({ owner }, 'server', ['relay'], 'machine');
+  tokens.ci = await issued({ owner }, 'ci', ['read', 'publish'], 'machine');
+  return tokens;
+}
+
+async function issued(
+  { owner }: Pick<Ground, 'owner'>,
+  name: string,
+  scopes: readonly Scope[] = EVERYTHING,
+  kind = 'person',
+  products?: string[],
+): Promise<string> {
+  const made = (await owner.api.post('/api/v1/tokens', { kind, name, scopes, products })) as TokenView & {
+    token: string;
+  };
+  return made.token;
+}
+
+/** Whom a route lets in: roles of people, and the two machines. A route that is asked and stands not here: `READERS`. */
+const READERS = [...PERSON_ROLES, 'ci'];
+const SIGNERS = [...PERSON_ROLES, 'ci', 'server'];
+const ALLOWED: Record<string, readonly string[]> = {
+  'POST /api/v1/transactions': SIGNERS,
+  'POST /api/v1/ledger/transactions': SIGNERS,
+  'POST /api/v1/releases': SIGNERS,
+  'POST /api/v1/releases/prepare': ['engineer', 'operator', 'ci'],
+  'POST /api/v1/rollouts/plan': ['operator'],
+  'POST /api/v1/devices/labels': ['operator'],
+  'POST /api/v1/passports': PERSON_ROLES,
+  'POST /api/v1/ledger/cosignatures': ['server'],
+  'GET /api/v1/ledger/blocks': ['server'],
+  'GET /api/v1/tokens': [],
+  'POST /api/v1/tokens': [],
+  'POST /api/v1/tokens/:id/revoke': [],
+  'POST /api/v1/people/:name/totp': [],
+};
+
+test('every route of every server is open to the roles that the table says, and to nobody else', async (t) => {
+  const { all, peer } = t.context;
+  const known = new Set<string>();
+  const { size } = (await t.context.owner.api.get('/api/v1/head')) as { size: number };
+  await peer.peer.ledger.beyond(size - 1, 60_000);
+  const ofPeer = await allTokens(await openSession(apiClient(peer.url, TOKEN)));
+  for (const [running, tokens] of [
+    [all, t.context.tokens],
+    [peer, ofPeer],
+  ] as const) {
+    for (const { method, url, open } of running.routes) {
+      if (method === 'HEAD') continue;
+      const name = `${method} ${url}`;
+      known.add(name);
+      const allowed = ALLOWED[name] ?? READERS;
+      t.true(method === 'GET' || name in ALLOWED || open, `${name} changes something and has no row`);
+      for (const who of [...Object.keys(tokens), undefined]) {
+        const { status, code } = await ask(running.url, method, url, who === undefined ? undefined : tokens[who]);
+        if (open) t.not(status, 401, `${name} as ${who}`);
+        else if (who === undefined) t.deepEqual([status, code], [401, 'UNAUTHORIZED'], name);
+        else if (allowed.includes(who))
+          t.false([401, 403].includes(status) && code !== 'UNAUTHORIZED' && !late(code), `${name} as ${who}: ${code}`);
+        else t.deepEqual([status, code], [403, 'NOT_PERMITTED'], `${name} as ${who}`);
+      }
+      const { code } = await ask(running.url, method, url, TOKEN);
+      t.not(code, 'UNAUTHORIZED', name);
+    }
+  }
+  for (const name of [...Object.keys(ALLOWED), ...Object.keys(ROUTES)]) t.true(known.has(name), `${name} is no route`);
+  t.deepEqual(Object.keys(ALLOWED).sort(), Object.keys(ROUTES).sort());
+});
+
+/** A route that lets in may still refuse what is asked there. */
+const late = (code: string | undefined) => code !== 'NOT_PERMITTED';
+
+/** With placeholders that name nothing. What is asked of an open door is beside the point here. */
+async function ask(url: string, method: string, route: string, token: string | undefined) {
+  const path = route.replace(/:\w+/g, 'a'.repeat(32)).replace('*', '0/000.p/1');
+  const headers = { ...(token && { authorization: `Bearer ${token}` }) };
+  const answer = await fetch(new URL(path, url), { method, headers });
+  const text = await answer.text();
+  const json = answer.headers.get('content-type')?.includes('json') ? JSON.parse(text) : {};
+  return { status: answer.status, code: json?.code as Code | undefined };
+}
+
+const ID = new Uint8Array(16).fill(7);
+const LEAF = new Uint8Array(32).fill(7);
+/** Every action, and whom the door lets through with it; whether the contract then takes it is its own business. */
+const ACTIONS: [action: string, object: Uint8Array, args: Value, allowed: readonly string[]][] = [
+  ['product', LEAF, productArgs({ ...PRODUCT, name: 'other' }), ['engineer', 'operator', 'ci']],
+  [
+    'upload',
+    LEAF,
+    uploadArgs({ block1: ID, manifest: ID, fileName: 'f', contentId: 'c' }),
+    ['engineer', 'operator', 'ci'],
+  ],
+  ['approve', LEAF, [], ['approver', 'operator']],
+  ['reject', LEAF, rejectArgs('why'), ['approver', 'operator']],
+  ['rollout', LEAF, rolloutArgs({ op: 'pause', rolloutId: ID, reason: 'why' }), ['operator']],
+  [
+    'enrol',
+    LEAF,
+    enrolDevicesArgs({ classId: ID, devices: [{ id: ID, key: publicKeyOf(newSigner()) }] }),
+    ['operator'],
+  ],
+  ['revoke', LEAF, revokeArgs('device', ID, 'why'), ['operator']],
+  ['revoke', LEAF, revokeArgs('person', utf8('nobody'), 'why'), ['operator', 'approver']],
+  ['download', LEAF, downloadArgs('c', 'me'), PERSON_ROLES],
+  ['confirm', LEAF, [], []],
+  ['issueKey', LEAF, [], ['operator', 'approver']],
+];
+
+test('a token brings what its scope and its person’s roles allow, signed by that person and by nobody else', async (t) => {
+  const { all, people, tokens } = t.context;
+  for (const [action, object, args, allowed] of ACTIONS) {
+    for (const role of PERSON_ROLES) {
+      const session = await openSession(apiClient(all.url, tokens[role]));
+      const deed = { action, object, args, previous: '0'.repeat(64) } as never;
+      const code = await codeFrom(perform(session, people[role]!, deed));
+      // What the door lets through is refused by the contract, which has no such object: with its own words.
+      const text = `${action} as ${role}: ${code}`;
+      if (allowed.includes(role)) t.true(code !== 'UNAUTHORIZED' && code !== undefined, text);
+      else t.is(code, 'NOT_PERMITTED', text);
+      const other = role === 'engineer' ? 'operator' : 'engineer';
+      t.is(await codeFrom(perform(session, people[other]!, deed)), 'NOT_PERMITTED', `${action}, signed by another`);
+    }
+    const machine = await openSession(apiClient(all.url, tokens.ci));
+    const deed = { action, object, args, previous: '0'.repeat(64) } as never;
+    const code = await codeFrom(perform(machine, people.engineer!, deed));
+    t.is(code === 'NOT_PERMITTED', !allowed.includes('ci'), `${action} as ci: ${code}`);
+  }
+});
+
+test('a token for one product opens no other', async (t) => {
+  const { all, people, owner } = t.context;
+  const token = await issued(t.context, 'operator', EVERYTHING, 'person', ['node']);
+  const session = await openSession(apiClient(all.url, token));
+  const product = { ...PRODUCT, name: 'elsewhere' };
+  t.is(await codeFrom(registerProduct(session, people.operator!, product)), 'NOT_PERMITTED');
+  await registerProduct(owner, people.operator!, product);
+  const classes = (await owner.api.get('/api/v1/products')) as { name: string; classId: string }[];
+  const classOf = (name: string) => unhex(classes.find((one) => one.name === name)!.classId)!;
+  const enrol = (name: string, id: number) => {
+    const devices = [{ id: new Uint8Array(16).fill(id), key: publicKeyOf(newSigner()) }];
+    const object = objectDigest(owner.verifier.sha256, 'devices', classOf(name));
+    return perform(session, people.operator!, {
+      action: 'enrol',
+      object,
+      args: enrolDevicesArgs({ classId: classOf(name), devices }),
+    });
+  };
+  t.is(await codeFrom(enrol('elsewhere', 1)), 'NOT_PERMITTED');
+  t.is(await codeFrom(enrol('node', 2)), undefined);
+  t.is(
+    await codeFrom(revokePerson(session, people.operator!, 'leaver', 'why')),
+    'NOT_PERMITTED',
+    'people are no product’s',
+  );
+});
+
+test('a stolen session ends with its token, and with its person', async (t) => {
+  const { all, owner, people } = t.context;
+  const token = await issued(t.context, 'auditor', ['read']);
+  const thief = apiClient(all.url, token);
+  await thief.get('/api/v1/people');
+  t.is(await codeFrom(thief.post('/api/v1/transactions', new Uint8Array(9))), 'NOT_PERMITTED');
+  const list = (await owner.api.get('/api/v1/tokens')) as TokenView[];
+  const { id } = list.filter(({ name }) => name === 'auditor').at(-1)!;
+  await owner.api.post(`/api/v1/tokens/${id}/revoke`, {});
+  t.is(await codeFrom(thief.get('/api/v1/people')), 'UNAUTHORIZED');
+
+  const leaver = apiClient(all.url, await issued(t.context, 'leaver'));
+  await leaver.get('/api/v1/people');
+  await revokePerson(owner, people.operator!, 'leaver', 'gone');
+  await approvePerson(owner, people.approver!, 'leaver');
+  t.is(await codeFrom(leaver.get('/api/v1/people')), 'UNAUTHORIZED');
+  t.is(await codeFrom(issued(t.context, 'leaver')), 'REVOKED');
+});
+
+test.serial(
+  'with a second factor, key and token together approve nothing: whoever has them needs a code, once each',
+  async (t) => {
+    const { all, people, owner, clock } = t.context;
+    // A person of his own, so that others of these tests need no codes.
+    const name = 'careful';
+    people[name] = newSigner();
+    await proposePerson(owner, people.operator!, {
+      name,
+      roles: ['approver', 'operator'],
+      key: publicKeyOf(people[name]),
+    });
+    await approvePerson(owner, people.approver!, name);
+    const { uri } = (await owner.api.post(`/api/v1/people/${name}/totp`, {})) as { uri: string };
+    const secret = fromBase32(new URL(uri).searchParams.get('secret')!);
+    const token = await issued(t.context, name);
+    const now = () => hotp(secret, stepAt(clock.now));
+    const propose = async (who: string, given: string | undefined, key = people[name]!, by = token) => {
+      const session = await openSession(apiClient(all.url, by, given));
+      return codeFrom(proposePerson(session, key, { name: who, roles: ['auditor'], key: publicKeyOf(newSigner()) }));
+    };
+    t.is(await propose('one', undefined), 'BAD_FACTOR');
+    t.is(
+      await propose('one', undefined, people[name]!, TOKEN),
+      'BAD_FACTOR',
+      'the folder’s own token does not stand for it',
+    );
+    t.is(await propose('one', '12 456'), 'BAD_FACTOR');
+    t.is(await propose('one', now()), undefined);
+    t.is(await propose('two', now()), 'FACTOR_USED');
+    clock.now -= 120;
+    t.is(await propose('two', now()), 'FACTOR_USED', 'the clock was turned back');
+    clock.now += 150;
+    t.is(await propose('two', now()), undefined);
+    // Without his key nobody uses up his tries.
+    for (let i = 0; i < 8; i++) t.is(await propose('two', '000000', newSigner(), TOKEN), 'UNKNOWN_KEY');
+    clock.now += 30;
+    t.is(await propose('three', now()), undefined);
+    const wrong = now() === '123456' ? '654321' : '123456';
+    for (let i = 0; i < 5; i++) t.is(await propose('four', wrong), 'BAD_FACTOR');
+    clock.now += 30;
+    t.is(await propose('four', now()), 'LOCKED_OUT');
+    const others = await openSession(apiClient(all.url, TOKEN));
+    const five = { name: 'five', roles: ['auditor' as const], key: publicKeyOf(newSigner()) };
+    t.is(await codeFrom(proposePerson(others, people.operator!, five)), undefined);
+  },
+);
+
+function fromBase32(text: string): Uint8Array {
+  const bits = [...text]
+    .map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'))
+    .join('');
+  return Uint8Array.from(bits.match(/.{8}/g)!.map((byte) => Number.parseInt(byte, 2)));
+}
+
+async function codeFrom(work: Promise<unknown>): Promise<Code | undefined> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => codeOf(error),
+  );
+}

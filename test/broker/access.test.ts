@@ -1,0 +1,199 @@
+/** Tokens and second factors: the vectors of their standards, and what becomes of them over time and mischief. */
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openFactors, WAIT_SECONDS, WAIT_SECONDS_MAX, WRONG_MAX } from '@countersign/broker/face/access/factors';
+import { openTokens } from '@countersign/broker/face/access/tokens';
+import { base32, hotp, otpauthUri, stepAt, stepOf } from '@countersign/broker/face/access/totp';
+import { codeOf } from '@countersign/device-sdk';
+import { utf8 } from '@countersign/device-sdk/format';
+import test, { type ExecutionContext } from 'ava';
+
+const SECRET = utf8('12345678901234567890');
+
+test('HOTP: the values of RFC 4226, appendix D', (t) => {
+  const expected = '755224 287082 359152 969429 338314 254676 287922 162583 399871 520489'.split(' ');
+  t.deepEqual(
+    expected.map((_, counter) => hotp(SECRET, counter)),
+    expected,
+  );
+});
+
+test('TOTP: the values of RFC 6238, appendix B, for all three hashes', (t) => {
+  const rows: [seconds: number, sha1: string, sha256: string, sha512: string][] = [
+    [59, '94287082', '46119246', '90693936'],
+    [1111111109, '07081804', '68084774', '25091201'],
+    [1111111111, '14050471', '67062674', '99943326'],
+    [1234567890, '89005924', '91819424', '93441116'],
+    [2000000000, '69279037', '90698825', '38618901'],
+    [20000000000, '65353130', '77737706', '47863826'],
+  ];
+  const seed = (bytes: number) => utf8('1234567890'.repeat(7).slice(0, bytes));
+  for (const [seconds, ...codes] of rows) {
+    const hashes: [string, number][] = [
+      ['sha1', 20],
+      ['sha256', 32],
+      ['sha512', 64],
+    ];
+    const found = hashes.map(([hash, bytes]) => hotp(seed(bytes), stepAt(seconds), 8, hash));
+    t.deepEqual(found, codes, String(seconds));
+  }
+});
+
+test('base 32: the values of RFC 4648, section 10, without padding', (t) => {
+  const rows = { '': '', f: 'MY', fo: 'MZXQ', foo: 'MZXW6', foob: 'MZXW6YQ', fooba: 'MZXW6YTB', foobar: 'MZXW6YTBOI' };
+  for (const [text, expected] of Object.entries(rows)) t.is(base32(utf8(text)), expected);
+  const uri = new URL(otpauthUri(SECRET, 'alice', 'ledger.test/one'));
+  t.is(uri.searchParams.get('secret'), 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
+  t.is(decodeURIComponent(uri.pathname), '/ledger.test/one:alice');
+});
+
+test('a code counts one step before and after its own, and no further', (t) => {
+  const at = 1_111_111_111;
+  const code = hotp(SECRET, stepAt(at));
+  for (const [shift, counts] of [
+    [-60, false],
+    [-30, true],
+    [0, true],
+    [30, true],
+    [60, false],
+  ] as const)
+    t.is(stepOf(SECRET, code, at + shift), counts ? stepAt(at) : undefined, String(shift));
+  t.is(stepOf(SECRET, hotp(SECRET, 0), 0), 0);
+});
+
+async function folder(t: ExecutionContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'countersign-access-'));
+  t.teardown(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+async function refused(t: ExecutionContext, code: string, work: Promise<unknown>, why?: string): Promise<void> {
+  t.is(codeOf(await t.throwsAsync(work)) as string, code, why);
+}
+
+test('a step is used once: again, from another process, and with the clock turned back', async (t) => {
+  const dir = await folder(t);
+  const clock = { now: 1_800_000_000 };
+  const open = () => openFactors(dir, { now: () => clock.now });
+  const factors = open();
+  t.false(factors.has('alice'));
+  const secret = await factors.enrol('alice', false);
+  const code = () => hotp(secret, stepAt(clock.now));
+  const used = code();
+  // Two requests at the same moment with one code: one of them passes.
+  const both = await Promise.allSettled([factors.check('alice', used), factors.check('alice', used)]);
+  t.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  await refused(t, 'FACTOR_USED', factors.check('alice', used));
+  await refused(t, 'FACTOR_USED', open().check('alice', used), 'after a restart');
+  clock.now += 30;
+  const second = code();
+  await factors.check('alice', second);
+  clock.now -= 3600;
+  await refused(t, 'FACTOR_USED', factors.check('alice', code()), 'a step of an hour ago, never used');
+  clock.now += 3600;
+  await refused(t, 'FACTOR_USED', factors.check('alice', used), 'the step before the last one');
+  clock.now += 30;
+  await open().check('alice', code());
+});
+
+test('wrong codes lock one person out, for a time, and nobody else', async (t) => {
+  const dir = await folder(t);
+  const clock = { now: 1_800_000_000 };
+  const open = () => openFactors(dir, { now: () => clock.now });
+  const factors = open();
+  const secrets = { alice: await factors.enrol('alice', false), bob: await factors.enrol('bob', false) };
+  const right = (who: 'alice' | 'bob') => hotp(secrets[who], stepAt(clock.now));
+  const wrong = () => {
+    const near = [-1, 0, 1].map((step) => hotp(secrets.alice, stepAt(clock.now) + step));
+    return ['000000', '000001', '000002', '000003'].find((code) => !near.includes(code))!;
+  };
+  await refused(t, 'BAD_FACTOR', factors.check('alice', undefined), 'asked without a code, nothing is counted');
+  for (let i = 0; i < WRONG_MAX; i++) await refused(t, 'BAD_FACTOR', factors.check('alice', wrong()));
+  await refused(t, 'LOCKED_OUT', factors.check('alice', right('alice')));
+  await refused(t, 'LOCKED_OUT', open().check('alice', right('alice')), 'after a restart');
+  await factors.check('bob', right('bob'));
+  clock.now += WAIT_SECONDS + 1;
+  await refused(t, 'BAD_FACTOR', factors.check('alice', wrong()));
+  clock.now += WAIT_SECONDS + 1;
+  await refused(t, 'LOCKED_OUT', factors.check('alice', right('alice')), 'the second wait is longer');
+  clock.now += WAIT_SECONDS_MAX;
+  await factors.check('alice', right('alice'));
+  clock.now += 30;
+  await refused(t, 'BAD_FACTOR', factors.check('alice', wrong()), 'and the count begins anew');
+  await factors.check('alice', right('alice'));
+});
+
+test('secrets of second factors are sealed, replaced only on purpose, and bound to their person', async (t) => {
+  const dir = await folder(t);
+  const options = { passphrase: 'correct horse', now: () => 1_800_000_000 };
+  const factors = openFactors(dir, options);
+  const secret = await factors.enrol('alice', false);
+  const path = join(dir, 'alice.json');
+  const text = await readFile(path, 'utf8');
+  t.false(text.includes(Buffer.from(secret).toString('hex')) || text.includes(base32(secret)));
+  t.is((await stat(path)).mode & 0o777, 0o600);
+  t.deepEqual(await readdir(dir), ['alice.json'], 'with a passphrase no key lies beside it');
+  await refused(t, 'EXISTS', factors.enrol('alice', false));
+  const code = hotp(secret, stepAt(1_800_000_000));
+  await refused(t, 'BAD_STORE', openFactors(dir, { ...options, passphrase: 'wrong' }).check('alice', code));
+  await writeFile(join(dir, 'bob.json'), text.replace('"person":"alice"', '"person":"bob"'), { mode: 0o600 });
+  await refused(t, 'BAD_STORE', openFactors(dir, options).check('bob', code), "alice's factor under bob's name");
+  await refused(t, 'BAD_REQUEST', factors.enrol('../alice', false));
+  const renewed = await factors.enrol('alice', true);
+  t.notDeepEqual(renewed, secret);
+  await refused(t, 'BAD_FACTOR', openFactors(dir, options).check('alice', code));
+});
+
+test('a token is kept as a salted hash, lasts as long as it was made for, and ends when it is revoked', async (t) => {
+  const dir = await folder(t);
+  const clock = { now: 1_800_000_000 };
+  const open = () => openTokens(dir, () => clock.now);
+  const tokens = await open();
+  const { token, view } = await tokens.issue({ kind: 'person', name: 'alice', scopes: ['read'] }, 1);
+  const [file] = await readdir(dir);
+  const text = await readFile(join(dir, file!), 'utf8');
+  t.false(text.includes(token));
+  t.like(JSON.parse(text), { kdf: { name: 'scrypt', N: 16384, r: 8, p: 1 }, usedAt: null });
+  t.is((await stat(join(dir, file!))).mode & 0o777, 0o600);
+
+  t.is(await tokens.find('x'.repeat(43)), undefined);
+  t.is(await tokens.find(`${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`), undefined);
+  t.like(await tokens.find(token), { id: view.id, name: 'alice' });
+  await tokens.close();
+  const again = await open();
+  t.is(again.list()[0]!.usedAt, clock.now, 'the last use is on the disk');
+  t.like(await again.find(token), { id: view.id });
+
+  clock.now += 86_400;
+  await refused(t, 'EXPIRED', again.find(token));
+  clock.now -= 1;
+  await again.revoke(view.id);
+  t.is(await again.find(token), undefined);
+  await again.close();
+  t.is(await (await open()).find(token), undefined);
+  t.is((await open()).list()[0]!.revokedAt, clock.now);
+  await refused(t, 'NOT_FOUND', again.revoke('0123456789abcdef'));
+  await refused(t, 'BAD_REQUEST', again.issue({ kind: 'machine', name: 'ci', scopes: ['publish'] }, 367));
+});
+
+test('a token file that was exchanged opens nothing', async (t) => {
+  const dir = await folder(t);
+  const tokens = await openTokens(dir);
+  const { token, view } = await tokens.issue({ kind: 'machine', name: 'ci', scopes: ['publish'] }, 1);
+  await tokens.close();
+  const path = join(dir, `${view.id}.json`);
+  const text = await readFile(path, 'utf8');
+  const file = JSON.parse(text) as { hash: string; kdf: { N: number } };
+  await writeFile(path, JSON.stringify({ ...file, hash: '00'.repeat(32) }));
+  t.is(await (await openTokens(dir)).find(token), undefined, 'the id is right and the hash is not');
+  for (const change of [
+    { kdf: { ...file.kdf, N: 2 ** 20 } },
+    { hash: '00' },
+    { id: '0'.repeat(16) },
+    { format: 'x' },
+  ]) {
+    await writeFile(path, JSON.stringify({ ...file, ...change }));
+    await refused(t, 'BAD_STORE', openTokens(dir), JSON.stringify(change));
+  }
+});
