@@ -5,10 +5,10 @@
  */
 import { basename, dirname } from 'node:path';
 import { demand, Refusal } from '../src/errors.ts';
-import { ALG_ED25519, equal, hex, ROLES, type Role, type Signer, unhex, utf8 } from '../src/format/index.ts';
+import { ALG_ED25519, equal, hex, ROLES, type Signer, unhex, utf8 } from '../src/format/index.ts';
 import type { Argv } from './command.ts';
 import { COMMAND_KEY_FORMAT, type CommandKeyFile, checkCommandKey, commandSigner } from './command-signer.ts';
-import { generateKeyPair, publicKeyOf, signWith } from './crypto.ts';
+import { generateKeyPair, type KeyPair, publicKeyOf, signWith } from './crypto.ts';
 import { makeFolder, placeFile } from './durable.ts';
 import { type Sealed, seal, unseal } from './sealed.ts';
 import { readSecretFile, type SecretFileOptions } from './secret-file.ts';
@@ -16,8 +16,9 @@ import { readSecretFile, type SecretFileOptions } from './secret-file.ts';
 const FORMAT = 'countersign-key-1';
 
 /** Roles of keys that lie in files: servers' as the trust root names them, people's, and a device's on a gateway. */
-export const KEY_ROLES = [...ROLES, 'person', 'device'] as const;
-export type KeyRole = Role | 'person' | 'device';
+/** A centre's key derives keys, a request's becomes one: neither signs for a role. */
+export const KEY_ROLES = [...ROLES, 'person', 'device', 'kgc', 'request'] as const;
+export type KeyRole = (typeof KEY_ROLES)[number];
 
 export interface KeyFileOptions {
   /** Seals the secret; without one it lies open in the file, with mode 0600 alone. */
@@ -25,12 +26,18 @@ export interface KeyFileOptions {
   /** For people: the name under which the ledger knows them. */
   name?: string | undefined;
   alg?: number | undefined;
+  /** A pair that was made elsewhere, instead of a new one. Its secret is overwritten. */
+  pair?: KeyPair | undefined;
+  /** The pair is an issued one: thumbprint, point and key of the centre, 130 bytes; and the epoch of the name. */
+  implicit?: { key: Uint8Array; epoch: number } | undefined;
 }
 
 /** A signer that knows whose it is. The secret stays inside `sign`. */
 export interface LoadedKey extends Signer {
   readonly role: KeyRole;
   readonly name: string | undefined;
+  /** Of an issued key. */
+  readonly epoch?: number | undefined;
 }
 
 interface Described {
@@ -40,6 +47,9 @@ interface Described {
   alg: number;
   /** Hex: 32 bytes for Ed25519, 65 for ESP256. */
   publicKey: string;
+  /** Hex, 130 bytes, of an issued key: what its statements name it by. */
+  implicit?: string;
+  epoch?: number;
 }
 
 interface KeyFile extends Described {
@@ -64,13 +74,14 @@ export interface KeyFileInfo {
  * @throws Refusal EXISTS: a key file is never replaced
  */
 export async function createKey(path: string, role: KeyRole, options: KeyFileOptions = {}): Promise<LoadedKey> {
-  const pair = generateKeyPair(options.alg ?? ALG_ED25519);
+  const pair = options.pair ?? generateKeyPair(options.alg ?? ALG_ED25519);
   const described: Described = {
     format: FORMAT,
     role,
     ...(options.name === undefined ? {} : { name: options.name }),
     alg: pair.alg,
     publicKey: hex(pair.publicKey),
+    ...(options.implicit && { implicit: hex(options.implicit.key), epoch: options.implicit.epoch }),
   };
   const file: KeyFile =
     options.passphrase === undefined
@@ -116,6 +127,19 @@ export async function createCommandKey(path: string, key: Omit<CommandKeyFile, '
   return { ...signer, role: file.role, name: file.name };
 }
 
+/**
+ * The pair itself, of the two roles that sign nothing: a key generation centre's, and a request to one.
+ * @throws Refusal BAD_STORE as {@link loadSigner}, and for a key of another role
+ */
+export async function loadPair(path: string, role: 'kgc' | 'request', passphrase?: string): Promise<KeyPair> {
+  const file = await readKeyFile(path);
+  demand(file.role === role && !isCommand(file), 'BAD_STORE', `${path} is no ${role} key`);
+  const secret = await secretOf(path, file, passphrase);
+  const derived = derivePublic(file.alg, secret);
+  demand(derived && equal(derived, unhex(file.publicKey)!), 'BAD_STORE', `${path}: secret and public key do not match`);
+  return { alg: file.alg, secret, publicKey: derived };
+}
+
 /** What stands in a key file beside the secret. @throws Refusal BAD_STORE */
 export async function keyFileInfo(path: string): Promise<KeyFileInfo> {
   const file = await readKeyFile(path);
@@ -134,8 +158,9 @@ function loaded(file: Described, secret: Uint8Array): LoadedKey {
   return {
     role: file.role,
     name: file.name,
+    epoch: file.epoch,
     alg: file.alg,
-    publicKey: unhex(file.publicKey)!,
+    publicKey: unhex(file.implicit ?? file.publicKey)!,
     sign: async (message) => sign(message),
   };
 }
@@ -166,7 +191,8 @@ async function readKeyFile(path: string, options: SecretFileOptions = {}): Promi
     (name === undefined || typeof name === 'string') &&
     Number.isInteger(alg) &&
     typeof publicKey === 'string' &&
-    unhex(publicKey) !== undefined;
+    unhex(publicKey) !== undefined &&
+    (file.implicit === undefined || (typeof file.implicit === 'string' && unhex(file.implicit)?.length === 130));
   demand(good, 'BAD_STORE', `${basename(path)} is not a key file of this version`);
   if (isCommand(file)) checkCommandKey(path, file);
   return file;
@@ -181,6 +207,8 @@ function derivePublic(alg: number, secret: Uint8Array): Uint8Array | undefined {
 }
 
 /** Sealed together with the secret: role, name and public key cannot be exchanged in the file. */
-function contextOf({ format, role, name, alg, publicKey }: Described): Uint8Array {
-  return utf8(JSON.stringify([format, role, name ?? null, alg, publicKey]));
+function contextOf({ format, role, name, alg, publicKey, implicit, epoch }: Described): Uint8Array {
+  return utf8(
+    JSON.stringify([format, role, name ?? null, alg, publicKey, ...(implicit ? [implicit, epoch ?? null] : [])]),
+  );
 }

@@ -11,6 +11,8 @@ export interface KeyRing {
   /** @throws RangeError for a role that this server does not have */
   signer(role: Role): Signer;
   publicKey(role: Role): PublicKey;
+  /** For whom a key generation centre issued the key of this role; undefined for a key that was made here. */
+  issuedTo(role: Role): { name: string; epoch: number } | undefined;
 }
 
 export interface KeyRingOptions {
@@ -33,12 +35,16 @@ export async function openKeyRing(
 ): Promise<KeyRing> {
   const keys = new Map<Role, LoadedKey>();
   for (const role of roles) keys.set(role, await openKey(join(folder, `${role}.key`), role, options));
+  const issuedTo = (role: Role) => {
+    const { name, epoch } = keys.get(role) ?? {};
+    return name === undefined || epoch === undefined ? undefined : { name, epoch };
+  };
   const signer = (role: Role): Signer => {
     const key = keys.get(role);
     if (key === undefined) throw new RangeError(`this server has no ${role} key, only ${roles.join(', ')}`);
     return key;
   };
-  return { roles: [...roles], signer, publicKey: (role) => publicKeyOf(signer(role)) };
+  return { roles: [...roles], signer, publicKey: (role) => publicKeyOf(signer(role)), issuedTo };
 }
 
 async function openKey(path: string, role: Role, options: KeyRingOptions): Promise<LoadedKey> {

@@ -10,7 +10,7 @@ import { type DeviceKnowledge, deviceJson, withNotes } from './device-json.ts';
 import { findDevice, findHistoryKey, findRelease, findRollout } from './names.ts';
 import { DEVICE, DEVICES, GRANTS } from './openapi/device-operations.ts';
 import { HISTORY, NAMED_ENTRY, NEWEST, PREVIOUS, TRANSACTION, TRUST_ROOTS } from './openapi/ledger-operations.ts';
-import { PEOPLE, PERSON } from './openapi/people-operations.ts';
+import { ISSUED_KEYS, PEOPLE, PERSON } from './openapi/people-operations.ts';
 import { PRODUCT, PRODUCTS, RELEASE, RELEASES, TRIAL } from './openapi/release-operations.ts';
 import { ROLLOUT, ROLLOUTS } from './openapi/rollout-operations.ts';
 import { committedJson, headJson } from './views.ts';
@@ -42,6 +42,7 @@ export function queryRoutes({ ledger, devices }: QueryRoutesOptions): (app: Fast
     app.get<Named>('/api/v1/people/:name', { schema: PERSON }, async ({ params }) =>
       ledger.evaluate('getPerson', params.name),
     );
+    app.get('/api/v1/issued-keys', { schema: ISSUED_KEYS }, async () => ledger.evaluate('listIssuedKeys'));
     app.get('/api/v1/devices', { schema: DEVICES }, async ({ query }) =>
       ((await list('listDevices', query)) as DeviceView[]).map((device) => withNotes(device, devices)),
     );

@@ -14,6 +14,7 @@ import { KEY_HOLDERS, peopleFolder } from '../up/folders.ts';
 import { openServerKeys, serverKeys, signEnrolment } from '../up/identities.ts';
 import { readInput } from './connect.ts';
 import { commandVerb } from './key-command.ts';
+import { kgcVerbs } from './kgc.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
 import { tokenVerbs } from './tokens.ts';
@@ -23,7 +24,7 @@ interface KeyOptions {
   passphraseFile?: string;
 }
 
-/** `keys list|new|enrolment|server|vkey|command`, `keys token`. */
+/** `keys list|new|enrolment|server|vkey|command`, `keys token`, and those of kgc.ts. */
 export function keyVerbs(program: Command): void {
   const keys = program.command('keys').description('key files of people and servers');
   listVerb(keys);
@@ -33,6 +34,7 @@ export function keyVerbs(program: Command): void {
   vkeyVerb(keys);
   commandVerb(keys);
   tokenVerbs(keys);
+  kgcVerbs(keys);
 }
 
 function keyOptions(command: Command): Command {

@@ -2,15 +2,23 @@
 import { readFile } from 'node:fs/promises';
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import {
+  ALG_ESP256,
+  equal,
   hex,
+  type ImplicitKey,
+  type ImplicitKeys,
+  implicitThumbprint,
   NO_LEAF,
   type PublicKey,
   publicKeyOf,
   type Role,
+  type Sha256,
   type Signer,
+  thumbprint,
   unhex,
   utf8,
 } from '@countersign/device-sdk/format';
+import { readIdentity } from '../../keys/kgc/list.ts';
 import { type KeyRing, openKeyRing } from '../../keys/ring.ts';
 import { signTransaction } from '../../keys/tx.ts';
 import { enrolPersonArgs, objectDigest, PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
@@ -27,7 +35,8 @@ export const SERVER_ROLES: Record<KeyHolder, readonly Role[]> = {
 /** What a server shows of itself before the first trust root is made. */
 export interface ServerKeys {
   server: KeyHolder;
-  keys: { role: Role; alg: number; publicKey: string }[];
+  /** An issued key has 130 bytes (thumbprint, point, key of the centre) and says for whom it was issued. */
+  keys: { role: Role; alg: number; publicKey: string; name?: string; epoch?: number }[];
 }
 
 /** @throws Refusal BAD_STORE where keys are missing and `create` is not set */
@@ -42,7 +51,7 @@ export function openServerKeys(
 export function serverKeys(server: KeyHolder, ring: KeyRing): ServerKeys {
   const keys = ring.roles.map((role) => {
     const { alg, bytes } = ring.publicKey(role);
-    return { role, alg, publicKey: hex(bytes) };
+    return { role, alg, publicKey: hex(bytes), ...ring.issuedTo(role) };
   });
   return { server, keys };
 }
@@ -66,11 +75,31 @@ export async function readServerKeysFile(path: string): Promise<ServerKeys> {
 export function publicKeysByRole(all: readonly ServerKeys[]): Partial<Record<Role, PublicKey[]>> {
   const byRole: Partial<Record<Role, PublicKey[]>> = {};
   for (const { keys } of all) {
-    for (const { role, alg, publicKey } of keys) {
+    for (const { role, alg, publicKey, epoch } of keys) {
+      if (epoch !== undefined) continue;
       byRole[role] = [...(byRole[role] ?? []), { alg, bytes: unhex(publicKey)! }];
     }
   }
   return byRole;
+}
+
+/** Keys that a centre issued, with the centre's own, as the trust root lists them. @throws Refusal BAD_REQUEST */
+export function issuedKeys(sha256: Sha256, all: readonly ServerKeys[]): ImplicitKeys | undefined {
+  const issued = all.flatMap(({ keys }) => keys.filter(({ epoch }) => epoch !== undefined));
+  if (issued.length === 0) return undefined;
+  const centres = new Map<string, PublicKey>();
+  const keys = issued.map(({ role, name, epoch, publicKey }): ImplicitKey => {
+    const bytes = unhex(publicKey)!;
+    demand(bytes.length === 130, 'BAD_REQUEST', `the ${role} key says an epoch and is no issued key`);
+    const centre = { alg: ALG_ESP256, bytes: bytes.slice(65) };
+    centres.set(hex(centre.bytes), centre);
+    const identity = readIdentity({ role, name, epoch });
+    const key = { ...identity, centre: thumbprint(sha256, centre), point: bytes.slice(32, 65) };
+    const fits = equal(implicitThumbprint(sha256, key), bytes.slice(0, 32));
+    demand(fits, 'BAD_REQUEST', `the ${role} key was issued for somebody else`);
+    return key;
+  });
+  return { centres: [...centres.values()], keys };
 }
 
 export interface FirstPerson {

@@ -21,6 +21,7 @@ import { endpointPath, keysFolder, peopleFolder, serverFolder, trustRootPath } f
 import {
   DEFAULT_PEOPLE,
   type FirstPerson,
+  issuedKeys,
   openServerKeys,
   publicKeysByRole,
   type ServerKeys,
@@ -152,7 +153,14 @@ async function makeLedger(
   const thresholds = { peer: quorumOf(peers.length, first.quorum) };
   const cosigned = first.engine === undefined || thresholds.peer > 0;
   demand(cosigned, 'NO_QUORUM', 'a ledger on an outside engine needs a peer that cosigns it: give --peer-key FILE');
-  const plan = { origin, keys, thresholds, ...(first.headAgeMax !== undefined && { headAgeMax: first.headAgeMax }) };
+  const implicit = issuedKeys(verifier.sha256, servers);
+  const plan = {
+    origin,
+    keys,
+    thresholds,
+    implicit,
+    ...(first.headAgeMax !== undefined && { headAgeMax: first.headAgeMax }),
+  };
   const rootBytes = await authorRoot(verifier.sha256, plan, [root.signer('root')]);
   const signed = [...enrolments];
   for (const person of people) {

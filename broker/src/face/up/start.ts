@@ -32,6 +32,7 @@ import { openCollectionPart } from './collection.ts';
 import { knowledgeOf, type MqttLogin, openDistributionPart } from './distribution.ts';
 import { peopleFolder, serverFolder } from './folders.ts';
 import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
+import { hasIssued, issueOwn } from './issued.ts';
 import { type FirstStart, isFirstStart, openLedgerPart, type Quorum } from './ledger.ts';
 import { lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { watchQuorum } from './quorum-watch.ts';
@@ -130,6 +131,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
       },
       closers,
     );
+    await issueIssued(running, options, verifier, tell);
     const published = options.samples === false ? [] : await samplesOf(running, options, verifier, tell);
     return { ...running, made, quorum, samples: published };
   });
@@ -152,6 +154,19 @@ async function openRings(data: string, create: boolean, passphrase: string | und
   const options = { create, passphrase };
   const collection = await openServerKeys(data, 'collection', options);
   return { collection, distribution: await openServerKeys(data, 'distribution', options) };
+}
+
+/** A first start with keys of a centre: the trust root names them, and the operator made here puts them on the record. */
+async function issueIssued(
+  { url, token }: Running,
+  { data, passphrase, tls }: StartAllOptions,
+  verifier: Verifier,
+  tell: (text: string) => void,
+): Promise<void> {
+  if (token === undefined || tls || !hasIssued(data)) return;
+  const session = await openSession(apiClient(url, token), verifier);
+  const people = (await session.api.get('/api/v1/people')) as PersonView[];
+  await issueOwn(session, await keyWith(data, people, 'operator', passphrase), data, tell);
 }
 
 /** Done as people do it, so it needs their keys; where they are not in this folder, it is left out and said. */
