@@ -37,7 +37,7 @@ export async function startKgc(options: StartOptions): Promise<RunningKgc> {
       ...{ servers: ['kgc'], origin: '', ledger: null, collection: null },
       ...{ distribution: null, mqtt: null, devices: null, brokerId: null },
     });
-    const running = await serve(options, { server: 'kgc', routes, endpoints }, closers);
+    const running = await serve(options, { server: 'kgc', routes, figures: [], endpoints }, closers);
     return Object.assign(running, { centre });
   });
 }
