@@ -24,7 +24,7 @@ const CENTRE = operation({
 export function kgcRoutes(centre: Centre, sha256: Sha256): (app: FastifyInstance) => Promise<void> {
   const publicKey = hex(centre.publicKey.bytes);
   return async (app) => {
-    app.get('/api/v1/centre', { schema: CENTRE }, async () => ({
+    app.get('/api/v1/centre', { schema: CENTRE, config: { public: true } }, async () => ({
       publicKey,
       thumbprint: hex(thumbprint(sha256, centre.publicKey)),
     }));

@@ -71,7 +71,7 @@ function runVerb(keys: Command): void {
     .description('run a key generation centre, in a folder and a process of its own, until it is stopped')
     .option('--data <dir>', "the centre's folder: key, list, what was issued")
     .option('--host <address>', 'listen on this address [127.0.0.1]')
-    .option('--port <n>', 'port of the API; 0 for any; as last time where not given', readPort)
+    .option('--port <n>', 'port of the API [any free one]', readPort)
     .option('--tls-cert <file>', 'certificate in PEM')
     .option('--tls-key <file>', 'its key in PEM')
     .option('--plain', 'listen beyond this machine without TLS, because something in front does it')

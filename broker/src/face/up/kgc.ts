@@ -5,14 +5,23 @@ import { demand } from '@countersign/device-sdk';
 import { ALG_ESP256 } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { createKey, loadPair } from '@countersign/device-sdk/host/key-file';
+import { silentLog } from '../../distribution/ports.ts';
 import { type Centre, openCentre } from '../../keys/kgc/centre.ts';
+import { closeApi, createApi } from '../api/app.ts';
 import { kgcRoutes } from '../api/kgc-routes.ts';
 import { KEY_HOLDERS, keysFolder } from './folders.ts';
-import { lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
+import { checkHost, listen, lockFolder, type StartOptions, started } from './parts.ts';
 
-export interface RunningKgc extends Running {
+export interface RunningKgc {
+  readonly url: string;
   readonly centre: Centre;
+  close(): Promise<void>;
 }
+
+export type KgcOptions = Pick<
+  StartOptions,
+  'data' | 'host' | 'port' | 'tls' | 'allowPlain' | 'passphrase' | 'verifier' | 'log'
+>;
 
 export function identitiesFolder(data: string): string {
   return join(data, 'kgc', 'identities');
@@ -23,22 +32,22 @@ export function kgcKeyPath(data: string): string {
 }
 
 /** @throws Refusal BAD_REQUEST in a folder of another server; LOCKED, BAD_STORE */
-export async function startKgc(options: StartOptions): Promise<RunningKgc> {
+export async function startKgc(options: KgcOptions): Promise<RunningKgc> {
   return started(async (closers) => {
-    const { data, passphrase, verifier = nodeVerifier() } = options;
+    const { data, passphrase, host = '127.0.0.1', tls, log = silentLog, verifier = nodeVerifier() } = options;
     demandApart(data);
     await lockFolder(data, closers);
     const path = kgcKeyPath(data);
     if (!existsSync(path)) await createKey(path, 'kgc', { alg: ALG_ESP256, passphrase });
     const pair = await loadPair(path, 'kgc', passphrase);
     const centre = openCentre({ folder: identitiesFolder(data), pair, sha256: verifier.sha256 });
-    const routes = [kgcRoutes(centre, verifier.sha256)];
-    const endpoints = () => ({
-      ...{ servers: ['kgc'], origin: '', ledger: null, collection: null },
-      ...{ distribution: null, mqtt: null, devices: null, brokerId: null },
-    });
-    const running = await serve(options, { server: 'kgc', routes, figures: [], endpoints }, closers);
-    return Object.assign(running, { centre });
+    checkHost(host, options);
+    // Every identity has a token of its own, once: no token of an API opens anything here.
+    const app = createApi({ server: 'kgc', gate: { accepts: () => false }, log, tls });
+    closers.add(() => closeApi(app));
+    await app.register(kgcRoutes(centre, verifier.sha256));
+    const url = await listen(app, host, options.port ?? 0, tls !== undefined);
+    return { url, centre, close: () => closers.close() };
   });
 }
 
