@@ -28,6 +28,12 @@ export interface Cosigner {
    * @throws Refusal STALE, SPLIT_VIEW against the last one signed; BAD_HEAD for a head of the future; BAD_STORE
    */
   sign(head: Head): Promise<Uint8Array>;
+  /**
+   * Takes up a head that this key has signed and this folder does not know of, as the last one signed.
+   * @returns entries of the one it knew of, 0 for none; undefined where this one is not newer
+   * @throws Refusal BAD_STORE
+   */
+  remember(head: Head): Promise<number | undefined>;
 }
 
 /** @param path of the file that holds the last head signed. @throws Refusal BAD_STORE where it is damaged */
@@ -50,12 +56,24 @@ export async function openCosigner(
       demand(head.time <= limit, 'BAD_HEAD', `a head of ${head.time - now()} seconds from now is not cosigned`);
       if (last) checkFollows(last, head);
       demand(await agrees(), 'STALE', 'this copy has not come to all that this key has signed');
-      await makeFolder(dirname(path), 0o700);
-      await writeDurable(path, encode([1, ...keptHead(head)]));
-      last = head;
+      await keep(head);
       return signHead(verifier.sha256, head, signer);
     },
+    async remember(head) {
+      const knew = last;
+      const newer = !knew || head.size > knew.size || (head.size === knew.size && head.time > knew.time);
+      if (!newer) return undefined;
+      await keep(head);
+      compared = false;
+      return knew?.size ?? 0;
+    },
   };
+
+  async function keep(head: Head): Promise<void> {
+    await makeFolder(dirname(path), 0o700);
+    await writeDurable(path, encode([1, ...keptHead(head)]));
+    last = head;
+  }
 }
 
 /** The tree that the same key has cosigned last as a witness of checkpoints. */

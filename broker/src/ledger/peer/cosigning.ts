@@ -3,8 +3,9 @@
  * own node of an outside engine agrees, and nothing is known against the orderer.
  */
 import { join } from 'node:path';
-import { type Code, codeOf } from '@countersign/device-sdk';
+import { type Code, codeOf, Refusal } from '@countersign/device-sdk';
 import { equal, findKey, type Head, hex, kidOf, publicKeyOf } from '@countersign/device-sdk/format';
+import { cosignedBytes } from '@countersign/device-sdk/verify';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import type { OwnOrder } from '../mirror/own-order.ts';
 import type { PeerChain } from './chain.ts';
@@ -105,6 +106,36 @@ export class Cosigning {
 
   get #ledger(): EmbeddedLedger {
     return this.#parts.chain.ledger;
+  }
+
+  /**
+   * A head with this key's own signature that this folder does not know of: the folder was put back from an older copy, or
+   * the key is used elsewhere as well. Without this the peer would sign heads beside those that it has forgotten.
+   */
+  async recall({ signed, root, cosignatures }: CosignedHead): Promise<void> {
+    const { verifier, signer, cosigner } = this.#parts;
+    const own = cosignatures.find(({ kid }) => equal(kid, this.#kid));
+    const head = own && this.#opened(signed, root);
+    if (!head) return;
+    const key = publicKeyOf(signer);
+    // Anybody can put this kid beside a head.
+    if (own.alg !== key.alg || !verifier.verify(key.alg, key.bytes, cosignedBytes(head, own), own.signature)) return;
+    const knew = await cosigner.remember(head);
+    if (knew === undefined) return;
+    const text =
+      `this key has cosigned a head of ${head.size} entries, the last that this folder knows of has ${knew}: it was put ` +
+      'back from an older copy, or the key is used elsewhere. Nothing is signed until the copy has them';
+    this.#ports.tell('error', text, 'STALE');
+  }
+
+  /** A head under a log key that is no longer valid is nothing to remember; who judges heads says so. */
+  #opened(signed: Uint8Array, root: Uint8Array): Head | undefined {
+    try {
+      return openHead(this.#parts.verifier, this.#ledger.inside, signed, root);
+    } catch (error) {
+      if (error instanceof Refusal) return undefined;
+      throw error;
+    }
   }
 
   /** Signs a head of the own chain, if nothing speaks against it, and brings the signature to all sources. */

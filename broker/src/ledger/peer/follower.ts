@@ -152,6 +152,7 @@ export class Follower implements Peer {
     }
     if (!(await this.#takeNewest(source, answer.newest))) return;
     if (answer.blocks.length > 0 && !(await this.#judgeAhead())) return;
+    for (const head of [answer.published, answer.wanted]) if (head) await this.#cosigning.recall(head);
     // Who comes late signs what the others have signed: a third signature outlives the loss of one of two.
     const wanted = (this.#leads(source) ? answer.wanted : null) ?? answer.published;
     // Before the published one, which is refused where its log key is no longer valid: a newer one takes its place
