@@ -1,6 +1,7 @@
 /** A ledger whose order comes from outside: nothing skipped, nothing doubled, nothing believed. */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { planNextRoot, signedRootOf, signRootPayload } from '@countersign/broker/keys/next-root';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { OrderView } from '@countersign/broker/ledger/contract/views';
 import type { EmbeddedLedger } from '@countersign/broker/ledger/embedded/source';
@@ -13,6 +14,7 @@ import {
 } from '@countersign/broker/ledger/mirror/mirrored';
 import { ownOrder } from '@countersign/broker/ledger/mirror/own-order';
 import { codeOf, Refusal } from '@countersign/device-sdk';
+import { readSignedRoot, type TrustRoot } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { OutsideOrder } from '../support/outside-order.ts';
 import {
@@ -26,6 +28,7 @@ import {
   nextReport,
   ORIGIN,
   publish,
+  sha256,
   tx,
   verifier,
   type World,
@@ -77,6 +80,28 @@ test('refuses to begin where devices would need no peer', async (t) => {
   t.teardown(() => world.end());
   const error = await t.throwsAsync(mirrored(new OutsideOrder(), world.ledger, { folder: world.dir }));
   t.is(codeOf(error), 'NO_QUORUM');
+});
+
+test('a next trust root is an entry like any other; one that needs no peer ends the mirror', async (t) => {
+  const { world, outside, stopped } = await bedOf(t);
+  const signed = async (root: TrustRoot) =>
+    signedRootOf(sha256, root, [await signRootPayload(sha256, root, world.keys.root)]);
+  const second = planNextRoot(sha256, readSignedRoot(sha256, world.rootBytes).root, { headAgeMax: 4_000 });
+  await world.ledger.submit(await signed(second));
+  await addProduct(world);
+  // After a lost mark all of it is compared again, the root among them.
+  await world.ledger.close();
+  await rm(join(world.dir, ...MARK));
+  await world.reopen();
+  t.is(outside.blocks.at(-1)!.number, 2);
+
+  const alone = await signed(planNextRoot(sha256, second, { thresholds: { peer: 0 } }));
+  t.is(codeOf(await t.throwsAsync(world.ledger.submit(alone))), 'NO_QUORUM');
+  t.is(outside.blocks.at(-1)!.number, 2, 'it was not handed over');
+  outside.add([[alone]]);
+  while (stopped.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  t.is(stopped[0]!.code, 'NO_QUORUM');
+  t.regex(stopped[0]!.message, /trust root 3 demands 0/);
 });
 
 test('an entry of another hand arrives in its place; one block of many is taken whole', async (t) => {

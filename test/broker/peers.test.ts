@@ -1,10 +1,13 @@
 /** Peers of a ledger: who they are, what they check, what they sign, and what is left when the orderer is gone. */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { keysFolder } from '@countersign/broker/face/up/folders';
 import { bringBack } from '@countersign/broker/face/up/from-peer';
 import { openServerKeys, type ServerKeys, serverKeys } from '@countersign/broker/face/up/identities';
 import { startPeer } from '@countersign/broker/face/up/peer';
 import { startLedgerServer } from '@countersign/broker/face/up/start';
+import { planNextRoot, signedRootOf, signRootPayload } from '@countersign/broker/keys/next-root';
+import { openKeyRing } from '@countersign/broker/keys/ring';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { httpLedger } from '@countersign/broker/ledger/http-client';
 import { encodeBlock, readBlock } from '@countersign/broker/ledger/log/block';
@@ -13,7 +16,15 @@ import { CosignedHeads } from '@countersign/broker/ledger/peer/cosigned-heads';
 import { manyLedgers } from '@countersign/broker/ledger/peer/many';
 import type { BlocksAnswer } from '@countersign/broker/ledger/peer/messages';
 import { type Code, codeOf } from '@countersign/device-sdk';
-import { type Cosignature, type Head, readHead, signHead } from '@countersign/device-sdk/format';
+import {
+  type Cosignature,
+  type Head,
+  hex,
+  kidOf,
+  readHead,
+  readSignedRoot,
+  signHead,
+} from '@countersign/device-sdk/format';
 import { checkQuorum, checkSuccession } from '@countersign/device-sdk/verify';
 import test, { type ExecutionContext } from 'ava';
 import { temporary } from '../support/command.ts';
@@ -411,7 +422,7 @@ test('an orderer does not come back from one peer at two addresses, nor from a f
   const start = async (name: string) => {
     const running = await startPeer({ data: join(dir, name), follow, trustRoot });
     t.teardown(() => running.close());
-    return { url: running.url, token: running.token! };
+    return { url: running.url, token: running.token!, kid: running.peer.state().kid };
   };
   const [first, second, stranger] = [await start('p1'), await start('p2'), await start('stranger')];
   await orderer.close();
@@ -423,4 +434,19 @@ test('an orderer does not come back from one peer at two addresses, nor from a f
   t.is(codeOf(await t.throwsAsync(back([first, stranger]))), 'NO_QUORUM');
   t.is(codeOf(await t.throwsAsync(back([first], kept))), 'NO_QUORUM', 'more may have come after a head that was kept');
   await t.notThrowsAsync(back([first, second, stranger], kept));
+
+  // A next trust root takes out the peer that never came: of two who both sign each head, one is enough to ask.
+  const again = await startLedgerServer({ data });
+  t.teardown(() => again.close());
+  const ledger = httpLedger(again.url, again.token!);
+  const { root } = readSignedRoot(sha256, trustRoot);
+  const kids = root.roles.peer.keys.map((key) => hex(kidOf(sha256, key)));
+  const next = planNextRoot(sha256, root, { remove: kids.filter((kid) => ![first.kid, second.kid].includes(kid)) });
+  const key = (await openKeyRing(keysFolder(data, 'root'), ['root'])).signer('root');
+  await ledger.submit(signedRootOf(sha256, next, [await signRootPayload(sha256, next, key)]));
+  const copy = httpLedger(first.url, first.token);
+  await until('the first peer to show trust root 2', async () => (await copy.roots(2)).length === 1);
+  await Promise.all([ledger.close(), copy.close(), again.close()]);
+  await rm(join(data, 'ledger'), { recursive: true });
+  await t.notThrowsAsync(back([first]));
 });

@@ -8,9 +8,12 @@ import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import { hex, kidOf, readSignedRoot, type Sha256, type TrustRoot } from '@countersign/device-sdk/format';
+import { hex, kidOf, type Sha256, type TrustRoot } from '@countersign/device-sdk/format';
+import { nextRoot, openRoot } from '@countersign/device-sdk/verify';
+import { activeKeys } from '../../keys/next-root.ts';
 import { auditFolder } from '../../ledger/audit.ts';
 import { readStoredHead } from '../../ledger/embedded/head-file.ts';
+import { httpLedger } from '../../ledger/http-client.ts';
 import { httpPeerLink } from '../../ledger/peer/link.ts';
 import { flush, makeFolder, writeDurable } from '../../store/durable.ts';
 import { apiClient } from '../client/api-client.ts';
@@ -45,7 +48,8 @@ export async function bringBack(options: BringBackOptions): Promise<void> {
   await openServerKeys(data, 'ledger', { create: false, passphrase: options.passphrase });
   const trust = await trustRootOf(options);
   const answers = await askAll(options.peers, tell);
-  checkEnough(verifier.sha256, readSignedRoot(verifier.sha256, trust).root, answers, options.head);
+  const root = newestRoot(verifier, openRoot(verifier, trust).root, answers);
+  checkEnough(verifier.sha256, root, answers, options.head);
   const longest = answers.reduce((best, one) => (one.size > best.size ? one : best));
   const temporary = `${folder}.new-${randomBytes(4).toString('hex')}`;
   await makeFolder(temporary);
@@ -67,24 +71,47 @@ interface Answered {
   size: number;
   /** The peer's head file. */
   newest: Uint8Array;
+  /** Trust roots from version 2 on, as the peer says. */
+  roots: Uint8Array[];
 }
 
 async function askAll(peers: readonly Other[], tell: (text: string) => void): Promise<Answered[]> {
   const answers: Answered[] = [];
   for (const from of peers) {
     const link = httpPeerLink(from.url, from.token);
+    const ledger = httpLedger(from.url, from.token);
     try {
       const { newest } = await link.blocks(0, 0, 0);
       const { kid } = (await apiClient(from.url, from.token).get('/api/v1/peer')) as { kid?: unknown };
-      answers.push({ from, kid: String(kid), size: readStoredHead(newest).head.size, newest });
+      const roots = await ledger.roots(2);
+      answers.push({ from, kid: String(kid), size: readStoredHead(newest).head.size, newest, roots });
     } catch (error) {
       tell(`${from.url} does not answer: ${codeOf(error)}`);
     } finally {
       link.close();
+      await ledger.close();
     }
   }
   demand(answers.length > 0, 'UNREACHABLE', 'no peer answers');
   return answers;
+}
+
+/**
+ * The newest trust root that one of those who answered can show, each version signed on the thresholds of itself and the
+ * one before. Who names another peer set without these signatures is not believed; who hides a root shows a shorter copy.
+ */
+function newestRoot(verifier: Verifier, first: TrustRoot, answers: readonly Answered[]): TrustRoot {
+  let newest = first;
+  for (const { roots } of answers) {
+    let root = first;
+    try {
+      for (const bytes of roots) root = nextRoot(verifier, root, bytes).root;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error; // as far as they follow one another; the audit of the copy judges the rest
+    }
+    if (root.version > newest.version) newest = root;
+  }
+  return newest;
 }
 
 /**
@@ -93,11 +120,12 @@ async function askAll(peers: readonly Other[], tell: (text: string) => void): Pr
  */
 function checkEnough(
   sha256: Sha256,
-  { roles }: TrustRoot,
+  root: TrustRoot,
   answers: readonly Answered[],
   head: Uint8Array | undefined,
 ): void {
-  const { threshold, keys } = roles.peer;
+  const { threshold } = root.roles.peer;
+  const keys = activeKeys(sha256, root, 'peer');
   const text = 'with quorum 0 no peer need know the newest head: give the one that was kept elsewhere, --head FILE';
   demand(threshold > 0 || head !== undefined, 'BAD_REQUEST', text);
   if (threshold === 0) return;

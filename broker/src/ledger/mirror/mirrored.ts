@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Code, codeOf, demand, Refusal } from '@countersign/device-sdk';
-import { readSignedRoot, type Sha256 } from '@countersign/device-sdk/format';
+import type { Sha256 } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import type { QueueState } from '../../queue-state.ts';
 import type { Committed } from '../client.ts';
@@ -17,6 +17,7 @@ import type { EmbeddedLedger } from '../embedded/source.ts';
 import { Feed } from './feed.ts';
 import type { OrderedSource } from './order.ts';
 import { Outage, type Trouble } from './outage.ts';
+import { checkQuorum, demandQuorum } from './quorum.ts';
 import { Waiting, within } from './waiting.ts';
 
 /** Beside the block files. */
@@ -75,7 +76,7 @@ export async function mirrored(
   const sha256 = options.sha256 ?? nodeVerifier().sha256;
   const mirror = new Mirror(source, ledger, sha256, options);
   try {
-    await checkQuorum(ledger, sha256);
+    checkQuorum(ledger);
     await mirror.start();
   } catch (error) {
     await mirror.close();
@@ -92,16 +93,6 @@ export async function mirrored(
     queue: () => mirror.queue(),
     close: () => mirror.close(),
   };
-}
-
-/**
- * With nobody to cosign, devices would believe whoever holds the log key, and the organisations that decide the order
- * together would have decided for nothing.
- */
-async function checkQuorum(ledger: EmbeddedLedger, sha256: Sha256): Promise<void> {
-  const newest = (await ledger.roots(1)).at(-1)!;
-  const { threshold } = readSignedRoot(sha256, newest).root.roles.peer;
-  demand(threshold >= 1, 'NO_QUORUM', 'a mirrored ledger needs a quorum of at least 1 peer; its trust root demands 0');
 }
 
 /** The entries of block 0. */
@@ -228,7 +219,10 @@ class Mirror {
 
   async submit(statement: Uint8Array): Promise<Committed> {
     this.#checkOpen();
-    const { leafHash } = readEntry(this.#sha256, statement);
+    const entry = readEntry(this.#sha256, statement);
+    // The contract takes it; behind it nothing could be logged any more.
+    if (entry.kind === 'root') demandQuorum(entry.signed.root);
+    const { leafHash } = entry;
     const { trouble } = this.#outage;
     if (!this.#following) throw new Refusal('UNREACHABLE', `nothing can be logged now: ${trouble?.text}`);
     // Before it is handed over: it can be mirrored before the engine has answered.
@@ -281,6 +275,7 @@ class Mirror {
     const taken = take();
     this.#working = taken.catch(() => undefined);
     return taken.then(() => {
+      checkQuorum(this.#ledger);
       this.#link();
       this.#arrived();
     });
