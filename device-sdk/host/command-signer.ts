@@ -32,10 +32,11 @@ const SECONDS = 10;
 export const SIGN_SECONDS_MAX = 300;
 /** A signature has 64 bytes, or up to 72 as DER; base64 and a line's end make it about 100. */
 const ANSWER_BYTES_MAX = 512;
-/** Programs at once for one key. A KMS throttles, and each program costs this machine some 40 MB. */
-const AT_ONCE_MAX = 4;
-/** Signatures that wait for their turn: at ten a second those of half a minute. Beyond that it will not catch up. */
-export const WAITING_MAX = 256;
+/**
+ * Programs at once for one key: a KMS throttles, and each program costs this machine some 40 MB. Signatures that wait
+ * for their turn: at ten a second those of half a minute; beyond that it will not catch up.
+ */
+const TURNS = { atOnce: 4, waiting: 256 } as const;
 const ARGUMENTS_MAX = 64;
 
 /** @throws Refusal BAD_STORE */
@@ -53,11 +54,15 @@ export function checkCommandKey(path: string, { command, seconds, publicKey }: C
  * The signer of a checked file. Its `sign` rejects with UNREACHABLE where the command fails or is late, TOO_LARGE where
  * it says too much, BAD_SIGNATURE where its answer does not verify, BUSY where too many wait.
  */
-export function commandSigner(file: CommandKeyFile, verifier: Verifier = nodeVerifier()): Signer {
+export function commandSigner(
+  file: CommandKeyFile,
+  verifier: Verifier = nodeVerifier(),
+  { atOnce, waiting }: { atOnce: number; waiting: number } = TURNS,
+): Signer {
   const { alg, command, role, seconds = SECONDS } = file;
   const publicKey = unhex(file.publicKey)!;
   const values = { role, kid: hex(kidOf(verifier.sha256, { alg, bytes: publicKey })), alg: String(alg) };
-  const inTurn = turns(AT_ONCE_MAX, WAITING_MAX, `${role} key`);
+  const inTurn = turns(atOnce, waiting, `${role} key`);
   return {
     alg,
     publicKey,

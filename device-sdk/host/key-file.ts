@@ -64,6 +64,7 @@ export interface KeyFileInfo {
   readonly role: KeyRole;
   readonly name: string | undefined;
   readonly alg: number;
+  /** As its statements name it: of an issued key thumbprint, point and key of the centre. */
   readonly publicKey: Uint8Array;
   /** Where the secret is: open in the file, sealed in it, or with the command that the file names. */
   readonly kept: 'open' | 'sealed' | 'command';
@@ -141,11 +142,11 @@ export async function loadPair(path: string, role: 'kgc' | 'request', passphrase
 }
 
 /** What stands in a key file beside the secret. @throws Refusal BAD_STORE */
-export async function keyFileInfo(path: string): Promise<KeyFileInfo> {
-  const file = await readKeyFile(path);
+export async function keyFileInfo(path: string, options: SecretFileOptions = {}): Promise<KeyFileInfo> {
+  const file = await readKeyFile(path, options);
   const { role, name, alg } = file;
   const kept = isCommand(file) ? 'command' : file.sealed === undefined ? 'open' : 'sealed';
-  return { role, name, alg, publicKey: unhex(file.publicKey)!, kept };
+  return { role, name, alg, publicKey: unhex(file.implicit ?? file.publicKey)!, kept };
 }
 
 function isCommand(file: KeyFile): file is KeyFile & CommandKeyFile {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiClient, apiClient } from '@countersign/broker/face/client/api-client';
 import { enrolDevices, revokeDevice } from '@countersign/broker/face/client/devices';
+import type { KeyRow } from '@countersign/broker/face/client/key-list';
 import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/face/client/people';
 import {
   approve,
@@ -22,8 +23,10 @@ import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
 import { codeOf, Refusal } from '@countersign/device-sdk';
 import { ALG_ED25519, hex, publicKeyOf, readProvision, type Signer } from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { createKey } from '@countersign/device-sdk/host/key-file';
 import { readSample } from '@countersign/firmware-samples';
 import anyTest, { type TestFn } from 'ava';
+import { runHere, runHereJson } from '../support/command-here.ts';
 
 interface Context {
   data: string;
@@ -267,3 +270,36 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   }
   throw new Error('it did not come to hold');
 }
+
+test('every key of an installation is listed with what names it, where it is, when it signed and what needs it', async (t) => {
+  const { data, session } = t.context;
+  await createKey(join(data, 'distribution/keys/next.key'), 'distribution', { passphrase: 'four words' });
+  const { code, json, stderr } = await runHereJson('keys', 'list', '--devices', '--data', data);
+  t.is(code, 0, stderr);
+  const rows = json as KeyRow[];
+  const of = (kind: string, name: string | null = null) => rows.find((row) => row.kind === kind && row.name === name)!;
+  const { size } = (await session.api.get('/api/v1/head')) as { size: number };
+  for (const role of ['root', 'collection', 'command', 'log', 'orderer', 'service'] as const) {
+    t.like(of(role), { state: 'active', namedBy: 'trust root 1', kept: 'open' }, role);
+    t.regex(of(role).file!, new RegExp(`${role}.key$`));
+  }
+  for (const row of rows) t.true(row.without.length > 10 && row.lastUsedFrom.length > 5, row.kind);
+  // What signs entries was seen to have signed one; heads carry a time alone.
+  for (const role of ['collection', 'service']) {
+    t.true(of(role).lastUsed!.entry! > 0 && of(role).lastUsed!.entry! < size, role);
+  }
+  t.like(of('log').lastUsed, { entry: null });
+  t.is(of('root').lastUsed, null);
+  t.like(of('person', 'engineer'), { state: 'active', namedBy: 'ledger: engineer' });
+  t.true(of('person', 'operator').lastUsed!.entry! > of('person', 'engineer').lastUsed!.entry!);
+  const [inForce, made] = rows.filter(({ kind }) => kind === 'distribution');
+  t.deepEqual([inForce!.state, made!.state].toSorted(), ['active', 'next']);
+  t.like([inForce, made].find((row) => row!.state === 'next')!, { kept: 'sealed', sealed: true, namedBy: null });
+  const devices = rows.filter(({ kind }) => kind === 'device');
+  t.true(devices.some(({ state }) => state === 'revoked') && devices.every(({ file }) => file === null));
+  const told = await runHere('keys', 'list', '--data', data);
+  t.regex(told.stdout, /no release gets its second signature/);
+  t.false(told.stdout.includes('this device cannot log in'), 'devices only where asked for');
+  const offline = (await runHereJson('keys', 'list', '--offline', '--data', data)).json as KeyRow[];
+  t.true(offline.every((row) => row.state === 'unknown' && row.lastUsed === null && row.file !== null));
+});

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rootFindings } from '@countersign/broker/face/client/key-list';
 import { createPerson, listPeopleKeys, loadPerson } from '@countersign/broker/keys/people';
 import { openKeyRing } from '@countersign/broker/keys/ring';
 import { authorRoot } from '@countersign/broker/keys/root';
@@ -13,13 +14,17 @@ import {
   ALG_ESP256,
   checkStatement,
   hex,
+  type PublicKey,
   publicKeyOf,
+  ROLES,
   readSignedRoot,
   readStatement,
   readTransaction,
+  type TrustRoot,
   TX_BYTES_MAX,
+  thumbprint,
 } from '@countersign/device-sdk/format';
-import { type CommandKeyFile, commandSigner, WAITING_MAX } from '@countersign/device-sdk/host/command-signer';
+import { type CommandKeyFile, commandSigner } from '@countersign/device-sdk/host/command-signer';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { createCommandKey, createKey, keyFileInfo, loadSigner } from '@countersign/device-sdk/host/key-file';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
@@ -267,11 +272,12 @@ test('signatures wait for a slow command, so many and no more', async (t) => {
   const { publicKey } = await createKey(join(path, 'a.key'), 'log');
   const go = join(path, 'go');
   const command = await program(path, 'waits', `until [ -e ${go} ]; do sleep 0.05; done; exit 1`);
-  const signer = commandSigner({
+  const file: CommandKeyFile = {
     ...{ format: 'countersign-key-command-1', role: 'log', alg: ALG_ED25519, publicKey: hex(publicKey), command },
     seconds: LONG_SECONDS,
-  });
-  const [full, first] = [4 + WAITING_MAX, 4];
+  };
+  const signer = commandSigner(file, verifier, { atOnce: 2, waiting: 3 });
+  const full = 2 + 3;
   const codes = Array.from({ length: full + 1 }, () =>
     signer.sign(message).then(
       () => 'OK',
@@ -280,8 +286,7 @@ test('signatures wait for a slow command, so many and no more', async (t) => {
   );
   t.is(await codes[full], 'BUSY');
   await writeFile(go, '');
-  t.deepEqual(await Promise.all(codes.slice(0, first)), Array(first).fill('UNREACHABLE'));
-  await Promise.all(codes);
+  t.deepEqual(await Promise.all(codes.slice(0, full)), Array(full).fill('UNREACHABLE'));
 });
 
 test("a server's keys come out of the service manager's credentials, where its folder has none", async (t) => {
@@ -320,6 +325,29 @@ test('a trust root reads back as planned, signed by the root keys', async (t) =>
   for (const role of roles) t.deepEqual(root.roles[role], { threshold: 1, keys: [ring.publicKey(role)], implicit: [] });
   t.is(signatures.length, 1);
   t.notThrows(() => checkStatement(verifier, signatures[0]!, ring.publicKey('root')));
+});
+
+test('a list of keys says which trust roots named a key, and that it is retired or revoked', async (t) => {
+  const path = await folder(t);
+  const keys = await Promise.all(['a', 'b', 'c'].map((name) => createKey(join(path, `${name}.key`), 'log')));
+  const [a, b, c] = keys.map(publicKeyOf);
+  const none = { threshold: 0, keys: [], implicit: [] };
+  const others = Object.fromEntries(ROLES.map((role) => [role, none]));
+  const root = (version: number, log: PublicKey[], revoked: PublicKey[]) =>
+    ({
+      version,
+      roles: { ...others, log: { threshold: 1, keys: log, implicit: [] } },
+      revocations: revoked.map((key) => ({ thumbprint: thumbprint(sha256, key), logSize: 9 })),
+    }) as unknown as TrustRoot;
+  const found = rootFindings(sha256, [root(1, [a!], []), root(2, [a!, b!], []), root(3, [c!], [b!])]);
+  t.deepEqual(
+    found.map(({ state, namedBy }) => [state, namedBy]),
+    [
+      ['retired', 'trust roots 1 to 2'],
+      ['revoked', 'trust root 2'],
+      ['active', 'trust root 3'],
+    ],
+  );
 });
 
 test('a trust root that no device would accept is not signed off', async (t) => {

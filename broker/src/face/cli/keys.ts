@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { codeOf, demand } from '@countersign/device-sdk';
-import { hex, publicKeyOf, thumbprint } from '@countersign/device-sdk/format';
+import { demand } from '@countersign/device-sdk';
+import { hex } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { openRoot } from '@countersign/device-sdk/verify';
 import { type Command, Option } from 'commander';
-import { createPerson, listPeopleKeys, loadPerson } from '../../keys/people.ts';
+import { createPerson, loadPerson } from '../../keys/people.ts';
 import { auditKeys, policyText } from '../../ledger/c2sp/trust.ts';
 import { encodeVkey } from '../../ledger/c2sp/vkey.ts';
 import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
@@ -14,9 +14,9 @@ import { KEY_HOLDERS, peopleFolder } from '../up/folders.ts';
 import { openServerKeys, serverKeys, signEnrolment } from '../up/identities.ts';
 import { readInput } from './connect.ts';
 import { commandVerb } from './key-command.ts';
+import { listVerb } from './key-list.ts';
 import { kgcVerbs } from './kgc.ts';
 import { note, verb, WrongUse } from './program.ts';
-import { short, table } from './table.ts';
 import { tokenVerbs } from './tokens.ts';
 
 interface KeyOptions {
@@ -47,44 +47,6 @@ function dataOf(options: KeyOptions): string {
   const data = options.data ?? process.env.COUNTERSIGN_DATA;
   if (!data) throw new WrongUse('say in which folder: --data DIR');
   return data;
-}
-
-function listVerb(keys: Command): void {
-  const command = keyOptions(keys.command('list').description('keys of people in a folder'));
-  verb(command, async (options: KeyOptions) => {
-    const folder = peopleFolder(dataOf(options));
-    const passphrase = await findPassphrase({ file: options.passphraseFile });
-    const names = await listPeopleKeys(folder);
-    const list = await Promise.all(names.map((name) => describe(folder, name, passphrase)));
-    const rows = list.map(({ name, publicKey, thumbprint, sealed }) => [
-      name,
-      publicKey,
-      short(thumbprint),
-      sealed ? 'sealed' : '',
-    ]);
-    return { json: list, text: table(['name', 'public key', 'thumbprint', ''], rows) };
-  });
-}
-
-interface KeyRow {
-  name: string;
-  file: string;
-  /** null where the key is sealed and no passphrase was given. */
-  publicKey: string | null;
-  thumbprint: string | null;
-  sealed: boolean;
-}
-
-async function describe(folder: string, name: string, passphrase: string | undefined): Promise<KeyRow> {
-  const file = join(folder, `${name}.key`);
-  try {
-    const key = publicKeyOf(await loadPerson(folder, name, passphrase));
-    const print = hex(thumbprint(nodeVerifier().sha256, key));
-    return { name, file, publicKey: hex(key.bytes), thumbprint: print, sealed: false };
-  } catch (error) {
-    if (codeOf(error) !== 'BAD_STORE' || passphrase !== undefined) throw error;
-    return { name, file, publicKey: null, thumbprint: null, sealed: true };
-  }
 }
 
 function newVerb(keys: Command): void {
