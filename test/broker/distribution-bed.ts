@@ -20,6 +20,7 @@ import {
   readRollout,
   readStatement,
   type Signer,
+  type TrustRoot,
 } from '@countersign/device-sdk/format';
 import { Prng } from '@countersign/device-sdk/rig';
 import type { ExecutionContext } from 'ava';
@@ -65,6 +66,8 @@ export interface BedOptions {
   /** Another key than the trust root's first. */
   signers?: { distribution: Signer; command: Signer };
   allowance?: AllowanceOptions;
+  /** Hears of trust roots, where keys change in a running server. */
+  adopted?: (root: TrustRoot) => Promise<void>;
   /** A true delivery instead of the one without network. */
   delivery?: DeliveryPort;
   /** What the server sees instead of the true ledger. */
@@ -99,6 +102,7 @@ export class Bed {
       entropy: { random: (bytes) => this.#random.bytes(bytes) },
       log: this.log,
       ...(options.allowance ? { allowance: options.allowance } : {}),
+      adopted: options.adopted,
     });
   }
 

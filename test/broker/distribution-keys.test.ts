@@ -12,6 +12,7 @@ import {
   readHead,
   readReceipt,
   readSignedRoot,
+  type Signer,
   signHead,
   thumbprint,
 } from '@countersign/device-sdk/format';
@@ -72,6 +73,62 @@ test('a new distribution key signs anew, and a new rollout statement follows', a
   const shaped = shapeAnnouncement(verifier, bed.delivery.announced.get(hex(classId))!);
   t.deepEqual(proveRelease(verifier, shaped, { root }).releaseLeaf, leaf);
   t.is(bed.server.status().rootVersion, 2);
+});
+
+test('a root that is logged while the server runs: block 2, statement and announcement are made anew at once', async (t) => {
+  const bed = await makeBed(t);
+  const current: { distribution: Signer; command: Signer } = { ...signers };
+  const live = (role: keyof typeof current): Signer => ({
+    get alg() {
+      return current[role].alg;
+    },
+    get publicKey() {
+      return current[role].publicKey;
+    },
+    sign: (message) => current[role].sign(message),
+  });
+  const newCommand = signerOf('the next command key');
+  await bed.restart({
+    signers: { distribution: live('distribution'), command: live('command') },
+    adopted: async ({ version }) => {
+      if (version === 2) Object.assign(current, { distribution: newD, command: newCommand });
+    },
+  });
+  await bed.publisher.enrol(['one']);
+  const leaf = await bed.publisher.release('1.0.0');
+  await bed.open(leaf);
+  const before = bed.said()!;
+  const old = bed.delivery.announced.get(hex(classId))!;
+  const keys = { distribution: [publicKeyOf(newD)], command: [publicKeyOf(newCommand)] };
+  const next = await makeRoot({ version: 2, keys }, signers.root);
+  await bed.ledger.submit(next);
+  await bed.delivery.until(() => bed.said()!.rolloutSequence > before.rolloutSequence);
+  const { root } = readSignedRoot(sha256, next);
+  const shaped = shapeAnnouncement(verifier, bed.delivery.announced.get(hex(classId))!);
+  t.deepEqual(proveRelease(verifier, shaped, { root }).releaseLeaf, leaf);
+  t.notDeepEqual(bed.said()!.block2Digest, before.block2Digest);
+  t.like(
+    t.throws(() => proveRelease(verifier, shapeAnnouncement(verifier, old), { root })),
+    { code: 'STALE' },
+  );
+});
+
+test('a release of a thief stays a link of the chain: the next one of the new collection key goes out behind it', async (t) => {
+  const bed = await makeBed(t);
+  await bed.publisher.enrol(['one']);
+  const honest = await bed.publisher.release('1.0.0');
+  const { size } = (await bed.ledger.head()).head;
+  const stolen = await bed.publisher.release('1.0.1');
+  const newC = signerOf('the next collection key');
+  const former = publicKeyOf(signers.collection);
+  const revocations = [{ thumbprint: thumbprint(sha256, former), logSize: size }];
+  const keys = { collection: [former, publicKeyOf(newC)] };
+  await bed.ledger.submit(await makeRoot({ version: 2, keys, revocations }, signers.root));
+  const next = await bed.publisher.release('1.0.2', newC);
+  await bed.open(next);
+  t.is(bed.server.releases.get(stolen), undefined);
+  t.deepEqual(bed.server.releases.get(honest)!.release.releaseLeaf, honest);
+  t.deepEqual(bed.server.releases.get(next)!.release.block1.previousLeaf, stolen);
 });
 
 test('a server whose keys the trust root does not name, or names for another role, does not start', async (t) => {

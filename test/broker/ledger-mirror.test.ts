@@ -86,7 +86,7 @@ test('a next trust root is an entry like any other; one that needs no peer ends 
   const { world, outside, stopped } = await bedOf(t);
   const signed = async (root: TrustRoot) =>
     signedRootOf(sha256, root, [await signRootPayload(sha256, root, world.keys.root)]);
-  const second = planNextRoot(sha256, readSignedRoot(sha256, world.rootBytes).root, { headAgeMax: 4_000 });
+  const second = planNextRoot(verifier, readSignedRoot(sha256, world.rootBytes).root, { headAgeMax: 4_000 });
   await world.ledger.submit(await signed(second));
   await addProduct(world);
   // After a lost mark all of it is compared again, the root among them.
@@ -95,7 +95,7 @@ test('a next trust root is an entry like any other; one that needs no peer ends 
   await world.reopen();
   t.is(outside.blocks.at(-1)!.number, 2);
 
-  const alone = await signed(planNextRoot(sha256, second, { thresholds: { peer: 0 } }));
+  const alone = await signed(planNextRoot(verifier, second, { thresholds: { peer: 0 } }));
   t.is(codeOf(await t.throwsAsync(world.ledger.submit(alone))), 'NO_QUORUM');
   t.is(outside.blocks.at(-1)!.number, 2, 'it was not handed over');
   outside.add([[alone]]);

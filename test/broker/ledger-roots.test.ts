@@ -7,13 +7,13 @@ import {
   signedRootOf,
   signRootPayload,
 } from '@countersign/broker/keys/next-root';
+import { acceptedSigner, type RoleSigners } from '@countersign/broker/keys/signers';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { openLedger } from '@countersign/broker/ledger/embedded/engine';
 import { startOf } from '@countersign/broker/ledger/execution';
 import { MemoryValues } from '@countersign/broker/ledger/key-values';
 import { encodeBlock, encodeHeader, headOf, readBlock, signHeader } from '@countersign/broker/ledger/log/block';
 import { replay } from '@countersign/broker/ledger/replay';
-import { acceptedSigner, type RoleSigners } from '@countersign/broker/ledger/signers';
 import { codeOf } from '@countersign/device-sdk';
 import {
   encodeRoot,
@@ -48,7 +48,7 @@ const kid = (signer: Signer) => hex(kidOf(sha256, publicKeyOf(signer)));
 
 /** A role's keys as a server with a folder has them: more come later. */
 function several(role: Role, signers: Signer[]): RoleSigners {
-  return { under: async (root) => acceptedSigner(sha256, root, role, signers) };
+  return { under: async (root) => acceptedSigner(verifier, root, role, signers) };
 }
 
 async function rotatingWorld(t: ExecutionContext) {
@@ -63,7 +63,7 @@ async function rotatingWorld(t: ExecutionContext) {
   const sign = async (next: TrustRoot, by: readonly Signer[] = roots) =>
     signedRootOf(sha256, next, await Promise.all(by.map((signer) => signRootPayload(sha256, next, signer))));
   const next = async (change: RootChange, by?: readonly Signer[]) =>
-    sign(planNextRoot(sha256, await current(), change), by);
+    sign(planNextRoot(verifier, await current(), change), by);
   return { world, orderers, logs, roots, open, current, sign, next };
 }
 
@@ -132,7 +132,7 @@ test('both ledger keys are exchanged: the block of the new root is signed by the
 test('what no device could live with, and what too few have signed, is no next trust root', async (t) => {
   const { world, current, sign, next, roots } = await rotatingWorld(t);
   const root = await current();
-  const plan = (change: RootChange) => planNextRoot(sha256, root, change);
+  const plan = (change: RootChange) => planNextRoot(verifier, root, change);
   const stolen = kid(world.keys.distribution);
   const spare = newSigner();
   const strangers = {
@@ -158,11 +158,11 @@ test('what no device could live with, and what too few have signed, is no next t
   for (const [why, code, bytes] of rows)
     t.is(codeOf(await t.throwsAsync(world.ledger.submit(bytes))), code as never, why);
   const fresh = newSigner();
-  await world.ledger.submit(await next(rotation(sha256, root, 'distribution', [publicKeyOf(fresh)], 3, true)));
+  await world.ledger.submit(await next(rotation(verifier, root, 'distribution', [publicKeyOf(fresh)], 3, true)));
   const second = await current();
-  t.deepEqual(activeKeys(sha256, second, 'distribution'), [publicKeyOf(fresh)]);
+  t.deepEqual(activeKeys(verifier, second, 'distribution'), [publicKeyOf(fresh)]);
   // A root that forgets a revocation would let the thief in again.
-  const forgot = { ...planNextRoot(sha256, second, {}), revocations: [] };
+  const forgot = { ...planNextRoot(verifier, second, {}), revocations: [] };
   t.is(codeOf(await t.throwsAsync(world.ledger.submit(await sign(forgot)))), 'BAD_ROOT');
   // The first root once more: an old root, replayed.
   t.is(codeOf(await t.throwsAsync(world.ledger.submit(world.rootBytes))), 'BAD_ROOT');
@@ -175,7 +175,7 @@ test('a revoked collection key confirms nothing new; what it signed before stays
   const before = await publish(world, 1);
   const { size } = (await world.ledger.head()).head;
   const fresh = newSigner();
-  await world.ledger.submit(await next(rotation(sha256, await current(), 'collection', [publicKeyOf(fresh)], size)));
+  await world.ledger.submit(await next(rotation(verifier, await current(), 'collection', [publicKeyOf(fresh)], size)));
   t.is(codeOf(await t.throwsAsync(publish(world, 2, before.leaf))), 'REVOKED');
   world.keys.collection = fresh;
   await publish(world, 2, before.leaf);
@@ -186,12 +186,12 @@ test('a revoked service key, and a root key that was revoked, are refused at onc
   await addProduct(world);
   const { size } = (await world.ledger.head()).head;
   const [service, second] = [newSigner(), newSigner()];
-  const change = rotation(sha256, await current(), 'service', [publicKeyOf(service)], size, true);
+  const change = rotation(verifier, await current(), 'service', [publicKeyOf(service)], size, true);
   await world.ledger.submit(await next(change));
   t.is(codeOf(await t.throwsAsync(enrolDevices(world, [newDevice()]))), 'REVOKED');
   await enrolDevices(world, [newDevice()], service);
   const thief = roots[0]!;
-  const swap = rotation(sha256, await current(), 'root', [publicKeyOf(second)], size, true);
+  const swap = rotation(verifier, await current(), 'root', [publicKeyOf(second)], size, true);
   await world.ledger.submit(await next(swap, [thief, second]));
   // It is listed still, and counts for nothing.
   t.is(codeOf(await t.throwsAsync(world.ledger.submit(await next({ headAgeMax: 9 }, [thief])))), 'BAD_ROOT');
@@ -233,7 +233,10 @@ test('a block that holds a trust root and anything else, or that former keys hav
 test('two roots of one version: whoever took one refuses the other, and the ledger holds one', async (t) => {
   const { world, current, sign, next } = await rotatingWorld(t);
   const root = await current();
-  const [one, other] = [await next({ headAgeMax: 1000 }), await sign(planNextRoot(sha256, root, { headAgeMax: 2000 }))];
+  const [one, other] = [
+    await next({ headAgeMax: 1000 }),
+    await sign(planNextRoot(verifier, root, { headAgeMax: 2000 })),
+  ];
   await world.ledger.submit(one);
   t.is(codeOf(await t.throwsAsync(world.ledger.submit(other))), 'BAD_ROOT');
   t.notDeepEqual(openRoot(verifier, one).payload, openRoot(verifier, other).payload);

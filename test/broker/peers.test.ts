@@ -441,7 +441,7 @@ test('an orderer does not come back from one peer at two addresses, nor from a f
   const ledger = httpLedger(again.url, again.token!);
   const { root } = readSignedRoot(sha256, trustRoot);
   const kids = root.roles.peer.keys.map((key) => hex(kidOf(sha256, key)));
-  const next = planNextRoot(sha256, root, { remove: kids.filter((kid) => ![first.kid, second.kid].includes(kid)) });
+  const next = planNextRoot(verifier, root, { remove: kids.filter((kid) => ![first.kid, second.kid].includes(kid)) });
   const key = (await openKeyRing(keysFolder(data, 'root'), ['root'])).signer('root');
   await ledger.submit(signedRootOf(sha256, next, [await signRootPayload(sha256, next, key)]));
   const copy = httpLedger(first.url, first.token);

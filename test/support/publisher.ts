@@ -102,7 +102,7 @@ export class Publisher {
   }
 
   /** Made, signed by C and uploaded, but not approved. @returns the release leaf */
-  async upload(version: string): Promise<Uint8Array> {
+  async upload(version: string, collection: Signer = signers.collection): Promise<Uint8Array> {
     const product = (await this.ledger.evaluate('getProduct', hexOf(classId))) as ProductView;
     const image = contentOf(`image ${version}`, 9_000);
     const { frames, payload } = makeFrames(sha256, contentOf(`full ${version}`, 5_000), PRODUCT.frameBytes);
@@ -118,7 +118,7 @@ export class Publisher {
       policy: 7,
       branches: [{ payload, memoryClass: 'L', workspaceBytes: 4096 }],
     });
-    const block1 = await signBlock1(sha256, manifest, unhex(product.head)!, signers.collection);
+    const block1 = await signBlock1(sha256, manifest, unhex(product.head)!, collection);
     const leaf = leafHash(sha256, block1);
     await this.act(
       alice,
@@ -129,8 +129,8 @@ export class Publisher {
     return leaf;
   }
 
-  async release(version: string): Promise<Uint8Array> {
-    const leaf = await this.upload(version);
+  async release(version: string, collection?: Signer): Promise<Uint8Array> {
+    const leaf = await this.upload(version, collection);
     await this.act(bob, 'approve', leaf, []);
     await this.act(signers.service, 'confirm', leaf, []);
     return leaf;

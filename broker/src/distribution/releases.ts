@@ -6,6 +6,7 @@ import {
   asArray,
   asBytes,
   asUint,
+  type Block1,
   decode,
   encode,
   encodeEnvelope,
@@ -15,9 +16,13 @@ import {
   NO_LEAF,
   type Payload,
   publicKeyOf,
+  readBlock1,
+  readBlock2,
+  releaseLeafHash,
   type Signer,
   signBlock2,
 } from '@countersign/device-sdk/format';
+import { keyFor } from '@countersign/device-sdk/verify';
 import type { LedgerClient } from '../ledger/client.ts';
 import { makeFolder, TEMPORARY_PREFIX, writeDurable } from '../store/durable.ts';
 import { type Confirmed, confirmRelease, type Release, recallRelease } from './confirmed.ts';
@@ -44,6 +49,8 @@ export interface Releases {
   ensure(releaseLeaf: Uint8Array): Promise<SignedRelease>;
   /** A release that is signed already. */
   get(releaseLeaf: Uint8Array): SignedRelease | undefined;
+  /** Block 1 of a release that was followed, whether or not its signatures still count: a link of the release chain. */
+  link(releaseLeaf: Uint8Array): Block1 | undefined;
   /** The payload of a confirmed release with this chain head: no other is ever served. */
   payload(chainHead: Uint8Array): Payload | undefined;
   /** All of a class, newest first. */
@@ -62,18 +69,24 @@ export async function openReleases(options: {
   const { verifier, ledger, witness, signer, log } = options;
   const { sha256 } = verifier;
   const folder = join(options.dir, 'releases');
-  const kid = hex(kidOf(sha256, publicKeyOf(signer)));
+  const kid = () => hex(kidOf(sha256, publicKeyOf(signer)));
   const byLeaf = new Map<string, SignedRelease>();
+  /** Block 1 of every release that was followed, void ones too: devices that go past them need the link. */
+  const links = new Map<string, Block1>();
+  /** The trust root under which what is remembered holds. */
+  let { version } = witness.root;
   const byChainHead = new Map<string, Payload>();
   const inOrder = serial();
   await recall();
 
   return {
     ensure: (leaf) => {
+      forgetVoid();
       const known = byLeaf.get(hex(leaf));
       return known ? Promise.resolve(known) : inOrder(() => ensure(leaf));
     },
     get: (leaf) => byLeaf.get(hex(leaf)),
+    link: (leaf) => links.get(hex(leaf)),
     payload: (chainHead) => byChainHead.get(hex(chainHead)),
     ofClass: (classId) =>
       [...byLeaf.values()]
@@ -93,16 +106,55 @@ export async function openReleases(options: {
   /** The release and those before it that are not signed yet, newest first; each link is checked. */
   async function chainTo(leaf: Uint8Array): Promise<Confirmed<Release>[]> {
     const missing: Confirmed<Release>[] = [];
+    let later: Release | undefined;
     for (let at = leaf; ; ) {
       const known = byLeaf.get(hex(at))?.release;
-      const release: Confirmed<Release> = known ?? (await confirmRelease(verifier, ledger, witness, at));
-      const later = missing.at(-1);
-      if (later) checkLink(release, later);
-      if (known) return missing;
-      missing.push(release);
+      const release = known ?? (await confirmedOrVoid(at, leaf));
+      if (isConfirmed(release)) {
+        if (later) checkLink(release, later);
+        if (known) return missing;
+        missing.push(release);
+      }
+      later = isConfirmed(release) ? release : undefined;
       at = release.block1.previousLeaf;
       if (equal(at, NO_LEAF)) return missing;
     }
+  }
+
+  /**
+   * A release before the one that is wanted may be the work of a thief of the collection key, void since the trust root
+   * says so. It stays a link of the chain and gets no second signature; the releases around it are none the worse.
+   */
+  async function confirmedOrVoid(at: Uint8Array, wanted: Uint8Array): Promise<Confirmed<Release> | { block1: Block1 }> {
+    try {
+      return await confirmRelease(verifier, ledger, witness, at);
+    } catch (error) {
+      if (equal(at, wanted) || (codeOf(error) !== 'REVOKED' && codeOf(error) !== 'UNKNOWN_KEY')) throw error;
+      const block1 = readBlock1(await ledger.entry(at));
+      demand(equal(releaseLeafHash(sha256, block1), at), 'NO_RECEIPT', 'the ledger gave another entry');
+      links.set(hex(at), block1);
+      log.warn({ release: hex(at), code: codeOf(error) }, 'a release of a revoked key stays without second signature');
+      return { block1 };
+    }
+  }
+
+  /** A signature by a key that the newest trust root does not accept any more is void: it is made anew when asked for. */
+  function forgetVoid(): void {
+    if (version === witness.root.version) return;
+    ({ version } = witness.root);
+    for (const [leaf, { release, block2 }] of byLeaf) {
+      try {
+        keyFor(verifier, witness.root, 'distribution', readBlock2(block2).kid);
+        keyFor(verifier, witness.root, 'collection', release.block1.kid, release.leafIndex);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        byLeaf.delete(leaf);
+      }
+    }
+  }
+
+  function isConfirmed(release: Confirmed<Release> | { block1: Block1 }): release is Confirmed<Release> {
+    return 'manifest' in release;
   }
 
   function checkLink(earlier: Release, later: Release): void {
@@ -118,7 +170,7 @@ export async function openReleases(options: {
   async function sign(release: Confirmed<Release>): Promise<void> {
     const { releaseLeaf, manifestBytes, block1, leafIndex, seen } = release;
     const block2 = await signBlock2(sha256, manifestBytes, { releaseLeaf, ...seen }, signer);
-    const path = join(folder, `${hex(releaseLeaf)}.${kid}`);
+    const path = join(folder, `${hex(releaseLeaf)}.${hex(readBlock2(block2).kid)}`);
     try {
       await writeDurable(path, encode([1, block1.leaf, manifestBytes, leafIndex, block2]), { exclusive: true });
       remember(release, block2);
@@ -133,6 +185,7 @@ export async function openReleases(options: {
 
   function remember(release: Confirmed<Release>, block2: Uint8Array): void {
     const { manifestBytes, block1, manifest, releaseLeaf } = release;
+    links.set(hex(releaseLeaf), block1);
     const envelope = encodeEnvelope(sha256, manifestBytes, block1.leaf, block2);
     byLeaf.set(hex(releaseLeaf), { release, block2, block2Digest: sha256(block2), envelope });
     for (const { branches } of allComponents(manifest))
@@ -143,7 +196,7 @@ export async function openReleases(options: {
     await makeFolder(folder);
     const names = (await readdir(folder)).filter((name) => !name.startsWith(TEMPORARY_PREFIX));
     // Own signatures last, so that they stand where another key of this server has signed before.
-    names.sort((a, b) => Number(a.endsWith(kid)) - Number(b.endsWith(kid)));
+    names.sort((a, b) => Number(a.endsWith(kid())) - Number(b.endsWith(kid())));
     for (const name of names) await recallOrSkip(name);
   }
 

@@ -149,9 +149,8 @@ export function requestHandler(parts: Parts): Requests {
   async function entries({ id, kind, leafHash, count }: RequestOf<typeof ENTRIES>): Promise<Answer> {
     const found: Uint8Array[] = [];
     for (let at = leafHash; found.length < count; ) {
-      const known = releases.get(at);
-      if (!known) break;
-      const { block1 } = known.release;
+      const block1 = releases.link(at);
+      if (!block1) break;
       found.push(block1.leaf);
       at = block1.previousLeaf;
     }

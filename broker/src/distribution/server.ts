@@ -54,6 +54,8 @@ export interface DistributionOptions {
   dir: string;
   /** What devices name in their login; it goes into provisioning records. */
   brokerId: string;
+  /** Hears every trust root that this server has accepted, before anything is signed under it: keys may have changed. */
+  adopted?: ((root: TrustRoot) => Promise<void>) | undefined;
   clock?: ServerClock;
   /** Of rollout ids and the salts of groups; this machine's by default. */
   entropy?: Entropy;
@@ -137,7 +139,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
   const { command } = signers;
   const { sha256 } = verifier;
 
-  const witness = await openWitness(verifier, ledger, options.trustRoot, dir);
+  const witness = await openWitness(verifier, ledger, options.trustRoot, dir, options.adopted);
   await checkLedger(witness, log);
   checkSigners(verifier, witness.root, signers);
   const releases = await openReleases({ verifier, ledger, witness, signer: signers.distribution, dir, log });

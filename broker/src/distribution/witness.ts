@@ -64,6 +64,8 @@ export interface Witness {
 const ROOTS_AT_ONCE_MAX = 256;
 
 /**
+ * @param adopted hears the trust root in force, at once and whenever a next one was accepted: before anything is checked
+ * or signed under it
  * @param pinned trust root, signed, from outside: the file an operator copied, never the ledger's word
  * @throws Refusal BAD_ROOT, BAD_STORE
  */
@@ -72,11 +74,13 @@ export async function openWitness(
   ledger: LedgerClient,
   pinned: Uint8Array,
   dir: string,
+  adopted: (root: TrustRoot) => Promise<void> = async () => undefined,
 ): Promise<Witness> {
   const path = join(dir, 'witness.cbor');
   const roots: SignedRoot[] = [openRoot(verifier, pinned)];
   let head: Head | undefined;
   await recall();
+  await adopted(roots.at(-1)!.root);
   // One at a time: two answers that overtake each other would look like a ledger that went backwards.
   const inOrder = serial();
 
@@ -143,6 +147,7 @@ export async function openWitness(
         roots.push(nextRoot(verifier, current(), bytes));
       }
       demand(current().version >= version, 'OLD_ROOT', `a head under trust root ${version}, which the ledger lacks`);
+      await adopted(current());
       await keep(head);
     } catch (error) {
       roots.length = known;

@@ -81,7 +81,7 @@ export function serverWork(parts: {
       },
       root() {
         headSoon();
-        void announcer.refreshAll().catch(complain('announcements under the new trust root'));
+        void underNewRoot();
       },
     },
     begin() {
@@ -100,6 +100,20 @@ export function serverWork(parts: {
       announcer.stop();
     },
   };
+
+  /** What the new root voids is signed anew first: block 2 and rollout statement, and with them the announcement. */
+  async function underNewRoot(): Promise<void> {
+    if (waits.ended) return;
+    try {
+      await witness.newestHead();
+      rollouts.ask();
+      await rollouts.settled();
+      await announcer.refreshAll();
+    } catch (error) {
+      complain('announcements under the new trust root')(error);
+      waits.later(RETRY_MS, underNewRoot);
+    }
+  }
 
   function membersChanged(tx: Transaction): void {
     const ids = deviceIdsIn(tx);

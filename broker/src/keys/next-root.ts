@@ -5,7 +5,7 @@
  *          collection key, whose releases must stay valid
  *  remove  the key is gone, with all its work: for keys whose work is made anew, and for old revoked ones
  */
-import { demand } from '@countersign/device-sdk';
+import { demand, type Verifier } from '@countersign/device-sdk';
 import {
   encodeRoot,
   encodeSignedRoot,
@@ -23,6 +23,10 @@ import {
   type TrustRoot,
   thumbprint,
 } from '@countersign/device-sdk/format';
+import { keysOf } from '@countersign/device-sdk/verify';
+
+/** What a lookup of keys needs of a verifier. */
+type Keyed = Pick<Verifier, 'sha256' | 'implicit'>;
 
 export interface RootChange {
   add?: readonly { role: Role; key: PublicKey }[];
@@ -37,16 +41,21 @@ export interface RootChange {
 }
 
 /** @returns version N+1, not signed yet. @throws Refusal NOT_FOUND for a kid that the root does not list; EXISTS */
-export function planNextRoot(sha256: Sha256, current: TrustRoot, change: RootChange): TrustRoot {
+export function planNextRoot(verifier: Keyed, current: TrustRoot, change: RootChange): TrustRoot {
+  const { sha256 } = verifier;
   const kidsOf = (key: PublicKey) => hex(kidOf(sha256, key));
   const removed = new Set(change.remove);
-  const listed = ROLES.flatMap((role) => current.roles[role].keys);
-  for (const kid of [...removed, ...(change.revoke ?? []).map((item) => item.kid)])
+  const listed = ROLES.flatMap((role) => keysOf(verifier, current, role));
+  const knows = (keys: readonly PublicKey[], kid: string) =>
     demand(
-      listed.some((key) => kidsOf(key) === kid),
+      keys.some((key) => kidsOf(key) === kid),
       'NOT_FOUND',
       `trust root ${current.version} has no key ${kid}`,
     );
+  for (const { kid } of change.revoke ?? []) knows(listed, kid);
+  // An implicit key can be revoked; it is taken out with the list of its centre alone.
+  const ordinary = ROLES.flatMap((role) => current.roles[role].keys);
+  for (const kid of removed) knows(ordinary, kid);
   for (const { key } of change.add ?? [])
     demand(!listed.some((known) => equal(known.bytes, key.bytes)), 'EXISTS', `key ${kidsOf(key)} is listed already`);
   const roles = Object.fromEntries(
@@ -66,31 +75,40 @@ export function planNextRoot(sha256: Sha256, current: TrustRoot, change: RootCha
     headAgeMax: change.headAgeMax ?? current.headAgeMax,
     ...(restart ? { restart } : {}),
     floors: change.floors ?? current.floors,
-    revocations: revocationsOf(sha256, current, roles, change.revoke ?? []),
+    revocations: revocationsOf(verifier, current, roles, change.revoke ?? []),
   };
 }
 
-/** Former ones and new ones, as far as their keys are still listed: a key that is gone needs none. */
+/** Former ones, but of keys that were taken out, and new ones; a key that is revoked already keeps its earlier place. */
 function revocationsOf(
-  sha256: Sha256,
+  verifier: Keyed,
   current: TrustRoot,
   roles: TrustRoot['roles'],
   revoke: readonly { kid: string; logSize: number }[],
 ): Revocation[] {
-  return ROLES.flatMap((role) => roles[role].keys).flatMap((key) => {
-    const print = thumbprint(sha256, key);
-    const places = [
-      ...current.revocations.filter((item) => equal(item.thumbprint, print)).map(({ logSize }) => logSize),
-      ...revoke.filter(({ kid }) => kid === hex(kidOf(sha256, key))).map(({ logSize }) => logSize),
-    ];
-    return places.length > 0 ? [{ thumbprint: print, logSize: Math.min(...places) }] : [];
-  });
+  const { sha256 } = verifier;
+  const prints = (root: TrustRoot['roles']) =>
+    ROLES.flatMap((role) => root[role].keys).map((key) => thumbprint(sha256, key));
+  const listed = prints(roles);
+  const gone = prints(current.roles).filter((print) => !listed.some((item) => equal(item, print)));
+  const places = new Map(current.revocations.map((item) => [hex(item.thumbprint), item]));
+  for (const print of gone) places.delete(hex(print));
+  const implicit = ROLES.flatMap((role) => keysOf(verifier, current, role)).map((key) => thumbprint(sha256, key));
+  for (const print of [...listed, ...implicit.filter((item) => !gone.some((print) => equal(print, item)))]) {
+    // The key id is the beginning of the thumbprint.
+    for (const { logSize } of revoke.filter(({ kid }) => hex(print).startsWith(kid))) {
+      const before = places.get(hex(print))?.logSize ?? logSize;
+      places.set(hex(print), { thumbprint: print, logSize: Math.min(before, logSize) });
+    }
+  }
+  return [...places.values()];
 }
 
-/** Keys of a role that are listed and not revoked. */
-export function activeKeys(sha256: Sha256, root: TrustRoot, role: Role): PublicKey[] {
+/** Keys of a role that are listed, implicit ones too, and not revoked. */
+export function activeKeys(verifier: Keyed, root: TrustRoot, role: Role): PublicKey[] {
+  const { sha256 } = verifier;
   const revoked = (key: PublicKey) => root.revocations.some((item) => equal(item.thumbprint, thumbprint(sha256, key)));
-  return root.roles[role].keys.filter((key) => !revoked(key));
+  return keysOf(verifier, root, role).filter((key) => !revoked(key));
 }
 
 /**
@@ -99,17 +117,23 @@ export function activeKeys(sha256: Sha256, root: TrustRoot, role: Role): PublicK
  * what it signed is signed again.
  */
 export function rotation(
-  sha256: Sha256,
+  verifier: Keyed,
   current: TrustRoot,
   role: Role,
   keys: readonly PublicKey[],
   logSize: number,
   stolen = false,
 ): RootChange {
-  const kids = activeKeys(sha256, current, role).map((key) => hex(kidOf(sha256, key)));
-  const add = keys.map((key) => ({ role, key }));
-  if (role === 'collection' || stolen) return { add, revoke: kids.map((kid) => ({ kid, logSize })) };
-  return { add, remove: kids };
+  const { sha256 } = verifier;
+  const active = activeKeys(verifier, current, role).map((key) => hex(kidOf(sha256, key)));
+  const listed = new Set(current.roles[role].keys.map((key) => hex(kidOf(sha256, key))));
+  // An implicit key is not on the list, so it cannot be taken from there.
+  const revoked = active.filter((kid) => role === 'collection' || stolen || !listed.has(kid));
+  return {
+    add: keys.map((key) => ({ role, key })),
+    revoke: revoked.map((kid) => ({ kid, logSize })),
+    remove: active.filter((kid) => !revoked.includes(kid)),
+  };
 }
 
 /** One signature of a root key, made where that key lies. */

@@ -87,8 +87,9 @@ export async function makeSign1(
 ): Promise<Sign1> {
   const protectedBytes = encode(protectedMap);
   const message = toBeSigned(protectedBytes, options.externalAad ?? new Uint8Array(), payload);
+  const { alg } = signer; // before the wait: a server's key may be exchanged meanwhile
   const made = await signer.sign(message);
-  const signature = signer.alg === ALG_ESP256 ? withLowS(made) : made;
+  const signature = alg === ALG_ESP256 ? withLowS(made) : made;
   return {
     protectedBytes,
     protected: protectedMap,

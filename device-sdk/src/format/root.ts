@@ -90,8 +90,7 @@ export function readSignedRoot(sha256: Sha256, bytes: Uint8Array): SignedRoot {
   const signatures = asArray(signatureValues, 'trust root signatures');
   const count = signatures.length;
   demand(count >= 1 && count <= ROOT_SIGNATURES_MAX, 'BAD_ROOT', `the trust root has ${count} signatures`);
-  const root = readRoot(payload);
-  checkKeysDistinct(sha256, root);
+  const root = readRootPayload(sha256, payload);
   return {
     root,
     payload,
@@ -100,7 +99,8 @@ export function readSignedRoot(sha256: Sha256, bytes: Uint8Array): SignedRoot {
   };
 }
 
-function readRoot(payload: Uint8Array): TrustRoot {
+/** What is signed, before anybody has: for those who are to sign it. @throws Refusal MALFORMED, TOO_LARGE, BAD_ROOT */
+export function readRootPayload(sha256: Sha256, payload: Uint8Array): TrustRoot {
   const items = asArray(decode(payload), 'trust root payload');
   demand(items.length === 8 || items.length === 9, 'MALFORMED', `a trust root of ${items.length} fields`);
   const roles = asExactMap(items[2], 'roles', ROLES);
@@ -126,6 +126,7 @@ function readRoot(payload: Uint8Array): TrustRoot {
   );
   demand(root.revocations.length <= REVOCATIONS_MAX, 'TOO_LARGE', `${root.revocations.length} revocations`);
   sameBytes(encodeRoot(root), payload, 'trust root');
+  checkKeysDistinct(sha256, root);
   return root;
 }
 

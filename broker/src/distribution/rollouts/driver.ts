@@ -11,18 +11,22 @@ import {
   OPEN,
   PAUSED,
   type Rollout,
+  readStatement,
   rolloutValue,
   type Signer,
   signStatement,
   unhex,
 } from '@countersign/device-sdk/format';
+import { keyFor } from '@countersign/device-sdk/verify';
 import type { LedgerClient } from '../../ledger/client.ts';
 import { WAVES_MAX } from '../../ledger/contract/args.ts';
 import { unionOfWaves } from '../../ledger/contract/plan.ts';
 import type { HistoryItem, OrderView, RolloutView } from '../../ledger/contract/views.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import type { Payloads } from '../payloads.ts';
 import type { Log, ServerClock } from '../ports.ts';
 import type { Releases, SignedRelease } from '../releases.ts';
+import type { Witness } from '../witness.ts';
 import { evaluateWave, type WaveTally } from './evaluate.ts';
 import { type Fleet, tallyWaves } from './fleet.ts';
 import type { Groups } from './groups.ts';
@@ -35,6 +39,9 @@ const STEPS_MAX = WAVES_MAX + 4;
 
 /** What an operator reads beside a rollout that was paused so. */
 const BRAKE = 'the brake of the chain was pulled';
+
+/** One for each class with a rollout; a class more costs one look into the ledger each time. */
+const STATEMENTS_MAX = 1024;
 
 /** Why a rollout stands still although something is to be done. */
 export interface Problem {
@@ -68,6 +75,7 @@ export interface Unanswered {
 interface Parts {
   verifier: Verifier;
   ledger: LedgerClient;
+  witness: Pick<Witness, 'root'>;
   releases: Releases;
   payloads: Payloads;
   groups: Groups;
@@ -91,6 +99,8 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
   const problems = new Map<string, Problem>();
   const turns = new Map<string, { version: number; waveOf: Map<string, number> }>();
   const offers = new Map<string, { statement: string; at: number }>();
+  /** Which key signed the statement that stands, of the rollouts that are not over. */
+  const statements = new BoundedMap<Uint8Array>(STATEMENTS_MAX);
 
   return {
     async carryOut() {
@@ -131,8 +141,8 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
   async function advanceByOne(view: RolloutView, held: boolean): Promise<RolloutView | undefined> {
     const release = await releases.ensure(unhex(view.releaseLeaf)!);
     const step = held
-      ? await heldStep(view)
-      : (pendingStep(view) ?? renewalStep(view, release) ?? (await judgedStep(view)));
+      ? ((await heldStep(view)) ?? (view.state === 'open' ? undefined : await renewalStep(view, release)))
+      : (pendingStep(view) ?? (await renewalStep(view, release)) ?? (await judgedStep(view)));
     if (!step) return undefined;
     // Devices ask for frames the moment they hear of a release: it is not opened before this server holds them.
     if (step.state === OPEN) await holdPayloads(release);
@@ -162,10 +172,28 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
     return { op: 'pause', reason: BRAKE, state: PAUSED, wave };
   }
 
-  /** A new block 2, after the distribution key was replaced, is void until a statement names it. */
-  function renewalStep(view: RolloutView, release: SignedRelease): Step | undefined {
-    if (view.block2Digest === null || view.block2Digest === hex(release.block2Digest)) return undefined;
+  /**
+   * A new block 2, after the distribution key was replaced, is void until a statement names it; so is a statement whose
+   * command key the trust root accepts no more.
+   */
+  async function renewalStep(view: RolloutView, release: SignedRelease): Promise<Step | undefined> {
+    if (view.block2Digest === null || view.statementLeaf === null) return undefined;
+    const stands = view.block2Digest === hex(release.block2Digest) && (await isAccepted(view.statementLeaf));
+    if (stands) return undefined;
     return { op: 'renew', state: view.state === 'open' ? OPEN : PAUSED, wave: view.wave };
+  }
+
+  async function isAccepted(statementLeaf: string): Promise<boolean> {
+    const { root } = parts.witness;
+    const known = statements.get(statementLeaf);
+    const kid = known ?? readStatement(await ledger.entry(unhex(statementLeaf)!), 'rollout').kid;
+    statements.set(statementLeaf, kid);
+    try {
+      return Boolean(keyFor(verifier, root, 'command', kid));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return false;
+    }
   }
 
   async function judgedStep(view: RolloutView): Promise<Step | undefined> {

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { demand } from '@countersign/device-sdk';
-import { hex } from '@countersign/device-sdk/format';
+import { hex, type Role } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { openRoot } from '@countersign/device-sdk/verify';
@@ -10,11 +10,13 @@ import { createPerson, loadPerson } from '../../keys/people.ts';
 import { auditKeys, policyText } from '../../ledger/c2sp/trust.ts';
 import { encodeVkey } from '../../ledger/c2sp/vkey.ts';
 import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
-import { KEY_HOLDERS, peopleFolder } from '../up/folders.ts';
-import { openServerKeys, serverKeys, signEnrolment } from '../up/identities.ts';
+import { KEY_HOLDERS, type KeyHolder, peopleFolder } from '../up/folders.ts';
+import { openServerKeys, preparedKeys, SERVER_ROLES, serverKeys, signEnrolment } from '../up/identities.ts';
 import { readInput } from './connect.ts';
 import { commandVerb } from './key-command.ts';
 import { listVerb } from './key-list.ts';
+import { rootVerbs } from './keys-root.ts';
+import { rotateVerb } from './keys-rotate.ts';
 import { kgcVerbs } from './kgc.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { tokenVerbs } from './tokens.ts';
@@ -35,6 +37,8 @@ export function keyVerbs(program: Command): void {
   commandVerb(keys);
   tokenVerbs(keys);
   kgcVerbs(keys);
+  rootVerbs(keys);
+  rotateVerb(keys);
 }
 
 function keyOptions(command: Command): Command {
@@ -96,14 +100,27 @@ function serverVerb(keys: Command): void {
     keys
       .command('server')
       .description('make the keys of one server or peer if there are none, and print the public ones'),
-  ).argument('<server>', KEY_HOLDERS.join(', '));
-  verb(command, async (name: string, options: KeyOptions) => {
+  )
+    .argument('<server>', KEY_HOLDERS.join(', '))
+    .option('--next', 'make the next key of each role beside the present one, for a trust root to come')
+    .option('--role <roles...>', 'with --next: of these roles alone');
+  verb(command, async (name: string, options: KeyOptions & { next?: boolean; role?: string[] }) => {
     const server = KEY_HOLDERS.find((item) => item === name);
     if (!server) throw new WrongUse(`${name} is no server: ${KEY_HOLDERS.join(', ')}`);
     const passphrase = await findPassphrase({ file: options.passphraseFile });
-    const ring = await openServerKeys(dataOf(options), server, { create: true, passphrase });
-    const shown = serverKeys(server, ring);
+    const ring = await openServerKeys(dataOf(options), server, { create: !options.next, passphrase });
+    const shown = options.next
+      ? preparedKeys(server, await ring.prepare(rolesOf(server, options.role)))
+      : serverKeys(server, ring);
     return { json: shown, text: JSON.stringify(shown, null, 2) };
+  });
+}
+
+function rolesOf(server: KeyHolder, names: readonly string[] = SERVER_ROLES[server]): Role[] {
+  return names.map((name) => {
+    const role = SERVER_ROLES[server].find((item) => item === name);
+    if (!role) throw new WrongUse(`${name} is no role of ${server}: ${SERVER_ROLES[server].join(', ')}`);
+    return role;
   });
 }
 

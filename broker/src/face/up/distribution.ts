@@ -30,6 +30,7 @@ import type { FigureSource } from '../metrics/figures.ts';
 import { rolloutFigures } from '../metrics/ledger-figures.ts';
 import { countRefusal, type RefusalCounts, refusalFigures } from '../metrics/server-figures.ts';
 import { serverFolder } from './folders.ts';
+import { adoptKeys } from './new-keys.ts';
 import { type Closers, checkHost, lastPort, listen, type StartOptions } from './parts.ts';
 import { text } from './text.ts';
 
@@ -91,6 +92,7 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
   await endRevoked(ledger, [embedded?.broker, door], log, closers);
   const distribution = await createDistribution({
     ...{ ledger, blobs, delivery: door ?? port, verifier, trustRoot, dir, brokerId, log },
+    adopted: (root) => adoptKeys(o.ring, root, log),
     signers: { distribution: o.ring.signer('distribution'), command: o.ring.signer('command') },
   });
   closers.add(() => distribution.close());

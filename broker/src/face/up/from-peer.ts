@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import { hex, kidOf, type Sha256, type TrustRoot } from '@countersign/device-sdk/format';
+import { hex, kidOf, type TrustRoot } from '@countersign/device-sdk/format';
 import { nextRoot, openRoot } from '@countersign/device-sdk/verify';
 import { activeKeys } from '../../keys/next-root.ts';
 import { auditFolder } from '../../ledger/audit.ts';
@@ -49,7 +49,7 @@ export async function bringBack(options: BringBackOptions): Promise<void> {
   const trust = await trustRootOf(options);
   const answers = await askAll(options.peers, tell);
   const root = newestRoot(verifier, openRoot(verifier, trust).root, answers);
-  checkEnough(verifier.sha256, root, answers, options.head);
+  checkEnough(verifier, root, answers, options.head);
   const longest = answers.reduce((best, one) => (one.size > best.size ? one : best));
   const temporary = `${folder}.new-${randomBytes(4).toString('hex')}`;
   await makeFolder(temporary);
@@ -119,19 +119,19 @@ function newestRoot(verifier: Verifier, first: TrustRoot, answers: readonly Answ
  * counted by their keys: one at two addresses is one, and whoever follows without being listed has signed nothing.
  */
 function checkEnough(
-  sha256: Sha256,
+  verifier: Verifier,
   root: TrustRoot,
   answers: readonly Answered[],
   head: Uint8Array | undefined,
 ): void {
   const { threshold } = root.roles.peer;
-  const keys = activeKeys(sha256, root, 'peer');
+  const keys = activeKeys(verifier, root, 'peer');
   const text = 'with quorum 0 no peer need know the newest head: give the one that was kept elsewhere, --head FILE';
   demand(threshold > 0 || head !== undefined, 'BAD_REQUEST', text);
   if (threshold === 0) return;
   // A head from elsewhere says what the copy must contain, and nothing of what came after it.
   const needed = keys.length - threshold + 1;
-  const answered = keys.filter((key) => answers.some(({ kid }) => kid === hex(kidOf(sha256, key)))).length;
+  const answered = keys.filter((key) => answers.some(({ kid }) => kid === hex(kidOf(verifier.sha256, key)))).length;
   const enough = `${answered} peers of the trust root answer; ${needed} must, for one of them to know every head with a quorum`;
   demand(answered >= needed, 'NO_QUORUM', enough);
 }

@@ -49,11 +49,22 @@ export function openServerKeys(
 }
 
 export function serverKeys(server: KeyHolder, ring: KeyRing): ServerKeys {
-  const keys = ring.roles.map((role) => {
-    const { alg, bytes } = ring.publicKey(role);
-    return { role, alg, publicKey: hex(bytes), ...ring.issuedTo(role) };
+  return preparedKeys(
+    server,
+    ring.roles.map((role) => ({ role, key: ring.publicKey(role), ...ring.issuedTo(role) })),
+  );
+}
+
+/** The same form for keys that were made for a trust root to come. */
+export function preparedKeys(
+  server: KeyHolder,
+  keys: readonly { role: Role; key: PublicKey; name?: string; epoch?: number }[],
+): ServerKeys {
+  const list = keys.map(({ role, key: { alg, bytes }, name, epoch }) => {
+    const issued = name === undefined || epoch === undefined ? {} : { name, epoch };
+    return { role, alg, publicKey: hex(bytes), ...issued };
   });
-  return { server, keys };
+  return { server, keys: list };
 }
 
 /** @throws Refusal BAD_REQUEST, NOT_FOUND */

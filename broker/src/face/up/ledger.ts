@@ -81,7 +81,8 @@ export async function openLedgerPart(
   const ring = await openServerKeys(data, 'ledger', { create: isNew, passphrase: first.passphrase });
   const signers = { ordererSigner: ring.signer('orderer'), logSigner: ring.signer('log'), verifier };
   const made = isNew ? await makeLedger(data, [serverKeys('ledger', ring), ...others], first, signers) : [];
-  const ledger = await ordered(await openLedger(data, signers), data, first.engine);
+  const followed = { ordererSigner: ring.under('orderer'), logSigner: ring.under('log'), verifier };
+  const ledger = await ordered(await openLedger(data, followed), data, first.engine);
   closers.add(() => ledger.close());
   const heads = await CosignedHeads.open({
     inside: ledger.inside,

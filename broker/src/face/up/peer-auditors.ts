@@ -56,7 +56,9 @@ function witnessOf({ data, peer, signer, verifier, origin }: PeerAuditorsOptions
     verifier,
     signer,
     log: () => auditKeys(verifier.sha256, inside.standing.point.root!).log,
-    name: peerName(verifier.sha256, origin, publicKeyOf(signer)),
+    get name() {
+      return peerName(verifier.sha256, origin, publicKeyOf(signer));
+    },
     store: cosignedCheckpoint(data),
     now: () => Math.floor(Date.now() / 1000),
     async holds({ size, root }) {

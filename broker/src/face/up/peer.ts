@@ -30,6 +30,7 @@ import { readEndpointFile } from './endpoint-file.ts';
 import { clientTokenPath, serverFolder, trustRootPath } from './folders.ts';
 import { openServerKeys, type ServerKeys, serverKeys } from './identities.ts';
 import { originOf, readTrustRoot } from './ledger.ts';
+import { adoptKeys } from './new-keys.ts';
 import { type Closers, lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { auditorsOfPeer, witnessedIn } from './peer-auditors.ts';
 import type { Other } from './start-one.ts';
@@ -70,6 +71,7 @@ export async function startPeer(options: StartPeerOptions): Promise<RunningPeer>
     const peer = await openPeer({
       ...{ dir: data, signer: ring.signer('peer'), trustRoot, store, verifier, order: options.order },
       witnessed: witnessedIn(data),
+      adopted: (root) => adoptKeys(ring, root, log),
       links: follow.map(({ url, token }) => httpPeerLink(url, token)),
       contents: contents.map(({ url, token }) => httpBlobs(url, token, verifier.sha256)),
       tell: (event) => say(log, event),

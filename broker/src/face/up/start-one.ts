@@ -31,6 +31,7 @@ import { knowledgeOf, type MqttLogin, openDistributionPart } from './distributio
 import { serverFolder, trustRootPath } from './folders.ts';
 import { type FirstPerson, openServerKeys, type ServerKeys } from './identities.ts';
 import { type FirstStart, openLedgerPart, originOf, type Quorum, readTrustRoot } from './ledger.ts';
+import { followKeys } from './new-keys.ts';
 import { type Closers, lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { watchQuorum } from './quorum-watch.ts';
 
@@ -100,6 +101,7 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
     const { trustRoot, origin } = await pin(options, verifier);
     checkListed(verifier, trustRoot, ring);
     const ledger = openHttpLedger([options.ledger], closers);
+    await followKeys({ ledger, ring, pinned: trustRoot, verifier, log }, closers);
     const { collection, blobs } = openCollectionPart({ data, ring, ledger, origin, verifier, log }, closers);
     const routes = [
       queryRoutes({ ledger }),

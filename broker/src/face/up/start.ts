@@ -34,6 +34,7 @@ import { peopleFolder, serverFolder } from './folders.ts';
 import { type FirstPerson, openServerKeys, serverKeys } from './identities.ts';
 import { hasIssued, issueOwn } from './issued.ts';
 import { type FirstStart, isFirstStart, openLedgerPart, type Quorum } from './ledger.ts';
+import { followKeys } from './new-keys.ts';
 import { lockFolder, type Running, type StartOptions, serve, started } from './parts.ts';
 import { watchQuorum } from './quorum-watch.ts';
 import { publishSamples } from './samples.ts';
@@ -90,6 +91,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
     );
     watchQuorum(heads, log, closers);
     const { origin } = ledger;
+    await followKeys({ ledger, ring: rings.collection, pinned: trustRoot, verifier, log }, closers);
     const { collection, blobs } = openCollectionPart(
       { data, ring: rings.collection, ledger, origin, verifier, log },
       closers,

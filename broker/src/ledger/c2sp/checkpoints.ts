@@ -7,7 +7,7 @@
  */
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { equal, type TrustRoot } from '@countersign/device-sdk/format';
-import { type LedgerSigner, signerUnder } from '../signers.ts';
+import { type LedgerSigner, signerUnder } from '../../keys/signers.ts';
 import { type Checkpoint, checkpointText, readCheckpoint } from './checkpoint.ts';
 import { encodeNote } from './note.ts';
 import { signText } from './note-signatures.ts';

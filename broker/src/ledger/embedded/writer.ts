@@ -10,13 +10,13 @@
  */
 import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { type Signer, signHead, type TrustRoot } from '@countersign/device-sdk/format';
+import { type LedgerSigner, signerUnder } from '../../keys/signers.ts';
 import type { QueueState } from '../../queue-state.ts';
 import type { Committed } from '../client.ts';
 import { type Entry, isRoot, readEntry } from '../contract/entry.ts';
 import { type ChainPoint, Execution, type Sealed } from '../execution.ts';
 import { BLOCK_ENTRIES_MAX, encodeBlock, encodeHeader, headOf, signHeader } from '../log/block.ts';
 import type { Tiles } from '../log/tiles.ts';
-import { type LedgerSigner, signerUnder } from '../signers.ts';
 import { headAt, type StoredHead } from './head-file.ts';
 import { record } from './record.ts';
 import type { BlockStore, HeadStore, LedgerIndex } from './stores.ts';

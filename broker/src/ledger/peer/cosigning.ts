@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { type Code, codeOf, Refusal } from '@countersign/device-sdk';
-import { equal, findKey, type Head, hex, kidOf, publicKeyOf } from '@countersign/device-sdk/format';
+import { equal, findKey, type Head, hex, kidOf, publicKeyOf, revokedFrom } from '@countersign/device-sdk/format';
 import { cosignedBytes } from '@countersign/device-sdk/verify';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import type { OwnOrder } from '../mirror/own-order.ts';
@@ -42,7 +42,8 @@ export interface CosigningPorts {
 export class Cosigning {
   readonly #parts: PeerParts;
   readonly #ports: CosigningPorts;
-  readonly #kid: Uint8Array;
+  /** The trust root for which the signer was asked to take its key. */
+  #rootVersion: number | undefined;
   #holdsBack: string | null = null;
   #order: OwnOrder | undefined;
   #fetching: Promise<void> | undefined;
@@ -54,7 +55,10 @@ export class Cosigning {
   constructor(parts: PeerParts, ports: CosigningPorts) {
     this.#parts = parts;
     this.#ports = ports;
-    this.#kid = kidOf(parts.verifier.sha256, publicKeyOf(parts.signer));
+  }
+
+  get #kid(): Uint8Array {
+    return kidOf(this.#parts.verifier.sha256, publicKeyOf(this.#parts.signer));
   }
 
   get kid(): string {
@@ -68,7 +72,9 @@ export class Cosigning {
 
   get listed(): boolean {
     const { sha256 } = this.#parts.verifier;
-    return findKey(sha256, this.#ledger.inside.standing.point.root!, 'peer', this.#kid) !== undefined;
+    const { root } = this.#ledger.inside.standing.point;
+    const key = findKey(sha256, root!, 'peer', this.#kid);
+    return key !== undefined && revokedFrom(sha256, root!, key) === undefined;
   }
 
   /** See Peer. */
@@ -142,6 +148,7 @@ export class Cosigning {
   async cosign(wanted: CosignedHead, head: Head): Promise<void> {
     const { heads, cosigner } = this.#parts;
     this.#lastWanted = wanted;
+    await this.#takeKey();
     await heads.want(head, wanted);
     if (wanted.cosignatures.some(({ kid }) => equal(kid, this.#kid))) return;
     if (!this.#mayCosign() || !this.#holdsContent() || !(await this.#isInOwnOrder(head.size))) return;
@@ -156,6 +163,14 @@ export class Cosigning {
     await heads.add(cosignature).catch(ignoreStale);
     this.#sayCosigned(head.size);
     this.#ports.push(cosignature);
+  }
+
+  /** Another trust root may name another key of this peer, prepared beside the former one. */
+  async #takeKey(): Promise<void> {
+    const { root } = this.#ledger.inside.standing.point;
+    if (!root || root.version === this.#rootVersion) return;
+    await this.#parts.adopted?.(root);
+    this.#rootVersion = root.version;
   }
 
   #sayCosigned(entries: number): void {

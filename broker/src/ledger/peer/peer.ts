@@ -4,7 +4,7 @@
  * from then on this peer takes nothing and signs nothing; what it had, it goes on serving.
  */
 import type { Code, Verifier } from '@countersign/device-sdk';
-import type { Signer } from '@countersign/device-sdk/format';
+import type { Signer, TrustRoot } from '@countersign/device-sdk/format';
 import type { BlobSource } from '../../store/blobs.ts';
 import type { FileBlobStore } from '../../store/file-blobs.ts';
 import type { EmbeddedLedger } from '../embedded/source.ts';
@@ -20,6 +20,8 @@ export interface PeerOptions {
   /** The orderer first; other peers may follow. */
   links: readonly PeerLink[];
   signer: Signer;
+  /** Hears the trust root in force before anything is signed under it: the signer may change its key. */
+  adopted?: ((root: TrustRoot) => Promise<void>) | undefined;
   /** Trust root 1, from outside. */
   trustRoot: Uint8Array;
   /** Content of releases that this peer holds, and where it gets it. */

@@ -1,7 +1,7 @@
 /** Who signs for the ledger: one key, or whichever of several the trust root in force names. */
 import { Refusal, type Verifier } from '@countersign/device-sdk';
 import { hex, kidOf, publicKeyOf, type Role, type Signer, type TrustRoot } from '@countersign/device-sdk/format';
-import { keyFor } from '@countersign/device-sdk/verify';
+import { keyFor, keysOf } from '@countersign/device-sdk/verify';
 
 /** Keys of one role of one server, the present one and those prepared for the trust root that will name them. */
 export interface RoleSigners {
@@ -27,20 +27,21 @@ export async function signerUnder(
  * Among several keys the one that stands last in the root's list: a root that adds a key means it to be used.
  * @throws Refusal UNKNOWN_KEY; REVOKED where the root revokes all of them
  */
-export function acceptedSigner(
-  sha256: Verifier['sha256'],
+export function acceptedSigner<S extends Signer>(
+  verifier: Pick<Verifier, 'sha256' | 'implicit'>,
   root: TrustRoot,
   role: Role,
-  signers: readonly Signer[],
-): Signer {
-  const places = new Map(root.roles[role].keys.map((key, i) => [hex(kidOf(sha256, key)), i]));
-  const kid = (signer: Signer) => kidOf(sha256, publicKeyOf(signer));
-  let best: { signer: Signer; place: number } | undefined;
+  signers: readonly S[],
+): S {
+  const { sha256 } = verifier;
+  const places = new Map(keysOf(verifier, root, role).map((key, i) => [hex(kidOf(sha256, key)), i]));
+  let best: { signer: S; place: number } | undefined;
   let why: unknown;
   for (const signer of signers) {
     try {
-      keyFor({ sha256 }, root, role, kid(signer));
-      const place = places.get(hex(kid(signer)))!;
+      const kid = kidOf(sha256, publicKeyOf(signer));
+      keyFor(verifier, root, role, kid);
+      const place = places.get(hex(kid))!;
       if (!best || place > best.place) best = { signer, place };
     } catch (error) {
       why ??= error;

@@ -1,0 +1,147 @@
+/** The next trust root from plan to submission: the difference that people read, signatures from several machines, key rings. */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { planNextRoot, rotation } from '@countersign/broker/keys/next-root';
+import { openKeyRing } from '@countersign/broker/keys/ring';
+import { authorRoot } from '@countersign/broker/keys/root';
+import { rootDifference } from '@countersign/broker/keys/root-diff';
+import {
+  draftText,
+  finishedRoot,
+  mergeSignatures,
+  missing,
+  readDraft,
+  signDraft,
+} from '@countersign/broker/keys/root-draft';
+import { codeOf } from '@countersign/device-sdk';
+import { hex, kidOf, publicKeyOf, ROLES, type Role, readSignedRoot, type Signer } from '@countersign/device-sdk/format';
+import { createKey } from '@countersign/device-sdk/host/key-file';
+import { openRoot } from '@countersign/device-sdk/verify';
+import test from 'ava';
+import { temporary } from '../support/command.ts';
+import { runHereJson as runJson } from '../support/command-here.ts';
+import { newSigner, sha256, verifier } from './ledger-world.ts';
+
+const kid = (signer: Signer) => hex(kidOf(sha256, publicKeyOf(signer)));
+
+async function firstRoot(rootKeys: Signer[], threshold: number) {
+  const keys = Object.fromEntries(ROLES.map((role) => [role, [newSigner()]])) as Record<Role, Signer[]>;
+  const all = { ...keys, root: rootKeys, peer: [] };
+  const listed = Object.fromEntries(ROLES.map((role) => [role, all[role].map(publicKeyOf)]));
+  const bytes = await authorRoot(sha256, { origin: 'o', keys: listed, thresholds: { root: threshold } }, rootKeys);
+  return { bytes, root: openRoot(verifier, bytes).root, keys };
+}
+
+test('a draft is signed by two people on machines of their own, and finished when both versions are content', async (t) => {
+  const [ada, ben, cleo, next] = [newSigner(), newSigner(), newSigner(), newSigner()];
+  const { bytes, root, keys } = await firstRoot([ada, ben, cleo], 2);
+  const fresh = newSigner();
+  const change = {
+    ...rotation(verifier, root, 'distribution', [publicKeyOf(fresh)], 40, true),
+    thresholds: { root: 2 },
+    floors: [{ classId: new Uint8Array(16).fill(7), floor: 3 }],
+    headAgeMax: 60,
+  };
+  const plan = planNextRoot(verifier, root, {
+    ...change,
+    add: [...change.add!, { role: 'root', key: publicKeyOf(next) }],
+    remove: [kid(cleo)],
+  });
+  t.deepEqual(rootDifference(sha256, root, plan), [
+    `+ distribution ${kid(fresh)}`,
+    `x distribution ${kid(keys.distribution[0]!)} revoked: its work counts before leaf 40 alone`,
+    `+ root ${kid(next)}`,
+    `- root ${kid(cleo)}, with all its work`,
+    'heads are valid for 60 s, were 86400 s',
+    `~ class ${'07'.repeat(16)}: nothing below sequence 3 is installed`,
+  ]);
+  t.deepEqual(rootDifference(sha256, root, planNextRoot(verifier, root, {})), []);
+  const blank = readDraft(verifier, draftText({ current: bytes, next: plan, signatures: [] }));
+  t.deepEqual(
+    missing(verifier, blank).map((item) => item.missing),
+    [2, 2],
+  );
+  t.is(codeOf(t.throws(() => finishedRoot(verifier, blank))), 'BAD_ROOT');
+  // Two copies travel: one is signed by an old and a new key, the other by another old one.
+  const one = await signDraft(verifier, await signDraft(verifier, blank, ada), next);
+  t.deepEqual(
+    missing(verifier, one).map((item) => item.missing),
+    [1, 0],
+  );
+  const other = readDraft(verifier, draftText(await signDraft(verifier, blank, cleo)));
+  const both = mergeSignatures(verifier, one, [...other.signatures, ...one.signatures]);
+  t.is(both.signatures.length, 3);
+  t.is(readSignedRoot(sha256, finishedRoot(verifier, both)).root.version, 2);
+  t.is(codeOf(await t.throwsAsync(signDraft(verifier, blank, newSigner()))), 'NOT_PERMITTED');
+  // A signature over another plan is none over this one.
+  const changed = { ...blank, next: planNextRoot(verifier, root, {}) };
+  t.deepEqual(mergeSignatures(verifier, changed, one.signatures).signatures, []);
+  for (const text of ['{', '{}', draftText({ ...blank, next: { ...plan, version: 3 } })])
+    t.true(['MALFORMED', 'BAD_ROOT'].includes(codeOf(t.throws(() => readDraft(verifier, text)))), text.slice(0, 20));
+});
+
+test('a revocation stays with its earliest place, and a plan names only keys that there are', async (t) => {
+  const { root, keys } = await firstRoot([newSigner()], 1);
+  const old = kid(keys.collection[0]!);
+  const second = planNextRoot(verifier, root, rotation(verifier, root, 'collection', [publicKeyOf(newSigner())], 40));
+  const again = planNextRoot(verifier, second, { revoke: [{ kid: old, logSize: 90 }] });
+  t.deepEqual(again.revocations, second.revocations);
+  t.is(planNextRoot(verifier, second, { revoke: [{ kid: old, logSize: 9 }] }).revocations[0]!.logSize, 9);
+  t.deepEqual(planNextRoot(verifier, second, { remove: [old] }).revocations, []);
+  t.is(codeOf(t.throws(() => planNextRoot(verifier, root, { remove: ['00'.repeat(8)] }))), 'NOT_FOUND');
+  const twice = { add: [{ role: 'log' as const, key: publicKeyOf(keys.log[0]!) }] };
+  t.is(codeOf(t.throws(() => planNextRoot(verifier, root, twice))), 'EXISTS');
+});
+
+test('a ring signs with the key that the root names, also with one that another process prepared, and keeps all files', async (t) => {
+  const dir = await temporary(t);
+  const ring = await openKeyRing(dir, ['collection', 'service'], { create: true });
+  const { root } = await firstRoot([newSigner()], 1);
+  const roles = (role: Role, key: Signer) => ({
+    ...root,
+    roles: { ...root.roles, [role]: { threshold: 1, keys: [publicKeyOf(key)], implicit: [] } },
+  });
+  const signer = ring.signer('collection');
+  const first = publicKeyOf(signer);
+  const other = await openKeyRing(dir, ['collection', 'service']);
+  const [made] = await other.prepare(['collection']);
+  t.deepEqual(publicKeyOf(signer), first, 'nobody has named it yet');
+  const named = roles('collection', { ...signer, alg: made!.key.alg, publicKey: made!.key.bytes });
+  t.deepEqual(await ring.adopt(named), ['service'], 'the root lists strangers for the other role');
+  t.deepEqual(publicKeyOf(signer), made!.key);
+  t.deepEqual(publicKeyOf(await ring.under('collection').under(named)), made!.key);
+  t.is(codeOf(await t.throwsAsync(ring.under('service').under(named))), 'UNKNOWN_KEY');
+  t.deepEqual((await readdir(dir)).sort(), ['collection.2.key', 'collection.key', 'service.key']);
+  const reopened = await openKeyRing(dir, ['collection', 'service']);
+  t.deepEqual(await reopened.adopt(named), ['service']);
+  t.deepEqual(reopened.publicKey('collection'), made!.key);
+  await writeFile(join(dir, 'service.2.key'), await readFile(join(dir, 'collection.2.key')), { mode: 0o600 });
+  t.is(codeOf(await t.throwsAsync(openKeyRing(dir, ['collection', 'service']))), 'BAD_STORE');
+});
+
+test('keys root sign and show work on a file alone; another current root than the known one is refused', async (t) => {
+  const dir = await temporary(t);
+  const key = await createKey(join(dir, 'a.key'), 'root');
+  await createKey(join(dir, 'service.key'), 'service');
+  const { bytes, root } = await firstRoot([key], 1);
+  const file = join(dir, 'next.json');
+  await writeFile(
+    file,
+    draftText({ current: bytes, next: planNextRoot(verifier, root, { headAgeMax: 77 }), signatures: [] }),
+  );
+  await writeFile(join(dir, 'root.cbor'), bytes);
+  await writeFile(join(dir, 'other.cbor'), (await firstRoot([key], 1)).bytes);
+  const shown = await runJson('keys', 'root', 'show', file);
+  t.deepEqual(shown.json.changes, ['heads are valid for 77 s, were 86400 s']);
+  const sign = (name: string, trust: string) =>
+    runJson('keys', 'root', 'sign', file, '--key', join(dir, name), '--trust', join(dir, trust));
+  t.is((await sign('a.key', 'other.cbor')).json.error.code, 'BAD_ROOT');
+  t.is((await sign('service.key', 'root.cbor')).json.error.code, 'WRONG_ROLE');
+  const signed = await sign('a.key', 'root.cbor');
+  t.is(signed.code, 0, signed.stderr);
+  t.deepEqual(
+    signed.json.signatures.map((item: { missing: number }) => item.missing),
+    [0, 0],
+  );
+  t.is((await runJson('keys', 'rotate', 'cook', '--data', dir)).code, 2);
+});
