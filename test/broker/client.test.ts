@@ -27,6 +27,7 @@ import { createKey } from '@countersign/device-sdk/host/key-file';
 import { readSample } from '@countersign/firmware-samples';
 import anyTest, { type TestFn } from 'ava';
 import { runHere, runHereJson } from '../support/command-here.ts';
+import { makeDevice, RawClient } from './delivery-bed.ts';
 
 interface Context {
   data: string;
@@ -270,6 +271,24 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   }
   throw new Error('it did not come to hold');
 }
+
+test('a revoked device is put out of the MQTT broker at once, and stays out', async (t) => {
+  const { session, operator, all } = t.context;
+  const device = makeDevice();
+  await enrolDevices(session, operator, 'valve-controller', [{ id: device.id, key: publicKeyOf(device.keys) }]);
+  const port = Number(new URL(all.endpoints.mqtt!).port);
+  const login = async () => {
+    const password = Buffer.from(await device.login({ brokerId: all.endpoints.brokerId! }));
+    const client = new RawClient(port);
+    return { client, code: await client.connect({ clientId: device.name, username: device.name, password }) };
+  };
+  const { client, code } = await login();
+  t.is(code, 0);
+  await revokeDevice(session, operator, device.id, 'stolen');
+  // Nothing else ends it: it has a keep-alive of sixteen minutes.
+  await until(async () => client.closed);
+  t.is((await login()).code, 5);
+});
 
 test('every key of an installation is listed with what names it, where it is, when it signed and what needs it', async (t) => {
   const { data, session } = t.context;

@@ -1,12 +1,15 @@
 import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createDelivery } from '@countersign/broker/distribution/delivery/broker';
 import { memoryLoginCounters, openLoginCounters } from '@countersign/broker/distribution/delivery/counters';
+import { Door } from '@countersign/broker/distribution/delivery/door';
 import type { Credentials } from '@countersign/broker/distribution/delivery/login';
 import { loginGate } from '@countersign/broker/distribution/delivery/login';
 import { type Code, codeOf } from '@countersign/device-sdk';
 import { ackValue, hex, signStatement } from '@countersign/device-sdk/format';
 import test from 'ava';
+import { FakeDelivery } from '../support/fake-delivery.ts';
 import {
   BROKER_ID,
   eventually,
@@ -166,4 +169,59 @@ function flipped(bytes: Uint8Array, at: number): Uint8Array {
   const copy = new Uint8Array(bytes);
   copy[(at + copy.length) % copy.length]! ^= 1;
   return copy;
+}
+
+test('a device that is revoked in the middle of its login does not come in', async (t) => {
+  const device = makeDevice();
+  const [begun, ready] = [gateOf(), gateOf()];
+  const delivery = await createDelivery({
+    brokerId: BROKER_ID,
+    async authenticate() {
+      begun.resolve();
+      await ready.promise;
+      return { role: 'device', deviceId: device.id, classId: device.record.classId };
+    },
+  });
+  t.teardown(() => delivery.close());
+  const client = new RawClient(delivery.port);
+  const credentials = { clientId: device.name, username: device.name, password: Buffer.from('x') };
+  const answer = client.connect(credentials);
+  await begun.promise;
+  t.false(delivery.disconnect(device.id), 'there is no connection yet');
+  ready.resolve();
+  t.is(await answer, 5, 'not authorized');
+  t.is(delivery.metrics().denied.REVOKED, 1);
+
+  const again = new RawClient(delivery.port);
+  t.is(await again.connect(credentials), 0);
+  t.true(delivery.disconnect(device.id));
+  await eventually(() => again.closed);
+});
+
+test('the same at the door for HTTP', async (t) => {
+  const device = makeDevice();
+  const ready = gateOf();
+  const door = new Door({
+    mqtt: new FakeDelivery(),
+    async authenticate() {
+      await ready.promise;
+      return { role: 'device', deviceId: device.id, classId: device.record.classId };
+    },
+  });
+  const login = door.login('127.0.0.1', device.name, await device.login());
+  door.disconnect(device.id);
+  ready.resolve();
+  t.is(codeOf(await t.throwsAsync(login)), 'REVOKED');
+  const token = await door.login('127.0.0.1', device.name, await device.login());
+  t.truthy(door.session(token, device.name));
+  door.disconnect(device.id);
+  t.is(codeOf(t.throws(() => door.session(token, device.name))), 'UNAUTHORIZED');
+});
+
+function gateOf() {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve: () => resolve() };
 }

@@ -66,7 +66,7 @@ test('a signer shows no secret: neither its fields nor their JSON hold the key o
   const { secret } = JSON.parse(await readFile(file, 'utf8'));
   t.is(secret.length, 64);
   for (const key of [made, await loadSigner(file)]) {
-    t.deepEqual(Object.keys(key).sort(), ['alg', 'name', 'publicKey', 'role', 'sign']);
+    t.deepEqual(Object.keys(key).sort(), ['alg', 'epoch', 'name', 'publicKey', 'role', 'sign']);
     t.false(JSON.stringify(key).includes(secret));
   }
 });

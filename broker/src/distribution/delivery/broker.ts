@@ -4,6 +4,7 @@ import { type Code, codeOf, demand, Refusal } from '@countersign/device-sdk';
 import { hex } from '@countersign/device-sdk/format';
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import { flatEmitter } from './emitter.ts';
+import { Entering } from './entering.ts';
 import { type ConnectFlags, Gate } from './gate.ts';
 import { type DeliveryLimits, withDefaults } from './limits.ts';
 import type { Authenticate, Credentials } from './login.ts';
@@ -90,6 +91,7 @@ class Broker {
   readonly #connections = new Map<Socket, () => void>();
   readonly #gates = new WeakMap<object, Gate>();
   readonly #retained = new Set<string>();
+  readonly #entering = new Entering();
   readonly #onError: (error: unknown) => void;
 
   constructor(options: DeliveryOptions) {
@@ -138,10 +140,18 @@ class Broker {
   }
 
   disconnect(clientId: string): boolean {
+    this.#entering.end(clientId);
     const client = this.#table()[clientId];
-    if (client === undefined || client.closed) return false;
-    client.conn.destroy();
-    return true;
+    if (client !== undefined && !client.closed) {
+      client.conn.destroy();
+      return true;
+    }
+    // aedes enters a client into its table some turns after it was let in.
+    const early = [...this.#connections.keys()].find(
+      (socket) => this.#gates.get(socket)?.rights?.clientId === clientId,
+    );
+    early?.destroy();
+    return early !== undefined;
   }
 
   async close(): Promise<void> {
@@ -226,12 +236,15 @@ class Broker {
   async #login(client: Client, credentials: Credentials): Promise<void> {
     const gate = this.#gateOf(client);
     checkConnect(gate.connect, this.#limits);
-    const principal = await this.#authenticate(credentials);
-    const rights = rightsOf(principal);
-    demand(rights.clientId === client.id, 'UNAUTHORIZED', 'the client id is not the one that logged in');
-    await this.#endFormer(client.id);
-    demand(!gate.socket.destroyed, 'LINK_LOST', 'the connection ended during its login');
-    gate.login(rights, principal.role);
+    await this.#entering.login(client.id, async (check) => {
+      const principal = await this.#authenticate(credentials);
+      const rights = rightsOf(principal);
+      demand(rights.clientId === client.id, 'UNAUTHORIZED', 'the client id is not the one that logged in');
+      await this.#endFormer(client.id);
+      demand(!gate.socket.destroyed, 'LINK_LOST', 'the connection ended during its login');
+      check();
+      gate.login(rights, principal.role);
+    });
     this.#connections.get(gate.socket)?.();
     this.#metrics.logins++;
   }

@@ -10,6 +10,7 @@ import { type Allowance, allowance } from '../allowance.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import { Bucket, type Rate } from '../bucket.ts';
 import { type ServerClock, systemClock } from '../ports.ts';
+import { Entering } from './entering.ts';
 import type { Authenticate } from './login.ts';
 import { type DeviceSession, Mailboxes, UNDER_WAY_MAX } from './mailboxes.ts';
 import type { DeliveryPort, DeviceHandler } from './port.ts';
@@ -30,6 +31,7 @@ export class Door implements DeliveryPort {
   readonly #clock: ServerClock;
   readonly #boxes: Mailboxes;
   readonly #allowance: Allowance;
+  readonly #entering = new Entering();
   readonly #logins = new BoundedMap<Bucket>(ADDRESSES_MAX);
   /** Where the answers to the request go that is being handled. */
   readonly #answers = new AsyncLocalStorage<Uint8Array[]>();
@@ -52,9 +54,12 @@ export class Door implements DeliveryPort {
     const bucket = this.#logins.get(address) ?? new Bucket(LOGIN_RATE, now);
     this.#logins.set(address, bucket);
     demand(bucket.take(1, now), 'RATE_LIMITED', 'too many logins from one address');
-    const principal = await this.#authenticate({ clientId: device, username: device, password: statement });
-    demand(principal.role === 'device', 'NOT_PERMITTED', 'this door is for devices');
-    return this.#boxes.open(principal.deviceId, principal.classId);
+    return this.#entering.login(device, async (check) => {
+      const principal = await this.#authenticate({ clientId: device, username: device, password: statement });
+      demand(principal.role === 'device', 'NOT_PERMITTED', 'this door is for devices');
+      check();
+      return this.#boxes.open(principal.deviceId, principal.classId);
+    });
   }
 
   /** @throws Refusal UNAUTHORIZED, NOT_PERMITTED (another device's token) */
@@ -90,6 +95,7 @@ export class Door implements DeliveryPort {
 
   /** Ends the session of a device that was revoked. */
   disconnect(deviceId: Uint8Array): void {
+    this.#entering.end(hex(deviceId));
     this.#boxes.end(deviceId);
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Code, codeOf, demand, type Verifier } from '@countersign/device-sdk';
-import { decodeSign1, HEADER_TYP, readTransaction, typOf, unhex } from '@countersign/device-sdk/format';
+import { decodeSign1, HEADER_TYP, hex, readTransaction, typOf, unhex } from '@countersign/device-sdk/format';
 import type { TlsOptions } from '@countersign/device-sdk/host/mqtt';
 import { createDelivery, type Delivery } from '../../distribution/delivery/broker.ts';
 import { connectDelivery, type DeliveryCredentials } from '../../distribution/delivery/client.ts';
@@ -80,7 +80,9 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
   const { verifier, ledger, blobs, trustRoot, log } = o;
   const counters = await openLoginCounters(join(dir, 'login-counters'));
   closers.add(() => counters.close());
-  const logins: DeviceLoginOptions = { brokerId, device: (id) => deviceRecord(ledger, id), counters, verifier };
+  const revoked = new Set<string>();
+  const device = (id: Uint8Array) => deviceRecord(ledger, id, revoked);
+  const logins: DeviceLoginOptions = { brokerId, device, counters, verifier };
   const embedded = o.mqttUrl === undefined ? await openBroker(o, logins, closers) : undefined;
   const mqtt = embedded?.broker.url ?? o.mqttUrl!;
   const port = await connectDelivery(mqtt, credentialsOf(o, embedded?.secret), {
@@ -89,7 +91,7 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
   closers.add(() => port.close());
   const devicePort = o.devicePort ?? (await lastPort(o.data, 'devices'));
   const door = devicePort === undefined ? undefined : new Door({ mqtt: port, authenticate: deviceGate(logins) });
-  await endRevoked(ledger, [embedded?.broker, door], log, closers);
+  await endRevoked(ledger, [embedded?.broker, door], revoked, log, closers);
   const distribution = await createDistribution({
     ...{ ledger, blobs, delivery: door ?? port, verifier, trustRoot, dir, brokerId, log },
     adopted: (root) => adoptKeys(o.ring, root, log),
@@ -165,13 +167,18 @@ async function openBroker(o: DistributionPartOptions, logins: DeviceLoginOptions
   return { broker, secret };
 }
 
-async function deviceRecord(ledger: LedgerClient, id: Uint8Array): Promise<DeviceRecord | undefined> {
+/** @param revoked heard of already: a peer that is asked in place of the ledger may be behind it */
+async function deviceRecord(
+  ledger: LedgerClient,
+  id: Uint8Array,
+  revoked: ReadonlySet<string>,
+): Promise<DeviceRecord | undefined> {
   try {
-    const view = (await ledger.evaluate('getDevice', Buffer.from(id).toString('hex'))) as DeviceView;
+    const view = (await ledger.evaluate('getDevice', hex(id))) as DeviceView;
     return {
       key: { alg: view.alg, bytes: unhex(view.publicKey)! },
       classId: unhex(view.classId)!,
-      revoked: view.state === 'revoked',
+      revoked: view.state === 'revoked' || revoked.has(hex(id)),
     };
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return undefined;
@@ -183,6 +190,7 @@ async function deviceRecord(ledger: LedgerClient, id: Uint8Array): Promise<Devic
 async function endRevoked(
   ledger: LedgerClient,
   ways: readonly (Pick<Delivery, 'disconnect'> | Pick<Door, 'disconnect'> | undefined)[],
+  revoked: Set<string>,
   log: Log,
   closers: Closers,
 ): Promise<void> {
@@ -190,7 +198,10 @@ async function endRevoked(
     await sizeNow(ledger),
     ({ bytes }) => {
       const id = revokedDevice(bytes);
-      if (id) for (const way of ways) way?.disconnect(id);
+      if (!id) return;
+      // First: whoever logs in from here on is refused, and whoever is in is put out.
+      revoked.add(hex(id));
+      for (const way of ways) way?.disconnect(id);
     },
     (error) => log.error(text(error), 'revoked devices keep their connections until this server starts anew'),
   );
