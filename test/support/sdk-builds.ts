@@ -18,46 +18,46 @@ export interface SdkBuild {
 const CLASS_L_CORTEX_M = '{ lite, thumb } from delta/decoders';
 
 export const SDK_BUILDS: readonly SdkBuild[] = [
-  { name: 'core: two slots, class S', entries: ['index'], bytesMax: 96_200, slimMax: 80_500, goalBytes: 40_000 },
+  { name: 'core: two slots, class S', entries: ['index'], bytesMax: 97_200, slimMax: 81_500, goalBytes: 40_000 },
   {
     name: 'core, one Cortex-M predictor',
     entries: ['index', '{ thumb } from delta/decoders'],
-    bytesMax: 107_000,
-    slimMax: 90_900,
+    bytesMax: 108_000,
+    slimMax: 91_900,
   },
   {
     name: 'core, classes M and L',
     entries: ['index', '{ lite } from delta/decoders'],
-    bytesMax: 115_600,
-    slimMax: 99_100,
+    bytesMax: 116_600,
+    slimMax: 100_100,
   },
   {
     name: 'core, classes M and L for Cortex-M',
     entries: ['index', CLASS_L_CORTEX_M],
-    bytesMax: 117_700,
-    slimMax: 101_300,
+    bytesMax: 118_700,
+    slimMax: 102_300,
   },
-  { name: 'core, every decoder', entries: ['index', 'delta/decoders'], bytesMax: 132_000, slimMax: 115_500 },
-  { name: 'core, one slot', entries: ['index', 'one-slot'], bytesMax: 103_200, slimMax: 86_500 },
+  { name: 'core, every decoder', entries: ['index', 'delta/decoders'], bytesMax: 133_000, slimMax: 116_500 },
+  { name: 'core, one slot', entries: ['index', 'one-slot'], bytesMax: 104_200, slimMax: 87_500 },
   {
     name: 'core with Ed25519 and SHA-256 of noble',
     entries: ['index', 'crypto/noble-ed25519'],
-    bytesMax: 136_300,
-    slimMax: 120_300,
+    bytesMax: 137_300,
+    slimMax: 121_300,
     goalBytes: 80_000,
   },
   {
     name: 'core with P-256 besides',
     entries: ['index', 'crypto/noble'],
-    bytesMax: 156_500,
-    slimMax: 140_300,
+    bytesMax: 157_500,
+    slimMax: 141_300,
     goalBytes: 100_000,
   },
   {
     name: 'everything',
     entries: ['index', 'one-slot', 'delta/decoders', 'crypto/noble'],
-    bytesMax: 199_300,
-    slimMax: 181_200,
+    bytesMax: 200_300,
+    slimMax: 182_200,
   },
 ];
 

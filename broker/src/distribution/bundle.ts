@@ -49,6 +49,12 @@ export async function bundleHead(parts: Parts, wanted: BundleWanted): Promise<Bu
   const since = bases.filter((item) => item.release.manifest.sequence >= oldest.release.manifest.sequence);
   const roots = await ledger.roots(1);
   const newest = readSignedRoot(verifier.sha256, roots.at(-1)!).root;
+  const carried = newest.implicit === undefined;
+  demand(
+    carried,
+    'UNSUPPORTED',
+    'a bundle does not carry the issueKey entries that devices ask for under implicit keys',
+  );
   const payloads = branchesFor(signed, since, wanted.full);
   demand(payloads.length > 0, 'NOT_FOUND', 'the release has no such branch');
   return {

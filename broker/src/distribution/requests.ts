@@ -10,6 +10,7 @@ import {
   frameLength,
   freshValue,
   hex,
+  ISSUED,
   type Membership,
   REFUSED,
   type Request,
@@ -18,8 +19,10 @@ import {
   readRequest,
   type Signer,
   signStatement,
+  unhex,
 } from '@countersign/device-sdk/format';
 import type { LedgerClient } from '../ledger/client.ts';
+import type { IssuedKeyView } from '../ledger/contract/views.ts';
 import type { Allowance } from './allowance.ts';
 import { type Announcer, demandInside } from './announcer.ts';
 import { BoundedMap } from './bounded-map.ts';
@@ -115,6 +118,8 @@ export function requestHandler(parts: Parts): Requests {
         return freshness(device, request);
       case ANNOUNCE:
         return announcement(device, request);
+      case ISSUED:
+        return issued(request);
     }
   }
 
@@ -162,6 +167,15 @@ export function requestHandler(parts: Parts): Requests {
     const newest = witness.root.version;
     demand(from >= 1 && from <= newest, 'BAD_REQUEST', `trust roots from ${from}, the newest is ${newest}`);
     return { id, kind, roots: (await witness.rootsFrom(from)).slice(0, ROOTS_MAX) };
+  }
+
+  /** Of a key that the ledger has: its entry, and a receipt under the newest head. */
+  async function issued({ id, kind, thumbprint }: RequestOf<typeof ISSUED>): Promise<Answer> {
+    const print = hex(thumbprint);
+    const { points } = (await ledger.evaluate('getIssuedKey', print)) as IssuedKeyView;
+    const leaf = unhex(points.find((point) => point.thumbprint === print)!.entry)!;
+    const entry = await ledger.entry(leaf);
+    return { id, kind, entry, receipt: (await ledger.receipt(leaf)).receipt };
   }
 
   async function freshness(device: KnownDevice, { id, kind, nonce }: RequestOf<typeof FRESHNESS>): Promise<Answer> {

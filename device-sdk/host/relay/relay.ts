@@ -15,6 +15,7 @@ import {
   ENTRIES,
   encodeAnswer,
   encodeRequest,
+  ISSUED,
   REFUSED,
   type Request,
   ROOTS,
@@ -277,7 +278,7 @@ export class Relay {
 }
 
 /** A nonce is answered once, by the server itself; announcements have a place of their own. */
-const KEPT: ReadonlySet<number> = new Set([CONSISTENCY, ENTRIES, ROOTS]);
+const KEPT: ReadonlySet<number> = new Set([CONSISTENCY, ENTRIES, ROOTS, ISSUED]);
 /** When a child should ask again for what only the server knows. */
 const ALONE_SECONDS = 60;
 

@@ -6,7 +6,7 @@
 import { Refusal } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
 import type { PublicKey } from '../format/cose.ts';
-import { type ImplicitPart, implicitKeysFor, implicitKeysOf, type ListingRoot } from '../format/implicit.ts';
+import { type ImplicitPart, implicitKeysFor, implicitKeysOf, isIssueOf, type ListingRoot } from '../format/implicit.ts';
 import type { Sha256 } from '../format/merkle.ts';
 import { IMPLICIT_KEY_BYTES } from './algorithms.ts';
 import { add, bigEndian, COMPRESSED_BYTES, multiply, readPoint, writePoint } from './p256-point.ts';
@@ -47,6 +47,7 @@ export function ecqvKeys(sha256: Sha256): ImplicitPart {
       read.set(root, known.set(role, keys));
       return keys;
     },
+    isIssue: (entry, print) => isIssueOf(sha256, entry, print),
     derive(from) {
       const known = derived.find((item) => equal(item.from, from));
       if (known) return known.key;

@@ -14,6 +14,7 @@ export const ENTRIES = 3;
 export const ROOTS = 4;
 export const FRESHNESS = 5;
 export const ANNOUNCE = 6;
+export const ISSUED = 8;
 
 /** Frames a device may ask for at once; the window waits in its RAM. */
 export const WINDOW_MAX = 32;
@@ -34,7 +35,9 @@ export type Request =
   | { id: number; kind: typeof ENTRIES; leafHash: Uint8Array; count: number }
   | { id: number; kind: typeof ROOTS; from: number }
   | { id: number; kind: typeof FRESHNESS; nonce: Uint8Array }
-  | { id: number; kind: typeof ANNOUNCE };
+  | { id: number; kind: typeof ANNOUNCE }
+  /** The entry by which an implicit key is on the record, by its thumbprint. */
+  | { id: number; kind: typeof ISSUED; thumbprint: Uint8Array };
 
 export type Answer =
   /** The server refuses; ask again after so many seconds, or not at all where 0. */
@@ -44,7 +47,8 @@ export type Answer =
   | { id: number; kind: typeof ENTRIES; entries: Uint8Array[] }
   | { id: number; kind: typeof ROOTS; roots: Uint8Array[] }
   | { id: number; kind: typeof FRESHNESS; statement: Uint8Array }
-  | { id: number; kind: typeof ANNOUNCE; announcement: Uint8Array | null; membership: Membership | null };
+  | { id: number; kind: typeof ANNOUNCE; announcement: Uint8Array | null; membership: Membership | null }
+  | { id: number; kind: typeof ISSUED; entry: Uint8Array; receipt: Uint8Array };
 
 export function encodeRequest(r: Request): Uint8Array {
   return encode([r.id, r.kind, ...requestArguments(r)]);
@@ -64,6 +68,8 @@ function requestArguments(r: Request): Value[] {
       return [r.nonce];
     case ANNOUNCE:
       return [];
+    case ISSUED:
+      return [r.thumbprint];
   }
 }
 
@@ -106,6 +112,9 @@ export function readRequest(bytes: Uint8Array): Request {
     case ANNOUNCE:
       expect(0);
       return { id, kind };
+    case ISSUED:
+      expect(1);
+      return { id, kind, thumbprint: asBytes(args[0], 'thumbprint', HASH_BYTES) };
     default:
       throw new Refusal('UNSUPPORTED', `request kind ${kind}`);
   }
@@ -131,6 +140,8 @@ function answerArguments(a: Answer): Value[] {
       return [a.statement];
     case ANNOUNCE:
       return [a.announcement, a.membership && membershipValue(a.membership)];
+    case ISSUED:
+      return [a.entry, a.receipt];
   }
 }
 
@@ -173,6 +184,9 @@ export function readAnswer(bytes: Uint8Array): Answer {
         announcement: args[0] === null ? null : asBytes(args[0], 'announcement'),
         membership: args[1] === null ? null : readMembership(args[1]),
       };
+    case ISSUED:
+      expect(2);
+      return { id, kind, entry: asBytes(args[0], 'entry'), receipt: asBytes(args[1], 'receipt') };
     default:
       throw new Refusal('UNSUPPORTED', `answer kind ${kind}`);
   }

@@ -5,6 +5,7 @@
 import { demand, Refusal } from '../errors.ts';
 import type { Asker } from '../fetch/asker.ts';
 import { RefusalCache } from '../fetch/guard.ts';
+import { IssuedKeys } from '../fetch/issued.ts';
 import { fetchProofs, fetchRoots } from '../fetch/proofs.ts';
 import type { Clock, Entropy } from '../ports.ts';
 import type { Store } from '../store/store.ts';
@@ -32,6 +33,7 @@ export interface Believed {
 
 export class Beliefs {
   readonly #p: BeliefsPorts;
+  readonly #issued = new IssuedKeys();
   /** Messages that proved themselves wrong. */
   readonly refused: RefusalCache;
 
@@ -56,6 +58,7 @@ export class Beliefs {
     const { trust } = this;
     const needs = needsOf(proven, trust);
     this.#remembering(bytes, () => checkApplicability(proven, trust.root, trust.device));
+    if (trust.root.implicit !== undefined) await this.#issued.prove(asker, store.verifier, trust, proven);
     const unchanged = isUnchanged(proven, trust);
     const proofs = unchanged
       ? await fetchProofs(asker, entropy, { ...needs, freshness: false }, [])

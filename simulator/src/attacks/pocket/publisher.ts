@@ -28,6 +28,7 @@ import {
   type Head,
   headDigest,
   type IndexEntry,
+  ISSUED,
   indexLeaf,
   leafHash,
   type Manifest,
@@ -130,6 +131,8 @@ export class PocketServer {
   readonly entries: Uint8Array[] = [bytesOf('entry 0'), bytesOf('entry 1'), bytesOf('entry 2')];
   readonly releases: PocketRelease[] = [];
   readonly reports: Report[] = [];
+  /** What it says is the `issueKey` of an implicit key, by thumbprint. */
+  readonly issues = new Map<string, Uint8Array>();
   /** Whether reports are acknowledged. */
   acknowledges = true;
   /** Deltas are made for devices with one slot, with pages of so many bytes. */
@@ -327,6 +330,21 @@ export class PocketServer {
     });
   }
 
+  /** A leaf of any bytes: what is in the log was judged by somebody else. */
+  log(entry: Uint8Array): void {
+    this.entries.push(entry);
+  }
+
+  /** As the distribution server brings the `issueKey` of an implicit key, where it is in the log. */
+  async issued(id: number, thumbprint: Uint8Array): Promise<Answer> {
+    const entry = this.issues.get(key(thumbprint));
+    const index = entry ? this.entries.indexOf(entry) : -1;
+    if (!entry || index < 0) return { id, kind: REFUSED, code: 'NOT_FOUND', retrySeconds: 0 };
+    const path = inclusionPath(sha256, leavesOf(sha256, this.entries), index);
+    const head = readHead(await signHead(sha256, this.head(), this.signers.log));
+    return { id, kind: ISSUED, entry, receipt: encodeReceipt(head, index, path) };
+  }
+
   /** Answers a request as the distribution server does. */
   async answers(bytes: Uint8Array): Promise<Answer[]> {
     const request = readRequest(bytes);
@@ -357,6 +375,8 @@ export class PocketServer {
       }
       case ANNOUNCE:
         return [{ id, kind: ANNOUNCE, announcement: await this.announcement(), membership: null }];
+      case ISSUED:
+        return [await this.issued(id, request.thumbprint)];
     }
   }
 
