@@ -1,11 +1,6 @@
 /** Passports: whose word they are, which one is in force, and what they and a device's reports say of releases. */
-import { objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
-import {
-  passportArgs,
-  readPassportArgs,
-  type Subject,
-  subjectId,
-} from '@countersign/broker/ledger/contract/passport-args';
+import { objectDigest } from '@countersign/broker/ledger/contract/args';
+import { passportArgs, type Subject, subjectId } from '@countersign/broker/ledger/contract/passport-args';
 import { applicability, findPassport, takePassport } from '@countersign/broker/passport/desk';
 import { PASSPORT_BYTES_MAX, type Passport, readPassport, signPassport } from '@countersign/broker/passport/passport';
 import { type Code, codeOf } from '@countersign/device-sdk';
@@ -124,45 +119,6 @@ test('a document comes back whole and is read strictly', async (t) => {
     ['4 KB and more', 'TOO_LARGE', async () => readPassport(new Uint8Array(PASSPORT_BYTES_MAX + 1))],
   ];
   await refuses(t, rows);
-});
-
-test('an operator puts it on the record, one after the other, for what is enrolled', async (t) => {
-  const made = await worldOf(t);
-  const { world, device, bob } = made;
-  const subject = ofDevice(device);
-  const digest = sha256(utf8('a document'));
-  const send = (by: Signer, of: Subject, serial: number, object = objectOf(of)) =>
-    act(world, by, 'passport', object, passportArgs({ subject: of, serial, digest }));
-  const stranger = ofDevice(newDevice());
-  await refuses(t, [
-    ['a service key', 'NOT_PERMITTED', () => send(world.keys.service, subject, 1)],
-    ['the device itself', 'WRONG_ROLE', () => send(device.signer, subject, 1)],
-    ['a stranger', 'UNKNOWN_KEY', () => send(newSigner(), subject, 1)],
-    ['a device nobody enrolled', 'NOT_FOUND', () => send(bob, stranger, 1)],
-    ['a class nobody registered', 'NOT_FOUND', () => send(bob, { kind: 'product', id: device.id }, 1)],
-    ["another device's object", 'BAD_STATEMENT', () => send(bob, subject, 1, objectOf(stranger))],
-    ['the second before the first', 'BAD_COUNTER', () => send(bob, subject, 2)],
-    ['serial 0', 'MALFORMED', () => send(bob, subject, 0)],
-  ]);
-  const statement = await tx(bob, {
-    action: 'passport',
-    object: objectOf(subject),
-    args: passportArgs({ subject, serial: 1, digest }),
-  });
-  await world.ledger.submit(statement);
-  await refuses(t, [
-    ['the same again', 'DUPLICATE', () => world.ledger.submit(statement)],
-    ['an older one', 'BAD_COUNTER', () => send(bob, subject, 1)],
-  ]);
-  await send(bob, subject, 2);
-  t.like(await world.ledger.evaluate('getPassport', 'device', hex(device.id)), {
-    serial: 2,
-    by: 'bob',
-    classId: hex(CLASS),
-  });
-  t.deepEqual(readPassportArgs(passportArgs({ subject, serial: 2, digest })), { subject, serial: 2, digest });
-  await act(world, bob, 'revoke', objectDigest(sha256, 'device', device.id), revokeArgs('device', device.id, 'a test'));
-  await refuses(t, [['a device that is revoked', 'REVOKED', () => send(bob, subject, 3)]]);
 });
 
 test('the desk keeps what an operator signed for this ledger, and nothing else', async (t) => {

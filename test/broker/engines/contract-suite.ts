@@ -60,6 +60,9 @@ import {
   type World,
 } from '../ledger-world.ts';
 import type { Engine } from './engine.ts';
+import { PASSPORT_RULES } from './passport-rules.ts';
+import type { NamedRule, Rule } from './rule.ts';
+import { TRIAL_RULES } from './trial-rules.ts';
 
 type Row = [why: string, code: Code, statement: Promise<Uint8Array> | Uint8Array];
 
@@ -80,8 +83,7 @@ async function worldOf(t: ExecutionContext, engine: Engine): Promise<World & { a
 }
 type Person = World['people'][string];
 
-type Rule = (t: ExecutionContext, engine: Engine) => Promise<void>;
-const RULES: [title: string, run: Rule][] = [];
+const RULES: NamedRule[] = [...TRIAL_RULES, ...PASSPORT_RULES];
 
 function rule(title: string, run: Rule): void {
   RULES.push([title, run]);
