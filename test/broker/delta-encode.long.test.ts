@@ -1,17 +1,26 @@
 /** Large images that are hard on an encoder. */
 import { makeDelta } from '@countersign/broker/delta/index';
-import type { MemoryClass } from '@countersign/device-sdk/delta';
+import { CLASSES, type MemoryClass } from '@countersign/device-sdk/delta';
 import { readSample, samples } from '@countersign/firmware-samples';
 import test from 'ava';
 import { decode, image } from '../support/delta.ts';
 import { firmwarePair } from '../support/firmware.ts';
-import { checkPadding, checkWork, HARD_IMAGES } from '../support/hard-images.ts';
+import { checkPadding, checkStrangers, checkWork, HARD_IMAGES } from '../support/hard-images.ts';
 
 const MB = 1 << 20;
 
 for (const [why, oldByte, newByte] of HARD_IMAGES) {
   test.serial(`aligning a megabyte of ${why} takes work in proportion to the bytes`, (t) =>
     checkWork(t, MB, oldByte, newByte),
+  );
+  test.serial(`aligning an eighth of a megabyte of ${why} takes work in proportion to the bytes`, (t) =>
+    checkWork(t, MB / 8, oldByte, newByte),
+  );
+}
+
+for (const name of CLASSES) {
+  test.serial(`class ${name}: 60 KB that have nothing in common with the old image are a full image`, (t) =>
+    checkStrangers(t, name, 60_000),
   );
 }
 

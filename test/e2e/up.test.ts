@@ -1,10 +1,10 @@
-/** The first hour of a user: `up`, publish, approve, open, look, audit, a kill, a start again. Real processes, real sockets. */
+/** The first hour of a user: `up`, publish, approve, open, look, audit, a kill, a start again. Real servers, real sockets. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { temporary, up } from '../support/command.ts';
-import { runVerbJson as runJson } from '../support/command-here.ts';
+import { runHereJson as runJson } from '../support/command-here.ts';
 import { freePort } from '../support/ports.ts';
 import { waitForState } from '../support/rollout-state.ts';
 

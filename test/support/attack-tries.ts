@@ -1,5 +1,10 @@
 /** The quick suite makes the first tries of every row, the long suite all others and those that alone take seconds. */
+import { fileURLToPath } from 'node:url';
 import type { Attack } from '@countersign/simulator/attacks/attack';
+import { SdkPort } from '@countersign/simulator/attacks/port/sdk';
+import { StdioPort } from '@countersign/simulator/attacks/port/stdio';
+import { runAttack } from '@countersign/simulator/attacks/run';
+import type { ExecutionContext } from 'ava';
 
 /** By row: what each does to hundreds of messages, on fresh devices again and again. */
 const LONG: ReadonlyMap<number, readonly string[]> = new Map([
@@ -15,7 +20,7 @@ const LONG: ReadonlyMap<number, readonly string[]> = new Map([
 ]);
 
 /** Tries of one row in the quick suite, spread over the row. The long suite makes the others. */
-const QUICK_TRIES = 5;
+const QUICK_TRIES = 2;
 
 export function rowsWithLongTries(attacks: readonly Attack[]): Attack[] {
   return attacks.filter((attack) => splitTries(attack).long.variants.length > 0);
@@ -37,4 +42,18 @@ export function splitTries(attack: Attack): { quick: Attack; long: Attack } {
     variants: attack.variants.filter((variant) => chosen.has(variant) === quick),
   });
   return { quick: part(true), long: part(false) };
+}
+
+/** The SDK in a process of its own, behind JSON lines. */
+export function sdkBehindLines(): StdioPort {
+  const program = fileURLToPath(new URL('../../../simulator/bin/sdk-under-attack.js', import.meta.url));
+  return new StdioPort(`${JSON.stringify(process.execPath)} ${JSON.stringify(program)}`);
+}
+
+/** It withstands there and here, with the same codes. */
+export async function sameBehindLines(t: ExecutionContext, port: StdioPort, attack: Attack): Promise<void> {
+  const { outcome, failed, codes } = await runAttack(attack, port);
+  t.deepEqual(failed, [], `row ${attack.id}`);
+  const here = await runAttack(attack, new SdkPort());
+  t.deepEqual([outcome, codes], [here.outcome, here.codes], `row ${attack.id}`);
 }

@@ -1,6 +1,6 @@
 /**
  * The command without a process of its own: the same program, verbs and exit codes, in this thread. A process costs a third
- * of a second, and shows only what the tests of ./command.ts show once for each verb.
+ * of a second, and shows only what the long suite shows of the verbs as processes.
  */
 import { createProgram, runProgram } from '@countersign/broker/face/cli/program';
 import { addVerbs } from '@countersign/broker/face/cli/verbs';
@@ -20,7 +20,7 @@ const GROUPS = ['bundle', 'delta', 'device', 'devices', 'keys', 'passport', 'peo
 /** Verbs that have had a process of their own, in this file. */
 const spawned = new Set<string>();
 
-/** Every verb of the first hour is a process once; what else it answers to needs none. */
+/** Every verb is a process once in a file; what else it answers to needs none. */
 export function runVerb(...args: string[]): Promise<Ended> {
   const verb = args.slice(0, GROUPS.includes(args[0]!) ? 2 : 1).join(' ');
   if (spawned.has(verb)) return runHere(...args);

@@ -1,9 +1,10 @@
 /** Images on which an encoder that compares everywhere, or sorts by comparing, takes for ever. */
 import { createHash } from 'node:crypto';
 import { align } from '@countersign/broker/delta/align';
-import { applyDelta, makeDelta } from '@countersign/broker/delta/index';
+import { applyDelta, makeDelta, makeFull } from '@countersign/broker/delta/index';
 import { Matcher } from '@countersign/broker/delta/matcher';
 import { suffixArray } from '@countersign/broker/delta/suffix-array';
+import type { MemoryClass } from '@countersign/device-sdk/delta';
 import type { ExecutionContext } from 'ava';
 import { image } from './delta.ts';
 
@@ -39,6 +40,16 @@ export function checkWork(t: ExecutionContext, bytes: number, oldByte: ByteAt, n
   t.log(`${perByte.toFixed(0)} bytes compared for each byte, ${copies.length} copies`);
   t.true(perByte < 500);
   t.true(copies.length <= bytes / 100);
+}
+
+/** Images that have nothing in common: the delta is no larger than the full image, and that than its bytes. */
+export function checkStrangers(t: ExecutionContext, name: MemoryClass, bytes: number): void {
+  const drawn = (what: string, outputLength: number) =>
+    new Uint8Array(createHash('shake256', { outputLength }).update(`${what} ${bytes}`).digest());
+  const fresh = drawn('new', bytes);
+  const full = makeFull(fresh, { class: name });
+  t.true(makeDelta(drawn('old', 50_000), fresh, { class: name }).delta.length <= full.delta.length);
+  t.true(full.delta.length <= bytes + 64);
 }
 
 /** Zeros, and padding with a small program in it, in each other's place. */

@@ -1,0 +1,22 @@
+/**
+ * All quick tests. A worker costs half a second of imports before its first test: those that need neither sockets nor
+ * processes nor hooks of their own share one for each file in test/rooms. Every other file has a worker of its own, and
+ * so has each of them when it is named alone: `npx ava FILE`.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+
+const rooms = new URL('test/rooms/', import.meta.url);
+const inRooms = readdirSync(rooms).flatMap((name) =>
+  [...readFileSync(new URL(name, rooms), 'utf8').matchAll(/^import '\.\.\/(.+)\.ts';$/gm)].map(([, path]) => path),
+);
+
+export default {
+  files: [
+    'test/dist/rooms/*.js',
+    'test/dist/**/*.test.js',
+    '!test/dist/**/*.long.test.js',
+    ...inRooms.map((path) => `!test/dist/${path}.js`),
+  ],
+  timeout: '5m',
+  concurrency: 3,
+};

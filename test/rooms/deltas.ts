@@ -1,0 +1,19 @@
+/** Deltas, made and applied. Why they are together: ava.quick.config.mjs. */
+import '../broker/delivery-parts.test.ts';
+import '../broker/delta-bench.test.ts';
+import '../broker/delta-compose.test.ts';
+import '../broker/delta-model-find.test.ts';
+import '../broker/delta-shifts.test.ts';
+import '../broker/delta-within.test.ts';
+import '../broker/make-branch.test.ts';
+import '../broker/plan.test.ts';
+import '../broker/trial.test.ts';
+import '../device-sdk/delta-decoder.test.ts';
+import '../device-sdk/delta-in-place.test.ts';
+import '../device-sdk/delta-instructions.test.ts';
+import '../device-sdk/delta-mixing.test.ts';
+import '../device-sdk/delta-model.test.ts';
+import '../device-sdk/delta-resume.test.ts';
+import '../property/delta.test.ts';
+import '../vectors/format-delta.test.ts';
+import '../vectors/format-delta-decoder.test.ts';

@@ -1,0 +1,19 @@
+/** Devices on virtual boards. Why they are together: ava.quick.config.mjs. */
+import '../attacks/device-domains.test.ts';
+import '../attacks/in-place.test.ts';
+import '../attacks/one-slot.test.ts';
+import '../attacks/stories.test.ts';
+import '../device-sdk/components.test.ts';
+import '../device-sdk/device.test.ts';
+import '../device-sdk/journal.test.ts';
+import '../device-sdk/one-slot-staged.test.ts';
+import '../device-sdk/one-slot-withdraw.test.ts';
+import '../device-sdk/pace.test.ts';
+import '../device-sdk/rehearsal.test.ts';
+import '../device-sdk/resume.test.ts';
+import '../device-sdk/rig-board.test.ts';
+import '../device-sdk/rig-boot.test.ts';
+import '../device-sdk/rig-descriptor.test.ts';
+import '../device-sdk/rig-flash.test.ts';
+import '../device-sdk/slots.test.ts';
+import '../device-sdk/trust-root.test.ts';
