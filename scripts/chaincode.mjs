@@ -2,6 +2,7 @@
  * Packs the chaincode for Hyperledger Fabric:
  *
  *   npm run chaincode -- --address HOST:PORT [--out DIR] [--label NAME] [--tls-root FILE]
+ *     [--tls-client-cert FILE --tls-client-key FILE]
  *
  * DIR/countersign.tar.gz goes to `peer lifecycle chaincode install`; DIR/chaincode.cjs is the whole service in one file
  * that needs Node and nothing else. The address is where this organisation's peer finds that service.
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     out: { type: 'string', default: 'chaincode' },
     label: { type: 'string', default: 'countersign' },
     'tls-root': { type: 'string' },
+    'tls-client-cert': { type: 'string' },
+    'tls-client-key': { type: 'string' },
   },
 });
 if (values.address === undefined) {
@@ -26,11 +29,18 @@ if (values.address === undefined) {
 
 const root = join(import.meta.dirname, '..');
 const { chaincodePackage } = await import('@countersign/broker/ledger/fabric/package');
-const tlsRoot = values['tls-root'];
+const { 'tls-root': tlsRoot, 'tls-client-cert': certificate, 'tls-client-key': key } = values;
+if ((certificate === undefined) !== (key === undefined)) {
+  console.error('--tls-client-cert and --tls-client-key go together');
+  process.exit(2);
+}
 const packed = chaincodePackage({
   address: values.address,
   label: values.label,
   ...(tlsRoot ? { tlsRoot: await readFile(tlsRoot, 'utf8') } : {}),
+  ...(certificate && key
+    ? { tlsClient: { certificate: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') } }
+    : {}),
 });
 await mkdir(values.out, { recursive: true });
 await writeFile(join(values.out, 'countersign.tar.gz'), packed.bytes);

@@ -87,17 +87,29 @@ test('the chaincode package is what a peer installs, with the same bytes and id 
   t.is(id, `countersign_1:${createHash('sha256').update(bytes).digest('hex')}`);
   t.deepEqual(chaincodePackage({ address: 'cc.example.com:9999', label: 'countersign_1', tlsRoot: CERT }).bytes, bytes);
   const folder = await folderOf(t);
-  const path = join(folder, 'package.tar.gz');
-  await writeFile(path, bytes);
-  execFileSync('tar', ['-xzf', path, '-C', folder]);
-  execFileSync('tar', ['-xzf', join(folder, 'code.tar.gz'), '-C', folder]);
-  const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown;
-  t.deepEqual(await read('metadata.json'), { type: 'ccaas', label: 'countersign_1' });
-  t.deepEqual(await read('connection.json'), {
-    ...{ address: 'cc.example.com:9999', dial_timeout: '10s', tls_required: true },
-    ...{ root_cert: CERT, client_auth_required: false },
-  });
-  for (const wrong of [{ address: 'cc.example.com' }, { address: 'a:1', label: 'a b' }]) {
+  const installed = async (file: Buffer) => {
+    await writeFile(join(folder, 'package.tar.gz'), file);
+    for (const name of ['package.tar.gz', 'code.tar.gz'])
+      execFileSync('tar', ['-xzf', join(folder, name), '-C', folder]);
+    const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown;
+    return [await read('metadata.json'), await read('connection.json')];
+  };
+  const connection = { address: 'cc.example.com:9999', dial_timeout: '10s', tls_required: true, root_cert: CERT };
+  t.deepEqual(await installed(bytes), [
+    { type: 'ccaas', label: 'countersign_1' },
+    { ...connection, client_auth_required: false },
+  ]);
+  const tlsClient = { certificate: CERT, key: KEY };
+  const both = chaincodePackage({ address: 'cc.example.com:9999', tlsRoot: CERT, tlsClient });
+  t.deepEqual(await installed(both.bytes), [
+    { type: 'ccaas', label: 'countersign' },
+    { ...connection, client_auth_required: true, client_key: KEY, client_cert: CERT },
+  ]);
+  for (const wrong of [
+    { address: 'cc.example.com' },
+    { address: 'a:1', label: 'a b' },
+    { address: 'cc.example.com:9999', tlsClient },
+  ]) {
     t.is(codeOf(t.throws(() => chaincodePackage(wrong))), 'BAD_REQUEST');
   }
 });

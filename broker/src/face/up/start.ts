@@ -2,7 +2,7 @@
  * The servers as functions: for `up`, for tests, and for whoever runs them inside a process of his own. All three in
  * one process are still three objects with three folders and three sets of keys.
  */
-import type { Verifier } from '@countersign/device-sdk';
+import { Refusal, type Verifier } from '@countersign/device-sdk';
 import type { Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { silentLog } from '../../distribution/ports.ts';
@@ -189,7 +189,13 @@ async function samplesOf(
   const engineer = await keyWith(data, people, 'engineer', passphrase);
   const approver = await keyWith(data, people, 'approver', passphrase, engineer?.name);
   if (!engineer || !approver) return leftOut('no key here of an engineer, or of another person who approves');
-  return publishSamples(session, { engineer, approver }, tell);
+  try {
+    return await publishSamples(session, { engineer, approver }, tell);
+  } catch (error) {
+    // A product of the same name, nodes of a chain that have yet to vote: no reason to keep the servers from everybody.
+    if (!(error instanceof Refusal)) throw error;
+    return leftOut(`${error.code}, ${error.message}`);
+  }
 }
 
 async function keyWith(

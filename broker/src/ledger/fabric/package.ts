@@ -19,6 +19,8 @@ export interface PackageOptions {
   label?: string;
   /** PEM of the authority of the service's certificate; without it the peer connects in clear. */
   tlsRoot?: string;
+  /** PEM that the peer shows to a service which asks for a certificate. The key is in the package: it is one for this alone. */
+  tlsClient?: { certificate: string; key: string };
 }
 
 /** As the peer accepts them. */
@@ -26,10 +28,22 @@ const LABEL = /^[a-zA-Z0-9]+([.+\-_][a-zA-Z0-9]+)*$/;
 const BLOCK_BYTES = 512;
 
 /** @throws Refusal BAD_REQUEST */
-export function chaincodePackage({ address, label = 'countersign', tlsRoot }: PackageOptions): ChaincodePackage {
+export function chaincodePackage({
+  address,
+  label = 'countersign',
+  tlsRoot,
+  tlsClient,
+}: PackageOptions): ChaincodePackage {
   demand(LABEL.test(label), 'BAD_REQUEST', `${label} is no label: letters and digits, joined by one of . + - _`);
   demand(/^[^\s:/]+:\d{1,5}$/.test(address), 'BAD_REQUEST', `${address} is no address: host:port`);
-  const tls = tlsRoot === undefined ? {} : { root_cert: tlsRoot, client_auth_required: false };
+  demand(
+    !tlsClient || tlsRoot !== undefined,
+    'BAD_REQUEST',
+    'a certificate of the peer needs the authority of the service',
+  );
+  const client = tlsClient && { client_key: tlsClient.key, client_cert: tlsClient.certificate };
+  const tls =
+    tlsRoot === undefined ? {} : { root_cert: tlsRoot, client_auth_required: tlsClient !== undefined, ...client };
   const connection = { address, dial_timeout: '10s', tls_required: tlsRoot !== undefined, ...tls };
   const code = tarGz([['connection.json', json(connection)]]);
   const bytes = tarGz([

@@ -23,7 +23,18 @@ const chaincode = new ChaincodeFromContract([CountersignContract], {
   serializers: { jsonSerializer: api.JSONSerializer },
 });
 const tls = tlsFiles();
-const options = tls ? { ccid, address, tlsProps: tls } : { ccid, address };
+// As Fabric's own launcher has them: without a word gRPC for Node takes messages of 4 MB, less than a long answer of the
+// state needs, and a link that something between the two has forgotten is noticed by nobody.
+const grpc = {
+  'grpc.max_send_message_length': -1,
+  'grpc.max_receive_message_length': -1,
+  'grpc.keepalive_time_ms': 110_000,
+  'grpc.http2.min_time_between_pings_ms': 110_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  'grpc.http2.max_pings_without_data': 0,
+  'grpc.keepalive_permit_without_calls': 1,
+};
+const options = { ccid, address, ...grpc, ...(tls && { tlsProps: tls }) };
 const server = shim.Shim.server(chaincode, options as ChaincodeServerOpts);
 // Not awaited here: the packed service is one CommonJS file, which has no await outside functions.
 server.start().then(
