@@ -1,5 +1,6 @@
 /** What devices may ask for, and what they may report: all of it hostile until shown otherwise. */
 import { ALLOWANCE } from '@countersign/broker/distribution/allowance';
+import { enrolDevicesArgs, objectDigest } from '@countersign/broker/ledger/contract/args';
 import { Refusal } from '@countersign/device-sdk';
 import {
   ackValue,
@@ -10,6 +11,7 @@ import {
   hex,
   leafHash,
   openFrame,
+  publicKeyOf,
   type Request,
   readAck,
   readCommand,
@@ -22,7 +24,7 @@ import {
 } from '@countersign/device-sdk/format';
 import { openRoot, verifyStatement } from '@countersign/device-sdk/verify';
 import test from 'ava';
-import { nextReport } from '../support/publisher.ts';
+import { alice, classId, nextReport, type TestDevice } from '../support/publisher.ts';
 import { bytesOf, sha256, signerOf, verifier } from '../support/world.ts';
 import { type Bed, makeBed } from './distribution-bed.ts';
 
@@ -191,6 +193,70 @@ test('a report whose acknowledgement was lost with the server is acknowledged ag
     t.deepEqual(ack.leafHash, leafHash(sha256, bytes));
   }
   t.is((await bed.publisher.device(device.id)).counter, 2);
+});
+
+test('two devices with one key are found by what both of them say, and get no release until an operator decides', async (t) => {
+  const { bed, device, other, rolloutId, leaf, payload } = await openedBed(t);
+  const id = hex(device.id);
+  const say = async (who: TestDevice, slot?: string) => {
+    await bed.delivery.report(device.id, await nextReport(who, rolloutId, 'updated', 'OK', slot));
+    await bed.server.settled();
+  };
+  const ask = { id: 1, kind: 1, chainHead: payload.chainHead, first: 0, count: 1 } as const;
+  await say(device);
+  // Key and state are copied here.
+  const copy = { ...device };
+  await say(device);
+  await say(copy, 'another image');
+  t.is(bed.server.clone(id, 0), undefined, 'one line contradicts, and may be all there is');
+  t.is((await bed.delivery.ask(device.id, ask))[0]!.kind, 1);
+  await say(device);
+  const images = [hex(bytesOf('slot')), hex(bytesOf('another image'))];
+  t.like(bed.server.clone(id, 0), { code: 'CLONED', epoch: 0, images });
+  t.is(bed.logged.filter(({ fields }) => fields.code === 'CLONED').length, 1);
+  t.like((await bed.delivery.ask(device.id, ask))[0], { kind: 0, code: 'NOT_PERMITTED' });
+  t.is((await bed.delivery.ask(other.id, ask))[0]!.kind, 1, 'the others are served');
+  const planned = async () => (await bed.server.planWaves({ releaseLeaf: leaf, waves: [{ percent: 100 }] })).waves[0]!;
+  t.is((await planned()).devices, 1, 'no plan counts on it');
+  await bed.restart();
+  t.like(bed.server.clone(id, 0), { code: 'CLONED' }, 'a restart forgets nothing');
+
+  const signer = signerOf('device a, another key');
+  const devices = [{ id: device.id, key: publicKeyOf(signer) }];
+  await bed.publisher.act(
+    alice,
+    'enrol',
+    objectDigest(sha256, 'devices', classId),
+    enrolDevicesArgs({ classId, devices }),
+  );
+  await bed.heard();
+  t.is(bed.server.clone(id, 1), undefined, 'a new key is the decision');
+  while ((await bed.delivery.ask(device.id, ask))[0]?.kind !== 1) bed.clock.advance(100);
+  t.is((await planned()).devices, 2);
+});
+
+test('a device that lost power, resends, or went back to an older state is not taken for two', async (t) => {
+  const { bed, device, other, rolloutId } = await openedBed(t);
+  const bytes = (who: TestDevice) => nextReport(who, rolloutId, 'updated');
+  const send = async (who: TestDevice, report: Uint8Array) => {
+    await bed.delivery.report(who.id, report);
+    await bed.server.settled();
+  };
+  // Resent after a power cut, in any order, and by somebody who kept them.
+  const [first, second, third] = [await bytes(device), await bytes(device), await bytes(device)];
+  for (const report of [first, third, first, second, first, third, second, first]) await send(device, report);
+  await send(device, await bytes(device));
+  t.is(bed.server.clone(hex(device.id), 0), undefined);
+  t.is((await bed.publisher.device(device.id)).counter, 4);
+
+  // Brought back from a copy of its flash: its own line ends, whatever it says from now on.
+  await send(other, await bytes(other));
+  const older = { ...other };
+  await send(other, await bytes(other));
+  for (let i = 0; i < 4; i++) await send(older, await bytes(older));
+  await bed.restart();
+  for (let i = 0; i < 2; i++) await send(older, await bytes(older));
+  t.is(bed.server.clone(hex(other.id), 0), undefined);
 });
 
 test('reports of one device enter in the order in which they came', async (t) => {

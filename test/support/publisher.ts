@@ -167,6 +167,7 @@ export async function nextReport(
   rolloutId: Uint8Array,
   outcome: 'updated' | 'reverted' | 'refused',
   code: StageCode = outcome === 'updated' ? 'OK' : 'SELF_TEST_FAILED',
+  slot = 'slot',
 ): Promise<Uint8Array> {
   const stages: [Stage, StageCode][] = [
     ['verify', 'OK'],
@@ -181,7 +182,7 @@ export async function nextReport(
     rolloutId,
     attempt: 1,
     manifestDigest: manifestDigest(sha256, utf8('any')),
-    slotDigest: bytesOf('slot'),
+    slotDigest: bytesOf(slot),
     state: STATE_IDLE,
     result: outcome === 'updated' ? RESULT_SUCCESS : RESULT_FAILED,
     reason: REASON_OK,

@@ -26,6 +26,7 @@ import type { IssuedKeyView } from '../ledger/contract/views.ts';
 import type { Allowance } from './allowance.ts';
 import { type Announcer, demandInside } from './announcer.ts';
 import { BoundedMap } from './bounded-map.ts';
+import type { Clones } from './clones.ts';
 import type { DeliveryPort } from './delivery/port.ts';
 import type { Devices, KnownDevice } from './devices.ts';
 import { freshness as freshnessRule } from './freshness.ts';
@@ -75,6 +76,7 @@ interface Parts {
   announcer: Announcer;
   groups: Groups;
   devices: Devices;
+  clones: Clones;
   delivery: DeliveryPort;
   allowance: Allowance;
   command: Signer;
@@ -84,7 +86,8 @@ interface Parts {
 
 /** What devices may ask for, and nothing else. A device asks for itself: its id comes from the topic it wrote to. */
 export function requestHandler(parts: Parts): Requests {
-  const { verifier, ledger, witness, releases, payloads, announcer, devices, delivery, allowance, clock, log } = parts;
+  const { verifier, ledger, witness, releases, payloads, announcer, devices, clones, delivery, allowance, clock, log } =
+    parts;
   const demandFresh = freshnessRule(parts);
   const paths = new BoundedMap<Promise<Uint8Array[]>>(PATHS_MAX);
   const counts: RequestCounts = { answered: 0, refused: 0, dropped: 0, reasons: {}, frames: 0, frameBytes: 0 };
@@ -98,7 +101,7 @@ export function requestHandler(parts: Parts): Requests {
       request = readRequest(bytes);
       const device = await devices.find(deviceId);
       demand(device, 'NOT_PERMITTED', 'this device is not enrolled');
-      if (request.kind === FRAMES) await sendFrames(deviceId, request);
+      if (request.kind === FRAMES) await sendFrames(device, request);
       else await sendCounted(deviceId, await answer(device, request));
       counts.answered++;
     } catch (error) {
@@ -124,7 +127,10 @@ export function requestHandler(parts: Parts): Requests {
   }
 
   /** Frames of confirmed releases alone, each an answer of its own, so that a lost one costs one. */
-  async function sendFrames(deviceId: Uint8Array, { id, chainHead, first, count }: RequestOf<typeof FRAMES>) {
+  async function sendFrames(device: KnownDevice, { id, chainHead, first, count }: RequestOf<typeof FRAMES>) {
+    const { deviceId, epoch } = device;
+    const alone = clones.verdict(hex(deviceId), epoch) === undefined;
+    demand(alone, 'NOT_PERMITTED', 'two devices report with this key: an operator has to decide');
     const payload = releases.payload(chainHead);
     demand(payload, 'NOT_FOUND', 'no confirmed release has this payload');
     const last = Math.min(first + count, payload.frameCount);

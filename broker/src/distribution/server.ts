@@ -20,6 +20,7 @@ import { fileBlobStore } from '../store/file-blobs.ts';
 import { type AllowanceOptions, allowance } from './allowance.ts';
 import { announcer, type Current } from './announcer.ts';
 import { type BundleWanted, bundleHead } from './bundle.ts';
+import { type CloneVerdict, openClones } from './clones.ts';
 import { openCommands } from './commands.ts';
 import type { DeliveryCounts, DeliveryPort } from './delivery/port.ts';
 import { deviceCache } from './devices.ts';
@@ -102,6 +103,8 @@ export interface Distribution {
   planWaves(request: PlanRequest): Promise<Plan>;
   /** A rollout as it goes. @throws Refusal NOT_FOUND */
   progress(rolloutId: Uint8Array): Promise<RolloutProgress>;
+  /** Whether two devices have this one's key, by what both of them said. */
+  clone(deviceId: string, epoch: number): CloneVerdict | undefined;
   /** What is offered to a device that has said nothing of it yet. Ids in hex. */
   unanswered(deviceId: string, classId: string): Promise<Unanswered | undefined>;
   /** @param product class id in hex, or a name. @throws Refusal NOT_FOUND, CONFLICT; as confirming a release */
@@ -148,8 +151,22 @@ export async function createDistribution(options: DistributionOptions): Promise<
   const notes = await openPauseNotes(dir);
   const payloads = cachedPayloads(verifier, options.blobs, fileBlobStore(join(dir, 'content'), sha256));
   const devices = deviceCache(ledger, clock);
-  const fleet = followFleet(ledger);
-  const shared = { verifier, ledger, witness, releases, payloads, groups, devices, delivery, command, clock, log };
+  const fleet = followFleet(ledger, ({ deviceId, epoch }) => clones.verdict(deviceId, epoch) !== undefined);
+  const clones = await openClones({ ledger, clock, dir, log, convicted: () => fleet.changed() });
+  const shared = {
+    verifier,
+    ledger,
+    witness,
+    releases,
+    payloads,
+    groups,
+    devices,
+    clones,
+    delivery,
+    command,
+    clock,
+    log,
+  };
   const announce = announcer(shared);
   const driver = rolloutDriver({ ...shared, fleet, notes });
   const requests = requestHandler({ ...shared, announcer: announce, allowance: allowance(clock, options.allowance) });
@@ -174,6 +191,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
       return planWaves(sha256, { registry, groups, entropy }, [...enrolled.keys()], request);
     },
     progress,
+    clone: clones.verdict,
     unanswered: driver.unanswered,
     provision,
     sendCommand,

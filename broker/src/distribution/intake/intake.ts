@@ -18,6 +18,7 @@ import type { LedgerClient } from '../../ledger/client.ts';
 import type { QueueState } from '../../queue-state.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import { Bucket, type Rate } from '../bucket.ts';
+import type { Clones } from '../clones.ts';
 import type { DeliveryPort } from '../delivery/port.ts';
 import { DEVICES_CACHED_MAX, type Devices } from '../devices.ts';
 import type { Log, ServerClock } from '../ports.ts';
@@ -61,12 +62,14 @@ export function intake(parts: {
   verifier: Verifier;
   ledger: LedgerClient;
   devices: Devices;
+  /** Who judges reports that contradict each other; without one nobody does. */
+  clones?: Clones;
   delivery: DeliveryPort;
   command: Signer;
   clock: ServerClock;
   log: Log;
 }): Intake {
-  const { verifier, ledger, devices, delivery, command, clock, log } = parts;
+  const { verifier, ledger, devices, clones, delivery, command, clock, log } = parts;
   const { sha256 } = verifier;
   const acks = new BoundedMap<Uint8Array>(ACKS_KEPT_MAX);
   const rates = new BoundedMap<Bucket>(DEVICES_CACHED_MAX);
@@ -130,7 +133,7 @@ export function intake(parts: {
       const report = readReport(statement.payload);
       demand(equal(report.deviceId, deviceId), 'BAD_STATEMENT', 'a report of another device than its topic names');
       await checkSignature(deviceId, statement);
-      await enter(bytes);
+      await enter(bytes, report);
       const ack = await makeAck(report, bytes);
       acks.set(digest, ack);
       await acknowledge(deviceId, ack);
@@ -147,14 +150,20 @@ export function intake(parts: {
   }
 
   /** Logged now, or logged before and the acknowledgement lost: then the very same bytes are in the ledger. */
-  async function enter(bytes: Uint8Array): Promise<void> {
+  async function enter(bytes: Uint8Array, report: Report): Promise<void> {
     try {
       await ledger.submit(bytes);
-      counts.logged++;
     } catch (error) {
-      if (!KNOWN_COUNTER.has(codeOf(error)) || !(await isLogged(bytes))) throw error;
-      counts.repeated++;
+      const known = KNOWN_COUNTER.has(codeOf(error));
+      if (known && (await isLogged(bytes))) {
+        counts.repeated++;
+        return;
+      }
+      if (known) await clones?.refused(report);
+      throw error;
     }
+    counts.logged++;
+    await clones?.logged(report);
   }
 
   async function isLogged(bytes: Uint8Array): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** One device with all that a server knows of it: the ledger's view, its last report, what operators noted, what it owes. */
 import { readReport, readStatement, unhex } from '@countersign/device-sdk/format';
+import type { CloneVerdict } from '../../distribution/clones.ts';
 import type { Unanswered } from '../../distribution/rollouts/driver.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
 import type { DeviceState } from '../../ledger/contract/state.ts';
@@ -14,10 +15,11 @@ export interface DeviceNotes {
 /** What a distribution server knows beside the ledger. */
 export interface DeviceKnowledge {
   notes(deviceId: string): DeviceNotes | undefined;
+  clone(deviceId: string, epoch: number): CloneVerdict | undefined;
   unanswered(deviceId: string, classId: string): Promise<Unanswered | undefined>;
 }
 
-export interface DeviceJson extends DeviceView, DeviceNotes {
+export interface DeviceJson extends DeviceView, DeviceNotes, Suspected {
   /** LwM2M object 5, resources 3 and 5, and the SUIT reason, as the last report has them; null where none is known. */
   updateState: number | null;
   updateResult: number | null;
@@ -26,8 +28,17 @@ export interface DeviceJson extends DeviceView, DeviceNotes {
   unanswered: Unanswered | null;
 }
 
-export function withNotes(device: DeviceView, known: DeviceKnowledge | undefined): DeviceView & DeviceNotes {
-  return { ...device, labels: {}, ...known?.notes(device.deviceId) };
+/** Where two devices were seen with one key. */
+export interface Suspected {
+  clone?: CloneVerdict;
+}
+
+export function withNotes(
+  device: DeviceView,
+  known: DeviceKnowledge | undefined,
+): DeviceView & DeviceNotes & Suspected {
+  const clone = device.state === 'enrolled' ? known?.clone(device.deviceId, device.epoch) : undefined;
+  return { ...device, labels: {}, ...known?.notes(device.deviceId), ...(clone && { clone }) };
 }
 
 export async function deviceJson(

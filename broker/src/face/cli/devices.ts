@@ -1,7 +1,7 @@
 import { ALG_ED25519, hex, type PublicKey, unhex } from '@countersign/device-sdk/format';
 import type { Command } from 'commander';
 import type { DeviceView, ReleaseView } from '../../ledger/contract/views.ts';
-import type { DeviceJson, DeviceNotes } from '../api/device-json.ts';
+import type { DeviceJson, DeviceNotes, Suspected } from '../api/device-json.ts';
 import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
 import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
 import { randomDeviceId } from '../client/rollouts.ts';
@@ -23,7 +23,7 @@ import { lwm2mText, type Standing, standingOf } from './standing.ts';
 import { table, timeText } from './table.ts';
 import { collectLabels, readDeviceId } from './values.ts';
 
-type Device = DeviceView & DeviceNotes;
+type Device = DeviceView & DeviceNotes & Suspected;
 /** One device, with all that is shown of it. */
 type Shown = DeviceJson & ReturnType<typeof named> & Standing;
 
@@ -71,7 +71,7 @@ function listVerb(devices: Command): void {
       d.product,
       d.name ?? '',
       labelText(d),
-      d.state,
+      d.clone?.code ?? d.state,
       d.version,
       d.standing,
       d.code,
@@ -125,11 +125,22 @@ function deviceText(d: Shown): string {
       ['reported', timeText(d.reportedAt)],
       ['reports', `${d.counter} in epoch ${d.epoch}`],
       ['last report', d.lastReport],
+      ...cloneRows(d),
       ['enrolled', d.state === 'enrolled' ? 'yes' : d.state],
       ['public key', `${key} ${d.publicKey}`],
       ['last entry', d.previous],
     ],
   );
+}
+
+function cloneRows({ clone }: Suspected): [string, string][] {
+  if (!clone) return [];
+  const [logged, other] = clone.images;
+  return [
+    [clone.code, `two devices report with this key, seen ${timeText(clone.at)}; neither gets a new release`],
+    ['they run', logged === other ? `both ${logged}` : `${logged} and ${other}`],
+    ['to do', 'revoke it, or enrol the one that is yours anew: devices enrol --id ID --key NEW'],
+  ];
 }
 
 function labelText({ labels }: DeviceNotes): string {

@@ -130,6 +130,7 @@ async function openDeviceApi(
 export function knowledgeOf({ distribution }: DistributionPart): DeviceKnowledge {
   return {
     notes: (deviceId) => distribution.registry.get(Uint8Array.from(Buffer.from(deviceId, 'hex'))),
+    clone: distribution.clone,
     unanswered: (deviceId, classId) => distribution.unanswered(deviceId, classId),
   };
 }

@@ -232,7 +232,16 @@ const DEVICE = {
   rolloutId: nullable(hexText(16)),
   reportedAt: nullable(SECONDS),
 };
-const NOTED = { labels: record(text(), 'what operators group it by; never in the ledger'), name: text() };
+const NOTED = {
+  labels: record(text(), 'what operators group it by; never in the ledger'),
+  name: text(),
+  clone: object({
+    code: oneOf('CLONED'),
+    epoch: whole('of the key that two devices have'),
+    at: SECONDS,
+    images: list(hexText(32), { minItems: 2, maxItems: 2 }),
+  }),
+};
 const SUBJECT = {
   subject: oneOf('device', 'product'),
   id: hexText(16),
@@ -243,7 +252,7 @@ const SUBJECT = {
 };
 
 const DEVICES: Record<string, Schema> = {
-  Device: kept({ ...DEVICE, ...NOTED }, ['components', 'name']),
+  Device: kept({ ...DEVICE, ...NOTED }, ['components', 'name', 'clone']),
   DeviceWithReport: kept(
     {
       ...DEVICE,
@@ -253,7 +262,7 @@ const DEVICES: Record<string, Schema> = {
       reason: nullable({ type: 'integer', description: 'SUIT report reason' }),
       unanswered: nullable(object({ rolloutId: hexText(16), releaseLeaf: hexText(32), since: SECONDS, due: SECONDS })),
     },
-    ['components', 'name'],
+    ['components', 'name', 'clone'],
   ),
   Grant: kept({
     grantId: hexText(16),
