@@ -1,13 +1,20 @@
 /** Who gets in, and what hostile requests get back. One server in this process, real sockets. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { silentLog } from '@countersign/broker/distribution/ports';
 import { BODY_BYTES_MAX } from '@countersign/broker/face/api/app';
+import { STREAMS_MAX } from '@countersign/broker/face/api/event-routes';
 import { openToken, tokenGate } from '@countersign/broker/face/api/token';
+import { type Alarm, Alarms } from '@countersign/broker/face/events/alarms';
+import { EventStream } from '@countersign/broker/face/events/stream';
 import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
+import type { LedgerClient, LedgerEvent } from '@countersign/broker/ledger/client';
 import { CODES, codeOf } from '@countersign/device-sdk';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import anyTest, { type TestFn } from 'ava';
@@ -72,6 +79,11 @@ const ROUTES: [method: string, path: string][] = [
   ['POST', '/api/v1/ledger/cosignatures'],
   ['GET', '/api/v1/ledger/quorum'],
   ['GET', '/metrics'],
+  ['GET', '/api/v1/issued-keys'],
+  ['GET', `/proof/${NAME}`],
+  ['GET', `/proof/${NAME}/receipt`],
+  // A position beyond the ledger: without it the answer would not end.
+  ['GET', '/events?from=999999'],
   ['GET', `/api/v1/entries/${NAME}`],
   ['GET', `/api/v1/trials/${NAME}`],
   ['GET', '/api/v1/trust-roots'],
@@ -449,3 +461,77 @@ async function ask(url: string, method: string, path: string, type?: string, bod
   const parsed = answer.headers.get('content-type')?.match(/^application\/(problem\+)?json/) ? JSON.parse(text) : {};
   return { status: answer.status, body: parsed as Record<string, unknown> };
 }
+
+test('a reader who takes nothing is cut off, and costs the ledger no more than his socket holds', async (t) => {
+  let read = 0;
+  const events = async (from: number, count: number): Promise<LedgerEvent[]> => {
+    read = from + count;
+    return Array.from({ length: count }, (_, i) => {
+      const leafIndex = from + i;
+      return { leafIndex, leafHash: randomBytes(32), bytes: Uint8Array.of(0), blockNumber: leafIndex, time: 0 };
+    });
+  };
+  const ledger = { events, beyond: async () => undefined } as unknown as LedgerClient;
+  const limits = { heartbeatMs: 3_600_000, tickMs: 3_600_000, drainMs: 100, lifeMs: 3_600_000 };
+  const server = createServer((_request, response) => {
+    response.writeHead(200);
+    new EventStream(response, ledger, limits).begin(0);
+    response.once('close', () => server.emit('cut'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const cut = once(server, 'cut');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
+  socket.on('error', () => undefined).write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  await cut;
+  const then = read;
+  await new Promise((resolve) => setImmediate(resolve));
+  t.is(read, then, 'nothing is read for one who is gone');
+  t.true(then < 1_000_000);
+  socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test('streams of events are bounded, begin where it is asked, and tell alarms', async (t) => {
+  const { url } = t.context.all;
+  const stop = new AbortController();
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const openOne = () => fetch(new URL('/events', url), { headers, signal: stop.signal });
+  const streams = await Promise.all(Array.from({ length: STREAMS_MAX }, openOne));
+  t.true(streams.every(({ status }) => status === 200));
+  t.is(streams[0]!.headers.get('content-type'), 'text/event-stream');
+  t.is((await openOne()).status, 503);
+  stop.abort();
+  const from = { ...headers, 'last-event-id': '0' };
+  const end = new AbortController();
+  let answer: Response;
+  // The server hears of an end a moment after it.
+  do answer = await fetch(new URL('/events', url), { headers: from, signal: end.signal });
+  while (answer.status === 503);
+  let text = '';
+  const decoder = new TextDecoder();
+  for await (const part of answer.body!) {
+    text += decoder.decode(part, { stream: true });
+    if (/^id: 1$/m.test(text)) break;
+  }
+  end.abort();
+  t.notRegex(text, /^id: 0$/m);
+  t.regex(text, /^event: begin\ndata: \{"from":1\}$/m);
+
+  const alarms = new Alarms();
+  const heard: Alarm[] = [];
+  const over = alarms.listen((alarm) => heard.push(alarm));
+  const log = alarms.heardIn(silentLog);
+  log.info({ code: 'BUSY' }, 'is no alarm');
+  log.warn({}, 'is for the log alone');
+  log.warn({ code: 'NO_QUORUM' }, 'waits');
+  log.error({}, 'a fault');
+  over();
+  log.error({}, 'after the end');
+  t.deepEqual(
+    heard.map(({ level, code, text }) => [level, code, text]),
+    [
+      ['warn', 'NO_QUORUM', 'waits'],
+      ['error', 'INTERNAL', 'a fault'],
+    ],
+  );
+});

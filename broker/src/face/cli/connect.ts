@@ -45,18 +45,20 @@ export function personOptions(command: Command): Command {
 
 /** @throws WrongUse where nobody is named; Refusal UNREACHABLE, UNAUTHORIZED, BAD_STORE */
 export async function connect(options: ServerOptions & { code?: string }): Promise<Session> {
+  const { url, token } = await addressOf(options);
+  return openSession(apiClient(url, token, options.code ?? process.env.COUNTERSIGN_CODE));
+}
+
+/** Where the server is, and the token of its API. @throws WrongUse where nobody is named */
+export async function addressOf(options: ServerOptions): Promise<{ url: string; token: string | undefined }> {
   const data = dataFolder(options);
   const url = options.server ?? process.env.COUNTERSIGN_SERVER ?? (data && (await readEndpointFile(data)).url);
   if (!url)
     throw new WrongUse('say which server: --data DIR of a running `countersign up`, or --server URL --token TOKEN');
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw new WrongUse(`${url} is no http address`);
-  return openSession(
-    apiClient(
-      url,
-      options.token ?? process.env.COUNTERSIGN_TOKEN ?? (data && (await readClientToken(clientTokenPath(data)))),
-      options.code ?? process.env.COUNTERSIGN_CODE,
-    ),
-  );
+  const known = options.token ?? process.env.COUNTERSIGN_TOKEN;
+  const token = known ?? (data === undefined ? undefined : await readClientToken(clientTokenPath(data)));
+  return { url, token };
 }
 
 /** The session and the person who signs in it, with one of these roles. */

@@ -24,6 +24,7 @@ export const BROKER_VERBS: readonly VerbRoom[] = [
   { names: ['bundle'], load: async () => (await import('./bundle.ts')).bundleVerbs },
   { names: ['blobs'], load: async () => (await import('./blobs.ts')).blobVerbs },
   { names: ['passport'], load: async () => (await import('./passport.ts')).passportVerbs },
+  { names: ['events'], load: async () => (await import('./events.ts')).eventsVerb },
   { names: ['history', 'head'], load: async () => (await import('./record.ts')).recordVerbs },
   { names: ['audit'], load: async () => (await import('./audit.ts')).auditVerb },
   { names: ['people'], load: async () => (await import('./people.ts')).peopleVerbs },

@@ -14,10 +14,13 @@ import { openFactors } from '../access/factors.ts';
 import type { ShownRoute } from '../access/guard.ts';
 import { openTokens } from '../access/tokens.ts';
 import { type ApiOptions, closeApi, createApi } from '../api/app.ts';
+import { eventRoutes } from '../api/event-routes.ts';
 import { metricsRoutes } from '../api/metrics-routes.ts';
 import { ENDPOINTS } from '../api/openapi/ledger-operations.ts';
+import { proofRoutes } from '../api/proof-routes.ts';
 import { openToken, type TokenGate, tokenGate } from '../api/token.ts';
 import type { Endpoints } from '../client/session.ts';
+import type { Alarms } from '../events/alarms.ts';
 import type { FigureSource } from '../metrics/figures.ts';
 import { countRefusal, type RefusalCounts, refusalFigures } from '../metrics/server-figures.ts';
 import { readClientToken, writeClientToken } from './client-token.ts';
@@ -115,7 +118,9 @@ export interface ApiPart {
   routes: ((app: FastifyInstance) => Promise<void>)[];
   /** What `/metrics` shows besides the process and the API's refusals. */
   figures: FigureSource[];
+  /** What `/proof` and `/events` speak of. */
   ledger: LedgerClient;
+  alarms: Alarms;
   /** The server that holds the ledger checks second factors; the others pass codes on to it. */
   holdsLedger?: boolean | undefined;
   origin: string;
@@ -138,7 +143,9 @@ export async function serve(options: StartOptions, part: ApiPart, closers: Close
   let endpoints: Endpoints | undefined;
   app.get('/api/v1/endpoints', { schema: ENDPOINTS }, async () => endpoints);
   const figures = metricsRoutes([...part.figures, refusalFigures('api', refusals)]);
-  for (const routes of [...part.routes, figures]) await app.register(routes);
+  const { ledger, alarms } = part;
+  const proofs = proofRoutes(ledger, (options.verifier ?? nodeVerifier()).sha256);
+  for (const routes of [...part.routes, figures, proofs, eventRoutes({ ledger, alarms })]) await app.register(routes);
   const port = options.port ?? (await lastPort(data, 'url')) ?? 0;
   const url = await listen(app, host, port, tls !== undefined);
   endpoints = part.endpoints(url);

@@ -23,6 +23,7 @@ import { PEER } from '../api/openapi/ledger-operations.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
+import { Alarms } from '../events/alarms.ts';
 import { ledgerFigures, peerFigures } from '../metrics/ledger-figures.ts';
 import { contentFigures } from '../metrics/server-figures.ts';
 import { readClientToken } from './client-token.ts';
@@ -60,7 +61,9 @@ export interface RunningPeer extends Running {
  */
 export async function startPeer(options: StartPeerOptions): Promise<RunningPeer> {
   return started(async (closers) => {
-    const { data, follow, contents = follow, log = silentLog, verifier = nodeVerifier() } = options;
+    const { data, follow, contents = follow, verifier = nodeVerifier() } = options;
+    const alarms = new Alarms();
+    const log = alarms.heardIn(options.log ?? silentLog);
     const good = follow.length >= 1 && follow.length <= FOLLOWED_MAX;
     demand(good, 'BAD_REQUEST', `a peer follows an orderer, and at most ${FOLLOWED_MAX} in all`);
     await lockFolder(data, closers);
@@ -77,8 +80,8 @@ export async function startPeer(options: StartPeerOptions): Promise<RunningPeer>
       tell: (event) => say(log, event),
     });
     closers.add(() => peer.close());
-    const part = { store, origin, verifier, orderer: follow[0]!.url, signer: ring.signer('peer') };
-    const running = await servePeer(options, peer, part, closers);
+    const part = { store, origin, verifier, orderer: follow[0]!.url, signer: ring.signer('peer'), alarms };
+    const running = await servePeer({ ...options, log }, peer, part, closers);
     return Object.assign(running, { peer, keys: serverKeys('peer', ring) });
   });
 }
@@ -90,10 +93,10 @@ function say(log: NonNullable<StartOptions['log']>, { level, code, text }: PeerE
 function servePeer(
   options: StartPeerOptions,
   peer: Peer,
-  part: { store: FileBlobStore; origin: string; verifier: Verifier; orderer: string; signer: Signer },
+  part: { store: FileBlobStore; origin: string; verifier: Verifier; orderer: string; signer: Signer; alarms: Alarms },
   closers: Closers,
 ): Promise<Running> {
-  const { store, origin, orderer } = part;
+  const { store, origin, orderer, alarms } = part;
   const shown: LedgerSource = cosignedSource(peer.ledger, peer.heads);
   closers.add(() => shown.close());
   const routes = [
@@ -115,7 +118,7 @@ function servePeer(
     contentFigures(serverFolder(options.data, 'peer')),
     peerFigures(() => peer.state()),
   ];
-  return serve(options, { server: 'peer', ledger: shown, origin, routes, figures, endpoints }, closers);
+  return serve(options, { server: 'peer', ledger: shown, alarms, origin, routes, figures, endpoints }, closers);
 }
 
 function peerStateRoutes(state: () => PeerState): Parameters<typeof serve>[1]['routes'][number] {

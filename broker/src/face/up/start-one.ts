@@ -23,6 +23,7 @@ import { passportRoutes } from '../api/passport-routes.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import type { Endpoints } from '../client/session.ts';
+import { Alarms } from '../events/alarms.ts';
 import { ledgerFigures } from '../metrics/ledger-figures.ts';
 import { contentFigures } from '../metrics/server-figures.ts';
 import { auditorsOf, type WitnessOptions } from './auditors.ts';
@@ -49,7 +50,9 @@ export async function startLedgerServer(
     await lockFolder(data, closers);
     const given = options.serverKeys ?? [];
     const { ledger, heads, shown, made, quorum } = await openLedgerPart(data, verifier, given, options, closers);
-    watchQuorum(heads, options.log ?? silentLog, closers);
+    const alarms = new Alarms();
+    const log = alarms.heardIn(options.log ?? silentLog);
+    watchQuorum(heads, log, closers);
     const { origin } = ledger;
     const endpoints = (url: string): Endpoints => ({ ...NOWHERE, servers: ['ledger'], origin, ledger: url });
     const files = blockFileRoutes(serverFolder(data, 'ledger'));
@@ -62,10 +65,10 @@ export async function startLedgerServer(
     ];
     return {
       ...(await serve(
-        options,
+        { ...options, log },
         {
           server: 'ledger',
-          ledger: shown,
+          ...{ ledger: shown, alarms },
           holdsLedger: true,
           origin,
           routes,
@@ -95,7 +98,9 @@ export interface StartCollectionOptions extends StartOptions {
 /** The collection server alone. */
 export async function startCollectionServer(options: StartCollectionOptions): Promise<Running> {
   return started(async (closers) => {
-    const { data, log = silentLog, verifier = nodeVerifier() } = options;
+    const { data, verifier = nodeVerifier() } = options;
+    const alarms = new Alarms();
+    const log = alarms.heardIn(options.log ?? silentLog);
     await lockFolder(data, closers);
     const ring = await openServerKeys(data, 'collection', { create: false, passphrase: options.passphrase });
     const { trustRoot, origin } = await pin(options, verifier);
@@ -118,7 +123,8 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
       collection: url,
     });
     const figures = [contentFigures(serverFolder(data, 'collection'))];
-    return serve(options, { server: 'collection', ledger, origin, routes, figures, endpoints }, closers);
+    const part = { server: 'collection', ledger, alarms, origin, routes, figures, endpoints };
+    return serve({ ...options, log }, part, closers);
   });
 }
 
@@ -136,7 +142,9 @@ export interface StartDistributionOptions extends StartCollectionOptions {
 /** The distribution server alone, with its MQTT broker. */
 export async function startDistributionServer(options: StartDistributionOptions): Promise<Running> {
   return started(async (closers) => {
-    const { data, log = silentLog, verifier = nodeVerifier() } = options;
+    const { data, verifier = nodeVerifier() } = options;
+    const alarms = new Alarms();
+    const log = alarms.heardIn(options.log ?? silentLog);
     await lockFolder(data, closers);
     const ring = await openServerKeys(data, 'distribution', { create: false, passphrase: options.passphrase });
     const { trustRoot, origin } = await pin(options, verifier);
@@ -170,7 +178,8 @@ export async function startDistributionServer(options: StartDistributionOptions)
     });
     const content = contentFigures(join(serverFolder(data, 'distribution'), 'content'));
     const figures = [...part.figures, content];
-    return serve(options, { server: 'distribution', ledger, origin, routes, figures, endpoints }, closers);
+    const server = { server: 'distribution', ledger, alarms, origin, routes, figures, endpoints };
+    return serve({ ...options, log }, server, closers);
   });
 }
 

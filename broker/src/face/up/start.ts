@@ -25,6 +25,7 @@ import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
 import { apiClient } from '../client/api-client.ts';
 import { openSession } from '../client/session.ts';
+import { Alarms } from '../events/alarms.ts';
 import { ledgerFigures } from '../metrics/ledger-figures.ts';
 import { contentFigures } from '../metrics/server-figures.ts';
 import { auditorsOf, type WitnessOptions } from './auditors.ts';
@@ -76,7 +77,9 @@ export interface RunningAll extends Running {
  */
 export async function startAll(options: StartAllOptions): Promise<RunningAll> {
   return started(async (closers) => {
-    const { data, log = silentLog, tell = () => undefined } = options;
+    const { data, tell = () => undefined } = options;
+    const alarms = new Alarms();
+    const log = alarms.heardIn(options.log ?? silentLog);
     const verifier = sharedVerifier(options.verifier ?? nodeVerifier());
     await lockFolder(data, closers);
     const create = isFirstStart(data);
@@ -103,7 +106,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
     );
     const { distribution } = part;
     const running = await serve(
-      options,
+      { ...options, log },
       {
         server: 'ledger, collection and distribution',
         ...{ ledger: shown, holdsLedger: true, origin },
@@ -119,6 +122,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
           collectionRoutes(collection),
           distributionRoutes(distribution, ledger),
         ],
+        alarms,
         figures: [ledgerFigures(ledger, heads), contentFigures(serverFolder(data, 'collection')), ...part.figures],
         endpoints: (url) => ({
           servers: ['ledger', 'collection', 'distribution'],

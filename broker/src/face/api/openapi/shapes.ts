@@ -106,11 +106,12 @@ const LEDGER: Record<string, Schema> = {
       thumbprint: text('of the key, RFC 9679'),
       publicKey: hexText(),
       alg: { type: 'integer' },
+      kid: hexText(undefined, 'of the key'),
       state: oneOf('proposed', 'active', 'revoked'),
       proposedBy: nullable(text()),
       revocation: nullable(object({ by: text(), reason: text() })),
     },
-    ['alg'],
+    ['alg', 'kid'],
   ),
 };
 
@@ -220,6 +221,7 @@ const DEVICE = {
   classId: hexText(16),
   publicKey: hexText(),
   alg: { type: 'integer' },
+  kid: hexText(undefined, 'of the key'),
   state: oneOf('enrolled', 'revoked'),
   epoch: whole(),
   counter: whole('of the last report; 0 for none'),
@@ -252,7 +254,7 @@ const SUBJECT = {
 };
 
 const DEVICES: Record<string, Schema> = {
-  Device: kept({ ...DEVICE, ...NOTED }, ['components', 'name', 'clone']),
+  Device: kept({ ...DEVICE, ...NOTED }, ['components', 'name', 'clone', 'kid']),
   DeviceWithReport: kept(
     {
       ...DEVICE,
@@ -262,7 +264,7 @@ const DEVICES: Record<string, Schema> = {
       reason: nullable({ type: 'integer', description: 'SUIT report reason' }),
       unanswered: nullable(object({ rolloutId: hexText(16), releaseLeaf: hexText(32), since: SECONDS, due: SECONDS })),
     },
-    ['components', 'name', 'clone'],
+    ['components', 'name', 'clone', 'kid'],
   ),
   Grant: kept({
     grantId: hexText(16),
