@@ -151,6 +151,7 @@ export const peopleRows: Variant[] = [
   ),
   product('makes a product with frames of one byte', { frameBytes: 1 }),
   product('makes a product without a slot', { slotBytes: 0 }),
+  product('makes a product that needs no approval', { approvals: 0 }, 'MALFORMED'),
   contract(
     'logs a download of what is not there',
     'NOT_FOUND',
@@ -180,8 +181,8 @@ export const peopleRows: Variant[] = [
   }),
 ];
 
-function product(how: string, change: Partial<typeof PRODUCT>): Variant {
-  return contract(how, 'BAD_STATEMENT', async (world) => {
+function product(how: string, change: Partial<typeof PRODUCT>, expect: Code = 'BAD_STATEMENT'): Variant {
+  return contract(how, expect, async (world) => {
     const made = { ...PRODUCT, name: 'toaster', ...change };
     const object = objectDigest(sha256, 'product', classId(VENDOR, made.name));
     return () => act(world, alice(world), 'product', object, productArgs(made));

@@ -58,6 +58,7 @@ import {
 } from '../server/ledger-world.ts';
 import { contract, refused } from '../server/try.ts';
 import { componentRows } from './components.ts';
+import { accessRows } from './server-access.ts';
 import { deviceRows, peopleRows, planRows } from './server-more.ts';
 import { passportRows, trialRows } from './server-trials.ts';
 
@@ -351,6 +352,7 @@ export const unauthorised: Attack = {
   against: ['server'],
   variants: [
     ...passportRows,
+    ...accessRows,
     api('calls the API without a token', undefined),
     api('calls the API with the token of another server', `Bearer ${'y'.repeat(43)}`),
     api('calls the API with the token and more', `Bearer ${TOKEN}y`),

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { ROUTES, SCOPES, type Scope } from '@countersign/broker/face/access/rights';
 import type { TokenView } from '@countersign/broker/face/access/tokens';
 import { hotp, stepAt } from '@countersign/broker/face/access/totp';
+import type { CommittedView } from '@countersign/broker/face/api/views';
 import { apiClient } from '@countersign/broker/face/client/api-client';
 import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/face/client/people';
-import { registerProduct } from '@countersign/broker/face/client/releases';
-import { openSession, perform, type Session } from '@countersign/broker/face/client/session';
+import { publish, registerProduct } from '@countersign/broker/face/client/releases';
+import { openSession, perform, type Session, signDeed } from '@countersign/broker/face/client/session';
 import { type RunningPeer, startPeer } from '@countersign/broker/face/up/peer';
 import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
 import { loadPerson } from '@countersign/broker/keys/people';
@@ -25,8 +26,17 @@ import {
   rolloutArgs,
   uploadArgs,
 } from '@countersign/broker/ledger/contract/args';
+import { classId, vendorId } from '@countersign/broker/ledger/contract/uuid';
 import { type Code, codeOf } from '@countersign/device-sdk';
-import { publicKeyOf, type Signer, unhex, utf8, type Value } from '@countersign/device-sdk/format';
+import {
+  checkStatement,
+  publicKeyOf,
+  readStatement,
+  type Signer,
+  unhex,
+  utf8,
+  type Value,
+} from '@countersign/device-sdk/format';
 import { newSigner, PRODUCT } from '@countersign/simulator/attacks/server/ledger-world';
 import anyTest, { type TestFn } from 'ava';
 
@@ -315,6 +325,66 @@ test.serial(
     t.is(await codeFrom(proposePerson(others, people.operator!, five)), undefined);
   },
 );
+
+/** What comes of each route that takes something: an entry by the person who sent it, or the reason why not. */
+const LEAVES: Record<string, 'entry' | { none: string }> = {
+  'POST /api/v1/transactions': 'entry',
+  'POST /api/v1/ledger/transactions': 'entry',
+  'POST /api/v1/releases': 'entry',
+  'POST /api/v1/releases/prepare': {
+    none: 'blobs by their digests, and a signature of the server; the upload is the entry',
+  },
+  'POST /api/v1/rollouts/plan': { none: 'only computes' },
+  'POST /api/v1/devices/labels': { none: 'names and owners live outside the ledger' },
+  'POST /api/v1/passports': { none: 'a document that a `passport` entry names already' },
+  'POST /api/v1/ledger/cosignatures': { none: 'a peer’s signature over a head' },
+  'POST /api/v1/tokens': { none: 'opens doors, decides nothing' },
+  'POST /api/v1/tokens/:id/revoke': { none: 'the same' },
+  'POST /api/v1/people/:name/totp': { none: 'the same' },
+};
+
+test('whatever people change through a route is an entry that they signed', async (t) => {
+  const { all, owner, people, tokens } = t.context;
+  const taking = all.routes.filter(({ method, open }) => !open && method !== 'GET' && method !== 'HEAD');
+  t.deepEqual(taking.map(({ method, url }) => `${method} ${url}`).sort(), Object.keys(LEAVES).sort());
+
+  const { sha256 } = owner.verifier;
+  const session = await openSession(apiClient(all.url, tokens.engineer));
+  const newProduct = async (name: string, path: string) => {
+    const id = classId(vendorId(PRODUCT.vendorDomain), name);
+    const deed = {
+      action: 'product',
+      object: objectDigest(sha256, 'product', id),
+      args: productArgs({ ...PRODUCT, name }),
+    };
+    const statement = await signDeed(session, people.engineer!, deed as never);
+    return (await session.api.post(path, statement)) as CommittedView;
+  };
+  const image = randomBytes(2000);
+  const order = {
+    product: 'node',
+    version: '1.0.0',
+    fileName: 'node.bin',
+    policy: { mandatory: true, log: true, reboot: true, downgrade: false },
+  };
+  const made: Record<string, () => Promise<CommittedView>> = {
+    'POST /api/v1/transactions': () => newProduct('third', '/api/v1/transactions'),
+    'POST /api/v1/ledger/transactions': () => newProduct('fourth', '/api/v1/ledger/transactions'),
+    'POST /api/v1/releases': () => publish(session, people.engineer!, new Uint8Array(image), order),
+  };
+  t.deepEqual(
+    Object.keys(made).sort(),
+    Object.keys(LEAVES)
+      .filter((route) => LEAVES[route] === 'entry')
+      .sort(),
+  );
+  for (const [route, make] of Object.entries(made)) {
+    const { leafHash } = await make();
+    const { entry } = (await owner.api.get(`/api/v1/entries/${leafHash}`)) as { entry: string };
+    const statement = readStatement(unhex(entry)!, 'tx');
+    t.notThrows(() => checkStatement(owner.verifier, statement, publicKeyOf(people.engineer!)), route);
+  }
+});
 
 function fromBase32(text: string): Uint8Array {
   const bits = [...text]

@@ -1,0 +1,151 @@
+/** Row 44 at the API's door: stolen, borrowed and outlived tokens, and second factors. */
+import { join } from 'node:path';
+import { createDoor } from '@countersign/broker/face/access/door';
+import { type Factors, openFactors, WRONG_MAX } from '@countersign/broker/face/access/factors';
+import { SCOPES, type Scope } from '@countersign/broker/face/access/rights';
+import { openTokens, type Tokens } from '@countersign/broker/face/access/tokens';
+import { hotp, STEP_SECONDS, stepAt } from '@countersign/broker/face/access/totp';
+import { createApi } from '@countersign/broker/face/api/app';
+import { ledgerRoutes } from '@countersign/broker/face/api/ledger-routes';
+import { newToken, tokenGate } from '@countersign/broker/face/api/token';
+import { revokeArgs } from '@countersign/broker/ledger/contract/args';
+import { type Code, Refusal } from '@countersign/device-sdk';
+import { type Signer, utf8, type Value } from '@countersign/device-sdk/format';
+import type { Variant } from '../attack.ts';
+import { act, newRelease, personObject, previousOf, tx, verifier, type World } from '../server/ledger-world.ts';
+import { contract } from '../server/try.ts';
+
+const LOG = { debug() {}, info() {}, warn() {}, error() {} };
+const EVERYTHING = SCOPES.filter((scope) => scope !== 'relay');
+const DAY = 86_400;
+
+/** The API of a ledger, and what an adversary does at it. */
+interface Scene {
+  world: World;
+  clock: { now: number };
+  tokens: Tokens;
+  factors: Factors;
+  tokenOf(name: string, scopes?: readonly Scope[], products?: string[]): Promise<string>;
+  /** Sends bob's, or somebody's, signed transaction; throws what the API refuses. */
+  send(deed: Deed): Promise<void>;
+}
+
+interface Deed {
+  token: string;
+  action: string;
+  object: Uint8Array;
+  args?: Value;
+  by?: Signer;
+  code?: string;
+}
+
+function door(how: string, expect: Code, prepare: (scene: Scene) => Promise<() => Promise<void>>): Variant {
+  return contract(how, expect, async (world) => prepare(await sceneOf(world)));
+}
+
+async function sceneOf(world: World): Promise<Scene> {
+  const clock = { now: 1_800_000_000 };
+  const now = () => clock.now;
+  const { ledger } = world;
+  const tokens = await openTokens(join(world.dir, 'api', 'tokens'), now);
+  const factors = openFactors(join(world.dir, 'api', 'totp'), { now });
+  const app = createApi({
+    server: 'attacked',
+    gate: tokenGate(newToken()),
+    door: createDoor({ tokens, ledger, verifier, factors }),
+    log: LOG,
+  });
+  await app.register(ledgerRoutes(ledger));
+  return {
+    ...{ world, clock, tokens, factors },
+    async tokenOf(name, scopes = EVERYTHING, products) {
+      return (await tokens.issue({ kind: 'person', name, scopes, products }, 1)).token;
+    },
+    async send({ token, action, object, args, by = world.people.bob!, code }) {
+      const bytes = await tx(by, { action, object, previous: await previousOf(world, object), ...(args && { args }) });
+      const { body } = await app.inject({
+        method: 'POST',
+        url: '/api/v1/ledger/transactions',
+        headers: {
+          ...{ 'content-type': 'application/cbor', authorization: `Bearer ${token}` },
+          ...(code && { 'countersign-code': code }),
+        },
+        payload: Buffer.from(bytes),
+      });
+      const { code: refusal } = JSON.parse(body) as { code?: Code };
+      if (refusal) throw new Refusal(refusal, 'over HTTP');
+    },
+  };
+}
+
+/** A release that waits for bob's approval: with the right token and code it would be given. */
+async function waiting({ world }: Scene): Promise<{ action: string; object: Uint8Array }> {
+  const { leaf, args } = await newRelease(world, 1);
+  await act(world, world.people.alice!, 'upload', leaf, args);
+  return { action: 'approve', object: leaf };
+}
+
+/** Bob has a second factor, and the adversary has bob's key and bob's token. */
+async function guarded(scene: Scene) {
+  const secret = await scene.factors.enrol('bob', false);
+  const deed = { ...(await waiting(scene)), token: await scene.tokenOf('bob') };
+  return { deed, codeAt: (shift = 0) => hotp(secret, stepAt(scene.clock.now + shift)) };
+}
+
+export const accessRows: readonly Variant[] = [
+  door('approves with a token whose time is over', 'EXPIRED', async (scene) => {
+    const deed = { ...(await waiting(scene)), token: await scene.tokenOf('bob') };
+    scene.clock.now += DAY;
+    return () => scene.send(deed);
+  }),
+  door('approves with a token that was revoked', 'UNAUTHORIZED', async (scene) => {
+    const deed = { ...(await waiting(scene)), token: await scene.tokenOf('bob') };
+    await scene.tokens.revoke(scene.tokens.list()[0]!.id);
+    return () => scene.send(deed);
+  }),
+  door('brings a person’s approval with another person’s token', 'NOT_PERMITTED', async (scene) => {
+    const deed = { ...(await waiting(scene)), token: await scene.tokenOf('alice') };
+    return () => scene.send(deed);
+  }),
+  door('approves with a token that is for reading', 'NOT_PERMITTED', async (scene) => {
+    const deed = { ...(await waiting(scene)), token: await scene.tokenOf('bob', ['read']) };
+    return () => scene.send(deed);
+  }),
+  door('approves with a token for another product', 'NOT_PERMITTED', async (scene) => {
+    const deed = { ...(await waiting(scene)), token: await scene.tokenOf('bob', EVERYTHING, ['0'.repeat(32)]) };
+    return () => scene.send(deed);
+  }),
+  door('revokes a person with a token for one product', 'NOT_PERMITTED', async (scene) => {
+    const args = revokeArgs('person', utf8('alice'), 'in the way');
+    const token = await scene.tokenOf('bob', EVERYTHING, ['0'.repeat(32)]);
+    return () => scene.send({ token, action: 'revoke', object: personObject('alice'), args });
+  }),
+  door('approves with key and token, without the code', 'BAD_FACTOR', async (scene) => {
+    const { deed } = await guarded(scene);
+    return () => scene.send(deed);
+  }),
+  door('approves with a code of five minutes ago', 'BAD_FACTOR', async (scene) => {
+    const { deed, codeAt } = await guarded(scene);
+    return () => scene.send({ ...deed, code: codeAt(-300) });
+  }),
+  door('approves with a code that he saw being used', 'FACTOR_USED', async (scene) => {
+    const { deed, codeAt } = await guarded(scene);
+    await scene.factors.check('bob', codeAt());
+    return () => scene.send({ ...deed, code: codeAt() });
+  }),
+  door('turns the clock back to a code that he saw', 'FACTOR_USED', async (scene) => {
+    const { deed, codeAt } = await guarded(scene);
+    const seen = codeAt();
+    scene.clock.now += 10 * STEP_SECONDS;
+    await scene.factors.check('bob', codeAt());
+    scene.clock.now -= 10 * STEP_SECONDS;
+    return () => scene.send({ ...deed, code: seen });
+  }),
+  door('guesses codes', 'LOCKED_OUT', async (scene) => {
+    const { deed, codeAt } = await guarded(scene);
+    const near = [-STEP_SECONDS, 0, STEP_SECONDS].map(codeAt);
+    const wrong = ['000000', '000001', '000002', '000003'].find((code) => !near.includes(code))!;
+    for (let i = 0; i < WRONG_MAX; i++) await scene.send({ ...deed, code: wrong }).catch(() => undefined);
+    return () => scene.send({ ...deed, code: codeAt() });
+  }),
+];
