@@ -62,6 +62,7 @@ const ROUTES: [method: string, path: string][] = [
   ['GET', `/api/v1/rollouts/${ID}/progress`],
   ['POST', '/api/v1/rollouts/plan'],
   ['GET', '/api/v1/history/engineer'],
+  ['GET', '/api/v1/issued-keys'],
   ['GET', `/api/v1/previous/${NAME}`],
   ['GET', `/api/v1/blobs/${NAME}`],
   ['GET', `/api/v1/payloads/${NAME}`],
