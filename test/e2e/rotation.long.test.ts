@@ -2,16 +2,24 @@
  * The ceremony: every key of the trust root is exchanged and stolen once while devices sleep at every version. Real
  * servers over sockets, the command for each rotation, the true SDK on virtual boards.
  */
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { apiClient } from '@countersign/broker/face/client/api-client';
 import { makeBundle } from '@countersign/broker/face/client/bundle';
+import { enrolDevices } from '@countersign/broker/face/client/devices';
 import { ledgerSize, rootInForce } from '@countersign/broker/face/client/roots';
+import { openSession } from '@countersign/broker/face/client/session';
 import { keysFolder } from '@countersign/broker/face/up/folders';
+import type { ServerKeys } from '@countersign/broker/face/up/identities';
+import { startPeer } from '@countersign/broker/face/up/peer';
+import { startLedgerServer } from '@countersign/broker/face/up/start';
 import { activeKeys, planNextRoot, signedRootOf, signRootPayload } from '@countersign/broker/keys/next-root';
 import { signTransaction } from '@countersign/broker/keys/tx';
 import { codeOf } from '@countersign/device-sdk';
 import {
   encodeAnnouncement,
   encodeEnvelope,
+  encodeProvision,
   hex,
   kidOf,
   NO_LEAF,
@@ -20,6 +28,7 @@ import {
   readAnnouncement,
   readEnvelope,
   readHead,
+  readProvision,
   readRollout,
   readStatement,
   rolloutValue,
@@ -33,7 +42,10 @@ import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { loadSigner } from '@countersign/device-sdk/host/key-file';
 import { keyFor, nextRoot, proveRelease, shapeAnnouncement, verifyHead } from '@countersign/device-sdk/verify';
 import { readSample } from '@countersign/firmware-samples';
+import { fetchFactory } from '@countersign/simulator/scenario/factory';
 import test, { type ExecutionContext } from 'ava';
+import { Child } from '../support/child.ts';
+import { temporary } from '../support/command.ts';
 import { runHereJson as runJson } from '../support/command-here.ts';
 import { pause } from '../support/relay-world.ts';
 import { PRODUCT, type Site, site } from '../support/site.ts';
@@ -98,6 +110,7 @@ test('fourteen rotations and thefts: no device is locked out, believes a thief, 
   }
   t.is(births.length, CEREMONY.length + 1);
   await nothingOfAThief(t, s, stolen, births);
+  await enrolAgain(s);
 
   const second = await s.roll('1.1.0');
   for (const child of s.children.slice(0, -1)) child.start();
@@ -119,6 +132,19 @@ async function sleepAt(s: Site, version: number): Promise<void> {
   child.start();
   await child.until(({ device }) => device!.state.root.root.version === version && child.version === '1.0.1');
   await child.stop();
+}
+
+/** The first device has lost its store and its key: the same id with another key, in its next epoch. */
+async function enrolAgain(s: Site): Promise<void> {
+  const { deviceId, url } = s.children[0]!;
+  const factory = await fetchFactory(s.session, PRODUCT, '1.0.0');
+  const { memoryClass, slotBytes, image } = factory;
+  const record = encodeProvision({ ...readProvision(factory.record), deviceId, epoch: 1 });
+  const board = { eraseBytes: 4096, slotBytes, storeBytes: 65_536 };
+  const ports = { memoryClass, workspace: new Uint8Array(16_384), askSeconds: 5 };
+  const child = new Child({ url, number: 200, record, image, board, ports });
+  await enrolDevices(s.session, s.people.operator, PRODUCT, [{ id: deviceId, key: publicKeyOf(child.keys) }]);
+  s.children[0] = child;
 }
 
 /** The key with which a thief goes on: the one that the trust root names now. */
@@ -189,3 +215,48 @@ async function nothingOfAThief(
   const orderer = kidOf(sha256, publicKeyOf(by('orderer')));
   t.is(codeOf(t.throws(() => keyFor(verifier, root, 'orderer', orderer))), 'REVOKED');
 }
+
+test('a peer changes its key while it follows, and the quorum holds under the new root', async (t) => {
+  t.timeout(300_000);
+  const dir = await temporary(t);
+  const at = (name: string) => join(dir, name);
+  const made = async (name: string, ...words: string[]) => {
+    const { json } = await runJson('keys', 'server', name.replace(/\d/, ''), '--data', at(name), ...words);
+    await writeFile(at(`${name}.json`), JSON.stringify(json));
+    return json as ServerKeys;
+  };
+  const serverKeys = [await made('collection'), await made('distribution')];
+  const peers = [await made('peer1'), await made('peer2')];
+  const ledger = await startLedgerServer({ data: at('ledger'), serverKeys, peers, quorum: 2 });
+  t.teardown(() => ledger.close());
+  const trustRoot = new Uint8Array(await readFile(at('ledger/trust-root.cbor')));
+  const follow = [{ url: ledger.url, token: ledger.token! }];
+  for (const name of ['peer1', 'peer2']) {
+    const peer = await startPeer({ data: at(name), follow, trustRoot });
+    t.teardown(() => peer.close());
+  }
+  const session = await openSession(apiClient(ledger.url, ledger.token!));
+  const head = async () =>
+    (await session.api.get('/api/v1/head').catch((error) => {
+      if (codeOf(error) !== 'NO_QUORUM') throw error;
+      return { rootVersion: 0, cosignatures: 0 };
+    })) as { rootVersion: number; cosignatures: number };
+  while ((await head()).rootVersion !== 1) await pause();
+  const [former] = (await rootInForce(session)).root.roles.peer.keys;
+  await made('peer1', '--next');
+  const draft = at('draft.json');
+  const remove = ['--remove', hex(kidOf(sha256, former!))];
+  const done = async (...words: string[]) => {
+    const { code, json, stderr } = await runJson('keys', 'root', ...words);
+    t.is(code, 0, stderr);
+    return json;
+  };
+  await done('next', '--data', at('ledger'), '--add', at('peer1.json'), ...remove, '-o', draft);
+  await done('sign', draft, '--key', at('ledger/root/keys/root.key'), '--trust', at('ledger/trust-root.cbor'));
+  await done('submit', draft, '--data', at('ledger'));
+  // Two of two: without the new key of the first, nothing more would be shown.
+  while ((await head()).rootVersion !== 2) await pause();
+  t.is((await head()).cosignatures, 2);
+  const { root } = await rootInForce(session, trustRoot);
+  t.false(root.roles.peer.keys.some(({ bytes }) => hex(bytes) === hex(former!.bytes)));
+});

@@ -630,6 +630,14 @@ function provisionVectors(w: World): FormatVector[] {
       'MALFORMED',
       encode(items.map((item, i) => (i === 5 ? [...(item as Value[]), []] : item))),
     ),
+    accepted(
+      'provision',
+      'provision-epoch',
+      'a device that was enrolled again, for the second time',
+      encode([...items, 2]),
+    ),
+    refused('provision', 'provision-epoch-0', 'the first epoch, written', 'MALFORMED', encode([...items, 0])),
+    refused('provision', 'provision-ten', 'ten items', 'MALFORMED', encode([...items, 2, 2])),
     refused('provision', 'provision-version', 'version 2', 'UNSUPPORTED', encode([2, ...items.slice(1)])),
     refused(
       'provision',

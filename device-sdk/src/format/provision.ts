@@ -35,6 +35,8 @@ export interface Provision {
   version: string;
   brokerId: string;
   deviceId?: Uint8Array;
+  /** Of the device's reports; above 0 where it was enrolled again, with another key. */
+  epoch?: number;
 }
 
 export function encodeProvision(p: Provision): Uint8Array {
@@ -51,14 +53,16 @@ export function encodeProvision(p: Provision): Uint8Array {
     ],
     p.brokerId,
     p.deviceId ?? null,
+    ...(p.epoch ? [p.epoch] : []),
   ]);
 }
 
 /** @throws Refusal MALFORMED, TOO_LARGE, UNSUPPORTED */
 export function readProvision(bytes: Uint8Array): Provision {
   demand(bytes.length <= PROVISION_BYTES_MAX, 'TOO_LARGE', `the provisioning record has ${bytes.length} bytes`);
-  const items = asArray(decode(bytes), 'provisioning record', 8);
-  const [recordVersion, trustRoot, head, vendorId, classId, release, brokerId, deviceId] = items;
+  const items = asArray(decode(bytes), 'provisioning record');
+  demand(items.length === 8 || items.length === 9, 'MALFORMED', `a provisioning record of ${items.length} items`);
+  const [recordVersion, trustRoot, head, vendorId, classId, release, brokerId, deviceId, epoch] = items;
   demand(recordVersion === PROVISION_VERSION, 'UNSUPPORTED', `provisioning record version ${shown(recordVersion)}`);
   const [origin, size, root, indexRoot, time, rootVersion] = asArray(head, 'head', 6);
   const fields = asArray(release, 'release');
@@ -87,7 +91,15 @@ export function readProvision(bytes: Uint8Array): Provision {
     version: asText(version, 'version', VERSION_CHARS_MAX),
     brokerId: asText(brokerId, 'broker id'),
     deviceId: optional(deviceId, (value) => asBytes(value, 'device id', ID_BYTES)),
+    ...(epoch !== undefined && { epoch: asEpoch(epoch) }),
   };
+}
+
+/** The first epoch is not written: one record, one form. */
+function asEpoch(value: Value): number {
+  const epoch = asUint(value, 'epoch');
+  demand(epoch > 0, 'MALFORMED', 'epoch 0 is not written');
+  return epoch;
 }
 
 function readComponents(value: Value): ComponentImage[] {

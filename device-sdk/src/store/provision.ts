@@ -35,7 +35,7 @@ function factoryState(verifier: Verifier, p: Provision, slot: SlotNumber): State
     floor: sequence,
     failed: [],
     counters: { login: 0, command: 0 },
-    reports: { epoch: 0, counter: 0, previous: new Uint8Array(32) },
+    reports: { epoch: p.epoch ?? 0, counter: 0, previous: new Uint8Array(32) },
     pending: undefined,
     spent: undefined,
     handover: undefined,

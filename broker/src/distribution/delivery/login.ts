@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { demand, type Verifier } from '@countersign/device-sdk';
 import {
   checkStatement,
+  encode,
   equal,
   hex,
   ID_BYTES,
@@ -29,6 +30,8 @@ export interface DeviceRecord {
   key: PublicKey;
   classId: Uint8Array;
   revoked: boolean;
+  /** Of its reports; above 0 where it was enrolled again. */
+  epoch?: number;
 }
 
 export interface DeviceLoginOptions {
@@ -91,8 +94,17 @@ async function deviceLogin(username: string, password: Uint8Array, options: Devi
   demand(equal(statement.kid, kid), 'UNKNOWN_KEY', "the login names another key than the device's");
   checkStatement(verifier, statement, device.key);
   demand(!device.revoked, 'REVOKED', 'this device is revoked');
-  await counters.take(deviceId, login.counter);
+  await counters.take(counterName(deviceId, device.epoch ?? 0), login.counter);
   return { role: 'device', deviceId, classId: device.classId };
+}
+
+/**
+ * A device that lost its store and was enrolled again begins its counter anew, under another key: what was taken of the
+ * former key says nothing of this one. The first epoch counts under the device's own id.
+ */
+function counterName(deviceId: Uint8Array, epoch: number): Uint8Array {
+  if (epoch === 0) return deviceId;
+  return new Uint8Array(digest(encode([deviceId, epoch])).subarray(0, ID_BYTES));
 }
 
 function digest(bytes: Uint8Array): Buffer {

@@ -15,6 +15,7 @@ import {
   unhex,
 } from '@countersign/device-sdk/format';
 import type { LedgerClient } from '../../ledger/client.ts';
+import { isRoot } from '../../ledger/contract/entry.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
 import type { Factors } from './factors.ts';
 import { classOf } from './objects.ts';
@@ -122,7 +123,7 @@ interface Deed {
   signer?: PersonView;
 }
 
-/** @returns undefined for reports and rollout statements, which are signed by devices and servers */
+/** @returns undefined for reports, rollout statements and trust roots, which are signed by devices, servers, root keys */
 async function deedOf({ ledger, verifier }: DoorParts, bytes: Uint8Array, guest: Guest): Promise<Deed | undefined> {
   const statement = transactionIn(bytes);
   if (!statement) return undefined;
@@ -143,6 +144,8 @@ async function deedOf({ ledger, verifier }: DoorParts, bytes: Uint8Array, guest:
 }
 
 function transactionIn(bytes: Uint8Array): Statement | undefined {
+  // A trust root bears signatures of root keys, who are nobody on the record.
+  if (isRoot(bytes)) return undefined;
   try {
     return readStatement(bytes, 'tx');
   } catch (error) {

@@ -40,6 +40,15 @@ export async function writeFactoryFiles(
     files.components = { ...files.components, [component.id]: path };
   }
   await writeFile(files.image, image);
-  await writeFile(files.provision, encodeProvision({ ...record, ...(deviceId && { deviceId }) }));
+  const epoch = deviceId ? await epochOf(api, deviceId) : 0;
+  const own = { ...(deviceId && { deviceId }), ...(epoch > 0 && { epoch }) };
+  await writeFile(files.provision, encodeProvision({ ...record, ...own }));
   return files;
+}
+
+/** Above 0 for a device that was enrolled before: it has another key now, and begins its reports anew. */
+async function epochOf(api: Session['api'], deviceId: Uint8Array): Promise<number> {
+  const { epoch } = (await api.get(`/api/v1/devices/${hex(deviceId)}`)) as { epoch?: unknown };
+  demand(Number.isSafeInteger(epoch), 'UNREACHABLE', `${api.url} does not say in which epoch the device is`);
+  return epoch as number;
 }

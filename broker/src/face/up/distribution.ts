@@ -180,6 +180,7 @@ async function deviceRecord(
       key: { alg: view.alg, bytes: unhex(view.publicKey)! },
       classId: unhex(view.classId)!,
       revoked: view.state === 'revoked' || revoked.has(hex(id)),
+      epoch: view.epoch,
     };
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return undefined;

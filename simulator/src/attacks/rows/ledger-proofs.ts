@@ -20,6 +20,7 @@ import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
 import { rootRows } from './device-more.ts';
 import { revokedRows } from './server-people.ts';
 import { announcerRows, auditRows } from './server-proofs.ts';
+import { loggedRootRows, rotatedKeyRows } from './server-roots.ts';
 
 const { sha256 } = verifier;
 
@@ -268,6 +269,7 @@ export const halfRotated: Attack = {
       { publish: { state: 1 } },
     ),
     ...rootRows,
+    ...loggedRootRows,
   ],
 };
 
@@ -280,6 +282,7 @@ export const revokedKey: Attack = {
     ...(['collection', 'distribution', 'log', 'command'] as const).map(revoked),
     afterReboot(),
     ...revokedRows,
+    ...rotatedKeyRows,
   ],
 };
 
