@@ -42,6 +42,8 @@ export function issueDevice(folder: string, deviceId: string): void {
 
 export interface RunningMosquitto {
   port: number;
+  /** Has it read its files again. */
+  reload(): void;
   /** Resolves when it has ended. */
   stop(): Promise<void>;
 }
@@ -74,6 +76,7 @@ export async function runMosquitto(
   }
   return {
     port,
+    reload: () => void child.kill('SIGHUP'),
     stop() {
       child.kill();
       return ended;

@@ -1,6 +1,8 @@
-import { ALG_ED25519, hex, type PublicKey, unhex } from '@countersign/device-sdk/format';
+import { ALG_ED25519, hex, type PublicKey, unhex, utf8 } from '@countersign/device-sdk/format';
 import type { Command } from 'commander';
+import { mosquittoAcl } from '../../distribution/delivery/acl.ts';
 import type { DeviceView, ReleaseView } from '../../ledger/contract/views.ts';
+import { writeDurable } from '../../store/durable.ts';
 import type { DeviceJson, DeviceNotes, Suspected } from '../api/device-json.ts';
 import { enrolDevices, type NewDevice, revokeDevice } from '../client/devices.ts';
 import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
@@ -44,6 +46,7 @@ export function deviceVerbs(program: Command): void {
   listVerb(devices);
   enrolVerb(devices);
   revokeVerb(devices);
+  aclVerb(devices);
   grantVerbs(devices);
 }
 
@@ -214,6 +217,21 @@ function readLine(line: string, number: number, o: EnrolOptions): NewDevice {
 function hexKey(text: string): PublicKey | undefined {
   const bytes = unhex(text);
   return bytes?.length === 32 ? { alg: ALG_ED25519, bytes } : undefined;
+}
+
+/** For another broker than ours: it is told who is revoked by its own file. */
+function aclVerb(devices: Command): void {
+  const command = serverOptions(
+    devices.command('acl').description("Mosquitto's rights file, with revoked devices shut out; reload it afterwards"),
+  ).option('-o, --out <file>', 'write it here, whole or not at all; otherwise it is printed');
+  verb(command, async (options: ServerOptions & { out?: string }) => {
+    const { api } = await connect(options);
+    const all = (await api.get('/api/v1/devices')) as Device[];
+    const revoked = all.filter(({ state }) => state === 'revoked').map(({ deviceId }) => deviceId);
+    const acl = mosquittoAcl(revoked.sort());
+    if (options.out !== undefined) await writeDurable(options.out, utf8(acl), { mode: 0o640 });
+    return { json: { revoked, file: options.out ?? null, acl }, text: options.out ?? acl };
+  });
 }
 
 function revokeVerb(devices: Command): void {
