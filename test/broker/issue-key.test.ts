@@ -1,4 +1,5 @@
 /** Implicit keys on the record: before their first use, one point for an identity, and what a second one means. */
+import { auditFolder } from '@countersign/broker/ledger/audit';
 import { enrolPersonArgs } from '@countersign/broker/ledger/contract/args';
 import { issueKeyArgs, possessionValue } from '@countersign/broker/ledger/contract/issue-key-args';
 import type { IssuedKeyView } from '@countersign/broker/ledger/contract/views';
@@ -132,6 +133,13 @@ test('a second point convicts the centre, and the key of the first one goes on',
   await act(world, carol, 'issueKey', second.object, second.args);
   const [view] = (await world.ledger.evaluate('listIssuedKeys')) as IssuedKeyView[];
   t.true(view!.convicted);
+  const audited = await auditFolder(world.dir);
+  t.false(audited.ok);
+  t.deepEqual(
+    audited.problems.map(({ code }) => code),
+    ['EXISTS'],
+  );
+  t.regex(audited.problems[0]!.text, /issued two points for collection c1, epoch 1/);
   t.deepEqual(
     view!.points.map(({ point }) => point),
     [hex(c1.key.point), hex(second.key.point)],

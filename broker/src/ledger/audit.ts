@@ -10,6 +10,7 @@ import { equal, hex } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { ChainCheck } from './audit-chain.ts';
 import { CosignedCheck } from './audit-cosigned.ts';
+import { convictedIn } from './audit-issued.ts';
 import type { AuditResult, Problem } from './audit-result.ts';
 import { blockProblem, whereOf } from './audit-where.ts';
 import { checkStoredHead, HEAD_FILE, readStoredHead, type StoredHead } from './embedded/head-file.ts';
@@ -60,6 +61,8 @@ class Audit {
   readonly #outside: OutsideHead | undefined;
   readonly #others: OutsideHead[] = [];
   readonly #problems: Problem[] = [];
+  /** No fault of the ledger: they keep no other check from being made. */
+  readonly #convicted: Problem[] = [];
   readonly #notes: string[] = [];
   readonly #values = new MemoryValues();
   readonly #chain: ChainCheck;
@@ -107,6 +110,8 @@ class Audit {
       this.#values.apply(sealed.writes);
       for (const problem of this.#chain.take(sealed, this.#values))
         this.#problem('BAD_CHAIN', problem.where, problem.text);
+      for (const { where, text } of convictedIn(sealed, this.#values))
+        this.#convicted.push({ code: 'EXISTS', where, text });
       this.#point = next;
     } catch (error) {
       this.#problems.push(await blockProblem(error, this.#point, this.#values, block, frame.place, this.#verifier));
@@ -167,6 +172,7 @@ class Audit {
     if (missing) {
       this.#problem('BAD_HEAD', 'another head', `it is of ${missing.size} entries, here are ${frontier.size}`);
     }
+    this.#problems.push(...this.#convicted);
     const ok = this.#problems.length === 0;
     const anchored = ok && this.#trusted && this.#outside?.found === true;
     this.#notes.unshift(anchored ? ANCHORED : notAnchored(ok, this.#trusted, this.#outside?.found === true));
