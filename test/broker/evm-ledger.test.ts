@@ -1,6 +1,7 @@
 /** The ledger on a real EVM node: the way of a release step by step, and what goes wrong on the way. */
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { planNextRoot, signedRootOf, signRootPayload } from '@countersign/broker/keys/next-root';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { makeBatch } from '@countersign/broker/ledger/evm/batches';
 import type { Chain } from '@countersign/broker/ledger/evm/chain';
@@ -11,7 +12,7 @@ import type { EvmProfile } from '@countersign/broker/ledger/evm/profile';
 import { isReleaseLeaf } from '@countersign/broker/ledger/mirror/feed';
 import { ownOrder } from '@countersign/broker/ledger/mirror/own-order';
 import { codeOf, type Refusal } from '@countersign/device-sdk';
-import { hex, unhex } from '@countersign/device-sdk/format';
+import { hex, readSignedRoot, unhex } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { type Anvil, anvilPath, deployOn, minedNow, startAnvil } from '../support/anvil.ts';
 import { runHereJson as runJson } from '../support/command-here.ts';
@@ -24,6 +25,7 @@ import {
   newWorld,
   nextReport,
   publish,
+  sha256,
   verifier,
   type World,
 } from './ledger-world.ts';
@@ -102,7 +104,15 @@ onChain(
 );
 
 onChain('a restart goes on from its mark, and a lost mark costs time alone', [1, 1], async (t, { world }) => {
+  const device = newDevice();
   await addProduct(world);
+  await enrolDevices(world, [device]);
+  // In one batch with a report: on the chain one after the other, here each in a block of its own.
+  const next = planNextRoot(verifier, readSignedRoot(sha256, world.rootBytes).root, { headAgeMax: 4_000 });
+  const root = signedRootOf(sha256, next, [await signRootPayload(sha256, next, world.keys.root)]);
+  const report = await nextReport(device);
+  await Promise.all([root, report].map((entry) => world.ledger.submit(entry)));
+  t.is((await world.ledger.head()).head.rootVersion, 2);
   const { head } = await world.ledger.head();
   await world.reopen();
   t.deepEqual((await world.ledger.head()).head.root, head.root);

@@ -61,6 +61,7 @@ import {
 } from '../ledger-world.ts';
 import type { Engine } from './engine.ts';
 import { PASSPORT_RULES } from './passport-rules.ts';
+import { ROOT_RULES } from './root-rules.ts';
 import type { NamedRule, Rule } from './rule.ts';
 import { TRIAL_RULES } from './trial-rules.ts';
 
@@ -83,7 +84,7 @@ async function worldOf(t: ExecutionContext, engine: Engine): Promise<World & { a
 }
 type Person = World['people'][string];
 
-const RULES: NamedRule[] = [...TRIAL_RULES, ...PASSPORT_RULES];
+const RULES: NamedRule[] = [...TRIAL_RULES, ...PASSPORT_RULES, ...ROOT_RULES];
 
 function rule(title: string, run: Rule): void {
   RULES.push([title, run]);
