@@ -179,9 +179,13 @@ async function ask(url: string, method: string, route: string, token: string | u
   const path = route.replace(/:\w+/g, 'a'.repeat(32)).replace('*', '0/000.p/1');
   const headers = { ...(token && { authorization: `Bearer ${token}` }) };
   const answer = await fetch(new URL(path, url), { method, headers });
-  const text = await answer.text();
-  const json = answer.headers.get('content-type')?.includes('json') ? JSON.parse(text) : {};
-  return { status: answer.status, code: json?.code as Code | undefined };
+  // A stream of events has no end: what a door says is all that is read.
+  if (answer.ok) {
+    await answer.body?.cancel();
+    return { status: answer.status, code: undefined };
+  }
+  const { code } = (await answer.json().catch(() => ({}))) as { code?: Code };
+  return { status: answer.status, code };
 }
 
 const ID = new Uint8Array(16).fill(7);
