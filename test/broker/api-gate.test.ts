@@ -80,7 +80,6 @@ const ROUTES: [method: string, path: string][] = [
   ['POST', '/api/v1/ledger/cosignatures'],
   ['GET', '/api/v1/ledger/quorum'],
   ['GET', '/metrics'],
-  ['GET', '/api/v1/issued-keys'],
   ['GET', `/proof/${NAME}`],
   ['GET', `/proof/${NAME}/receipt`],
   // A position beyond the ledger: without it the answer would not end.
