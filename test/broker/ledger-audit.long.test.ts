@@ -99,6 +99,7 @@ test('block file and head file cut at every length, and every byte of both flipp
   for (const name of ['0000000000.blocks', 'head']) {
     const path = join(world.dir, 'ledger', name);
     const good = await readFile(path);
+    t.true(good.length > 100 && good.length <= 10 * 1024, `${name}: ${good.length} bytes`);
     for (let at = 0; at < good.length; at++) {
       await writeFile(path, good.subarray(0, at));
       t.false((await auditFolder(world.dir)).ok, `${name} cut at ${at}`);
