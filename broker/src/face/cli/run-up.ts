@@ -119,12 +119,12 @@ async function start(options: UpOptions, data: string): Promise<Running & Partia
   }
   const trustRoot = options.trust === undefined ? undefined : await readTrustRoot(options.trust);
   const ledger = await other('ledger', options.ledger, options.ledgerTokenFile);
-  if (only === 'collection') return startCollectionServer({ ...common, ledger, trustRoot });
-  const collection = await other('collection', options.collection, options.collectionTokenFile);
   const { follow: peers } = await followed({
     follow: options.ledgerPeer ?? [],
     tokenFile: options.ledgerPeerTokenFile,
   });
+  if (only === 'collection') return startCollectionServer({ ...common, ledger, peers, trustRoot });
+  const collection = await other('collection', options.collection, options.collectionTokenFile);
   return startDistributionServer({ ...common, ...mqtt, ledger, peers, collection, trustRoot });
 }
 

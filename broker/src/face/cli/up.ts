@@ -57,7 +57,7 @@ export function upVerb(program: Command): void {
     .option('--fabric-profile <file>', '--ledger fabric: connection profile (docs/OPERATIONS.md)')
     .option('--evm-profile <file>', '--ledger evm: how to reach the chain (docs/OPERATIONS.md)')
     .option('--ledger-token-file <file>', 'token of its API')
-    .option('--ledger-peer <url|dir>', '--only distribution: a peer to read from where it is away; repeat', collect)
+    .option('--ledger-peer <url|dir>', '--only …: a peer to read from where it is away; repeat', collect)
     .option('--ledger-peer-token-file <file>', 'token of an address given so, in the same order; repeat', collect)
     .option('--collection <url>', '--only distribution: the collection server')
     .option('--collection-token-file <file>', 'token of its API');

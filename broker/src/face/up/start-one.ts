@@ -91,6 +91,8 @@ export interface Other {
 
 export interface StartCollectionOptions extends StartOptions {
   ledger: Other;
+  /** Peers of the ledger, to read from where it does not answer. */
+  peers?: readonly Other[] | undefined;
   /** The signed trust root, from outside; kept in the folder after the first start. */
   trustRoot?: Uint8Array | undefined;
 }
@@ -105,7 +107,7 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
     const ring = await openServerKeys(data, 'collection', { create: false, passphrase: options.passphrase });
     const { trustRoot, origin } = await pin(options, verifier);
     checkListed(verifier, trustRoot, ring);
-    const ledger = openHttpLedger([options.ledger], closers);
+    const ledger = openHttpLedger([options.ledger, ...(options.peers ?? [])], closers);
     await followKeys({ ledger, ring, pinned: trustRoot, verifier, log }, closers);
     const { collection, blobs } = openCollectionPart({ data, ring, ledger, origin, verifier, log }, closers);
     const routes = [
@@ -130,8 +132,6 @@ export async function startCollectionServer(options: StartCollectionOptions): Pr
 
 export interface StartDistributionOptions extends StartCollectionOptions {
   collection: Other;
-  /** Peers of the ledger, to read from where it does not answer. */
-  peers?: readonly Other[] | undefined;
   mqttPort?: number | undefined;
   mqttUrl?: string | undefined;
   mqttLogin?: MqttLogin | undefined;
