@@ -213,7 +213,12 @@ for (const path of ['/api/v1/transactions', '/api/v1/ledger/transactions']) {
         }
       }
     }
-    for (const [what, bytes] of await blocksAndHeads(all)) t.true(STRANGE.has(await post(bytes)), what);
+    for (const [what, bytes] of await blocksAndHeads(all)) {
+      const code = await post(bytes);
+      // A trust root may be an entry; this one stands in the ledger already.
+      const held = what === 'the trust root' ? code === 'DUPLICATE' : STRANGE.has(code);
+      t.true(held, `${what}: ${code}`);
+    }
     t.is((await world.ledger.head()).head.size, before);
     // Three may enrol: the first of them does, and the others come too late for the same object.
     const codes: string[] = [];
