@@ -105,7 +105,7 @@ export const SURVIVORS: readonly Survivors[] = [
   },
   {
     why: "version 0 follows no version: nextRoot; a first root of version 0 is the factory's own mistake",
-    checks: ['device-sdk/src/format/root.ts readRoot demand root.version >= 1'],
+    checks: ['device-sdk/src/format/root.ts readRootPayload demand root.version >= 1'],
   },
   {
     why: 'spares the check of a signature by another key, which would fail: checkStatement',
