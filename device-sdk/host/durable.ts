@@ -1,6 +1,17 @@
 /** Files that are there after a power cut, whole. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Refusal } from '../src/errors.ts';
 
@@ -33,9 +44,22 @@ export function placeFile(path: string, bytes: Uint8Array, mode = 0o600): void {
 
 /** Makes a folder of one user and those above it; each folder that gained a name is flushed. */
 export function makeFolder(path: string): void {
+  // Not by mkdir's own recursion: on a file system that makes no folders and says ENOENT (/proc) Node 20 never ends it.
   const last = resolve(path);
-  const first = mkdirSync(last, { recursive: true, mode: 0o700 }) ?? last;
-  for (let folder = last; folder.length >= first.length; folder = dirname(folder)) syncFolder(dirname(folder));
+  const missing: string[] = [];
+  for (let folder = last; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
+  const made = missing.length === 0 ? [last] : missing;
+  for (const folder of made) makeOne(folder);
+  for (const folder of made.reverse()) syncFolder(dirname(folder));
+}
+
+/** A folder that is there, made by another process a moment ago perhaps, is as good. */
+function makeOne(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
+  }
 }
 
 /** A new name in a folder survives a power cut only when the folder itself is on the disk. */

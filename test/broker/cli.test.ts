@@ -81,12 +81,15 @@ test('a verb is loaded by the words that it answers to, and by no others', async
   }
 });
 
+const DOWNLOAD = ['download', 'p@1', '--data', '/nonexistent'];
 const FAILURES: [name: string, code: string, ...args: string[]][] = [
   ['a server that is not there', 'UNREACHABLE', 'releases', '--server', 'http://127.0.0.1:9'],
   ['a folder on which nothing runs', 'NOT_FOUND', 'releases', '--data', '/nonexistent'],
   ['a file that is not there', 'NOT_FOUND', 'inspect', '/nonexistent'],
   ['a folder without a ledger', 'NOT_FOUND', 'audit', '/nonexistent'],
   ['a folder below a file', 'BAD_REQUEST', 'keys', 'new', 'x', '--data', '/dev/null/x'],
+  ['a folder where none can be made', 'BAD_REQUEST', 'keys', 'new', 'x', '--data', '/proc/nope'],
+  ['an output without a folder, before anybody is asked', 'BAD_REQUEST', ...DOWNLOAD, '--out', '/nonexistent/image'],
   ['a version label that is too long, before anybody is asked', 'BAD_REQUEST', ...PUBLISH, '--version', 'x'.repeat(33)],
 ];
 

@@ -34,6 +34,7 @@ test('from the first start to a rollout and back again', async (t) => {
   const second = await runJson('up', ...here);
   t.is(second.code, 1);
   t.is(second.json.error.code, 'LOCKED');
+  t.regex(second.stderr, /^Another process of ours .* holds this folder/m);
 
   const published = await runJson('publish', IMAGE, '--product', 'sensor-node', '--version', '1.0.1', ...here);
   t.is(published.code, 0, published.stderr);
@@ -47,6 +48,7 @@ test('from the first start to a rollout and back again', async (t) => {
 
   const early = await runJson('rollout', 'open', releaseLeaf, ...here);
   t.deepEqual([early.code, early.json.error.code], [1, 'NOT_APPROVED']);
+  t.regex(early.stderr, /once approved, the collection server confirms it/);
   const own = await runJson('approve', releaseLeaf, '--as', 'engineer', ...here);
   t.deepEqual([own.code, own.json.error.code], [1, 'NOT_PERMITTED']);
   const approved = await runJson('approve', 'sensor-node@1.0.1', '--image', IMAGE, '--wait', ...here);

@@ -1,6 +1,6 @@
 /** Files that are there after a power cut, whole or not at all. */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Refusal } from '@countersign/device-sdk';
 
@@ -43,9 +43,29 @@ export async function flush(path: string): Promise<void> {
 
 /** Makes a folder and those above it; each folder that gained a name is flushed. */
 export async function makeFolder(path: string, mode = 0o755): Promise<void> {
+  // Not by mkdir's own recursion: on a file system that makes no folders and says ENOENT (/proc) Node 20 never ends it.
   const last = resolve(path);
-  const first = (await mkdir(last, { recursive: true, mode })) ?? last;
-  for (let folder = last; folder.length >= first.length; folder = dirname(folder)) await syncFolder(dirname(folder));
+  const missing: string[] = [];
+  for (let folder = last; !(await isThere(folder)); folder = dirname(folder)) missing.unshift(folder);
+  const made = missing.length === 0 ? [last] : missing;
+  for (const folder of made) await makeOne(folder, mode);
+  for (const folder of made.reverse()) await syncFolder(dirname(folder));
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** A folder that is there, made by another process a moment ago perhaps, is as good. */
+async function makeOne(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+  }
 }
 
 /** A hard link fails where the name is taken; rename would replace it, and a check before it would be a race. */

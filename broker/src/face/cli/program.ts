@@ -138,7 +138,8 @@ const HINTS: Partial<Record<Refusal['code'], string>> = {
   UNREACHABLE: 'Is `countersign up` running there? --data DIR finds it, --server URL names it.',
   UNAUTHORIZED: 'Give --data DIR of the server, or --token; `countersign up --new-token` makes another.',
   SAME_PERSON: 'Ask a second person: --as NAME says who signs.',
-  NOT_APPROVED: 'A second person approves with `countersign approve RELEASE`.',
+  NOT_APPROVED:
+    'A second person approves with `countersign approve RELEASE`; once approved, the collection server confirms it.',
   CONFLICT: 'It has changed meanwhile: look again, then repeat the command.',
-  LOCKED: 'Another `countersign up` runs on this folder. Stop it, or use another folder.',
+  LOCKED: 'Another process of ours (`up`, `peer`, `device run`) holds this folder. Stop it, or use another folder.',
 };
