@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blobRoutes } from '@countersign/broker/face/api/blob-routes';
-import { answerOf, refusalOf } from '@countersign/broker/face/api/refusals';
+import { answerOf, problemOf, refusalOf } from '@countersign/broker/face/api/refusals';
 import { cidOf, digestOfCid } from '@countersign/broker/store/cid';
 import { writeDurable } from '@countersign/broker/store/durable';
 import { fileBlobStore } from '@countersign/broker/store/file-blobs';
@@ -182,15 +182,15 @@ test('a lying server is found out: other bytes, too many bytes, a broken chain, 
 });
 
 test('a refusal keeps its code and sentence over HTTP; a fault of ours keeps its inside to itself', (t) => {
-  const { status, body } = answerOf(new Refusal('CONFLICT', 'prepare again'));
-  t.is(status, 409);
-  t.like(refusalOf(status, body), { code: 'CONFLICT', message: 'prepare again' });
+  const told = problemOf(new Refusal('CONFLICT', 'prepare again'));
+  t.is(told.status, 409);
+  t.like(refusalOf(told.status, told), { code: 'CONFLICT', message: 'prepare again' });
   t.deepEqual(answerOf(new Error('secret path')), {
     status: 500,
     body: { code: 'INTERNAL', text: 'a fault of the server', doc: 'docs/REFUSALS.md, INTERNAL' },
   });
-  for (const odd of [null, 'x', { code: 'NOPE', text: 'x' }, { code: 'CONFLICT', text: 7 }, []]) {
+  for (const odd of [null, 'x', { code: 'NOPE', detail: 'x' }, { code: 'CONFLICT', detail: 7 }, []]) {
     t.is(refusalOf(502, odd).code, 'UNREACHABLE');
   }
-  t.is(refusalOf(409, { code: 'CONFLICT', text: '\u001b[2Jx' }).message, ' [2Jx');
+  t.is(refusalOf(409, { code: 'CONFLICT', detail: '\u001b[2Jx' }).message, ' [2Jx');
 });
