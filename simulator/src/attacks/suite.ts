@@ -1,16 +1,10 @@
 /** The named attacks, in the order and the words of docs/THREATS.md. */
 import type { Attack } from './attack.ts';
 import { clockAttack, fastForward, freeze, offlineOld, rollback } from './rows/age.ts';
+import { endlessData, patchBomb } from './rows/bombs.ts';
 import { extraComponent, mixAndMatch, otherModel, partialBundle, wrongLocation } from './rows/content.ts';
-import {
-  coverage,
-  endlessData,
-  extraData,
-  patchBomb,
-  payloadSwap,
-  wrongFormat,
-  wrongPrecursor,
-} from './rows/deltas.ts';
+import { wrongFormat, wrongPrecursor } from './rows/delta-base.ts';
+import { coverage, extraData, payloadSwap } from './rows/image-swap.ts';
 import { halfRotated, logRewrite, revokedKey, splitView, unlogged } from './rows/ledger-proofs.ts';
 import { bootLoop, clone, gateway, herd, powerCut, reports } from './rows/life.ts';
 import { dropped, mirror, onPath, redirect, slow } from './rows/network.ts';
