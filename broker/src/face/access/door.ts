@@ -30,6 +30,8 @@ export interface DoorParts {
   tokens: Tokens;
   ledger: LedgerClient;
   verifier: Verifier;
+  /** The ledger's: what was signed for another one uses up nobody's tries here. */
+  origin: string;
   /** Where this server holds the ledger; the others pass codes on to it. */
   factors?: Factors | undefined;
   /** Nobody approves, rolls out or changes people and keys without a second factor. */
@@ -44,7 +46,8 @@ export interface Door {
   admit(token: string | undefined, method: string, route: string | undefined): Promise<Guest>;
   /**
    * Looks at a statement before the ledger does.
-   * @throws Refusal NOT_PERMITTED, BAD_FACTOR, FACTOR_USED, LOCKED_OUT, and those of its shape and signature
+   * @throws Refusal NOT_PERMITTED, BAD_FACTOR, FACTOR_USED, LOCKED_OUT, CONFLICT for a statement over an old state, and
+   * those of its shape and signature
    */
   statement(guest: Guest, bytes: Uint8Array, code: string | undefined): Promise<void>;
 }
@@ -61,7 +64,7 @@ export function createDoor(parts: DoorParts): Door {
     async statement(guest, bytes, code) {
       const deed = await deedOf(parts, bytes, guest);
       if (guest.kind !== 'owner') await checkDeed(guest, deed);
-      if (factors && deed?.signer && deed.gated) await checkFactor(factors, deed.signer.name, code);
+      if (factors && deed?.signer && deed.gated) await checkFactor(factors, deed, deed.signer.name, code);
     },
   };
 
@@ -93,10 +96,25 @@ export function createDoor(parts: DoorParts): Door {
     demand(inside, 'NOT_PERMITTED', `token ${guest.id} is for other products than the one that this is about`);
   }
 
-  async function checkFactor(checked: Factors, name: string, code: string | undefined): Promise<void> {
-    if (checked.has(name)) return checked.check(name, code);
+  async function checkFactor(checked: Factors, deed: Deed, name: string, code: string | undefined): Promise<void> {
+    if (checked.has(name)) {
+      await checkFresh(deed);
+      return checked.check(name, code);
+    }
     const text = `${name} has no second factor, and this server demands one: countersign people totp ${name}`;
     demand(!parts.demandFactor, 'BAD_FACTOR', text);
+  }
+
+  /**
+   * Everybody can read a person's former statements. With one of them, whose signature is right, and wrong codes his tries
+   * would be used up, or guessed at, by somebody who has no key of his.
+   */
+  async function checkFresh({ tx }: Deed): Promise<void> {
+    const { channel, object, previous } = tx;
+    demand(channel === parts.origin, 'BAD_STATEMENT', `a transaction for ledger ${channel}, this is ${parts.origin}`);
+    const last = (await ledger.evaluate('getPrevious', hex(object))) as { previous: string };
+    const fresh = last.previous === hex(previous);
+    demand(fresh, 'CONFLICT', `the object was last changed by ${last.previous}, not ${hex(previous)}`);
   }
 
   /** A token ends with its person, at once. */

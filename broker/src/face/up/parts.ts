@@ -168,7 +168,13 @@ async function openAccess(options: StartOptions, { ledger, origin, holdsLedger }
   const tokens = await openTokens(tokensFolder(data));
   closers.add(() => tokens.close());
   const factors = holdsLedger ? openFactors(factorsFolder(data), { passphrase, now }) : undefined;
-  return { tokens, factors, ledger, origin, door: createDoor({ tokens, ledger, verifier, factors, demandFactor }) };
+  return {
+    tokens,
+    factors,
+    ledger,
+    origin,
+    door: createDoor({ tokens, ledger, verifier, origin, factors, demandFactor }),
+  };
 }
 
 async function openGate(options: StartOptions): Promise<TokenGate> {

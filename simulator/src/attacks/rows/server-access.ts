@@ -12,7 +12,7 @@ import { revokeArgs } from '@countersign/broker/ledger/contract/args';
 import { type Code, Refusal } from '@countersign/device-sdk';
 import { type Signer, utf8, type Value } from '@countersign/device-sdk/format';
 import type { Variant } from '../attack.ts';
-import { act, newRelease, personObject, previousOf, tx, verifier, type World } from '../server/ledger-world.ts';
+import { act, newRelease, ORIGIN, personObject, previousOf, tx, verifier, type World } from '../server/ledger-world.ts';
 import { contract } from '../server/try.ts';
 
 const LOG = { debug() {}, info() {}, warn() {}, error() {} };
@@ -37,6 +37,8 @@ interface Deed {
   args?: Value;
   by?: Signer;
   code?: string;
+  /** Signed before, and sent as it is. */
+  bytes?: Uint8Array;
 }
 
 function door(how: string, expect: Code, prepare: (scene: Scene) => Promise<() => Promise<void>>): Variant {
@@ -52,7 +54,7 @@ async function sceneOf(world: World): Promise<Scene> {
   const app = createApi({
     server: 'attacked',
     gate: tokenGate(newToken()),
-    door: createDoor({ tokens, ledger, verifier, factors }),
+    door: createDoor({ tokens, ledger, verifier, origin: ORIGIN, factors }),
     log: LOG,
   });
   await app.register(ledgerRoutes(ledger));
@@ -61,8 +63,9 @@ async function sceneOf(world: World): Promise<Scene> {
     async tokenOf(name, scopes = EVERYTHING, products) {
       return (await tokens.issue({ kind: 'person', name, scopes, products }, 1)).token;
     },
-    async send({ token, action, object, args, by = world.people.bob!, code }) {
-      const bytes = await tx(by, { action, object, previous: await previousOf(world, object), ...(args && { args }) });
+    async send(deed) {
+      const { token, code } = deed;
+      const bytes = await signed(world, deed);
       const { body } = await app.inject({
         method: 'POST',
         url: '/api/v1/ledger/transactions',
@@ -76,6 +79,11 @@ async function sceneOf(world: World): Promise<Scene> {
       if (refusal) throw new Refusal(refusal, 'over HTTP');
     },
   };
+}
+
+async function signed(world: World, { action, object, args, by = world.people.bob!, bytes }: Deed) {
+  if (bytes) return bytes;
+  return tx(by, { action, object, previous: await previousOf(world, object), ...(args && { args }) });
 }
 
 /** A release that waits for bob's approval: with the right token and code it would be given. */
@@ -147,5 +155,20 @@ export const accessRows: readonly Variant[] = [
     const wrong = ['000000', '000001', '000002', '000003'].find((code) => !near.includes(code))!;
     for (let i = 0; i < WRONG_MAX; i++) await scene.send({ ...deed, code: wrong }).catch(() => undefined);
     return () => scene.send({ ...deed, code: codeAt() });
+  }),
+  door('uses up somebody’s tries with what that one signed before, and anybody reads', 'CONFLICT', async (scene) => {
+    const { deed, codeAt } = await guarded(scene);
+    const bytes = await signed(scene.world, deed);
+    await scene.send({ ...deed, bytes, code: codeAt() });
+    scene.clock.now += STEP_SECONDS;
+    const wrong = codeAt(-300);
+    const { token } = await scene.tokens.issue({ kind: 'machine', name: 'ci', scopes: ['approve'] }, 1);
+    const send = () => scene.send({ ...deed, token, bytes, code: wrong });
+    for (let i = 0; i < WRONG_MAX; i++) await send().catch(() => undefined);
+    return async () => {
+      // His own code is good still: nothing was counted.
+      await scene.factors.check('bob', codeAt());
+      await send();
+    };
   }),
 ];
