@@ -20,6 +20,8 @@ export interface SceneOptions {
   birth?: Partial<Birth>;
   /** Of the second release. */
   publish?: PublishOptions;
+  /** Before the first release is published. */
+  begins?: (server: PocketServer) => unknown;
   /** Before the second release is published. */
   first?: (server: PocketServer) => unknown;
   image?: Uint8Array;
@@ -42,6 +44,7 @@ export const changed = (base: Uint8Array, at: number): Uint8Array =>
 export async function makeScene(ground: Ground, options: SceneOptions = {}): Promise<Scene> {
   const server = await PocketServer.create('M', options.root);
   server.pageBytes = ground.port.pageBytes;
+  await options.begins?.(server);
   const first = await server.publish(image(3));
   const victim = await Victim.born(ground.port, server, first, options.birth);
   ground.after(() => ground.port.close());

@@ -17,7 +17,9 @@ import { verifier } from '../pocket/publisher.ts';
 import { inclusionPath, leavesOf } from '../pocket/tree.ts';
 import { found, heard, lied, makeScene, type Scene } from '../scene.ts';
 import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
+import { centreRootRows, issuedElsewhere, revokedIssueRows, unissuedRows } from './centre.ts';
 import { rootRows } from './device-more.ts';
+import { convictedRows } from './server-centre.ts';
 import { revokedRows } from './server-people.ts';
 import { announcerRows, auditRows } from './server-proofs.ts';
 import { loggedRootRows, rotatedKeyRows } from './server-roots.ts';
@@ -99,6 +101,7 @@ export const splitView: Attack = {
       root: { ...quorum(2), revocations: [{ thumbprint: thumbprint(sha256, publicKeyOf(PEERS[0]!)), logSize: 1 }] },
     }),
     heard('shows the head of another log', 'BAD_HEAD', (s) => underHead(s, { origin: 'another.example/log' })),
+    issuedElsewhere,
   ],
 };
 
@@ -181,6 +184,7 @@ export const unlogged: Attack = {
     heard('names a place beyond the index', 'NO_RECEIPT', (s) =>
       altered(s, ({ indexProof }) => ({ indexProof: { ...indexProof, index: 1 } })),
     ),
+    ...unissuedRows,
     ...announcerRows,
   ],
 };
@@ -269,6 +273,7 @@ export const halfRotated: Attack = {
       { publish: { state: 1 } },
     ),
     ...rootRows,
+    ...centreRootRows,
     ...loggedRootRows,
   ],
 };
@@ -281,8 +286,10 @@ export const revokedKey: Attack = {
   variants: [
     ...(['collection', 'distribution', 'log', 'command'] as const).map(revoked),
     afterReboot(),
+    ...revokedIssueRows,
     ...revokedRows,
     ...rotatedKeyRows,
+    ...convictedRows,
   ],
 };
 

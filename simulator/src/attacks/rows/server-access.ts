@@ -8,11 +8,21 @@ import { hotp, STEP_SECONDS, stepAt } from '@countersign/broker/face/access/totp
 import { createApi } from '@countersign/broker/face/api/app';
 import { ledgerRoutes } from '@countersign/broker/face/api/ledger-routes';
 import { newToken, tokenGate } from '@countersign/broker/face/api/token';
-import { revokeArgs } from '@countersign/broker/ledger/contract/args';
+import { enrolPersonArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
 import { type Code, Refusal } from '@countersign/device-sdk';
-import { type Signer, utf8, type Value } from '@countersign/device-sdk/format';
+import { publicKeyOf, type Signer, utf8, type Value } from '@countersign/device-sdk/format';
 import type { Variant } from '../attack.ts';
-import { act, newRelease, ORIGIN, personObject, previousOf, tx, verifier, type World } from '../server/ledger-world.ts';
+import {
+  act,
+  newRelease,
+  newSigner,
+  ORIGIN,
+  personObject,
+  previousOf,
+  tx,
+  verifier,
+  type World,
+} from '../server/ledger-world.ts';
 import { contract } from '../server/try.ts';
 
 const LOG = { debug() {}, info() {}, warn() {}, error() {} };
@@ -100,6 +110,20 @@ async function guarded(scene: Scene) {
   return { deed, codeAt: (shift = 0) => hotp(secret, stepAt(scene.clock.now + shift)) };
 }
 
+/** Carol approves releases, and is dismissed: her key and her token are still there. */
+async function dismissed(scene: Scene): Promise<Deed> {
+  const { alice, bob } = scene.world.people;
+  const carol = newSigner();
+  const object = personObject('carol');
+  const args = enrolPersonArgs({ name: 'carol', roles: ['approver'], key: publicKeyOf(carol) });
+  await act(scene.world, alice!, 'enrol', object, args);
+  await act(scene.world, bob!, 'approve', object);
+  const deed = { ...(await waiting(scene)), token: await scene.tokenOf('carol'), by: carol };
+  await act(scene.world, alice!, 'revoke', object, revokeArgs('person', utf8('carol'), 'left'));
+  await act(scene.world, bob!, 'approve', object);
+  return deed;
+}
+
 export const accessRows: readonly Variant[] = [
   door('approves with a token whose time is over', 'EXPIRED', async (scene) => {
     const deed = { ...(await waiting(scene)), token: await scene.tokenOf('bob') };
@@ -109,6 +133,14 @@ export const accessRows: readonly Variant[] = [
   door('approves with a token that was revoked', 'UNAUTHORIZED', async (scene) => {
     const deed = { ...(await waiting(scene)), token: await scene.tokenOf('bob') };
     await scene.tokens.revoke(scene.tokens.list()[0]!.id);
+    return () => scene.send(deed);
+  }),
+  door('approves with key and token of a person who was removed', 'UNAUTHORIZED', async (scene) => {
+    const deed = await dismissed(scene);
+    return () => scene.send(deed);
+  }),
+  door('approves with the key of a person who was removed, and another’s token', 'NOT_PERMITTED', async (scene) => {
+    const deed = { ...(await dismissed(scene)), token: await scene.tokenOf('bob') };
     return () => scene.send(deed);
   }),
   door('brings a person’s approval with another person’s token', 'NOT_PERMITTED', async (scene) => {
@@ -135,6 +167,22 @@ export const accessRows: readonly Variant[] = [
   door('approves with a code of five minutes ago', 'BAD_FACTOR', async (scene) => {
     const { deed, codeAt } = await guarded(scene);
     return () => scene.send({ ...deed, code: codeAt(-300) });
+  }),
+  door('approves with a code of five minutes ahead', 'BAD_FACTOR', async (scene) => {
+    const { deed, codeAt } = await guarded(scene);
+    return () => scene.send({ ...deed, code: codeAt(300) });
+  }),
+  door('approves with the code of another person', 'BAD_FACTOR', async (scene) => {
+    const { deed } = await guarded(scene);
+    const own = await scene.factors.enrol('alice', false);
+    return () => scene.send({ ...deed, code: hotp(own, stepAt(scene.clock.now)) });
+  }),
+  door('approves twice with one code', 'FACTOR_USED', async (scene) => {
+    const { deed, codeAt } = await guarded(scene);
+    const second = await newRelease(scene.world, 2);
+    await act(scene.world, scene.world.people.alice!, 'upload', second.leaf, second.args);
+    await scene.factors.check('bob', codeAt());
+    return () => scene.send({ ...deed, object: second.leaf, code: codeAt() });
   }),
   door('approves with a code that he saw being used', 'FACTOR_USED', async (scene) => {
     const { deed, codeAt } = await guarded(scene);

@@ -31,6 +31,8 @@ import { verifier } from '../pocket/publisher.ts';
 import { changed, found, heard, makeScene, type Scene } from '../scene.ts';
 import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
 import { DEVICE_ID, DEVICE_KEY } from '../victim.ts';
+import { centreRows } from './centre.ts';
+import { issueRows, shareRows } from './server-centre.ts';
 
 const { sha256 } = verifier;
 const OWN = nodeKeyStore(-19, DEVICE_KEY);
@@ -161,7 +163,7 @@ export const oneSigner: Attack = {
   id: 3,
   name: 'one of two signers stolen',
   source: 'TUF key compromise; RFC 9124 THREAT.KEY.EXPOSURE',
-  against: ['device'],
+  against: ['device', 'server'],
   variants: [
     ...OTHERS.filter((role) => role !== 'collection').map((role) =>
       heard(`signs block 1 with the ${role} key`, 'WRONG_ROLE', signedBy(role, 'distribution')),
@@ -190,6 +192,9 @@ export const oneSigner: Attack = {
         }),
       ),
     ),
+    ...centreRows,
+    ...issueRows,
+    ...shareRows,
   ],
 };
 

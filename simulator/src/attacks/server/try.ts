@@ -10,13 +10,13 @@ export function contract(
   how: string,
   expect: Code,
   prepare: (world: World) => Promise<Attempt>,
-  options: WorldOptions = {},
+  options: WorldOptions | (() => Promise<WorldOptions>) = {},
 ): Variant {
   return {
     how,
     expect,
     async run(ground) {
-      const world = await newWorld(options);
+      const world = await newWorld(typeof options === 'function' ? await options() : options);
       ground.after(() => world.end());
       await addProduct(world);
       const attempt = await prepare(world);

@@ -1,0 +1,278 @@
+/** A key generation centre against devices: alone, with a thief, with the server that hands its points on. */
+import type { Code } from '@countersign/device-sdk';
+import {
+  encodeRoot,
+  encodeSignedRoot,
+  hex,
+  type ImplicitKey,
+  ISSUED,
+  implicitThumbprint,
+  ROOTS,
+  type Signer,
+  signDetached,
+  type TrustRoot,
+} from '@countersign/device-sdk/format';
+import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
+import type { Variant } from '../attack.ts';
+import {
+  C1,
+  D1,
+  forgedSigner,
+  type Issuance,
+  type Issued,
+  implicitRoot,
+  issuance,
+  issueEntry,
+  issueTo,
+  newCentre,
+  shows,
+} from '../centre.ts';
+import { flippedIn } from '../forge.ts';
+import { PocketServer, verifier } from '../pocket/publisher.ts';
+import { changed, found, makeScene, recovers, type Scene, type SceneOptions } from '../scene.ts';
+import { rotated } from '../stolen.ts';
+
+const { sha256 } = verifier;
+
+type Trial = Scene & Issuance;
+
+/** @param logged what is on the record before the first release */
+async function under(ground: Parameters<typeof makeScene>[0], logged: readonly Issued[], options: SceneOptions = {}) {
+  const issued = await issuance();
+  const begins = async (server: PocketServer) => {
+    Object.assign(server.signers, { collection: issued.c1.signer, distribution: issued.d1.signer });
+    for (const item of logged) {
+      const entry = await issueEntry(server, item);
+      server.log(entry);
+      shows(server, item, entry);
+    }
+  };
+  return { ...(await makeScene(ground, { ...options, root: implicitRoot(issued), begins })), ...issued };
+}
+
+/** Both signers have issued keys, on the record; the device hears what the centre's keeper makes of that. */
+function centre(
+  how: string,
+  expect: Code | 'held',
+  make: (s: Trial) => Promise<Uint8Array>,
+  record: (issued: Issuance) => readonly Issued[] = ({ c1, d1 }) => [c1, d1],
+): Variant {
+  return {
+    how,
+    expect,
+    async run(ground) {
+      const s = await under(ground, record(await issuance()));
+      await s.victim.hear(await make(s));
+      await s.victim.pass(20_000);
+      return found(s);
+    },
+  };
+}
+
+/** Release 3 as these sign it: logged, current, opened. */
+async function released(s: Trial, signers: { collection?: Signer; distribution?: Signer }): Promise<Uint8Array> {
+  const options = { bases: [s.first], previousLeaf: s.first.releaseLeaf, change: { sequence: 2 }, signers };
+  await s.server.publish(changed(s.second.image, 7), options);
+  return s.server.announcement();
+}
+
+async function onRecord({ server }: Scene, issued: Issued): Promise<Issued> {
+  const entry = await issueEntry(server, issued);
+  server.log(entry);
+  shows(server, issued, entry);
+  return issued;
+}
+
+/** Row 3: what the thief of the centre's key can sign. */
+export const centreRows: Variant[] = [
+  ...([C1, D1] as const).flatMap(({ role, ...identity }) => [
+    centre(`is the key generation centre and makes a second ${role} key for itself`, 'UNKNOWN_KEY', async (s) => {
+      const own = await issueTo(s.centre, { role, ...identity });
+      return released(s, { [role]: own.signer });
+    }),
+    centre(`is the centre, and has its second ${role} key on the record`, 'UNKNOWN_KEY', async (s) => {
+      const own = await onRecord(s, await issueTo(s.centre, { role, ...identity }));
+      return released(s, { [role]: own.signer });
+    }),
+    centre(`is the centre and forges the private ${role} key from the share it issued`, 'BAD_SIGNATURE', async (s) =>
+      released(s, { [role]: forgedSigner(s.centre, role === 'collection' ? s.c1 : s.d1) }),
+    ),
+  ]),
+  centre('signs block 1 with the centre’s own key', 'UNKNOWN_KEY', (s) =>
+    released(s, { collection: ownSigner(s.centre) }),
+  ),
+  centre('has the issued C and the centre', 'UNKNOWN_KEY', async (s) =>
+    released(s, { distribution: (await issueTo(s.centre, { ...D1, epoch: 2 })).signer }),
+  ),
+  centre('has the issued D and the centre', 'UNKNOWN_KEY', async (s) =>
+    released(s, { collection: (await issueTo(s.centre, { ...C1, epoch: 2 })).signer }),
+  ),
+  centre('signs both blocks with the issued C', 'WRONG_ROLE', async (s) => released(s, { distribution: s.c1.signer })),
+  {
+    how: 'is the centre, and brings a second point to stop the key in use',
+    expect: 'held',
+    async run(ground) {
+      const { c1, d1 } = await issuance();
+      const s = await under(ground, [c1, d1]);
+      await onRecord(s, await issueTo(s.centre, C1));
+      await s.server.publish(changed(s.second.image, 7), { bases: [s.second] });
+      return { harm: await recovers(s, 3), codes: s.victim.codes };
+    },
+  },
+];
+
+function ownSigner({ pair }: Issuance['centre']): Signer {
+  // The requester's part is nothing: the private key is the centre's alone.
+  return nodeKeyStore(pair.alg, pair.secret);
+}
+
+/** Row 30: keys that root keys list and the ledger has not seen. */
+export const unissuedRows: Variant[] = [
+  centre(
+    'signs with keys that were issued in secret',
+    'NOT_FOUND',
+    (s) => s.server.announcement(),
+    () => [],
+  ),
+  centre(
+    'signs block 1 with a key that is not on the record',
+    'NOT_FOUND',
+    (s) => s.server.announcement(),
+    ({ d1 }) => [d1],
+  ),
+  centre(
+    'signs block 2 with a key that is not on the record',
+    'NOT_FOUND',
+    (s) => s.server.announcement(),
+    ({ c1 }) => [c1],
+  ),
+  centre(
+    'shows the entry of the other signer’s key',
+    'NO_RECEIPT',
+    async (s) => {
+      shows(s.server, s.c1, s.server.issues.get(hex(implicitThumbprint(sha256, s.d1.key)))!);
+      return s.server.announcement();
+    },
+    ({ d1 }) => [d1],
+  ),
+  centre('turns a bit of the receipt of an issued key', 'NO_RECEIPT', async (s) => {
+    s.victim.lie = (answer) =>
+      answer.kind === ISSUED ? { ...answer, receipt: answer.receipt.with(-1, answer.receipt.at(-1)! ^ 1) } : answer;
+    return s.server.announcement();
+  }),
+];
+
+/** Row 28: the key is on the record of another history, which the victim alone is shown. */
+export const issuedElsewhere: Variant = centre('shows an issued key in another history', 'SPLIT_VIEW', async (s) => {
+  const other = await PocketServer.create('M');
+  for (const entry of s.server.entries.slice(3)) other.log(entry);
+  other.entries[0] = Uint8Array.of(1);
+  for (const [print, entry] of s.server.issues) other.issues.set(print, entry);
+  s.victim.lie = (answer, request) =>
+    answer.kind === ISSUED && request.kind === ISSUED ? other.issued(answer.id, request.thumbprint) : answer;
+  return s.server.announcement();
+});
+
+interface Listing {
+  keys?: ImplicitKey[];
+  centres?: Issuance['centre'][];
+}
+
+/** Row 31: the next trust root goes over to issued keys, with one thing exchanged. The root keys themselves sign it. */
+function introduced(how: string, expect: Code, change: (issued: Issuance) => Listing | Promise<Listing>): Variant {
+  return {
+    how,
+    expect,
+    async run(ground) {
+      const s = await makeScene(ground);
+      const issued = await issuance();
+      const { keys = issued.implicit.keys, centres = [issued.centre] } = await change(issued);
+      const { roles } = implicitRoot(issued);
+      const { implicit } = implicitRoot({ implicit: { centres: centres.map(({ publicKey }) => publicKey), keys } });
+      await s.victim.hear(await rotated(s, [s.server.signers.root], roles.root, { roles, implicit }));
+      await s.victim.pass(10_000);
+      return found(s);
+    },
+  };
+}
+
+export const centreRootRows: Variant[] = [
+  introduced('replaces a point in the next trust root', 'BAD_ROOT', async ({ centre: c, d1 }) => ({
+    keys: [(await issueTo(c, C1)).key, d1.key],
+  })),
+  introduced('names another epoch in the next trust root', 'BAD_ROOT', ({ c1, d1 }) => ({
+    keys: [{ ...c1.key, epoch: 2 }, d1.key],
+  })),
+  introduced('exchanges the points of the two signers', 'BAD_ROOT', ({ c1, d1 }) => ({
+    keys: [
+      { ...c1.key, point: d1.key.point },
+      { ...d1.key, point: c1.key.point },
+    ],
+  })),
+  introduced('pins another centre in the next trust root', 'BAD_ROOT', () => ({ centres: [newCentre()] })),
+  introduced('lists a point of a centre that is not pinned', 'BAD_ROOT', async ({ d1 }) => ({
+    keys: [(await issueTo(newCentre(), C1)).key, d1.key],
+  })),
+  introduced('leaves a point out of the next trust root', 'BAD_ROOT', ({ c1 }) => ({ keys: [c1.key] })),
+  replacedOnTheWay(),
+  centreAsSigner(),
+];
+
+/** The distribution server hands points on in trust roots: it exchanges one in a root that is rightly signed. */
+function replacedOnTheWay(): Variant {
+  return {
+    how: 'is D, and replaces C’s point in the trust root that it hands on',
+    expect: 'BAD_ROOT',
+    async run(ground) {
+      const s = await makeScene(ground);
+      const issued = await issuance();
+      const root: TrustRoot = { ...s.server.root, version: 2, ...implicitRoot(issued) };
+      const payload = encodeRoot(root);
+      const signature = await signDetached(sha256, 'root', payload, s.server.signers.root);
+      const bytes = flippedIn(encodeSignedRoot(payload, [signature]), issued.c1.key.point.subarray(1));
+      s.victim.lie = (answer) => (answer.kind === ROOTS ? { ...answer, roots: [bytes] } : answer);
+      s.server.root.version = 2;
+      await s.victim.hear(await s.server.announcement());
+      await s.victim.pass(10_000);
+      return found(s);
+    },
+  };
+}
+
+function centreAsSigner(): Variant {
+  return {
+    how: 'names the centre as a signer in the next trust root',
+    expect: 'BAD_ROOT',
+    async run(ground) {
+      const s = await makeScene(ground);
+      const issued = await issuance();
+      const { roles, implicit } = implicitRoot(issued);
+      const command = { threshold: 1, keys: [issued.centre.publicKey], implicit: [] };
+      const change = { roles: { ...roles, command }, implicit };
+      await s.victim.hear(await rotated(s, [s.server.signers.root], roles.root, change));
+      await s.victim.pass(10_000);
+      return found(s);
+    },
+  };
+}
+
+/** Row 32: the next trust root revokes what the centre has issued, or the centre. */
+export const revokedIssueRows: Variant[] = [
+  revokedIssue('uses an issued key after its revocation', ({ c1 }) => implicitThumbprint(sha256, c1.key)),
+];
+
+function revokedIssue(how: string, print: (issued: Issuance) => Uint8Array): Variant {
+  return {
+    how,
+    expect: 'REVOKED',
+    async run(ground) {
+      const { c1, d1 } = await issuance();
+      const s = await under(ground, [c1, d1]);
+      const { roles } = s.server.root;
+      const revocations = [{ thumbprint: print(s), logSize: 3 }];
+      await s.victim.hear(await rotated(s, [s.server.signers.root], roles.root, { roles, revocations }));
+      await s.victim.pass(10_000);
+      return found(s, ['root']);
+    },
+  };
+}
