@@ -1,7 +1,7 @@
 /** The next trust root from plan to submission: the difference that people read, signatures from several machines, key rings. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { planNextRoot, rotation } from '@countersign/broker/keys/next-root';
+import { planNextRoot, type RootChange, rotation } from '@countersign/broker/keys/next-root';
 import { openKeyRing } from '@countersign/broker/keys/ring';
 import { authorRoot } from '@countersign/broker/keys/root';
 import { rootDifference } from '@countersign/broker/keys/root-diff';
@@ -14,12 +14,24 @@ import {
   signDraft,
 } from '@countersign/broker/keys/root-draft';
 import { codeOf } from '@countersign/device-sdk';
-import { hex, kidOf, publicKeyOf, ROLES, type Role, readSignedRoot, type Signer } from '@countersign/device-sdk/format';
+import {
+  encodeRoot,
+  hex,
+  kidOf,
+  publicKeyOf,
+  ROLES,
+  type Role,
+  readRootPayload,
+  readSignedRoot,
+  type Signer,
+  type TrustRoot,
+} from '@countersign/device-sdk/format';
 import { createKey } from '@countersign/device-sdk/host/key-file';
 import { openRoot } from '@countersign/device-sdk/verify';
 import test from 'ava';
 import { temporary } from '../support/command.ts';
 import { runHereJson as runJson } from '../support/command-here.ts';
+import { issueTo, newCentre } from '../support/kgc.ts';
 import { newSigner, sha256, verifier } from './ledger-world.ts';
 
 const kid = (signer: Signer) => hex(kidOf(sha256, publicKeyOf(signer)));
@@ -31,6 +43,45 @@ async function firstRoot(rootKeys: Signer[], threshold: number) {
   const bytes = await authorRoot(sha256, { origin: 'o', keys: listed, thresholds: { root: threshold } }, rootKeys);
   return { bytes, root: openRoot(verifier, bytes).root, keys };
 }
+
+test('a centre and the keys that it issued come, are revoked, and leave, and each line says which', async (t) => {
+  const { root: first } = await firstRoot([newSigner()], 1);
+  const [centre, other] = [newCentre(), newCentre()];
+  const c1 = await issueTo(centre, { role: 'collection', name: 'one', epoch: 1 });
+  const d1 = await issueTo(other, { role: 'distribution', name: 'one', epoch: 1 });
+  const next = (root: TrustRoot, change: RootChange) => {
+    const plan = planNextRoot(verifier, root, change);
+    return { plan: readRootPayload(sha256, encodeRoot(plan)), lines: rootDifference(sha256, root, plan) };
+  };
+  const kids = [c1, d1].map(({ signer }) => kid(signer));
+  const centreKids = [centre, other].map(({ publicKey }) => hex(kidOf(sha256, publicKey)));
+  const both = { centres: [centre.publicKey, other.publicKey], issued: [d1.key, c1.key] };
+  const named = next(first, both);
+  t.deepEqual(named.lines, [
+    ...centreKids.map((item) => `+ key generation centre ${item}`),
+    `+ collection one, epoch 1, ${kids[0]}`,
+    `+ distribution one, epoch 1, ${kids[1]}`,
+  ]);
+  const at = { logSize: 9 };
+  const revoked = next(named.plan, { revoke: [kids[0]!, centreKids[0]!].map((item) => ({ kid: item, ...at })) });
+  const from = 'revoked: its work counts before leaf 9 alone';
+  t.deepEqual([...revoked.lines].sort(), [
+    `x collection one, epoch 1, ${kids[0]} ${from}`,
+    `x key generation centre ${centreKids[0]} ${from}`,
+  ]);
+  t.true(rotation(verifier, named.plan, 'distribution', [], 9).remove!.includes(kids[1]!));
+  const gone = next(revoked.plan, { remove: [kids[0]!, centreKids[0]!] });
+  t.deepEqual(gone.plan.revocations, [], 'what is not listed is not revoked either');
+  t.is(next(gone.plan, { remove: [kids[1]!, centreKids[1]!] }).plan.implicit, undefined);
+  const rows: [code: string, change: RootChange][] = [
+    ['UNKNOWN_KEY', { remove: [centreKids[0]!] }],
+    ['EXISTS', { issued: [c1.key] }],
+    ['EXISTS', { centres: [centre.publicKey] }],
+    ['NOT_FOUND', { remove: [kid(newSigner())] }],
+  ];
+  for (const [code, change] of rows) t.is(codeOf(t.throws(() => next(named.plan, change))), code as never);
+  t.is(codeOf(t.throws(() => next(first, { issued: [c1.key] }))), 'UNKNOWN_KEY');
+});
 
 test('a draft is signed by two people on machines of their own, and finished when both versions are content', async (t) => {
   const [ada, ben, cleo, next] = [newSigner(), newSigner(), newSigner(), newSigner()];

@@ -34,14 +34,19 @@ export interface Site {
   updated(rolloutId: string): Promise<number>;
 }
 
-/** @param ways how the gateway reaches the server, in order of preference */
+/**
+ * @param ways how the gateway reaches the server, in order of preference
+ * @param prepare what is done to the server's folder before its first start
+ */
 export async function site(
   t: ExecutionContext,
   count: number,
   ways: readonly ('mqtt' | 'devices')[] = ['mqtt', 'devices'],
+  prepare: (data: string) => Promise<void> = async () => undefined,
 ): Promise<Site> {
   const folder = await temporary(t);
   const data = join(folder, 'server');
+  await prepare(data);
   // It comes back, and so does the gateway: on ports that nobody is given meanwhile.
   const ports = { port: await freePort(), mqttPort: await freePort(), devicePort: await freePort() };
   let server: RunningAll | undefined = await startAll({ data, ...ports });

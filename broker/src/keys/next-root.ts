@@ -11,6 +11,7 @@ import {
   encodeSignedRoot,
   equal,
   hex,
+  type ImplicitKey,
   kidOf,
   type PublicKey,
   type Revocation,
@@ -24,14 +25,20 @@ import {
   thumbprint,
 } from '@countersign/device-sdk/format';
 import { keysOf } from '@countersign/device-sdk/verify';
+import { centreKids, centrePrints, nextImplicit } from './next-implicit.ts';
 
 /** What a lookup of keys needs of a verifier. */
 type Keyed = Pick<Verifier, 'sha256' | 'implicit'>;
 
 export interface RootChange {
   add?: readonly { role: Role; key: PublicKey }[];
+  /** Keys that a centre issued, each of a centre that is pinned. */
+  issued?: readonly ImplicitKey[];
+  /** Centres that are pinned beside those that are. */
+  centres?: readonly PublicKey[];
   /** By kid, in hex. A key that is revoked already keeps its earlier place. */
   revoke?: readonly { kid: string; logSize: number }[];
+  /** By kid, in hex; a centre's only with the last of its keys. */
   remove?: readonly string[];
   thresholds?: Partial<Record<Role, number>>;
   headAgeMax?: number;
@@ -40,33 +47,33 @@ export interface RootChange {
   restart?: NonNullable<TrustRoot['restart']> | null;
 }
 
-/** @returns version N+1, not signed yet. @throws Refusal NOT_FOUND for a kid that the root does not list; EXISTS */
+/**
+ * @returns version N+1, not signed yet
+ * @throws Refusal NOT_FOUND for a kid that the root does not list; EXISTS; UNKNOWN_KEY for an issued key without its centre
+ */
 export function planNextRoot(verifier: Keyed, current: TrustRoot, change: RootChange): TrustRoot {
   const { sha256 } = verifier;
   const kidsOf = (key: PublicKey) => hex(kidOf(sha256, key));
   const removed = new Set(change.remove);
   const listed = ROLES.flatMap((role) => keysOf(verifier, current, role));
-  const knows = (keys: readonly PublicKey[], kid: string) =>
-    demand(
-      keys.some((key) => kidsOf(key) === kid),
-      'NOT_FOUND',
-      `trust root ${current.version} has no key ${kid}`,
-    );
-  for (const { kid } of change.revoke ?? []) knows(listed, kid);
-  // An implicit key can be revoked; it is taken out with the list of its centre alone.
-  const ordinary = ROLES.flatMap((role) => current.roles[role].keys);
-  for (const kid of removed) knows(ordinary, kid);
+  const known = new Set([...listed.map(kidsOf), ...centreKids(sha256, current)]);
+  for (const kid of [...(change.revoke ?? []).map((item) => item.kid), ...removed])
+    demand(known.has(kid), 'NOT_FOUND', `trust root ${current.version} has no key ${kid}`);
   for (const { key } of change.add ?? [])
     demand(!listed.some((known) => equal(known.bytes, key.bytes)), 'EXISTS', `key ${kidsOf(key)} is listed already`);
+  const implicit = nextImplicit(sha256, current, change);
   const roles = Object.fromEntries(
     ROLES.map((role) => {
-      const { threshold, keys, implicit } = current.roles[role];
+      const { threshold, keys } = current.roles[role];
       const added = (change.add ?? []).filter((item) => item.role === role).map(({ key }) => key);
       const stay = keys.filter((key) => !removed.has(kidsOf(key)));
-      return [role, { threshold: change.thresholds?.[role] ?? threshold, keys: [...stay, ...added], implicit }];
+      return [
+        role,
+        { threshold: change.thresholds?.[role] ?? threshold, keys: [...stay, ...added], implicit: implicit.of(role) },
+      ];
     }),
   ) as TrustRoot['roles'];
-  const { restart: former, ...rest } = current;
+  const { restart: former, implicit: _former, ...rest } = current;
   const restart = change.restart === undefined ? former : change.restart;
   return {
     ...rest,
@@ -75,26 +82,31 @@ export function planNextRoot(verifier: Keyed, current: TrustRoot, change: RootCh
     headAgeMax: change.headAgeMax ?? current.headAgeMax,
     ...(restart ? { restart } : {}),
     floors: change.floors ?? current.floors,
-    revocations: revocationsOf(verifier, current, roles, change.revoke ?? []),
+    revocations: revocationsOf(sha256, current, [...printsOf(sha256, roles), ...implicit.centres], change.revoke ?? []),
+    ...(implicit.value === undefined ? {} : { implicit: implicit.value }),
   };
 }
 
-/** Former ones, but of keys that were taken out, and new ones; a key that is revoked already keeps its earlier place. */
+/** Thumbprints of all keys that stand under the roles. */
+function printsOf(sha256: Sha256, roles: TrustRoot['roles']): Uint8Array[] {
+  return ROLES.flatMap((role) => [...roles[role].keys.map((key) => thumbprint(sha256, key)), ...roles[role].implicit]);
+}
+
+/**
+ * Former ones, but of keys that were taken out, and new ones; a key that is revoked already keeps its earlier place.
+ * @param stay thumbprints of the keys and centres that the next root lists
+ */
 function revocationsOf(
-  verifier: Keyed,
+  sha256: Sha256,
   current: TrustRoot,
-  roles: TrustRoot['roles'],
+  stay: readonly Uint8Array[],
   revoke: readonly { kid: string; logSize: number }[],
 ): Revocation[] {
-  const { sha256 } = verifier;
-  const prints = (root: TrustRoot['roles']) =>
-    ROLES.flatMap((role) => root[role].keys).map((key) => thumbprint(sha256, key));
-  const listed = prints(roles);
-  const gone = prints(current.roles).filter((print) => !listed.some((item) => equal(item, print)));
+  const staying = new Set(stay.map(hex));
   const places = new Map(current.revocations.map((item) => [hex(item.thumbprint), item]));
-  for (const print of gone) places.delete(hex(print));
-  const implicit = ROLES.flatMap((role) => keysOf(verifier, current, role)).map((key) => thumbprint(sha256, key));
-  for (const print of [...listed, ...implicit.filter((item) => !gone.some((print) => equal(print, item)))]) {
+  for (const print of [...printsOf(sha256, current.roles), ...centrePrints(sha256, current)])
+    if (!staying.has(hex(print))) places.delete(hex(print));
+  for (const print of stay) {
     // The key id is the beginning of the thumbprint.
     for (const { logSize } of revoke.filter(({ kid }) => hex(print).startsWith(kid))) {
       const before = places.get(hex(print))?.logSize ?? logSize;
@@ -126,13 +138,11 @@ export function rotation(
 ): RootChange {
   const { sha256 } = verifier;
   const active = activeKeys(verifier, current, role).map((key) => hex(kidOf(sha256, key)));
-  const listed = new Set(current.roles[role].keys.map((key) => hex(kidOf(sha256, key))));
-  // An implicit key is not on the list, so it cannot be taken from there.
-  const revoked = active.filter((kid) => role === 'collection' || stolen || !listed.has(kid));
+  const revoked = role === 'collection' || stolen ? active : [];
   return {
     add: keys.map((key) => ({ role, key })),
     revoke: revoked.map((kid) => ({ kid, logSize })),
-    remove: active.filter((kid) => !revoked.includes(kid)),
+    remove: revoked.length > 0 ? [] : active,
   };
 }
 

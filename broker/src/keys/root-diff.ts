@@ -1,8 +1,10 @@
 /** What changes from one trust root to the next, in lines that a person reads before he signs. */
 import {
-  encode,
   equal,
   hex,
+  implicitKeysOf,
+  implicitThumbprint,
+  KID_BYTES,
   kidOf,
   type PublicKey,
   ROLES,
@@ -46,18 +48,34 @@ function roleDifference(sha256: Sha256, role: Role, before: TrustRoot, after: Tr
   return lines;
 }
 
-/** Implicit keys stand on no list: their thumbprints are all that can be shown of them here. */
+/** Centres and the keys that they issued, each by its kid. */
 function implicitDifference(sha256: Sha256, before: TrustRoot, after: TrustRoot): string[] {
-  const listed = ROLES.flatMap((role) => after.roles[role].keys).map((key) => hex(thumbprint(sha256, key)));
+  const lines: string[] = [];
+  const [old, next] = [implicitLines(sha256, before), implicitLines(sha256, after)];
   const places = new Map(before.revocations.map((item) => [hex(item.thumbprint), item.logSize]));
-  const revoked = after.revocations
-    .map(({ thumbprint: print, logSize }) => ({ print: hex(print), logSize }))
-    .filter(({ print, logSize }) => !listed.includes(print) && places.get(print) !== logSize)
-    .map(
-      ({ print, logSize }) => `x implicit ${print.slice(0, 16)} revoked: its work counts before leaf ${logSize} alone`,
-    );
-  const value = ({ implicit }: TrustRoot) => (implicit === undefined ? '' : hex(encode(implicit)));
-  return value(before) === value(after) ? revoked : [...revoked, '~ the list of key generation centres and their keys'];
+  for (const [print, text] of next) if (!old.has(print)) lines.push(`+ ${text}`);
+  for (const [print, text] of old) if (!next.has(print)) lines.push(`- ${text}`);
+  for (const { thumbprint: print, logSize } of after.revocations) {
+    const text = next.get(hex(print));
+    if (text !== undefined && places.get(hex(print)) !== logSize)
+      lines.push(`x ${text} revoked: its work counts before leaf ${logSize} alone`);
+  }
+  const kept = new Set(after.revocations.map((item) => hex(item.thumbprint)));
+  for (const print of places.keys())
+    if (next.has(print) && !kept.has(print)) lines.push(`! ${next.get(print)} is revoked no more`);
+  return lines;
+}
+
+function implicitLines(sha256: Sha256, root: TrustRoot): Map<string, string> {
+  const { centres, keys } = implicitKeysOf(sha256, root);
+  const named: [print: Uint8Array, text: string][] = [
+    ...centres.map((centre): [Uint8Array, string] => [thumbprint(sha256, centre), 'key generation centre']),
+    ...keys.map((key): [Uint8Array, string] => [
+      implicitThumbprint(sha256, key),
+      `${key.role} ${key.name}, epoch ${key.epoch},`,
+    ]),
+  ];
+  return new Map(named.map(([print, text]) => [hex(print), `${text} ${hex(print.slice(0, KID_BYTES))}`]));
 }
 
 function floorDifference(before: TrustRoot, after: TrustRoot): string[] {

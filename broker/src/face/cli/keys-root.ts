@@ -21,8 +21,8 @@ import {
 import { ledgerSize, rootInForce, submitRoot } from '../client/roots.ts';
 import { publicKeysByRole, readServerKeysFile } from '../up/identities.ts';
 import { connect, dataFolder, readInput, type ServerOptions, serverOptions } from './connect.ts';
-import { pinnedIn } from './keys-rotate.ts';
 import { note, type Outcome, verb, WrongUse } from './program.ts';
+import { pinnedIn } from './sign-root.ts';
 import { collect, readWhole } from './values.ts';
 
 export function rootVerbs(keys: Command): void {

@@ -1,44 +1,29 @@
 /** `keys rotate ROLE`: everything in one go where keys and root keys lie in one folder, or the draft for those who sign. */
-import { existsSync } from 'node:fs';
-import { readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { demand, type Verifier } from '@countersign/device-sdk';
-import {
-  equal,
-  hex,
-  kidOf,
-  type PublicKey,
-  publicKeyOf,
-  ROLES,
-  type Role,
-  type TrustRoot,
-} from '@countersign/device-sdk/format';
-import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
-import { type LoadedKey, loadSigner } from '@countersign/device-sdk/host/key-file';
+import { demand } from '@countersign/device-sdk';
+import { equal, IMPLICIT_ROLES, isImplicit, type PublicKey, ROLES, type Role } from '@countersign/device-sdk/format';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
+import { keysOf } from '@countersign/device-sdk/verify';
 import type { Command } from 'commander';
 import { planNextRoot, rotation } from '../../keys/next-root.ts';
 import { openKeyRing } from '../../keys/ring.ts';
-import { rootDifference } from '../../keys/root-diff.ts';
-import { draftText, finishedRoot, missing, type RootDraft, signDraft } from '../../keys/root-draft.ts';
-import { ledgerSize, rootInForce, submitRoot } from '../client/roots.ts';
-import { KEY_HOLDERS, type KeyHolder, keysFolder, trustRootPath } from '../up/folders.ts';
+import { ledgerSize, rootInForce } from '../client/roots.ts';
+import { KEY_HOLDERS, type KeyHolder, keysFolder } from '../up/folders.ts';
 import { publicKeysByRole, readServerKeysFile, SERVER_ROLES } from '../up/identities.ts';
-import { connect, dataFolder, readInput, type ServerOptions, serverOptions } from './connect.ts';
+import { connect, dataFolder, personOptions } from './connect.ts';
+import { isOfCentre, type RotateIssuedOptions, rotateIssued } from './keys-rotate-issued.ts';
 import { verb, WrongUse } from './program.ts';
-import { readWhole } from './values.ts';
+import { pinnedIn, signAndSubmit } from './sign-root.ts';
+import { collect, readWhole } from './values.ts';
 
-interface RotateOptions extends ServerOptions {
+interface RotateOptions extends RotateIssuedOptions {
   keys?: string;
-  stolenFrom?: number;
-  rootKeys?: string;
-  out?: string;
-  passphraseFile?: string;
 }
 
 export function rotateVerb(keys: Command): void {
-  const command = serverOptions(
-    keys.command('rotate <role>').description(`replace the key of a role: ${ROLES.join(', ')}`),
+  const command = personOptions(
+    keys
+      .command('rotate <role>')
+      .description(`replace the key of a role: ${ROLES.join(', ')}; or kgc: a centre, and the keys that it issued`),
   )
     .option(
       '--keys <file>',
@@ -47,62 +32,49 @@ export function rotateVerb(keys: Command): void {
     .option('--stolen-from <size>', "the key is a thief's: only its work before this leaf counts", readWhole)
     .option('--root-keys <dir>', 'folder of root key files, instead of root/keys in --data')
     .option('-o, --out <file>', 'where the keys here are too few: file for those who sign besides')
-    .option('--passphrase-file <file>', 'passphrase of the key files [COUNTERSIGN_PASSPHRASE_FILE]');
+    .option('--kgc <url>', 'a key generation centre issues the new key: its address')
+    .option('--centre <key>', "that centre's public key, 130 hex digits, from whoever runs it and not from the net")
+    .option(
+      '--token-file <file>',
+      "token of the server's next epoch (`keys allow`); for kgc collection's first",
+      collect,
+      [],
+    )
+    .option('--issued <file>', 'what `keys request --next` left where the server runs, instead of asking', collect, [])
+    .option('--name <name>', 'name of the server at the centre, where it has no key of one yet');
   verb(command, async (name: string, options: RotateOptions) => {
+    if (name === 'kgc') return rotateIssued(name, options);
     const role = ROLES.find((item) => item === name);
-    if (!role) throw new WrongUse(`${name} is no role of the trust root: ${ROLES.join(', ')}`);
-    const verifier = nodeVerifier();
-    const data = dataFolder(options);
-    const session = await connect(options);
-    const current = await rootInForce(session, await pinnedIn(data));
-    const size = await ledgerSize(session);
-    const from = options.stolenFrom ?? size;
-    if (from > size) throw new WrongUse(`--stolen-from ${from}: the ledger has ${size} entries`);
-    const passphrase = await findPassphrase({ file: options.passphraseFile });
-    const next = await nextKeys(role, current.root, data, passphrase, options);
-    const stolen = options.stolenFrom !== undefined;
-    const change = rotation(verifier, current.root, role, next, from, stolen);
-    const plan = planNextRoot(verifier, current.root, change);
-    const draft = await signedHere(
-      verifier,
-      { current: current.bytes, next: plan, signatures: [] },
-      data,
-      passphrase,
-      options,
-    );
-    const changes = rootDifference(verifier.sha256, current.root, plan);
-    if (missing(verifier, draft).some((item) => item.missing > 0)) return travels(draft, changes, options.out);
-    const committed = await submitRoot(session, finishedRoot(verifier, draft));
-    const lines = changes.map((line) => `  ${line}`).join('\n');
-    return {
-      json: { version: plan.version, changes, ...committed },
-      text: `trust root ${plan.version} is entry ${committed.leafIndex}\n${lines}`,
-    };
+    if (!role) throw new WrongUse(`${name} is no role of the trust root: ${ROLES.join(', ')}, kgc`);
+    if (!isOfCentre(options)) return rotateOwn(role, options);
+    const issued = IMPLICIT_ROLES.find((item) => item === role);
+    if (!issued) throw new WrongUse(`no centre issues a ${role} key, only ${IMPLICIT_ROLES.join(' and ')}`);
+    return rotateIssued(issued, options);
   });
 }
 
-async function travels(draft: RootDraft, changes: readonly string[], out: string | undefined) {
-  const { version } = draft.next;
-  demand(
-    out,
-    'BAD_ROOT',
-    `trust root ${version} needs more signatures than the keys here give: write the draft with -o FILE`,
-  );
-  await writeFile(out, draftText(draft), { flag: 'wx' });
-  const text = `${out}: trust root ${version} needs further signatures (countersign keys root sign), then countersign keys root submit`;
-  return { json: { version, changes, draft: out }, text };
-}
-
-/** Trust root 1 as it is pinned in a folder, where there is one. */
-export async function pinnedIn(data: string | undefined): Promise<Uint8Array | undefined> {
-  const path = data === undefined ? undefined : trustRootPath(data);
-  return path !== undefined && existsSync(path) ? readInput(path) : undefined;
+/** The new key was made here, or where its server runs. */
+async function rotateOwn(role: Role, options: RotateOptions) {
+  const data = dataFolder(options);
+  const session = await connect(options);
+  const { verifier } = session;
+  const current = await rootInForce(session, await pinnedIn(data));
+  const size = await ledgerSize(session);
+  const from = options.stolenFrom ?? size;
+  if (from > size) throw new WrongUse(`--stolen-from ${from}: the ledger has ${size} entries`);
+  const passphrase = await findPassphrase({ file: options.passphraseFile });
+  const listed = ROLES.flatMap((item) => keysOf(verifier, current.root, item));
+  const next = await nextKeys(role, listed, data, passphrase, options);
+  const change = rotation(verifier, current.root, role, next, from, options.stolenFrom !== undefined);
+  return signAndSubmit(session, current, planNextRoot(verifier, current.root, change), {
+    ...{ data, passphrase, rootKeys: options.rootKeys, out: options.out },
+  });
 }
 
 /** A key that an earlier call prepared and no root names yet is taken: a command that failed half-way is repeated. */
 async function nextKeys(
   role: Role,
-  root: TrustRoot,
+  listed: readonly PublicKey[],
   data: string | undefined,
   passphrase: string | undefined,
   { keys }: RotateOptions,
@@ -115,39 +87,14 @@ async function nextKeys(
   if (data === undefined)
     throw new WrongUse('say where the new key is made: --data DIR, or give its public one with --keys');
   const ring = await openKeyRing(keysFolder(data, holderOf(role)), [role], { passphrase });
-  const listed = (key: PublicKey) =>
-    ROLES.some((item) => root.roles[item].keys.some((known) => equal(known.bytes, key.bytes)));
   const newest = ring.newest(role);
-  if (!listed(newest) && ring.count(role) > 1) return [newest];
+  const named = listed.some((known) => equal(known.bytes, newest.bytes));
+  // One of a centre goes another way: on the record first.
+  if (!named && !isImplicit(newest) && ring.count(role) > 1) return [newest];
   return (await ring.prepare([role])).map(({ key }) => key);
 }
 
 function holderOf(role: Role): KeyHolder | 'root' {
   if (role === 'root') return 'root';
   return KEY_HOLDERS.find((holder) => SERVER_ROLES[holder].includes(role))!;
-}
-
-/** Signed by every root key of the folder that counts for one of the two versions. */
-async function signedHere(
-  verifier: Verifier,
-  draft: RootDraft,
-  data: string | undefined,
-  passphrase: string | undefined,
-  { rootKeys }: RotateOptions,
-): Promise<RootDraft> {
-  const folder = rootKeys ?? (data === undefined ? undefined : keysFolder(data, 'root'));
-  const signers = folder !== undefined && existsSync(folder) ? await signersIn(folder, passphrase) : [];
-  let signed = draft;
-  for (const signer of signers) {
-    const kid = hex(kidOf(verifier.sha256, publicKeyOf(signer)));
-    const counts = missing(verifier, signed).some(({ keys }) => keys.some((key) => key.kid === kid && !key.signed));
-    if (counts) signed = await signDraft(verifier, signed, signer);
-  }
-  return signed;
-}
-
-async function signersIn(folder: string, passphrase: string | undefined): Promise<LoadedKey[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.key')).sort();
-  const keys = await Promise.all(files.map((name) => loadSigner(join(folder, name), passphrase)));
-  return keys.filter(({ role }) => role === 'root');
 }

@@ -131,6 +131,7 @@ interface RequestOptions extends IdentityOptions {
   centre: string;
   tokenFile: string;
   data?: string;
+  next?: boolean;
   passphraseFile?: string;
 }
 
@@ -144,6 +145,7 @@ function requestVerb(keys: Command): void {
       "the centre's public key, 130 hex digits, from whoever runs it and not from the net",
     )
     .requiredOption('--token-file <file>', 'the token of this identity')
+    .option('--next', 'beside the key that is there, for a trust root to come (`keys rotate --issued`)')
     .option('--data <dir>', 'the folder of the server that is to have the key [COUNTERSIGN_DATA]')
     .option('--passphrase-file <file>', 'passphrase that seals the key [COUNTERSIGN_PASSPHRASE_FILE]');
   verb(command, async (options: RequestOptions) => {
@@ -159,7 +161,7 @@ function requestVerb(keys: Command): void {
     const token = new TextDecoder().decode(await readInput(options.tokenFile)).trim();
     const api = apiClient(kgc, token);
     const { key, issuedFile } = await requestKey({
-      ...{ folder: keysFolder(data, role), identity: { role, name, epoch }, sha256 },
+      ...{ folder: keysFolder(data, role), identity: { role, name, epoch }, sha256, next: options.next },
       centre: { alg: ALG_ESP256, bytes },
       passphrase: await findPassphrase({ file: options.passphraseFile }),
       ask: (point) => api.post('/api/v1/shares', { role, name, epoch, point }),

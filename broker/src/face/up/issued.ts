@@ -1,8 +1,9 @@
 /** Keys that a centre issued go on the record before their first signature. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { codeOf } from '@countersign/device-sdk';
 import { hex, IMPLICIT_ROLES, implicitThumbprint, type Signer } from '@countersign/device-sdk/format';
-import { issuedPath, readIssued } from '../../keys/kgc/request.ts';
+import { readIssued } from '../../keys/kgc/request.ts';
 import { identityDigest, issueKeyArgs } from '../../ledger/contract/issue-key-args.ts';
 import type { IssuedKeyView } from '../../ledger/contract/views.ts';
 import type { CommittedView } from '../api/views.ts';
@@ -22,8 +23,19 @@ export function hasIssued(data: string): boolean {
   return filesOf(data).length > 0;
 }
 
+/** Of every key that a centre issued to this folder, those of later trust roots too. */
 function filesOf(data: string): string[] {
-  return IMPLICIT_ROLES.map((role) => issuedPath(keysFolder(data, role), role)).filter((path) => existsSync(path));
+  return IMPLICIT_ROLES.flatMap((role) => {
+    const folder = keysFolder(data, role);
+    const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith(`${role}.`)) : [];
+    return names.filter((name) => name.endsWith('.issued')).map((name) => join(folder, name));
+  });
+}
+
+/** Implicit keys that are on the record, by thumbprint in hex. */
+export async function onRecord({ api }: Session): Promise<Set<string>> {
+  const all = (await api.get('/api/v1/issued-keys')) as IssuedKeyView[];
+  return new Set(all.flatMap(({ points }) => points.map((point) => point.thumbprint)));
 }
 
 /**
@@ -37,21 +49,22 @@ export async function issueOwn(
   tell: (text: string) => void,
 ): Promise<void> {
   const files = filesOf(data);
-  const all = (await session.api.get('/api/v1/issued-keys')) as IssuedKeyView[];
-  const known = new Set(all.flatMap(({ points }) => points.map((point) => point.thumbprint)));
+  const known = await onRecord(session);
   for (const file of files) {
     const issued = await readIssued(file);
     if (known.has(hex(implicitThumbprint(session.verifier.sha256, issued.key)))) continue;
-    if (signer) await once(() => issue(session, signer, issued));
+    if (signer) await once(() => issue(session, signer, issued), file, tell);
     else tell(`not on the record, so nothing is signed with it: countersign keys issue ${file}`);
   }
 }
 
-/** Whoever was quicker has done the same. */
-async function once(run: () => Promise<unknown>): Promise<void> {
+/** Whoever was quicker has done the same; a centre that is to be pinned, or was taken out, must not stop the servers. */
+async function once(run: () => Promise<unknown>, file: string, tell: (text: string) => void): Promise<void> {
   try {
     await run();
   } catch (error) {
-    if (codeOf(error) !== 'DUPLICATE') throw error;
+    const code = codeOf(error);
+    if (code === 'UNKNOWN_KEY' || code === 'REVOKED') return tell(`${file} is not on the record: ${code}`);
+    if (code !== 'DUPLICATE') throw error;
   }
 }

@@ -33,6 +33,8 @@ export interface KeyRequest {
   /** The centre's key, known from elsewhere: whoever answers with another one is not the centre. */
   centre: PublicKey;
   passphrase?: string | undefined;
+  /** Beside the keys that are there, for a trust root to come. */
+  next?: boolean | undefined;
   sha256: Sha256;
   /** @param point compressed, hex. @returns the centre's answer as it came */
   ask(point: string): Promise<unknown>;
@@ -44,20 +46,26 @@ export interface ReceivedKey {
   issuedFile: string;
 }
 
-export function issuedPath(folder: string, role: string): string {
-  return join(folder, `${role}.issued`);
+/** @param number which key of the role: `<role>.2.key` has `<role>.2.issued` beside it */
+export function issuedPath(folder: string, role: string, number = 1): string {
+  return join(folder, number === 1 ? `${role}.issued` : `${role}.${number}.issued`);
 }
 
 /**
  * The request's secret is on disk before anything is sent, and the finished key before the request is thrown away: a
  * crash between any two steps is continued by asking again.
- * @throws Refusal EXISTS where the server has a key of this role; BAD_KEY for an answer that makes no key; the centre's
+ * @throws Refusal EXISTS where the server has a key of this role and `next` is not set; BAD_KEY for an answer that makes no key; the centre's
  */
 export async function requestKey(options: KeyRequest): Promise<ReceivedKey> {
   const { folder, centre, passphrase, sha256, ask } = options;
   const identity = readIdentity(options.identity);
-  const path = join(folder, `${identity.role}.key`);
-  demand(!existsSync(path), 'EXISTS', `${path} is there: a key is never replaced`);
+  const number = firstFree(folder, identity.role);
+  demand(
+    number === 1 || options.next,
+    'EXISTS',
+    `${pathOf(folder, identity.role, 1)} is there: a key is never replaced`,
+  );
+  const path = pathOf(folder, identity.role, number);
   const pending = join(folder, `${identity.role}.request`);
   if (!existsSync(pending)) await createKey(pending, 'request', { alg: ALG_ESP256, passphrase });
   const request = await loadPair(pending, 'request', passphrase);
@@ -66,12 +74,23 @@ export async function requestKey(options: KeyRequest): Promise<ReceivedKey> {
   const pair = finishKey(request.secret, answer, implicitThumbprint(sha256, key), centre.bytes);
   const signer = implicitSigner(sha256, key, centre, pair.secret);
   const possession = await signStatement(sha256, 'possession', possessionValue(answer.nonce), signer);
-  const issuedFile = issuedPath(folder, identity.role);
+  const issuedFile = issuedPath(folder, identity.role, number);
   await writeDurable(issuedFile, encode(issueKeyArgs({ key, possession })));
   const implicit = { key: implicitPublicKey(sha256, key, centre).bytes, epoch: identity.epoch };
   await createKey(path, identity.role, { pair, implicit, name: identity.name, passphrase });
   await unlink(pending);
   return { key, issuedFile };
+}
+
+/** The number under which the server's key ring looks for its next key. */
+function firstFree(folder: string, role: string): number {
+  let number = 1;
+  while (existsSync(pathOf(folder, role, number))) number++;
+  return number;
+}
+
+function pathOf(folder: string, role: string, number: number): string {
+  return join(folder, number === 1 ? `${role}.key` : `${role}.${number}.key`);
 }
 
 /** What `requestKey` left for the ledger. @throws Refusal NOT_FOUND, MALFORMED */
