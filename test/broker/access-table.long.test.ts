@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ROUTES, SCOPES, type Scope } from '@countersign/broker/face/access/rights';
 import type { TokenView } from '@countersign/broker/face/access/tokens';
 import { hotp, stepAt } from '@countersign/broker/face/access/totp';
+import { STREAMS_OF_ONE_MAX } from '@countersign/broker/face/api/event-routes';
 import type { CommittedView } from '@countersign/broker/face/api/views';
 import { apiClient } from '@countersign/broker/face/client/api-client';
 import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/face/client/people';
@@ -269,18 +270,35 @@ test('a stolen session ends with its token, and with its person', async (t) => {
   const thief = apiClient(all.url, token);
   await thief.get('/api/v1/people');
   t.is(await codeFrom(thief.post('/api/v1/transactions', new Uint8Array(9))), 'NOT_PERMITTED');
+  const streams = await Promise.all(Array.from({ length: STREAMS_OF_ONE_MAX }, () => openEvents(all.url, token)));
+  t.true(streams.every(({ status }) => status === 200));
+  t.is((await openEvents(all.url, token)).status, 503, 'one token does not take the streams of all');
   const list = (await owner.api.get('/api/v1/tokens')) as TokenView[];
   const { id } = list.filter(({ name }) => name === 'auditor').at(-1)!;
   await owner.api.post(`/api/v1/tokens/${id}/revoke`, {});
   t.is(await codeFrom(thief.get('/api/v1/people')), 'UNAUTHORIZED');
+  await Promise.all(streams.map(({ over }) => over));
 
-  const leaver = apiClient(all.url, await issued(t.context, 'leaver'));
+  const leaverToken = await issued(t.context, 'leaver');
+  const leaver = apiClient(all.url, leaverToken);
   await leaver.get('/api/v1/people');
+  const left = await openEvents(all.url, leaverToken);
+  t.is(left.status, 200);
   await revokePerson(owner, people.operator!, 'leaver', 'gone');
   await approvePerson(owner, people.approver!, 'leaver');
   t.is(await codeFrom(leaver.get('/api/v1/people')), 'UNAUTHORIZED');
   t.is(await codeFrom(issued(t.context, 'leaver')), 'REVOKED');
+  await left.over;
 });
+
+/** A stream of events, and its end, which the server makes by cutting the connection. */
+async function openEvents(url: string, token: string): Promise<{ status: number; over: Promise<void> }> {
+  const { status, body } = await fetch(new URL('/events', url), { headers: { authorization: `Bearer ${token}` } });
+  const drain = async () => {
+    for await (const _ of body!);
+  };
+  return { status, over: drain().catch(() => undefined) };
+}
 
 test.serial(
   'with a second factor, key and token together approve nothing: whoever has them needs a code, once each',

@@ -3,7 +3,7 @@
  * machine. A token narrows, it never widens: whatever changes the ledger is signed by a person's key besides, and the
  * contract judges that signature whatever was found here.
  */
-import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import {
   checkStatement,
   hex,
@@ -50,6 +50,10 @@ export interface Door {
    * those of its shape and signature
    */
   statement(guest: Guest, bytes: Uint8Array, code: string | undefined): Promise<void>;
+  /** Whether somebody who was let in may still be there: his token stands, and so does its person. */
+  stays(guest: Guest): Promise<boolean>;
+  /** Calls with the id of each token that is revoked, when it is. @returns ends it */
+  onRevoked(call: (id: string) => void): () => void;
 }
 
 export function createDoor(parts: DoorParts): Door {
@@ -60,6 +64,19 @@ export function createDoor(parts: DoorParts): Door {
       demand(guest, 'UNAUTHORIZED', 'this needs a token of this server; none was given, or one that is not known');
       await checkRight(guest, rightOf(method, route), `${method} ${route ?? 'there'}`);
       return guest;
+    },
+    onRevoked: (call) => tokens.onRevoked(call),
+    async stays(guest) {
+      if (guest.kind === 'owner') return true;
+      if (!tokens.stands(guest.id)) return false;
+      if (guest.kind === 'machine') return true;
+      return personOf(guest).then(
+        () => tokens.stands(guest.id),
+        (error) => {
+          if (codeOf(error) === 'UNAUTHORIZED') return false;
+          throw error;
+        },
+      );
     },
     async statement(guest, bytes, code) {
       const deed = await deedOf(parts, bytes, guest);

@@ -61,6 +61,10 @@ export interface Tokens {
   /** @throws Refusal NOT_FOUND */
   revoke(id: string): Promise<TokenView>;
   list(): TokenView[];
+  /** Whether what was let in with it may stay: neither revoked nor over. */
+  stands(id: string): boolean;
+  /** Calls with the id of each token that is revoked, when it is. @returns ends it */
+  onRevoked(call: (id: string) => void): () => void;
   /** Until what was noted is written. */
   close(): Promise<void>;
 }
@@ -70,6 +74,9 @@ export async function openTokens(folder: string, now = () => Math.floor(Date.now
   const files = new Map((await readAll(folder)).map((file) => [file.id, file]));
   /** Ids of tokens that scrypt found right in this process, by their whole SHA-256. */
   const seen = new Map<string, string>();
+  /** Hashes that are being computed: a burst of requests with one token is one run of scrypt. */
+  const underWay = new Map<string, Promise<boolean>>();
+  const revoked = new Set<(id: string) => void>();
   const inTurn = serial();
 
   return {
@@ -79,8 +86,18 @@ export async function openTokens(folder: string, now = () => Math.floor(Date.now
       inTurn(async () => {
         const file = files.get(id);
         if (!file) throw new Refusal('NOT_FOUND', `there is no token ${id.slice(0, ID_DIGITS)}`);
-        return viewOf(await keep({ ...file, revokedAt: file.revokedAt ?? now() }));
+        const view = viewOf(await keep({ ...file, revokedAt: file.revokedAt ?? now() }));
+        for (const call of revoked) call(id);
+        return view;
       }),
+    stands: (id) => {
+      const file = files.get(id);
+      return file !== undefined && file.revokedAt === null && now() < file.expiresAt;
+    },
+    onRevoked(call) {
+      revoked.add(call);
+      return () => void revoked.delete(call);
+    },
     close: () => inTurn(async () => undefined),
     list: () => [...files.values()].map(viewOf).sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)),
   };
@@ -106,13 +123,20 @@ export async function openTokens(folder: string, now = () => Math.floor(Date.now
     const file = files.get(digest.slice(0, ID_DIGITS));
     if (!file || file.revokedAt !== null) return undefined;
     if (seen.get(digest) !== file.id) {
-      const hash = await derive(token, unhex(file.salt)!, file.kdf);
-      if (!timingSafeEqual(hash, unhex(file.hash)!)) return undefined;
+      const right = underWay.get(digest) ?? isRight(token, file).finally(() => underWay.delete(digest));
+      underWay.set(digest, right);
+      if (!(await right)) return undefined;
+      // Revoked while it was computed: what was looked at before is over.
+      if (files.get(file.id)?.revokedAt !== null) return undefined;
       seen.set(digest, file.id);
     }
     demand(now() < file.expiresAt, 'EXPIRED', `token ${file.id} of ${file.name} has expired`);
     note(file.id);
     return viewOf(file);
+  }
+
+  async function isRight(token: string, { salt, kdf, hash }: TokenFile): Promise<boolean> {
+    return timingSafeEqual(await derive(token, unhex(salt)!, kdf), unhex(hash)!);
   }
 
   /** When it was used last is for people to read: a crash may lose the last minute of it. */

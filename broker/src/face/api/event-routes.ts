@@ -1,6 +1,7 @@
 import { codeOf, demand } from '@countersign/device-sdk';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { LedgerClient } from '../../ledger/client.ts';
+import type { Door } from '../access/door.ts';
 import type { Alarms } from '../events/alarms.ts';
 import { EventStream, STREAM_LIMITS, type StreamLimits } from '../events/stream.ts';
 import { operation } from './openapi/operation.ts';
@@ -8,6 +9,8 @@ import { whole } from './openapi/schema.ts';
 
 /** Each costs a connection, two timers and a place in the ledger; people and their tools need a few. */
 export const STREAMS_MAX = 32;
+/** Of one token, so that nobody who may only read keeps everybody else out. The folder's own may have all of them. */
+export const STREAMS_OF_ONE_MAX = 8;
 
 const SCHEMA = operation({
   ...{ tag: 'Server', summary: 'What happens, as it happens' },
@@ -20,27 +23,41 @@ const SCHEMA = operation({
 export interface EventRoutesOptions {
   ledger: LedgerClient;
   alarms: Alarms;
+  /** Knows whose token still stands; without it there is the folder's own token alone. */
+  door?: Pick<Door, 'stays' | 'onRevoked'> | undefined;
   limits?: Readonly<StreamLimits>;
 }
 
 /** `GET /events`. */
-export function eventRoutes({ ledger, alarms, limits = STREAM_LIMITS }: EventRoutesOptions) {
-  const streams = new Set<EventStream>();
+export function eventRoutes({ ledger, alarms, door, limits = STREAM_LIMITS }: EventRoutesOptions) {
+  /** Each with the id of the token that it was opened with; the folder's own has none. */
+  const streams = new Map<EventStream, string | undefined>();
   alarms.listen((alarm) => {
-    for (const stream of streams) stream.tell('alarm', alarm);
+    for (const stream of streams.keys()) stream.tell('alarm', alarm);
+  });
+  door?.onRevoked((id) => {
+    for (const [stream, of] of streams) if (of === id) stream.end();
   });
   return async (app: FastifyInstance): Promise<void> => {
     app.addHook('preClose', async () => {
-      for (const stream of streams) stream.end();
+      for (const stream of streams.keys()) stream.end();
     });
     app.get('/events', { schema: SCHEMA }, async (request, reply) => {
       const from = await beginning(ledger, request);
+      const { guest } = request;
+      const id = guest && guest.kind !== 'owner' ? guest.id : undefined;
+      const stays = async () => !door || !guest || (await door.stays(guest));
+      // The last thing that is waited for: from here on a revocation finds the stream.
+      demand(await stays(), 'UNAUTHORIZED', 'the token was revoked');
       demand(streams.size < STREAMS_MAX, 'BUSY', `${STREAMS_MAX} streams of events are open`);
+      const own = [...streams.values()].filter((other) => other === id).length;
+      const few = id === undefined || own < STREAMS_OF_ONE_MAX;
+      demand(few, 'BUSY', `${STREAMS_OF_ONE_MAX} streams of events are open with token ${id}`);
       const headers = { ...reply.getHeaders(), 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' };
       reply.hijack();
       reply.raw.writeHead(200, headers as Record<string, string>);
-      const stream = new EventStream(reply.raw, ledger, limits);
-      streams.add(stream);
+      const stream = new EventStream(reply.raw, ledger, limits, stays);
+      streams.set(stream, id);
       reply.raw.once('close', () => streams.delete(stream));
       stream.begin(from);
     });

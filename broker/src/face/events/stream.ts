@@ -17,7 +17,7 @@ export interface StreamLimits {
   tickMs: number;
   /** Who has not taken what was sent for this long is cut off, and comes again from his last position. */
   drainMs: number;
-  /** After this a stream ends, and who comes again is let in anew: a token may have been revoked meanwhile. */
+  /** After this a stream ends, and who comes again is let in anew, with whatever changed meanwhile. */
   lifeMs: number;
 }
 
@@ -38,17 +38,27 @@ export class EventStream {
   readonly #out: ServerResponse;
   readonly #ledger: LedgerClient;
   readonly #limits: Readonly<StreamLimits>;
+  readonly #stays: () => Promise<boolean>;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #touched = new Set<string>();
   #following: { stop(): void } | undefined;
   #grown = true;
   #ticking = false;
 
-  /** @param out whose headers have been written */
-  constructor(out: ServerResponse, ledger: LedgerClient, limits: Readonly<StreamLimits> = STREAM_LIMITS) {
+  /**
+   * @param out whose headers have been written
+   * @param stays whether who listens may still do so: asked with every heartbeat, and where an entry may have ended it
+   */
+  constructor(
+    out: ServerResponse,
+    ledger: LedgerClient,
+    limits: Readonly<StreamLimits> = STREAM_LIMITS,
+    stays: () => Promise<boolean> = async () => true,
+  ) {
     this.#out = out;
     this.#ledger = ledger;
     this.#limits = limits;
+    this.#stays = stays;
   }
 
   /** @param from the first position that is wanted */
@@ -59,7 +69,7 @@ export class EventStream {
     this.#out.write('retry: 2000\n\n');
     // Who is cut off before the first entry knows where to begin again.
     this.tell('begin', { from });
-    this.#timers.push(setInterval(() => this.#now(':\n\n'), heartbeatMs));
+    this.#timers.push(setInterval(() => void this.#beat(), heartbeatMs));
     this.#timers.push(setInterval(() => void this.#tick(), tickMs));
     this.#timers.push(setTimeout(() => this.end(), lifeMs));
     this.#following = follow(
@@ -82,8 +92,21 @@ export class EventStream {
     this.#out.destroy();
   }
 
+  async #beat(): Promise<void> {
+    if (await this.#admitted()) this.#now(':\n\n');
+  }
+
+  /** Ends the stream where that is over. A ledger that does not answer now says nothing about it. */
+  async #admitted(): Promise<boolean> {
+    const stays = await this.#stays().catch(() => true);
+    if (!stays) this.end();
+    return stays;
+  }
+
   async #entry(event: LedgerEvent): Promise<void> {
     const fact = await this.#whole(factOf(event));
+    // A person's revocation is an approval, and so is a new person's and a release's.
+    if (fact.action === 'approve' && !(await this.#admitted())) return;
     this.#grown = true;
     if (typeof fact.rolloutId === 'string') this.#touched.add(fact.rolloutId);
     this.#out.write(`id: ${fact.leafIndex}\nevent: ${fact.kind}\ndata: ${JSON.stringify(fact)}\n\n`);

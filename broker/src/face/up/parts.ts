@@ -145,7 +145,8 @@ export async function serve(options: StartOptions, part: ApiPart, closers: Close
   const figures = metricsRoutes([...part.figures, refusalFigures('api', refusals)]);
   const { ledger, alarms } = part;
   const proofs = proofRoutes(ledger, (options.verifier ?? nodeVerifier()).sha256);
-  for (const routes of [...part.routes, figures, proofs, eventRoutes({ ledger, alarms })]) await app.register(routes);
+  for (const routes of [...part.routes, figures, proofs, eventRoutes({ ledger, alarms, door })])
+    await app.register(routes);
   const port = options.port ?? (await lastPort(data, 'url')) ?? 0;
   const url = await listen(app, host, port, tls !== undefined);
   endpoints = part.endpoints(url);
