@@ -24,6 +24,7 @@ import {
   transactionValue,
   unhex,
   utf8,
+  type Value,
 } from '../src/format/index.ts';
 import type { Verifier } from '../src/ports.ts';
 import { nodeKeyStore } from './crypto.ts';
@@ -32,8 +33,8 @@ import { HTTP_ROOT } from './http-format.ts';
 
 /** Nobody guesses 128 bits at any rate, so no slow hash is needed. */
 export const CODE_BYTES = 16;
-/** An enrolment by claim: two signatures, two keys, an origin of at most 64 characters. */
-export const CLAIM_BYTES_MAX = 1_024;
+/** Two signatures, three keys, two origins of at most 64 characters, and 17 hashes where a list is claimed by. */
+export const CLAIM_BYTES_MAX = 2_048;
 const ANSWER_BYTES_MAX = 64;
 /** The server answers after its flush to disk; with peers or a mirrored ledger that takes seconds. */
 const CLAIM_MS = 60_000;
@@ -72,16 +73,27 @@ export async function claimEntry(
   device: Signer,
   claim: Claim,
 ): Promise<Uint8Array> {
-  const { origin, grantId, deviceId } = claim;
+  const { grantId, deviceId } = claim;
   const proof = await signStatement(sha256, 'claim', claimValue(claim), device);
+  const args = ['claim', grantId, deviceId, coseKey(publicKeyOf(device)), proof];
+  return enrolmentEntry({ sha256 }, grant, claim, args);
+}
+
+/** The entry about a device that the ledger does not know yet. */
+export function enrolmentEntry(
+  { sha256 }: Pick<Verifier, 'sha256'>,
+  by: Signer,
+  { origin, deviceId }: Claim,
+  args: Value,
+): Promise<Uint8Array> {
   const transaction = {
     channel: origin,
     action: 'enrol',
     object: sha256(encode(['device', deviceId])),
     previous: NO_LEAF,
-    args: ['claim', grantId, deviceId, coseKey(publicKeyOf(device)), proof],
+    args,
   };
-  return signStatement(sha256, 'tx', transactionValue(transaction), grant);
+  return signStatement(sha256, 'tx', transactionValue(transaction), by);
 }
 
 /**

@@ -57,6 +57,7 @@ const ROUTES: [method: string, path: string][] = [
   ['GET', `/api/v1/devices/${ID}`],
   ['POST', '/api/v1/devices/labels'],
   ['GET', '/api/v1/grants'],
+  ['POST', `/api/v1/grants/${ID}/list`],
   ['GET', '/api/v1/rollouts'],
   ['GET', `/api/v1/rollouts/${ID}`],
   ['GET', `/api/v1/rollouts/${ID}/progress`],

@@ -1,10 +1,14 @@
 /** Devices that enrol themselves: grants in the contract, claims at a real server's address. */
+import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import type { Door } from '@countersign/broker/distribution/delivery/door';
 import { CLAIM_RATE, enrolmentDesk } from '@countersign/broker/distribution/enrolment/desk';
+import { type EnrolmentLists, openLists } from '@countersign/broker/distribution/enrolment/lists';
 import { silentLog, systemClock } from '@countersign/broker/distribution/ports';
 import { closeApi } from '@countersign/broker/face/api/app';
 import { createDeviceApi } from '@countersign/broker/face/api/device-api';
+import { readListFile } from '@countersign/broker/face/client/list-file';
 import { enrolDevicesArgs, objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
 import { type EnrolGrant, enrolGrantArgs } from '@countersign/broker/ledger/contract/grant-args';
 import type { DeviceView, GrantView, HistoryItem } from '@countersign/broker/ledger/contract/views';
@@ -18,11 +22,15 @@ import {
   publicKeyOf,
   type Signer,
   signStatement,
+  thumbprint,
   type Value,
 } from '@countersign/device-sdk/format';
 import { claimEntry, claimKey, newClaimCode, sendClaim } from '@countersign/device-sdk/host/claim';
 import { httpClient } from '@countersign/device-sdk/host/http-call';
+import { askListing, listedEntry } from '@countersign/device-sdk/host/listing';
 import test, { type ExecutionContext } from 'ava';
+import { temporary } from '../support/command.ts';
+import { newList } from './engines/grant-rules.ts';
 import {
   act,
   addProduct,
@@ -245,14 +253,18 @@ test('a revoked grant enrols nobody any more, and its devices stay', async (t) =
   t.is((await getDevice(world, own.claim.deviceId)).state, 'enrolled');
 });
 
-test('at the server: a code works as often as it says, answers twice to one device, and tells strangers nothing', async (t) => {
-  const world = await worldOf(t);
-  const { alice, ledger } = world;
+/** A desk behind a real address, whose clock stands. */
+async function serverOf(t: ExecutionContext, { ledger }: World) {
   const clock = { seconds: NOW, ms: 0 };
+  const folder = await temporary(t);
+  const names: Record<string, string> = {};
+  const lists: EnrolmentLists = await openLists(sha256, folder);
   const desk = enrolmentDesk({
-    ledger,
-    verifier,
+    ...{ ledger, verifier, lists },
     clock: { ...systemClock, now: () => clock.seconds, elapsedMs: () => clock.ms },
+    named: async (id, serial) => {
+      names[hex(id)] = serial;
+    },
   });
   const payload = () => Promise.reject(new Error('nobody asks for frames here'));
   const app = createDeviceApi({ door: {} as Door, desk, payload, log: silentLog });
@@ -264,6 +276,13 @@ test('at the server: a code works as often as it says, answers twice to one devi
     clock.ms += 1_000;
     return sendClaim(http, await entry).then((classId) => (equal(classId, CLASS) ? 'OK' : 'another class'), codeOf);
   };
+  return { clock, folder, names, lists, http, send };
+}
+
+test('at the server: a code works as often as it says, answers twice to one device, and tells strangers nothing', async (t) => {
+  const world = await worldOf(t);
+  const { alice } = world;
+  const { clock, http, send } = await serverOf(t, world);
   const grant = newGrant();
   await act(world, alice, 'enrol', grantObject(grant.grantId), grant.args);
 
@@ -277,7 +296,7 @@ test('at the server: a code works as often as it says, answers twice to one devi
   forged[forged.length - 1]! ^= 1;
   t.is(await send(forged), 'BAD_SIGNATURE');
   t.is(await send(tx(alice, { action: 'approve', object: new Uint8Array(32) })), 'NOT_PERMITTED', 'not a claim');
-  t.is(await send(new Uint8Array(2_000)), 'TOO_LARGE');
+  t.is(await send(new Uint8Array(2_049)), 'TOO_LARGE');
   t.is(await send(Uint8Array.of(1, 2, 3)), 'MALFORMED');
   t.is(await send(newClaim(grant, { classId: new Uint8Array(16) }).entry), 'WRONG_CLASS');
 
@@ -294,6 +313,113 @@ test('at the server: a code works as often as it says, answers twice to one devi
   for (let i = 0; i <= CLAIM_RATE.burst; i++)
     codes.push(await sendClaim(http, Uint8Array.of(1)).then(() => 'OK', codeOf));
   t.is(codes.at(-1), 'RATE_LIMITED');
+});
+
+test('at the server: a serial of a list finds its place, enrols once and is named; nobody else learns of it', async (t) => {
+  const world = await worldOf(t);
+  const { alice } = world;
+  const { clock, folder, names, lists, http, send } = await serverOf(t, world);
+  const [factory, second, late] = [newSigner(), newSigner(), newSigner()];
+  const list = newList([factory, second, late]);
+  await act(world, alice, 'enrol', grantObject(list.grantId), list.args);
+  const view = await getGrant(world, list.grantId);
+  const changed = list.lines.map((line) => ({ ...line, serial: `${line.serial}0` }));
+  for (const [why, lines] of [
+    ['another list', changed],
+    ['a line less', list.lines.slice(1)],
+    ['a serial twice', [...list.lines.slice(1), list.lines[1]!]],
+    ['a serial with a comma', [{ ...list.lines[0]!, serial: 'a,b' }, ...list.lines.slice(1)]],
+    ['none', []],
+  ] as const) {
+    t.is(codeOf(await t.throwsAsync(lists.put(view, lines), undefined, why)), 'BAD_REQUEST', why);
+  }
+  await lists.put(view, list.lines);
+  await lists.put(view, list.lines);
+
+  const ask = async (serial: string, key: Signer) => {
+    clock.ms += 1_000;
+    return askListing(http, { serial, print: thumbprint(sha256, publicKeyOf(key)) });
+  };
+  const codeOfAsk = (serial: string, key: Signer) => ask(serial, key).then(() => 'OK', codeOf);
+  t.is(await codeOfAsk('SN-0', second), 'UNAUTHORIZED', "another's key");
+  t.is(await codeOfAsk('SN-9', factory), 'UNAUTHORIZED', 'another serial');
+  t.is(await codeOfAsk('SN 0', factory), 'BAD_REQUEST');
+  const claim = (deviceId = crypto.getRandomValues(new Uint8Array(16))) => {
+    return { origin: ORIGIN, grantId: list.grantId, deviceId, classId: CLASS };
+  };
+  const entryOf = async (key: Signer, serial: string, own = claim()) => {
+    const listing = await ask(serial, key);
+    return listedEntry({ sha256 }, key, key, own, { serial, listing });
+  };
+  const own = claim();
+  const entry = await entryOf(factory, 'SN-0', own);
+  const { listing } = list.placeOf(0);
+  const stranger = newSigner();
+  const forged = listedEntry({ sha256 }, stranger, stranger, claim(), { serial: 'SN-0', listing });
+  t.is(await send(forged), 'UNAUTHORIZED', 'a serial that was read from a label');
+  t.is(await send(entry), 'OK');
+  t.is(await send(entry), 'OK', 'the first answer was lost');
+  t.deepEqual(names, { [hex(own.deviceId)]: 'SN-0' });
+  t.is(await send(entryOf(factory, 'SN-0')), 'EXISTS', 'under another id');
+  t.is((await getGrant(world, list.grantId)).used, 1);
+  clock.seconds = NOW + 10 * 366 * 86_400;
+  t.is(await send(entryOf(second, 'SN-1')), 'OK', 'in time');
+  clock.seconds = view.expires;
+  t.is(await send(entryOf(late, 'SN-2')), 'NOT_PERMITTED', 'expired');
+  t.is(await send(entry), 'OK', 'but who was in time may ask again');
+
+  const again = newList([newSigner(), newSigner(), late]);
+  clock.seconds = NOW;
+  await act(world, alice, 'enrol', grantObject(again.grantId), again.args);
+  await lists.put(await getGrant(world, again.grantId), again.lines);
+  await act(world, alice, 'revoke', grantObject(list.grantId), revokeArgs('grant', list.grantId, 'listed anew'));
+  t.deepEqual((await ask('SN-2', late)).grantId, again.grantId, 'the list that is open');
+  const reopened = await openLists(sha256, folder);
+  const found = reopened.find({ serial: 'SN-2', print: thumbprint(sha256, publicKeyOf(late)) });
+  t.deepEqual(
+    found.map(({ grantId }) => hex(grantId)).sort(),
+    [hex(list.grantId), hex(again.grantId)].sort(),
+    'lists are there after a restart',
+  );
+  writeFileSync(join(folder, 'lists', `${hex(list.grantId)}.json`), '[]');
+  t.is(codeOf(await t.throwsAsync(openLists(sha256, folder))), 'BAD_STORE');
+});
+
+test('a list is read from CSV and JSON; secrets in it become thumbprints', (t) => {
+  const key = newSigner();
+  const print = hex(thumbprint(sha256, publicKeyOf(key)));
+  const code = newClaimCode();
+  const coded = hex(thumbprint(sha256, publicKeyOf(claimKey({ sha256 }, code).signer)));
+  const read = (text: string) => readListFile({ sha256 }, text);
+  const prints = (text: string) => read(text).lines.map((line) => [line.serial, line.print]);
+  t.deepEqual(prints(`# line 7\nserial,key\r\nA1,${hex(key.publicKey)}\n\n`), [['A1', print]]);
+  t.deepEqual(prints(`thumbprint,serial,code\n${print.toUpperCase()},A1,\n,"A2",${code}\n`), [
+    ['A1', print],
+    ['A2', coded],
+  ]);
+  t.deepEqual(prints(JSON.stringify([{ serial: 'A2', code }])), [['A2', coded]]);
+  const made = read('serial\nA1\nA2\n');
+  t.deepEqual(
+    made.codes.map((one) => [one.serial, hex(thumbprint(sha256, publicKeyOf(claimKey({ sha256 }, one.code).signer)))]),
+    made.lines.map((line) => [line.serial, line.print]),
+  );
+  t.not(made.lines[0]!.salt, made.lines[1]!.salt);
+  for (const bad of [
+    '',
+    'A1,00\n',
+    'serial,serial\nA1,A1\n',
+    'serial,colour\nA1,red\n',
+    'serial,key\nA1\n',
+    'serial,key\nA1,12\n',
+    `serial,key,code\nA1,${hex(key.publicKey)},${code}\n`,
+    'serial,code\nA1,12\n',
+    `serial,key\n,${hex(key.publicKey)}\n`,
+    '[1]',
+    '[{"serial":1}]',
+    '[',
+  ]) {
+    t.is(codeOf(t.throws(() => read(bad), undefined, bad)), 'BAD_REQUEST', bad);
+  }
 });
 
 test('codes: 128 bits in groups of four, read in any case, each a key and a grant of its own', (t) => {

@@ -61,6 +61,7 @@ if (anvilPath() === undefined) {
     'a rollout that takes the place of another ends it for good',
     'a rollout is opened, stopped and ended by people; the command key only carries out',
     'downloads are a list of their own',
+    'a list enrols each of its serials once, by the key beside it, and nothing else',
   ]);
 
   test.serial('what a reorganisation within the depth throws out is sent again, and nothing is doubled', async (t) => {

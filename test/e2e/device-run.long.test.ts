@@ -128,3 +128,52 @@ test('a device makes its own key and id, enrols itself with a code, updates and 
   const grants = (await runJson('devices', 'grants', '--data', data)).json;
   t.like(grants[0], { used: 1, devices: 1, state: 'open', by: 'operator' });
 });
+
+test('devices of a signed list enrol themselves by serial: one with the key of its factory, one with a secret', async (t) => {
+  t.timeout(110_000);
+  const folder = await temporary(t);
+  const server = await up('--data', join(folder, 'server'), ...SERVER);
+  const { data } = server.ready;
+  const links = [{ url: (server.ready as unknown as { devices: string }).devices }];
+  const profile = { ...base(links), boot: { kind: 'link', current: 'current' }, askSeconds: 1 };
+  const own = new Gateway(join(folder, 'own'), profile, [], ['--serial', 'SN-1']);
+  const codes = join(folder, 'codes.csv');
+  const code = join(folder, 'code');
+  const secret = new Gateway(join(folder, 'secret'), profile, [], ['--serial', 'SN-2', '--claim', `@${code}`]);
+  t.teardown(async () => {
+    await Promise.all([own.end(), secret.end()]);
+    await server.stop();
+  });
+  const { publicKey } = (await runJson('device', 'key', '--profile', own.profile)).json;
+  const list = join(folder, 'list.csv');
+  writeFileSync(list, `serial,key\nSN-1,${publicKey}\nSN-2,\n`);
+  const asked = ['--product', PRODUCT, '--provision', '1.0.0', '--out', join(folder, 'line'), '--codes', codes];
+  const made = await runJson('devices', 'authorise', list, ...asked, '--data', data, '--as', 'operator');
+  t.is(made.code, 0, made.stderr);
+  t.is(made.json.devices, 2);
+  writeFileSync(code, /^SN-2,(.*)$/m.exec(readFileSync(codes, 'utf8'))![1]!);
+  const files = ['--record', made.json.provision, '--image', made.json.image, '--new-id'];
+  const ids: string[] = [];
+  for (const { profile } of [own, secret]) {
+    const done = await runJson('device', 'provision', '--profile', profile, ...files);
+    t.is(done.code, 0, done.stderr);
+    ids.push(done.json.deviceId);
+  }
+  const stolen = await run('device', 'run', '--profile', own.profile, '--serial', 'SN-2');
+  t.is(stolen.code, 1);
+  t.regex(stolen.stderr, /UNAUTHORIZED/, "a serial that is another's");
+
+  for (const [i, gateway] of [own, secret].entries()) {
+    gateway.supervise();
+    await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+    t.like(await deviceOf(data, ids[i]!), { state: 'enrolled', epoch: 0, name: `SN-${i + 1}` });
+  }
+  await release(data, image('1.0.1'), '1.0.1');
+  for (const id of ids) {
+    await untilDevice(data, id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
+  }
+  const grants = (await runJson('devices', 'grants', '--data', data)).json;
+  t.like(grants[0], { kind: 'list', used: 2, devices: 2, state: 'open', by: 'operator' });
+  const tried = await runJson('history', grants[0].grantId, '--data', data);
+  t.notRegex(JSON.stringify(tried.json), /SN-/, 'no serial is in the ledger');
+});

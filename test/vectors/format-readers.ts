@@ -1,5 +1,11 @@
 /** The readers that vectors name, each giving plain JSON: byte strings in hex, signatures and raw structures left out. */
 import {
+  isListed,
+  readClaimArgs,
+  readEnrolGrant,
+  readListedArgs,
+} from '@countersign/broker/ledger/contract/grant-args';
+import {
   decode,
   hex,
   type Kind,
@@ -8,6 +14,7 @@ import {
   readAnswer,
   readBlock1,
   readBlock2,
+  readClaim,
   readCommand,
   readEnvelope,
   readFresh,
@@ -24,8 +31,10 @@ import {
   readStatement,
   readTransaction,
   toPlain,
+  type Value,
 } from '@countersign/device-sdk/format';
 import { readHead as readBundleHead, readStart, START_BYTES } from '@countersign/device-sdk/host/bundle/format';
+import { readListing, readListingAsk } from '@countersign/device-sdk/host/listing';
 import { MessageReader, readHello } from '@countersign/device-sdk/host/local/format';
 import { sha256 } from '../support/world.ts';
 
@@ -49,6 +58,10 @@ export const READERS: Record<string, (bytes: Uint8Array) => unknown> = {
   report: statement('report', readReport),
   tx: statement('tx', readTransaction),
   login: statement('login', readLogin),
+  claim: statement('claim', readClaim),
+  enrol: (bytes) => plain(readEnrolment(readTransaction(readStatement(bytes, 'tx').payload).args)),
+  listingAsk: (bytes) => plain(readListingAsk(bytes)),
+  listing: (bytes) => plain(readListing(bytes)),
   ack: statement('ack', readAck),
   fresh: statement('fresh', readFresh),
   cmd: statement('cmd', readCommand),
@@ -57,6 +70,12 @@ export const READERS: Record<string, (bytes: Uint8Array) => unknown> = {
   answer: (bytes) => plain(readAnswer(bytes)),
   provision: (bytes) => plain(readProvision(bytes)),
 };
+
+/** A grant, and what is enrolled under one. */
+function readEnrolment(args: Value): unknown {
+  if (isListed(args)) return readListedArgs(args);
+  return Array.isArray(args) && args[0] === 'grant' ? readEnrolGrant(args) : readClaimArgs(args);
+}
 
 function statement(kind: Kind, read: (payload: Uint8Array) => unknown): (bytes: Uint8Array) => unknown {
   return (bytes) => {

@@ -48,6 +48,7 @@ import {
 } from '../support/world.ts';
 import { annotate } from './annotate.ts';
 import { READERS } from './format-readers.ts';
+import { enrolmentVectors } from './make-enrolment.ts';
 import { bundleVectors, localVectors } from './make-near.ts';
 
 export interface FormatVector {
@@ -78,6 +79,7 @@ export async function formatVectors(): Promise<Record<string, FormatVector[]>> {
     provision: provisionVectors(w),
     local: localVectors(accepted, refused),
     bundle: bundleVectors(accepted, refused, w),
+    enrolment: await enrolmentVectors(accepted, refused),
   };
 }
 

@@ -6,8 +6,8 @@ import { encodeHello, encodeMessage, HELLO, PING } from '@countersign/device-sdk
 import { bytesOf, classId, payloadOf, sha256, type World } from '../support/world.ts';
 import type { FormatVector } from './make-format.ts';
 
-type Accepted = (reader: string, id: string, why: string, input: Uint8Array) => FormatVector;
-type Refused = (reader: string, id: string, why: string, code: string, input: Uint8Array) => FormatVector;
+export type Accepted = (reader: string, id: string, why: string, input: Uint8Array) => FormatVector;
+export type Refused = (reader: string, id: string, why: string, code: string, input: Uint8Array) => FormatVector;
 
 const deviceId = bytesOf('device', 16);
 

@@ -24,6 +24,7 @@ import { type CloneVerdict, openClones } from './clones.ts';
 import { openCommands } from './commands.ts';
 import type { DeliveryCounts, DeliveryPort } from './delivery/port.ts';
 import { deviceCache } from './devices.ts';
+import { type EnrolmentLists, openLists } from './enrolment/lists.ts';
 import { followEntries } from './follower.ts';
 import { type IntakeCounts, intake } from './intake/intake.ts';
 import { cachedPayloads } from './payloads.ts';
@@ -99,6 +100,7 @@ export interface DistributionStatus {
 /** The distribution server: second signer, rollouts, announcements, answers and intake of reports, in one object. */
 export interface Distribution {
   readonly registry: Registry;
+  readonly lists: EnrolmentLists;
   /** A plan with a fresh rollout id, for an operator to sign as `rollout open`. @throws Refusal BAD_REQUEST, NOT_FOUND */
   planWaves(request: PlanRequest): Promise<Plan>;
   /** A rollout as it goes. @throws Refusal NOT_FOUND */
@@ -147,6 +149,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
   checkSigners(verifier, witness.root, signers);
   const releases = await openReleases({ verifier, ledger, witness, signer: signers.distribution, dir, log });
   const registry = await openRegistry(dir);
+  const lists = await openLists(sha256, dir);
   const groups = await openGroups(sha256, await folderSecret(dir, entropy), dir);
   const notes = await openPauseNotes(dir);
   const payloads = cachedPayloads(verifier, options.blobs, fileBlobStore(join(dir, 'content'), sha256));
@@ -185,6 +188,7 @@ export async function createDistribution(options: DistributionOptions): Promise<
 
   return {
     registry,
+    lists,
     async planWaves(request) {
       const { release } = await releases.ensure(request.releaseLeaf);
       const enrolled = await fleet.devices(hex(release.manifest.classId));

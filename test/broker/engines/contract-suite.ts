@@ -60,6 +60,7 @@ import {
   type World,
 } from '../ledger-world.ts';
 import type { Engine } from './engine.ts';
+import { GRANT_RULES } from './grant-rules.ts';
 import { PASSPORT_RULES } from './passport-rules.ts';
 import { ROOT_RULES } from './root-rules.ts';
 import type { NamedRule, Rule } from './rule.ts';
@@ -84,7 +85,7 @@ async function worldOf(t: ExecutionContext, engine: Engine): Promise<World & { a
 }
 type Person = World['people'][string];
 
-const RULES: NamedRule[] = [...TRIAL_RULES, ...PASSPORT_RULES, ...ROOT_RULES];
+const RULES: NamedRule[] = [...TRIAL_RULES, ...PASSPORT_RULES, ...ROOT_RULES, ...GRANT_RULES];
 
 function rule(title: string, run: Rule): void {
   RULES.push([title, run]);

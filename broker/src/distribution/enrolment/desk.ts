@@ -8,17 +8,21 @@ import {
   equal,
   hex,
   kidOf,
+  type PublicKey,
   readStatement,
   readTransaction,
   unhex,
 } from '@countersign/device-sdk/format';
 import { CLAIM_BYTES_MAX } from '@countersign/device-sdk/host/claim';
+import { encodeListing, readListingAsk } from '@countersign/device-sdk/host/listing';
 import type { LedgerClient } from '../../ledger/client.ts';
-import { type ClaimDevice, readClaimArgs } from '../../ledger/contract/grant-args.ts';
+import { type ClaimDevice, isListed, readClaimArgs, readListedArgs } from '../../ledger/contract/grant-args.ts';
+import { isOnList } from '../../ledger/contract/lists.ts';
 import type { DeviceView, GrantView } from '../../ledger/contract/views.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import { Bucket, type Rate } from '../bucket.ts';
 import type { ServerClock } from '../ports.ts';
+import type { EnrolmentLists } from './lists.ts';
 
 /** From one address: a production line behind one router claims some devices a second, a stranger guesses in vain. */
 export const CLAIM_RATE: Rate = { perSecond: 5, burst: 64 };
@@ -29,10 +33,21 @@ const ADDRESSES_MAX = 16_384;
 export interface EnrolmentDesk {
   /** @returns the class id in hex. @throws Refusal RATE_LIMITED, UNAUTHORIZED, NOT_PERMITTED; as the contract's claim */
   claim(address: string, entry: Uint8Array): Promise<string>;
+  /** Tells a device where its serial stands. @throws Refusal RATE_LIMITED, UNAUTHORIZED, BAD_REQUEST, MALFORMED */
+  listing(address: string, question: Uint8Array): Promise<Uint8Array>;
 }
 
-export function enrolmentDesk(parts: { ledger: LedgerClient; verifier: Verifier; clock: ServerClock }): EnrolmentDesk {
-  const { ledger, verifier, clock } = parts;
+export interface DeskParts {
+  ledger: LedgerClient;
+  verifier: Verifier;
+  clock: ServerClock;
+  lists: EnrolmentLists;
+  /** Told under which serial a device enrolled itself. */
+  named(deviceId: Uint8Array, serial: string): Promise<void>;
+}
+
+export function enrolmentDesk(parts: DeskParts): EnrolmentDesk {
+  const { ledger, verifier, clock, lists } = parts;
   const addresses = new BoundedMap<Bucket>(ADDRESSES_MAX);
   const all = new Bucket(CLAIM_RATE_ALL, clock.elapsedMs());
 
@@ -41,18 +56,41 @@ export function enrolmentDesk(parts: { ledger: LedgerClient; verifier: Verifier;
       checkRate(address);
       const { statement, args } = readClaimEntry(entry);
       const grant = await findGrant(hex(args.grantId));
-      const key = grant && { alg: grant.alg, bytes: unhex(grant.publicKey)! };
+      const key = grant && keyOf(grant, args);
       // One answer for a code that does not exist and for a wrong signature: a stranger learns nothing of grants.
       const known = key && equal(statement.kid, kidOf(verifier.sha256, key));
       demand(grant && key && known, 'UNAUTHORIZED', 'there is no such claim code');
       checkStatement(verifier, statement, key);
-      if (await isEnrolled(args, grant.classId)) return grant.classId;
+      if (await isEnrolled(args, grant.classId)) return named(args, grant.classId);
       // The ledger's time decides no right (peers execute later than it), so whoever takes claims keeps the date.
       demand(clock.now() < grant.expires, 'NOT_PERMITTED', `grant ${grant.grantId} has expired`);
       await ledger.submit(entry);
-      return grant.classId;
+      return named(args, grant.classId);
+    },
+    async listing(address, question) {
+      checkRate(address);
+      const found = lists.find(readListingAsk(question));
+      const grants = await Promise.all(found.map(({ grantId }) => findGrant(hex(grantId))));
+      // A serial that was listed again is shown the list that is open; where none is, the claim says why.
+      const open = found.find((_, i) => grants[i]?.state === 'open' && clock.now() < grants[i].expires);
+      const listing = open ?? found.at(-1);
+      demand(listing, 'UNAUTHORIZED', 'no list has this serial with this key');
+      return encodeListing(listing);
     },
   };
+
+  /** The key that may sign this claim, if any. */
+  function keyOf(grant: GrantView, args: Claimed): PublicKey | undefined {
+    if (args.what === 'claim') return { alg: grant.alg, bytes: unhex(grant.publicKey)! };
+    return grant.kind === 'list' && isOnList(verifier.sha256, grant, args) ? args.listedKey : undefined;
+  }
+
+  /** For operators alone: the ledger has no serials. Done again at every claim, as a crash may have come before it. */
+  async function named(args: Claimed, classId: string): Promise<string> {
+    const serial = args.what === 'listed' ? lists.serialAt(hex(args.grantId), args.index) : undefined;
+    if (serial !== undefined) await parts.named(args.id, serial);
+    return classId;
+  }
 
   function checkRate(address: string): void {
     const now = clock.elapsedMs();
@@ -74,13 +112,15 @@ export function enrolmentDesk(parts: { ledger: LedgerClient; verifier: Verifier;
   }
 }
 
+type Claimed = ReturnType<typeof readClaimEntry>['args'];
+
 /** @throws Refusal MALFORMED, TOO_LARGE, WRONG_TYPE */
 function readClaimEntry(entry: Uint8Array) {
   demand(entry.length <= CLAIM_BYTES_MAX, 'TOO_LARGE', `a claim of ${entry.length} bytes`);
   const statement = readStatement(entry, 'tx');
   const { action, args } = readTransaction(statement.payload);
   if (action !== 'enrol') throw new Refusal('NOT_PERMITTED', 'devices enrol themselves here, and do nothing else');
-  return { statement, args: readClaimArgs(args) };
+  return { statement, args: isListed(args) ? readListedArgs(args) : readClaimArgs(args) };
 }
 
 async function absent<T>(asked: Promise<T>): Promise<T | undefined> {

@@ -17,12 +17,12 @@ import {
   ID_BYTES,
   type Membership,
   memberLeaf,
-  nodeHash,
   type Sha256,
 } from '@countersign/device-sdk/format';
 import { makeFolder, writeDurable } from '../../store/durable.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import { readIfThere } from '../files.ts';
+import { type Levels, levelsOver, pathFrom } from '../merkle-levels.ts';
 
 const SALT_BYTES = 16;
 /** Trees in memory: 100,000 members take 10 MB. The classes that roll out to groups at one time are few. */
@@ -42,8 +42,7 @@ export interface Groups {
 interface Group {
   rolloutId: Uint8Array;
   places: Map<string, number>;
-  /** levels[0] are the leaves; a last node without sibling moves up as it is. */
-  levels: Uint8Array[][];
+  levels: Levels;
 }
 
 /** @param secret of this server: whoever lacks it cannot make the salts */
@@ -72,7 +71,7 @@ export async function openGroups(sha256: Sha256, secret: Uint8Array, dir: string
       const index = group?.places.get(hex(deviceId));
       if (!group || index === undefined) return undefined;
       const size = group.levels[0]!.length;
-      return { salt: saltOf(group.rolloutId, deviceId), index, size, path: pathFrom(group, index) };
+      return { salt: saltOf(group.rolloutId, deviceId), index, size, path: pathFrom(group.levels, index) };
     },
   };
 
@@ -86,9 +85,10 @@ export async function openGroups(sha256: Sha256, secret: Uint8Array, dir: string
   }
 
   function build(rolloutId: Uint8Array, sorted: readonly Uint8Array[]): Group {
-    let level = sorted.map((id) => memberLeaf(sha256, saltOf(rolloutId, id), id));
-    const levels = [level];
-    while (level.length > 1) levels.push((level = parents(sha256, level)));
+    const levels = levelsOver(
+      sha256,
+      sorted.map((id) => memberLeaf(sha256, saltOf(rolloutId, id), id)),
+    );
     return { rolloutId, places: new Map(sorted.map((id, i) => [hex(id), i])), levels };
   }
 
@@ -114,25 +114,4 @@ export async function openGroups(sha256: Sha256, secret: Uint8Array, dir: string
       throw new Refusal('BAD_STORE', `${path} is damaged`, { cause });
     }
   }
-}
-
-/** RFC 9162 trees, level by level: pairs are joined, and an odd last node stands for itself one level higher. */
-function parents(sha256: Sha256, level: readonly Uint8Array[]): Uint8Array[] {
-  const next: Uint8Array[] = [];
-  for (let i = 0; i < level.length; i += 2) {
-    const right = level[i + 1];
-    next.push(right ? nodeHash(sha256, level[i]!, right) : level[i]!);
-  }
-  return next;
-}
-
-function pathFrom({ levels }: Group, index: number): Uint8Array[] {
-  const path: Uint8Array[] = [];
-  let at = index;
-  for (const level of levels.slice(0, -1)) {
-    const sibling = level[at ^ 1];
-    if (sibling) path.push(sibling);
-    at >>= 1;
-  }
-  return path;
 }

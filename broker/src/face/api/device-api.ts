@@ -14,6 +14,7 @@ import {
   POLL_SECONDS,
   TOKEN_BYTES,
 } from '@countersign/device-sdk/host/http-format';
+import { LISTING_ASK_BYTES_MAX } from '@countersign/device-sdk/host/listing';
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -73,6 +74,9 @@ export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
       const classId = await desk.claim(request.ip, bodyOf(request));
       return send(reply, encodeClaimAnswer(unhex(classId)!));
     });
+    app.post(`${HTTP_ROOT}/listing`, { bodyLimit: LISTING_ASK_BYTES_MAX }, async (request, reply) =>
+      send(reply, await desk.listing(request.ip, bodyOf(request))),
+    );
   }
   app.post<DeviceParams>(`${HTTP_ROOT}/d/:device/login`, { bodyLimit: LOGIN_BYTES_MAX }, async (request, reply) => {
     const { device } = request.params;

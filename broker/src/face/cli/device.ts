@@ -34,6 +34,10 @@ export function deviceProcessVerbs(program: Command): void {
       '--claim <code>',
       'enrol this device first, with a code of `devices code`, or @FILE that holds it; its key is made where there is none',
     )
+    .option(
+      '--serial <text>',
+      "enrol this device first, as this line of `devices authorise`: by its own key, or by --claim with the line's code",
+    )
     .option('--claim-url <url>', "the server's address for devices; the profile's first HTTP link where not given");
   verb(run, async (o) => {
     await (await verbs()).run(o as RunOptions);

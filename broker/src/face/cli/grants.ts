@@ -4,10 +4,11 @@ import { GRANT_DEVICES_MAX } from '../../ledger/contract/grant-args.ts';
 import type { GrantView } from '../../ledger/contract/views.ts';
 import { grantCode, revokeGrant } from '../client/grants.ts';
 import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
+import { authoriseVerb } from './authorise.ts';
 import { connect, connectAs, type PersonOptions, personOptions, type ServerOptions, serverOptions } from './connect.ts';
 import { note, verb } from './program.ts';
 import { table, timeText } from './table.ts';
-import { readDeviceId, readWhole } from './values.ts';
+import { readDeviceId, readSpan, readWhole } from './values.ts';
 
 interface CodeOptions extends PersonOptions {
   product: string;
@@ -20,6 +21,7 @@ interface CodeOptions extends PersonOptions {
 /** `devices code`, `devices grants`, `devices revoke-grant`: enrolment without a person at the line. */
 export function grantVerbs(devices: Command): void {
   codeVerb(devices);
+  authoriseVerb(devices);
   const list = serverOptions(devices.command('grants').description('who may enrol devices without a person'));
   verb(list.option('--product <name>', 'of one product'), async (options: ServerOptions & { product?: string }) => {
     const { api } = await connect(options);
@@ -75,15 +77,4 @@ function readCount(text: string): number {
   const count = readWhole(text);
   if (count < 1 || count > GRANT_DEVICES_MAX) throw new InvalidArgumentError(`from 1 to ${GRANT_DEVICES_MAX}.`);
   return count;
-}
-
-const UNITS: Record<string, number> = { m: 60, h: 3_600, d: 86_400 };
-/** A code that is valid for longer than a year has been forgotten. */
-const SPAN_MAX = 366 * 86_400;
-
-function readSpan(text: string): number {
-  const [, number, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
-  const seconds = Number(number) * (UNITS[unit ?? ''] ?? Number.NaN);
-  if (!(seconds >= 60 && seconds <= SPAN_MAX)) throw new InvalidArgumentError('30m, 12h or 7d, at most 366d.');
-  return seconds;
 }

@@ -31,6 +31,7 @@ export interface ProvisionOptions extends DeviceOptions {
 export interface RunOptions extends DeviceOptions {
   claim?: string;
   claimUrl?: string;
+  serial?: string;
   bundle?: string[];
   json?: boolean;
 }
@@ -105,7 +106,8 @@ export async function run(o: RunOptions): Promise<void> {
   const making = o.claim !== undefined && !existsSync(profile.key);
   const keys = making ? await createKey(profile.key, 'device', { passphrase }) : await openKey(profile, passphrase);
   await alone(profile, async () => {
-    if (o.claim !== undefined) await claimOnce(profile, keys, o.claim, o.claimUrl);
+    const by = { code: o.claim, serial: o.serial, url: o.claimUrl };
+    if (o.claim !== undefined || o.serial !== undefined) await claimOnce(profile, keys, by);
     const say = o.json ? sayJson : sayText;
     const shelves = openBundles(o.bundle ?? [], verifier);
     const device = new DeviceProcess({ profile, keys, verifier, shelves, on: say() });

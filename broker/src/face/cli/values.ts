@@ -72,3 +72,15 @@ export function readDeviceId(text: string): Uint8Array {
   if (id?.length !== 16) throw new InvalidArgumentError('a device id is 32 hex digits.');
   return id;
 }
+
+const UNITS: Record<string, number> = { m: 60, h: 3_600, d: 86_400 };
+/** A grant that is valid for longer than a year has been forgotten. */
+const SPAN_MAX = 366 * 86_400;
+
+/** Seconds of `30m`, `12h` or `7d`. */
+export function readSpan(text: string): number {
+  const [, number, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
+  const seconds = Number(number) * (UNITS[unit ?? ''] ?? Number.NaN);
+  if (!(seconds >= 60 && seconds <= SPAN_MAX)) throw new InvalidArgumentError('30m, 12h or 7d, at most 366d.');
+  return seconds;
+}

@@ -1,6 +1,7 @@
 /** Grants: an operator signs that whoever holds a key may enrol so many new devices of one product. */
-import { publicKeyOf, type Signer } from '@countersign/device-sdk/format';
+import { hex, publicKeyOf, type Signer, unhex } from '@countersign/device-sdk/format';
 import { claimKey, newClaimCode } from '@countersign/device-sdk/host/claim';
+import { checkLines, type ListLine, listRoot } from '../../distribution/enrolment/lists.ts';
 import { objectDigest, revokeArgs } from '../../ledger/contract/args.ts';
 import { enrolGrantArgs } from '../../ledger/contract/grant-args.ts';
 import type { CommittedView } from '../api/views.ts';
@@ -33,6 +34,32 @@ export async function grantCode(
     ...{ kind: 'code', content: null },
   });
   return { code, grantId, committed: await perform(session, signer, { action: 'enrol', object, args }) };
+}
+
+/**
+ * Signs a list: its root goes on the record, its serials to the distribution server alone. The grant has a key as every
+ * grant has, of which its id is made; nobody keeps the secret half, and nothing is enrolled by it.
+ * @throws Refusal NOT_PERMITTED, NOT_FOUND, BAD_REQUEST
+ */
+export async function grantList(
+  session: Session,
+  signer: Signer,
+  { product, expires }: Omit<GrantWish, 'devices'>,
+  devices: readonly ListLine[],
+): Promise<{ grantId: Uint8Array; committed: CommittedView }> {
+  checkLines(devices);
+  const { sha256 } = session.verifier;
+  const { classId } = await getProduct(session, product);
+  const { signer: key, grantId } = claimKey(session.verifier, newClaimCode());
+  const args = enrolGrantArgs({
+    ...{ grantId, key: publicKeyOf(key), classId: unhex(classId)!, devices: devices.length, expires },
+    ...{ kind: 'list', content: unhex(listRoot(sha256, devices))! },
+  });
+  const object = objectDigest(sha256, 'grant', grantId);
+  const committed = await perform(session, signer, { action: 'enrol', object, args });
+  // The entry first: a list is taken by the root that stands there. Without it nothing is enrolled yet.
+  await session.api.post(`/api/v1/grants/${hex(grantId)}/list`, { devices });
+  return { grantId, committed };
 }
 
 export async function revokeGrant(

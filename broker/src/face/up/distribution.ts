@@ -98,7 +98,14 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
     signers: { distribution: o.ring.signer('distribution'), command: o.ring.signer('command') },
   });
   closers.add(() => distribution.close());
-  const desk = enrolmentDesk({ ledger, verifier, clock: systemClock });
+  const { lists, registry } = distribution;
+  const named = async (deviceId: Uint8Array, serial: string) => {
+    // What an operator called it since then stays.
+    if (registry.get(deviceId)?.name !== undefined) return;
+    const labels = registry.get(deviceId)?.labels ?? {};
+    await registry.put([{ deviceId: hex(deviceId), labels, name: serial }]);
+  };
+  const desk = enrolmentDesk({ ledger, verifier, clock: systemClock, lists, named });
   const refusals: RefusalCounts = {};
   const refused = (code: Code) => countRefusal(refusals, code);
   const parts = door && { door, desk, payload: distribution.payload, refused };

@@ -19,6 +19,7 @@ import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ipfsRoutes } from '../api/ipfs-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
+import { listRoutes } from '../api/list-routes.ts';
 import { passportRoutes } from '../api/passport-routes.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
@@ -165,6 +166,7 @@ export async function startDistributionServer(options: StartDistributionOptions)
       ipfsRoutes(storedBlocks(held), options.openGateway === true),
       passportRoutes({ ledger, blobs: held, verifier }),
       distributionRoutes(distribution, ledger),
+      listRoutes(distribution.lists, ledger),
     ];
     const endpoints = (url: string): Endpoints => ({
       servers: ['distribution'],

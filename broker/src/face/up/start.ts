@@ -20,6 +20,7 @@ import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ipfsRoutes } from '../api/ipfs-routes.ts';
 import { ledgerRoutes } from '../api/ledger-routes.ts';
+import { listRoutes } from '../api/list-routes.ts';
 import { passportRoutes } from '../api/passport-routes.ts';
 import { peerRoutes } from '../api/peer-routes.ts';
 import { queryRoutes } from '../api/query-routes.ts';
@@ -121,6 +122,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
           passportRoutes({ ledger, blobs, verifier }),
           collectionRoutes(collection),
           distributionRoutes(distribution, ledger),
+          listRoutes(distribution.lists, ledger),
         ],
         alarms,
         figures: [ledgerFigures(ledger, heads), contentFigures(serverFolder(data, 'collection')), ...part.figures],

@@ -8,9 +8,10 @@ import { type Call, checkPrevious, rootOf, type Signatory, signatory } from './c
 import { enrolDevices, revokeDevice } from './devices.ts';
 import { download } from './downloads.ts';
 import type { Entry, TransactionEntry } from './entry.ts';
-import { readEnrolGrant } from './grant-args.ts';
+import { isListed, readEnrolGrant } from './grant-args.ts';
 import { claimDevice, enrolGrant, revokeGrant } from './grants.ts';
 import { issueKey } from './issue-key.ts';
+import { listSignatory } from './lists.ts';
 import { passport } from './passports.ts';
 import { approvePerson, enrolFirstPerson, enrolPerson, rejectPerson, revokePerson } from './people.ts';
 import { product } from './products.ts';
@@ -35,7 +36,7 @@ async function transaction(call: Call, entry: TransactionEntry): Promise<void> {
   const { origin } = await rootOf(call);
   demand(tx.channel === origin, 'BAD_STATEMENT', `a transaction for ledger ${tx.channel}, this is ${origin}`);
   if (call.genesis) return enrolFirstPerson(call, entry);
-  const by = await signatory(call, entry.statement);
+  const by = await whoSigned(call, entry);
   const object = await read(call.stub, 'object', toHex(tx.object));
   if (tx.action === 'download' && by.kind !== 'grant') return download(call, entry, by);
   checkPrevious(entry, tx.previous, object?.previous);
@@ -44,6 +45,11 @@ async function transaction(call: Call, entry: TransactionEntry): Promise<void> {
   const handler = HANDLERS[tx.action];
   if (!handler) throw new Refusal('UNSUPPORTED', `this contract has no action ${tx.action}`);
   return handler(call, entry, by);
+}
+
+async function whoSigned(call: Call, entry: TransactionEntry): Promise<Signatory> {
+  if (!isListed(entry.tx.args)) return signatory(call, entry.statement);
+  return { kind: 'grant', grant: await listSignatory(call, entry) };
 }
 
 type Handler = (call: Call, entry: TransactionEntry, by: Signatory) => Promise<void>;

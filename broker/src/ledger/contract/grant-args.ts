@@ -17,6 +17,8 @@ export const GRANT_KINDS = ['code', 'list', 'authority'] as const;
 export type GrantKind = (typeof GRANT_KINDS)[number];
 /** A production run. More of them take more grants, so that one stolen key is worth one run at most. */
 export const GRANT_DEVICES_MAX = 100_000;
+/** An inclusion path in a tree of that many leaves. */
+const LIST_PATH_MAX = 17;
 
 export interface EnrolGrant {
   grantId: Uint8Array;
@@ -26,7 +28,7 @@ export interface EnrolGrant {
   /** Seconds since the epoch. Kept by whoever takes claims; in the ledger, so that a late one shows. */
   expires: number;
   kind: GrantKind;
-  /** SHA-256 of the list or of the authority's certificate; null for a code. */
+  /** Merkle root of the list, or SHA-256 of the authority's certificate; null for a code. */
   content: Uint8Array | null;
 }
 
@@ -72,4 +74,37 @@ export function readClaimArgs(args: Value): { what: 'claim' } & ClaimDevice {
     key: readCoseKey(key!),
     proof: asBytes(proof, 'proof'),
   };
+}
+
+export interface ListedDevice extends ClaimDevice {
+  /** Salted digest of the serial: who does not know the salt cannot try serials. */
+  serial: Uint8Array;
+  /** The key that the list has beside this serial; it signs the entry. */
+  listedKey: PublicKey;
+  index: number;
+  path: Uint8Array[];
+}
+
+/** @throws Refusal MALFORMED, TOO_LARGE */
+export function readListedArgs(args: Value): { what: 'listed' } & ListedDevice {
+  const [word, grantId, id, key, proof, serial, listedKey, index, path] = asArray(args, 'enrol listed', 9);
+  demand(asText(word, 'what is enrolled') === 'listed', 'MALFORMED', 'this is no claim by a list');
+  const hashes = asArray(path, 'inclusion path');
+  demand(hashes.length <= LIST_PATH_MAX, 'MALFORMED', `an inclusion path of ${hashes.length} hashes`);
+  return {
+    what: 'listed',
+    grantId: asBytes(grantId, 'grant id', ID_BYTES),
+    id: asBytes(id, 'device id', ID_BYTES),
+    key: readCoseKey(key!),
+    proof: asBytes(proof, 'proof'),
+    serial: asBytes(serial, 'serial digest', 32),
+    listedKey: readCoseKey(listedKey!),
+    index: asUint(index, 'index', GRANT_DEVICES_MAX),
+    path: hashes.map((hash) => asBytes(hash, 'hash of the path', 32)),
+  };
+}
+
+/** Tells a claim by a list from every other enrolment. */
+export function isListed(args: Value): boolean {
+  return Array.isArray(args) && args[0] === 'listed';
 }

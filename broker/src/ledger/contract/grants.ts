@@ -8,7 +8,8 @@ import { objectDigest } from './args.ts';
 import { type Call, changed, nameOf, rootOf, type Signatory, stampOf } from './call.ts';
 import { storeNewDevice } from './devices.ts';
 import type { TransactionEntry } from './entry.ts';
-import { type ClaimDevice, type EnrolGrant, readClaimArgs } from './grant-args.ts';
+import { type ClaimDevice, type EnrolGrant, readClaimArgs, readListedArgs } from './grant-args.ts';
+import { checkListed, markListed } from './lists.ts';
 import { checkNewKey } from './new-key.ts';
 import { personWith } from './rights.ts';
 import { type GrantState, read, toHex, write } from './state.ts';
@@ -66,13 +67,15 @@ export async function revokeGrant(
 }
 
 /**
- * What the key of a grant may do, and all that it may: enrol one new device that holds its key itself. A device that is
+ * What the key of a grant, or one on its list, may do, and all that it may: enrol one new device that holds its key itself. A device that is
  * known gets no other key this way, whoever has the code.
  * @throws Refusal NOT_PERMITTED, BAD_STATEMENT, CAP_REACHED, EXISTS, BAD_KEY, UNKNOWN_KEY, BAD_SIGNATURE, WRONG_CLASS
  */
 export async function claimDevice(call: Call, entry: TransactionEntry, grant: GrantState): Promise<void> {
   demand(entry.tx.action === 'enrol', 'NOT_PERMITTED', 'the key of a grant enrols devices and does nothing else');
-  const args = readClaimArgs(entry.tx.args);
+  // The key of a list's grant itself signs nothing: those that the list names do.
+  const listed = grant.kind === 'list' ? readListedArgs(entry.tx.args) : undefined;
+  const args = listed ?? readClaimArgs(entry.tx.args);
   const name = `grant ${grant.grantId}`;
   demand(toHex(args.grantId) === grant.grantId, 'BAD_STATEMENT', `this is the key of ${name}`);
   const digest = objectDigest(call.verifier.sha256, 'device', args.id);
@@ -80,8 +83,10 @@ export async function claimDevice(call: Call, entry: TransactionEntry, grant: Gr
   demand(toHex(entry.tx.object) === toHex(digest), 'BAD_STATEMENT', `the object is not device ${id}`);
   demand(grant.used < grant.devices, 'CAP_REACHED', `${name} was for ${grant.devices} devices, and has enrolled them`);
   demand(!(await read(call.stub, 'device', id)), 'EXISTS', `there is a device ${id}`);
+  if (listed) await checkListed(call, grant, listed);
   await checkNewKey(call, args.key);
   await checkProof(call, grant, args);
+  if (listed) await markListed(call, grant, listed);
   await write(call.stub, 'grant', [grant.grantId], {
     ...grant,
     used: grant.used + 1,

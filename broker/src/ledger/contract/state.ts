@@ -99,6 +99,8 @@ export interface Types {
   manifest: BlobState;
   device: DeviceState;
   grant: GrantState;
+  /** By grant and line: which device claimed it. */
+  listed: { deviceId: string };
   rollout: RolloutState;
   index: IndexState;
   planned: { rolloutId: string };
@@ -128,6 +130,7 @@ export const WITHOUT_HISTORY: ReadonlySet<string> = new Set<Type>([
   'planned',
   'issued',
   'convicted',
+  'listed',
 ]);
 
 export async function read<T extends Type>(s: LedgerStub, type: T, ...id: string[]): Promise<Types[T] | undefined> {

@@ -13,6 +13,17 @@ export const DEVICE = operation({
 export const GRANTS = operation({
   ...{ tag, summary: 'Who may enrol devices without a person', query: PRODUCT, answer: list(ref('Grant')) },
 });
+export const PUT_LIST = operation({
+  ...{ tag, summary: 'Hand in the list that a grant names', description: 'Serials stay on this server.' },
+  params: { id: text('grant id: 16 bytes in hex') },
+  body: strictly({
+    devices: list(strictly({ serial: text(), salt: hexText(16), print: hexText(32, 'thumbprint of the key') }), {
+      minItems: 1,
+      maxItems: 10_000,
+    }),
+  }),
+  answer: object({ devices: whole('how many') }),
+});
 export const SET_LABELS = operation({
   ...{ tag, summary: 'Label devices', description: 'Labels and names stay on this server and never reach the ledger.' },
   body: strictly({

@@ -1,0 +1,185 @@
+/** Grants on every engine: devices that enrol themselves by a code, or by a list that an operator signed. */
+import { listRoot } from '@countersign/broker/distribution/enrolment/lists';
+import { levelsOver, pathFrom } from '@countersign/broker/distribution/merkle-levels';
+import { objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
+import { type EnrolGrant, enrolGrantArgs } from '@countersign/broker/ledger/contract/grant-args';
+import { listedLeaf } from '@countersign/broker/ledger/contract/lists';
+import type { DeviceView, GrantView } from '@countersign/broker/ledger/contract/views';
+import {
+  type Claim,
+  claimValue,
+  coseKey,
+  hex,
+  publicKeyOf,
+  type Signer,
+  signStatement,
+  thumbprint,
+  unhex,
+  type Value,
+} from '@countersign/device-sdk/format';
+import { claimEntry, claimKey, enrolmentEntry, newClaimCode } from '@countersign/device-sdk/host/claim';
+import { listedEntry, serialDigest } from '@countersign/device-sdk/host/listing';
+import { act, addProduct, CLASS, newSigner, ORIGIN, sha256, tx, type World } from '../ledger-world.ts';
+import type { NamedRule, Rule } from './rule.ts';
+import { type Row, refuses } from './trial-bed.ts';
+
+export const GRANT_RULES: NamedRule[] = [];
+
+function rule(title: string, run: Rule): void {
+  GRANT_RULES.push([title, run]);
+}
+
+const EXPIRES = 4_000_000_000;
+const grantObject = (id: Uint8Array) => objectDigest(sha256, 'grant', id);
+const deviceObject = (id: Uint8Array) => objectDigest(sha256, 'device', id);
+const randomBytes = (n: number) => crypto.getRandomValues(new Uint8Array(n));
+const getGrant = async ({ ledger }: World, id: Uint8Array) => (await ledger.evaluate('getGrant', hex(id))) as GrantView;
+const getDevice = async ({ ledger }: World, id: Uint8Array) =>
+  (await ledger.evaluate('getDevice', hex(id))) as DeviceView;
+
+export function newGrant(change: Partial<EnrolGrant> = {}) {
+  const { signer, grantId } = claimKey({ sha256 }, newClaimCode());
+  const key = publicKeyOf(signer);
+  const common = { grantId, key, classId: CLASS, devices: 2, expires: EXPIRES };
+  const grant: EnrolGrant = { ...common, kind: 'code', content: null, ...change };
+  return { signer, grantId: grant.grantId, args: enrolGrantArgs(grant) };
+}
+
+/** A list over these keys, with serials SN-0, SN-1 and so on. */
+export function newList(keys: readonly Signer[]) {
+  const lines = keys.map((signer, i) => ({
+    serial: `SN-${i}`,
+    salt: hex(randomBytes(16)),
+    print: hex(thumbprint(sha256, publicKeyOf(signer))),
+  }));
+  const leaves = lines.map(({ serial, salt, print }) =>
+    listedLeaf(sha256, serialDigest(sha256, unhex(salt)!, serial), unhex(print)!),
+  );
+  const levels = levelsOver(sha256, leaves);
+  const grant = newGrant({ kind: 'list', devices: lines.length, content: unhex(listRoot(sha256, lines))! });
+  const placeOf = (index: number) => ({
+    serial: lines[index]!.serial,
+    listing: { grantId: grant.grantId, salt: unhex(lines[index]!.salt)!, index, path: pathFrom(levels, index) },
+  });
+  return { ...grant, lines, placeOf };
+}
+
+const claimOf = (grantId: Uint8Array, change: Partial<Claim> = {}): Claim => ({
+  ...{ origin: ORIGIN, grantId, deviceId: randomBytes(16), classId: CLASS },
+  ...change,
+});
+
+rule('a claim code enrols as many new devices as its grant says, and is no word of a list', async (t, engine) => {
+  const world = await engine.newWorld();
+  t.teardown(() => world.end());
+  await addProduct(world);
+  const { alice } = world.people;
+  const grant = newGrant();
+  await act(world, alice!, 'enrol', grantObject(grant.grantId), grant.args);
+  const claim = claimOf(grant.grantId);
+  const device = newSigner();
+  const submit =
+    (by: Signer, own: Signer, change: Partial<Claim> = {}) =>
+    async () =>
+      world.ledger.submit(await claimEntry({ sha256 }, by, own, claimOf(grant.grantId, change)));
+  const listed = newSigner();
+  const place = newList([listed]).placeOf(0);
+  await refuses(t, world, [
+    ['a stranger', 'UNKNOWN_KEY', submit(newSigner(), device)],
+    ['another class', 'WRONG_CLASS', submit(grant.signer, device, { classId: new Uint8Array(16) })],
+    [
+      'a list that nobody signed',
+      'NOT_PERMITTED',
+      async () => world.ledger.submit(await listedEntry({ sha256 }, listed, device, claim, place)),
+    ],
+  ]);
+  await world.ledger.submit(await claimEntry({ sha256 }, grant.signer, device, claim));
+  t.like(await getDevice(world, claim.deviceId), { state: 'enrolled', publicKey: hex(device.publicKey) });
+  await submit(grant.signer, newSigner())();
+  await refuses(t, world, [['a third of two', 'CAP_REACHED', submit(grant.signer, newSigner())]]);
+});
+
+rule('a list enrols each of its serials once, by the key beside it, and nothing else', async (t, engine) => {
+  const world = await engine.newWorld();
+  t.teardown(() => world.end());
+  await addProduct(world);
+  const { people, ledger } = world;
+  const alice = people.alice!;
+  // Made in the factory; made of a secret that the device was given; and three that are not there yet.
+  const [factory, secret, third, fourth] = [newSigner(), newSigner(), newSigner(), newSigner()];
+  const list = newList([factory, secret, third, fourth, alice]);
+  const other = newList([newSigner(), newSigner()]);
+  for (const { grantId, args } of [list, other]) await act(world, alice, 'enrol', grantObject(grantId), args);
+  const { grantId, placeOf } = list;
+  const entryOf = (by: Signer, own: Signer, at: number, change: Partial<Claim> = {}, place = placeOf(at)) =>
+    listedEntry({ sha256 }, by, own, claimOf(grantId, change), place);
+  const submit =
+    (...asked: Parameters<typeof entryOf>) =>
+    async () =>
+      ledger.submit(await entryOf(...asked));
+  /** Its own args, with one element changed. */
+  const twisted =
+    (at: number, value: Value, action = 'enrol') =>
+    async () => {
+      const claim = claimOf(grantId);
+      const proof = await signStatement(sha256, 'claim', claimValue(claim), factory);
+      const { serial, listing } = placeOf(0);
+      const key = coseKey(publicKeyOf(factory));
+      const digest = serialDigest(sha256, listing.salt, serial);
+      const args: Value[] = ['listed', grantId, claim.deviceId, key, proof, digest, key, 0, listing.path];
+      args[at] = value;
+      if (action === 'enrol') return ledger.submit(await enrolmentEntry({ sha256 }, factory, claim, args));
+      return ledger.submit(await tx(factory, { action, object: deviceObject(claim.deviceId), args }));
+    };
+  const rows: Row[] = [
+    ["a stranger with a serial's place", 'NOT_PERMITTED', submit(newSigner(), newSigner(), 0)],
+    ["another's place", 'NOT_PERMITTED', submit(factory, factory, 1)],
+    ['another serial', 'NOT_PERMITTED', submit(factory, factory, 0, {}, { ...placeOf(0), serial: 'SN-9' })],
+    ['a line beyond the end', 'NOT_PERMITTED', twisted(7, 5)],
+    ['a path cut short', 'NOT_PERMITTED', twisted(8, placeOf(0).listing.path.slice(1))],
+    [
+      'a path too long',
+      'MALFORMED',
+      twisted(
+        8,
+        Array.from({ length: 18 }, () => new Uint8Array(32)),
+      ),
+    ],
+    ['a listed key that did not sign', 'UNKNOWN_KEY', twisted(6, coseKey(publicKeyOf(secret)))],
+    ['a device key without its proof', 'UNKNOWN_KEY', twisted(3, coseKey(publicKeyOf(secret)))],
+    ['the list of another grant', 'NOT_PERMITTED', twisted(1, other.grantId)],
+    ['no grant', 'NOT_FOUND', twisted(1, new Uint8Array(16))],
+    ['another action', 'NOT_PERMITTED', twisted(0, 'listed', 'revoke')],
+    ['another ledger', 'BAD_STATEMENT', submit(factory, factory, 0, { origin: 'ledger.test/two' })],
+    ['another class', 'WRONG_CLASS', submit(factory, factory, 0, { classId: new Uint8Array(16) })],
+    ["a person's key that a list has", 'EXISTS', submit(alice, newSigner(), 4)],
+    [
+      "the key of the list's grant, as a code",
+      'MALFORMED',
+      async () => ledger.submit(await claimEntry({ sha256 }, list.signer, newSigner(), claimOf(grantId))),
+    ],
+  ];
+  await refuses(t, world, rows);
+
+  const first = claimOf(grantId);
+  const entry = await listedEntry({ sha256 }, factory, factory, first, placeOf(0));
+  await ledger.submit(entry);
+  t.like(await getDevice(world, first.deviceId), { state: 'enrolled', publicKey: hex(factory.publicKey) });
+  await refuses(t, world, [
+    ['the same again', 'DUPLICATE', () => ledger.submit(entry)],
+    ['its line for another device', 'EXISTS', submit(factory, newSigner(), 0)],
+  ]);
+  const own = newSigner();
+  const second = claimOf(grantId);
+  await ledger.submit(await listedEntry({ sha256 }, secret, own, second, placeOf(1)));
+  t.like(await getDevice(world, second.deviceId), { state: 'enrolled', publicKey: hex(own.publicKey) });
+  await refuses(t, world, [
+    ['its secret for another device', 'EXISTS', submit(secret, newSigner(), 1)],
+    ['the id of a device that is there', 'CONFLICT', submit(third, third, 2, { deviceId: second.deviceId })],
+    ['the key of a device that is there', 'EXISTS', submit(third, own, 2)],
+  ]);
+  t.like(await getGrant(world, grantId), { used: 2, devices: 5, kind: 'list', state: 'open' });
+  await act(world, alice, 'revoke', grantObject(grantId), revokeArgs('grant', grantId, 'the list was wrong'));
+  await refuses(t, world, [['after the list was revoked', 'REVOKED', submit(fourth, fourth, 3)]]);
+  t.is((await getDevice(world, second.deviceId)).state, 'enrolled');
+});
