@@ -12,156 +12,40 @@ import { ledgerRoutes } from '@countersign/broker/face/api/ledger-routes';
 import { queryRoutes } from '@countersign/broker/face/api/query-routes';
 import { tokenGate } from '@countersign/broker/face/api/token';
 import { enrolDevicesArgs } from '@countersign/broker/ledger/contract/args';
-import { readFrames } from '@countersign/broker/ledger/embedded/segments';
-import { encodeHeader, readBlock, signHeader } from '@countersign/broker/ledger/log/block';
 import type { BlobStore } from '@countersign/broker/store/blobs';
-import { codeOf } from '@countersign/device-sdk';
 import {
   decode,
-  decodeSign1,
-  encode,
-  encodeEnvelope,
-  encodeSign1,
-  HEADER_TYP,
   hex,
-  KINDS,
   type Kind,
   loginValue,
   OPEN,
   publicKeyOf,
   readStatement,
   rolloutValue,
-  type Signer,
-  signBlock2,
-  signDetached,
   signStatement,
   transactionValue,
-  typOf,
   type Value,
 } from '@countersign/device-sdk/format';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import {
-  addProduct,
   CLASS,
   DEVICES_OBJECT,
-  enrolDevices,
   newDevice,
   newRelease,
   newSigner,
-  newWorld,
   nextReport,
   ORIGIN,
-  person,
   planOf,
   previousOf,
-  publish,
   sha256,
   statementOf,
-  type TestDevice,
-  type TestRelease,
   verifier,
-  type World,
 } from '../broker/ledger-world.ts';
+import { blocksAndHeads, codeFrom, STRANGE, setting, tried } from '../support/every-kind.ts';
 import { FakeDelivery } from '../support/fake-delivery.ts';
 
 const TOKEN = 'a-token-for-this-test';
 const BROKER = 'broker.test';
-
-/** What says that a statement has no business here, whatever is in it. */
-const STRANGE = new Set([
-  'WRONG_TYPE',
-  'MALFORMED',
-  'TOO_LARGE',
-  'UNKNOWN_KEY',
-  'WRONG_ROLE',
-  'BAD_SIGNATURE',
-  'BAD_STATEMENT',
-  'NOT_PERMITTED',
-  'NOT_FOUND',
-]);
-
-interface Setting {
-  world: World;
-  device: TestDevice;
-  /** Confirmed, with a plan that a person has signed. */
-  release: TestRelease;
-  /** Every key there is, by whose it is. */
-  keys: [who: string, key: Signer][];
-}
-
-async function setting(t: ExecutionContext): Promise<Setting> {
-  const world = await newWorld();
-  t.teardown(() => world.end());
-  await addProduct(world);
-  const release = await publish(world, 1);
-  await person(world, planOf(release), 'open');
-  const device = newDevice();
-  await enrolDevices(world, [device]);
-  const { alice, bob } = world.people;
-  const people: [string, Signer][] = [
-    ['alice', alice!],
-    ['bob', bob!],
-    ['device', device.signer],
-    ['nobody', newSigner()],
-  ];
-  return { world, device, release, keys: [...Object.entries(world.keys), ...people] };
-}
-
-/** Every kind by every key over one payload; and the honest key's signature for each other kind, with its label exchanged. */
-async function* tried(
-  payload: Value,
-  kind: Kind,
-  { keys }: Setting,
-): AsyncGenerator<{ kind: Kind; who: string; bytes: Uint8Array }> {
-  for (const [who, key] of keys) {
-    for (const other of KINDS) {
-      const bytes = await signStatement(sha256, other, payload, key);
-      yield { kind: other, who, bytes };
-      if (other !== kind) yield { kind: other, who: `${who}, relabelled`, bytes: relabelled(bytes, kind) };
-    }
-  }
-}
-
-function relabelled(bytes: Uint8Array, kind: Kind): Uint8Array {
-  const sign1 = decodeSign1(bytes);
-  const header = new Map(sign1.protected).set(HEADER_TYP, typOf(kind));
-  return encodeSign1({ ...sign1, protectedBytes: encode(header) });
-}
-
-/** What is signed by servers without being a statement. */
-async function blocksAndHeads({ world, release }: Setting): Promise<[string, Uint8Array][]> {
-  const { distribution, orderer, root } = world.keys;
-  const { head, signed } = await world.ledger.head();
-  const seen = { releaseLeaf: release.leaf, size: head.size, root: head.root };
-  const block2 = await signBlock2(sha256, release.manifest, seen, distribution);
-  const frames = [];
-  for await (const frame of readFrames(`${world.dir}/ledger`)) if ('bytes' in frame) frames.push(frame.bytes);
-  const block = readBlock(frames.at(-1)!);
-  return [
-    ['block 1', release.block1],
-    ['block 2', block2],
-    ['the envelope', encodeEnvelope(sha256, release.manifest, release.block1, block2)],
-    ['a block 1 by another role', (await newRelease(world, 2, release.leaf, {}, distribution)).block1],
-    ['the manifest', release.manifest],
-    ['a head', signed],
-    ['a receipt', (await world.ledger.receipt(release.leaf)).receipt],
-    ['a whole block', block.bytes],
-    ["an orderer's signature", await signHeader(sha256, encodeHeader(block.header), orderer)],
-    ['the trust root', world.rootBytes],
-    ["a root key's signature", await signDetached(sha256, 'root', Uint8Array.of(1), root)],
-    [
-      'a transaction as another wrote it',
-      encode(decode(readStatement((await world.ledger.entries(3, 1))[0]!, 'tx').payload)),
-    ],
-  ];
-}
-
-async function codeFrom(work: Promise<unknown>): Promise<string> {
-  return work.then(
-    () => 'OK',
-    (error) => codeOf(error),
-  );
-}
 
 for (const path of ['/api/v1/transactions', '/api/v1/ledger/transactions']) {
   test(`POST ${path} takes transactions of people and services, reports of devices, rollouts by the command key`, async (t) => {

@@ -6,7 +6,8 @@
 import { Refusal } from '../errors.ts';
 import { equal } from '../format/bytes.ts';
 import type { PublicKey } from '../format/cose.ts';
-import { type ImplicitPart, implicitKeysFor, implicitKeysOf, isIssueOf, type ListingRoot } from '../format/implicit.ts';
+import { type ImplicitPart, implicitKeysFor, implicitKeysOf, type ListingRoot } from '../format/implicit.ts';
+import { isIssueOf } from '../format/issue-entry.ts';
 import type { Sha256 } from '../format/merkle.ts';
 import { IMPLICIT_KEY_BYTES } from './algorithms.ts';
 import { add, bigEndian, COMPRESSED_BYTES, multiply, readPoint, writePoint } from './p256-point.ts';

@@ -6,10 +6,9 @@
 import { demand, Refusal } from '../errors.ts';
 import { concat, equal, hex } from './bytes.ts';
 import { encode, type Value } from './cbor.ts';
-import { ALG_ESP256, coseKey, decodeSign1, type PublicKey, readCoseKey, thumbprint } from './cose.ts';
+import { ALG_ESP256, coseKey, type PublicKey, readCoseKey, thumbprint } from './cose.ts';
 import { HASH_BYTES, type Sha256 } from './merkle.ts';
 import { asArray, asBytes, asText, asUint } from './shape.ts';
-import { readTransaction } from './tx.ts';
 import { utf8 } from './utf8.ts';
 
 /** The two whose signatures a release needs. Neither ledger, peer, root nor a service key is ever implicit. */
@@ -136,19 +135,10 @@ export interface ListingRoot {
 export interface ImplicitPart {
   /** The implicit keys of a role, in the form of {@link implicitPublicKey}. @throws Refusal MALFORMED, UNSUPPORTED, BAD_ROOT */
   keysOf(root: ListingRoot, role: string): readonly PublicKey[];
-  /** Whether an entry of the ledger is the `issueKey` of the implicit key with this thumbprint. @throws Refusal MALFORMED */
+  /** Whether an entry of the ledger is the `issueKey` of the implicit key with this thumbprint. @throws Refusal MALFORMED, WRONG_TYPE */
   isIssue(entry: Uint8Array, thumbprint: Uint8Array): boolean;
   /** The ESP256 key, 65 bytes, that one of them stands for. @throws Refusal BAD_KEY */
   derive(implicitKey: Uint8Array): Uint8Array;
-}
-
-/** The entry was judged by the ledger; here it is only asked which (identity, point) it is of. @throws Refusal MALFORMED, UNSUPPORTED */
-export function isIssueOf(sha256: Sha256, entry: Uint8Array, print: Uint8Array): boolean {
-  const { payload } = decodeSign1(entry);
-  const { action, args } = readTransaction(payload ?? new Uint8Array());
-  if (action !== 'issueKey') return false;
-  const key = readImplicitKey(asArray(args, 'issueKey', 2)[0]);
-  return equal(implicitThumbprint(sha256, key), print);
 }
 
 /** The keys of a role in that form. */
