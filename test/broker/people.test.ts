@@ -1,35 +1,49 @@
 /** What people may do together and alone: approvals by several, on the record. */
 import {
+  enrolDevicesArgs,
   enrolPersonArgs,
+  objectDigest,
+  PERSON_PRODUCTS_MAX,
   type PersonRole,
   productArgs,
+  readEnrol,
   readProduct,
   revokeArgs,
+  rolloutArgs,
 } from '@countersign/broker/ledger/contract/args';
-import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
+import { passportArgs } from '@countersign/broker/ledger/contract/passport-args';
+import { classId } from '@countersign/broker/ledger/contract/uuid';
+import type { PersonView, ReleaseView } from '@countersign/broker/ledger/contract/views';
 import { type Code, codeOf } from '@countersign/device-sdk';
-import { publicKeyOf, utf8 } from '@countersign/device-sdk/format';
+import { ALG_ED25519, concat, encode, hex, publicKeyOf, utf8, type Value } from '@countersign/device-sdk/format';
 import {
   act,
+  CLASS,
+  DEVICES_OBJECT,
+  newDevice,
   newRelease,
   newSigner,
   newWorld,
   PRODUCT,
   PRODUCT_OBJECT,
   personObject,
+  planOf,
+  rolloutObject,
+  sha256,
   type TestRelease,
+  VENDOR,
   type World,
 } from '@countersign/simulator/attacks/server/ledger-world';
 import test, { type ExecutionContext } from 'ava';
 
-async function hire(world: World, name: string, roles: PersonRole[]): Promise<void> {
+async function hire(world: World, name: string, roles: PersonRole[], products?: Uint8Array[]): Promise<void> {
   const key = newSigner();
   await act(
     world,
     world.people.alice!,
     'enrol',
     personObject(name),
-    enrolPersonArgs({ name, roles, key: publicKeyOf(key) }),
+    enrolPersonArgs({ name, roles, key: publicKeyOf(key), products }),
   );
   await act(world, world.people.bob!, 'approve', personObject(name));
   world.people[name] = key;
@@ -85,4 +99,103 @@ test('a product says how many approvals it needs in one form alone', (t) => {
     const error = t.throws(() => readProduct([...items.slice(0, 10), approvals as number]));
     t.is(codeOf(error), 'MALFORMED', String(approvals));
   }
+});
+
+const OTHER_PRODUCT = { ...PRODUCT, name: 'other' };
+const OTHER = classId(VENDOR, OTHER_PRODUCT.name);
+const ALL_ROLES: PersonRole[] = ['engineer', 'approver', 'operator', 'tester'];
+
+test('a person may have his roles for some products alone, and has none for people, keys and new products then', async (t) => {
+  const world = await newWorld();
+  t.teardown(() => world.end());
+  const { alice, bob } = world.people;
+  await refuses(t, 'NOT_FOUND', hire(world, 'carol', ALL_ROLES, [CLASS]));
+  await act(world, alice!, 'product', PRODUCT_OBJECT, productArgs(PRODUCT));
+  await act(world, alice!, 'product', objectDigest(sha256, 'product', OTHER), productArgs(OTHER_PRODUCT));
+  await hire(world, 'carol', ALL_ROLES, [CLASS]);
+  await hire(world, 'dora', ALL_ROLES, [OTHER]);
+  const { carol, dora } = world.people;
+  const view = (await world.ledger.evaluate('getPerson', 'carol')) as PersonView;
+  t.deepEqual(view.products, [hex(CLASS)]);
+  t.false('products' in ((await world.ledger.evaluate('getPerson', 'bob')) as PersonView));
+
+  const release = await newRelease(world, 1);
+  const { leaf } = release;
+  const enrol = enrolDevicesArgs({
+    classId: CLASS,
+    devices: [newDevice()].map(({ id, signer }) => ({ id, key: publicKeyOf(signer) })),
+  });
+  const passport = passportArgs({ subject: { kind: 'product', id: CLASS }, serial: 1, digest: new Uint8Array(32) });
+  const passportObject = objectDigest(sha256, 'passport', concat(Uint8Array.of(1), CLASS));
+  const plan = planOf(release);
+  const deeds: [action: string, object: Uint8Array, args?: Value][] = [
+    ['upload', leaf, release.args],
+    ['enrol', DEVICES_OBJECT, enrol],
+    ['passport', passportObject, passport],
+  ];
+  for (const [action, object, args] of deeds) {
+    await refuses(t, 'NOT_PERMITTED', act(world, dora!, action, object, args));
+    await t.notThrowsAsync(act(world, carol!, action, object, args), action);
+  }
+  for (const action of ['approve', 'reject'])
+    await refuses(t, 'NOT_PERMITTED', act(world, dora!, action, leaf, action === 'approve' ? [] : ['no']));
+  await act(world, bob!, 'approve', leaf);
+  await act(world, dora!, 'confirm', leaf);
+  const open = rolloutArgs({ op: 'open', plan });
+  await refuses(t, 'NOT_PERMITTED', act(world, dora!, 'rollout', rolloutObject(plan), open));
+  await act(world, carol!, 'rollout', rolloutObject(plan), open);
+  const abort = rolloutArgs({ op: 'abort', rolloutId: plan.rolloutId, reason: 'not hers' });
+  await refuses(t, 'NOT_PERMITTED', act(world, dora!, 'rollout', rolloutObject(plan), abort));
+
+  const key = publicKeyOf(newSigner());
+  const third = classId(VENDOR, 'third');
+  await refuses(
+    t,
+    'NOT_PERMITTED',
+    act(world, carol!, 'product', objectDigest(sha256, 'product', third), productArgs({ ...PRODUCT, name: 'third' })),
+  );
+  await refuses(
+    t,
+    'NOT_PERMITTED',
+    act(world, carol!, 'enrol', personObject('erin'), enrolPersonArgs({ name: 'erin', roles: ['auditor'], key })),
+  );
+  await refuses(
+    t,
+    'NOT_PERMITTED',
+    act(world, carol!, 'revoke', personObject('dora'), revokeArgs('person', utf8('dora'), 'rival')),
+  );
+  await act(world, alice!, 'revoke', personObject('dora'), revokeArgs('person', utf8('dora'), 'gone'));
+  for (const action of ['approve', 'reject'])
+    await refuses(
+      t,
+      'NOT_PERMITTED',
+      act(world, carol!, action, personObject('dora'), action === 'approve' ? [] : ['no']),
+    );
+  // Carol is an approver, but of one product: without bob nobody could be enrolled or approved any more.
+  await refuses(
+    t,
+    'BAD_STATEMENT',
+    act(world, alice!, 'revoke', personObject('bob'), revokeArgs('person', utf8('bob'), 'gone')),
+  );
+});
+
+test('products of a person are written in one form alone', (t) => {
+  const key = publicKeyOf(newSigner());
+  const person = { name: 'carol', roles: ['engineer' as const], key };
+  const [low, high] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)];
+  const written = (products: Value) => [...(enrolPersonArgs(person) as Value[]), products];
+  t.deepEqual(readEnrol(enrolPersonArgs({ ...person, products: [high, low] })), {
+    kind: 'person',
+    ...person,
+    products: [low, high],
+  });
+  t.deepEqual(readEnrol(enrolPersonArgs(person)), { kind: 'person', ...person });
+  const fixed = { name: 'carol', roles: ['engineer' as const], key: { alg: ALG_ED25519, bytes: new Uint8Array(32) } };
+  // By hand, RFC 8949: an array of five; the key is a COSE_Key map of kty, crv and x.
+  const coseKey = `a301012006215820${'00'.repeat(32)}`;
+  const bytes = `8566706572736f6e656361726f6c8168656e67696e656572${coseKey}8250${'01'.repeat(16)}50${'02'.repeat(16)}`;
+  t.is(hex(encode(enrolPersonArgs({ ...fixed, products: [low, high] }))), bytes);
+  const many = Array.from({ length: PERSON_PRODUCTS_MAX + 1 }, (_, i) => new Uint8Array(16).fill(i));
+  for (const products of [[], [high, low], [low, low], many, null, [low.subarray(1)]] as Value[])
+    t.is(codeOf(t.throws(() => readEnrol(written(products)))), 'MALFORMED');
 });

@@ -2,8 +2,10 @@ import { ALG_ED25519, type PublicKey, unhex } from '@countersign/device-sdk/form
 import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
 import { type Command, Option } from 'commander';
 import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
-import type { PersonView } from '../../ledger/contract/views.ts';
+import type { PersonView, ProductView } from '../../ledger/contract/views.ts';
+
 import { approvePerson, proposePerson, revokePerson } from '../client/people.ts';
+import { inPath, type Session } from '../client/session.ts';
 import {
   connect,
   connectAs,
@@ -30,8 +32,9 @@ export function peopleVerbs(program: Command): void {
     const { session, signer } = await connectAs(options, ['approver']);
     const key = options.key === undefined ? undefined : await readPublic(options.key);
     const { proposal, ...committed } = await approvePerson(session, signer, name, key);
-    const { what, roles, thumbprint } = proposal;
-    const made = what === 'revoke' ? 'revoked' : `${roles.join(', ')} with key ${short(thumbprint)}`;
+    const { what, roles, thumbprint, products } = proposal;
+    const limited = products ? ` for class ${products.join(', ')} alone` : '';
+    const made = what === 'revoke' ? 'revoked' : `${roles.join(', ')}${limited} with key ${short(thumbprint)}`;
     return {
       json: { name, proposal, ...committed },
       text: `approved ${name}: ${made}, entry ${committed.leafIndex}`,
@@ -54,14 +57,20 @@ function listVerb(people: Command): void {
   verb(serverOptions(people), async (options: ServerOptions) => {
     const { api } = await connect(options);
     const all = (await api.get('/api/v1/people')) as PersonView[];
-    const rows = all.map((p) => [p.name, p.roles.join(', '), p.state, short(p.thumbprint)]);
-    return { json: all, text: table(['name', 'roles', 'state', 'key'], rows) };
+    const rows = all.map((p) => [p.name, p.roles.join(', '), productsOf(p), p.state, short(p.thumbprint)]);
+    return { json: all, text: table(['name', 'roles', 'products', 'state', 'key'], rows) };
   });
+}
+
+/** Class ids as `people add` and `products` show them. */
+function productsOf({ products }: PersonView): string {
+  return products?.map((id) => short(id)).join(', ') ?? 'all';
 }
 
 interface AddOptions extends PersonOptions {
   role: PersonRole[];
   key: string;
+  product?: string[];
 }
 
 function addVerb(people: Command): void {
@@ -69,16 +78,23 @@ function addVerb(people: Command): void {
     people.command('add <name>').description('propose a person; another approver makes it true'),
   )
     .addOption(new Option('--role <roles...>', 'what the person may sign').choices(PERSON_ROLES).makeOptionMandatory())
+    .option('--product <names...>', 'for these products alone; without it for all, and for people and keys')
     .requiredOption('--key <public>', "the person's public key: 64 hex digits, a PEM file or a COSE_Key file");
   verb(command, async (name: string, options: AddOptions) => {
     const { session, signer } = await connectAs(options, ['operator', 'approver']);
-    const person = { name, roles: options.role, key: await readPublic(options.key) };
+    const products = options.product && (await classIdsOf(session.api, options.product));
+    const person = { name, roles: options.role, key: await readPublic(options.key), products };
     const committed = await proposePerson(session, signer, person);
     return {
       json: { name, ...committed },
       text: `proposed ${name}: another approver runs  countersign people approve ${name}`,
     };
   });
+}
+
+async function classIdsOf(api: Session['api'], names: readonly string[]): Promise<Uint8Array[]> {
+  const found = await Promise.all(names.map((name) => api.get(`/api/v1/products/${inPath(name)}`)));
+  return (found as ProductView[]).map(({ classId }) => unhex(classId)!);
 }
 
 /** 64 hex digits are an Ed25519 key; anything else names a file. */

@@ -10,6 +10,8 @@ export interface NewPerson {
   name: string;
   roles: PersonRole[];
   key: PublicKey;
+  /** Class ids for which the person has the roles; undefined for all products. */
+  products?: readonly Uint8Array[] | undefined;
 }
 
 export function proposePerson(session: Session, signer: Signer, person: NewPerson): Promise<CommittedView> {
@@ -25,6 +27,8 @@ export interface Proposal {
   /** RFC 9679 thumbprint of the proposed key, hex; null for a revocation. */
   thumbprint: string | null;
   roles: PersonRole[];
+  /** Class ids, hex, for which the person would have the roles; undefined for all products. */
+  products?: string[];
 }
 
 /**
@@ -52,7 +56,9 @@ function proposalIn({ verifier }: Session, { action, args }: Transaction, name: 
   const enrolment = action === 'enrol' ? readEnrol(args) : undefined;
   const own = enrolment?.kind === 'person' && enrolment.name === name;
   demand(own, 'BAD_STATEMENT', `nothing is proposed about ${name}`);
-  return { what: 'enrol', thumbprint: hex(thumbprint(verifier.sha256, enrolment.key)), roles: enrolment.roles };
+  const { key, roles, products } = enrolment;
+  const print = hex(thumbprint(verifier.sha256, key));
+  return { what: 'enrol', thumbprint: print, roles, ...(products && { products: products.map(hex) }) };
 }
 
 export function revokePerson(session: Session, signer: Signer, name: string, reason: string): Promise<CommittedView> {

@@ -7,6 +7,7 @@ import {
   asText,
   asUint,
   type Cohort,
+  compare,
   coseKey,
   EVERYONE,
   encode,
@@ -32,14 +33,21 @@ export function objectDigest(
   return sha256(encode([kind, id]));
 }
 
+/** Products of one person: whoever works on more works on all. */
+export const PERSON_PRODUCTS_MAX = 32;
+
 export interface EnrolPerson {
   name: string;
   roles: PersonRole[];
   key: PublicKey;
+  /** Class ids for which the person has these roles; undefined for all products, and for what is about none. */
+  products?: readonly Uint8Array[] | undefined;
 }
 
-export function enrolPersonArgs(p: EnrolPerson): Value {
-  return ['person', p.name, [...p.roles], coseKey(p.key)];
+/** In ascending order whatever was given, so that one list has one encoding. */
+export function enrolPersonArgs({ name, roles, key, products }: EnrolPerson): Value {
+  const four = ['person', name, [...roles], coseKey(key)];
+  return products ? [...four, [...products].sort(compare)] : four;
 }
 
 export interface EnrolDevices {
@@ -55,12 +63,13 @@ export function enrolDevicesArgs(e: EnrolDevices): Value {
 export function readEnrol(args: Value): ({ kind: 'person' } & EnrolPerson) | ({ kind: 'devices' } & EnrolDevices) {
   const items = asArray(args, 'enrol');
   if (items[0] === 'person') {
-    const [, name, roles, key] = asArray(args, 'enrol person', 4);
+    const [, name, roles, key, products] = asArray(args, 'enrol person', items.length === 5 ? 5 : 4);
     return {
       kind: 'person',
       name: readName(name),
       roles: asArray(roles, 'roles').map(readPersonRole),
       key: readCoseKey(key!),
+      ...(items.length === 5 && { products: readPersonProducts(products) }),
     };
   }
   demand(items[0] === 'devices', 'MALFORMED', 'enrol is for a person or for devices');
@@ -79,6 +88,14 @@ export function readEnrol(args: Value): ({ kind: 'person' } & EnrolPerson) | ({ 
       return { id: asBytes(id, 'device id', ID_BYTES), key: readCoseKey(key!) };
     }),
   };
+}
+
+function readPersonProducts(value: Value | undefined): Uint8Array[] {
+  const ids = asArray(value, 'products of a person').map((id) => asBytes(id, 'class id', 16));
+  demand(ids.length >= 1 && ids.length <= PERSON_PRODUCTS_MAX, 'MALFORMED', `a person of ${ids.length} products`);
+  const ascending = ids.every((id, i) => i === 0 || compare(ids[i - 1]!, id) < 0);
+  demand(ascending, 'MALFORMED', 'products of a person are not in ascending order, each once');
+  return ids;
 }
 
 function readPersonRole(value: Value): PersonRole {

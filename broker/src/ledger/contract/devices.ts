@@ -18,8 +18,8 @@ export async function enrolDevices(
   by: Signatory,
   args: EnrolDevices,
 ): Promise<void> {
-  if (by.kind === 'person') personWith(by, ['operator'], 'enrolling devices');
   const classId = toHex(args.classId);
+  if (by.kind === 'person') personWith(by, ['operator'], 'enrolling devices').about(classId);
   const digest = objectDigest(call.verifier.sha256, 'devices', args.classId);
   demand(toHex(entry.tx.object) === toHex(digest), 'BAD_STATEMENT', `the object is not the devices of ${classId}`);
   demand(await read(call.stub, 'product', classId), 'NOT_FOUND', `there is no product class ${classId}`);
@@ -112,13 +112,14 @@ export async function revokeDevice(
   by: Signatory,
   args: { id: Uint8Array; reason: string },
 ): Promise<void> {
-  const operator = personWith(by, ['operator'], 'revoking a device');
+  const permit = personWith(by, ['operator'], 'revoking a device');
   demand(args.id.length === ID_BYTES, 'MALFORMED', `a device id has ${ID_BYTES} bytes`);
   const digest = objectDigest(call.verifier.sha256, 'device', args.id);
   const deviceId = toHex(args.id);
   demand(toHex(entry.tx.object) === toHex(digest), 'BAD_STATEMENT', `the object is not device ${deviceId}`);
   const device = await read(call.stub, 'device', deviceId);
   if (!device) throw new Refusal('NOT_FOUND', `there is no device ${deviceId}`);
+  const operator = permit.about(device.classId);
   demand(device.state === 'enrolled', 'BAD_STATEMENT', `device ${deviceId} is revoked already`);
   await write(call.stub, 'device', [deviceId], {
     ...device,

@@ -16,10 +16,10 @@ import { type GrantState, read, toHex, write } from './state.ts';
 
 /** @throws Refusal NOT_PERMITTED, BAD_STATEMENT, NOT_FOUND, EXISTS, BAD_KEY */
 export async function enrolGrant(call: Call, entry: TransactionEntry, by: Signatory, args: EnrolGrant): Promise<void> {
-  const operator = personWith(by, ['operator'], 'granting enrolments');
+  const classId = toHex(args.classId);
+  const operator = personWith(by, ['operator'], 'granting enrolments').about(classId);
   const { sha256 } = call.verifier;
   const grantId = toHex(args.grantId);
-  const classId = toHex(args.classId);
   checkObject(call, entry, args.grantId);
   demand(await read(call.stub, 'product', classId), 'NOT_FOUND', `there is no product class ${classId}`);
   demand(!(await read(call.stub, 'grant', grantId)), 'EXISTS', `there is a grant ${grantId}`);
@@ -52,10 +52,11 @@ export async function revokeGrant(
   by: Signatory,
   { id }: { id: Uint8Array },
 ): Promise<void> {
-  const operator = personWith(by, ['operator'], 'revoking a grant');
+  const permit = personWith(by, ['operator'], 'revoking a grant');
   checkObject(call, entry, id);
   const grant = await read(call.stub, 'grant', toHex(id));
   if (!grant) throw new Refusal('NOT_FOUND', `there is no grant ${toHex(id)}`);
+  const operator = permit.about(grant.classId);
   demand(grant.state === 'open', 'BAD_STATEMENT', `grant ${grant.grantId} is revoked already`);
   await write(call.stub, 'grant', [grant.grantId], {
     ...grant,

@@ -13,6 +13,7 @@ import {
   revokedFrom,
   thumbprint,
 } from '@countersign/device-sdk/format';
+import { PERSON_ROLES } from './args.ts';
 import { type Call, changed, rootOf, type Signatory, stampOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { type IssueKey, identityDigest, readIssueKeyArgs, readPossession } from './issue-key-args.ts';
@@ -34,8 +35,8 @@ export async function issueKey(call: Call, entry: TransactionEntry, by: Signator
   demand(toHex(entry.tx.object) === id, 'BAD_STATEMENT', `the object is not ${nameOf(args)}`);
   const before = await read(call.stub, 'identity', id);
   const person = before
-    ? personWith(by, ['operator', 'approver', 'auditor', 'engineer', 'tester'], 'a second point')
-    : personWith(by, ['operator', 'approver'], 'issuing a key');
+    ? personWith(by, PERSON_ROLES, 'a second point').whoever()
+    : personWith(by, ['operator', 'approver'], 'issuing a key').aboutAll();
   const print = toHex(implicitThumbprint(sha256, args.key));
   demand(
     !before?.points.some((point) => point.thumbprint === print),

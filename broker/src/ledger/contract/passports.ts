@@ -13,13 +13,14 @@ import { read, toHex, write } from './state.ts';
  * @throws Refusal NOT_PERMITTED, MALFORMED, BAD_STATEMENT, NOT_FOUND, REVOKED, BAD_COUNTER
  */
 export async function passport(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const operator = personWith(by, ['operator'], 'a passport');
+  const permit = personWith(by, ['operator'], 'a passport');
   const { subject, serial, digest } = readPassportArgs(entry.tx.args);
   const object = objectDigest(call.verifier.sha256, 'passport', subjectId(subject));
   const id = toHex(subject.id);
   const named = `${subject.kind} ${id}`;
   demand(toHex(entry.tx.object) === toHex(object), 'BAD_STATEMENT', `the object is not the passport of ${named}`);
   const classId = await classOf(call, subject.kind, id);
+  const operator = permit.about(classId);
   const before = await read(call.stub, 'passport', subject.kind, id);
   const next = (before?.serial ?? 0) + 1;
   demand(serial === next, 'BAD_COUNTER', `expected passport ${next} of ${named}, got ${serial}`);

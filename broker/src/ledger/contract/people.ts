@@ -8,7 +8,7 @@ import { checkNewKey } from './new-key.ts';
 import { personWith } from './rights.ts';
 import { type PersonState, read, remove, scan, toHex, write } from './state.ts';
 
-/** With fewer, or without an approver among them, nothing could be approved any more. */
+/** With fewer who are limited to no products, or without an approver among them, nobody could ever be enrolled again. */
 export const PEOPLE_MIN = 2;
 
 /** In block 0 a person's own signature over his enrolment is enough: the orderer's signature on the block lists him. */
@@ -26,7 +26,7 @@ export async function enrolPerson(
   by: Signatory,
   args: EnrolPerson,
 ): Promise<void> {
-  const proposer = personWith(by, ['operator', 'approver'], 'enrolling a person');
+  const proposer = personWith(by, ['operator', 'approver'], 'enrolling a person').aboutAll();
   await addPerson(call, entry, args, proposer.name);
 }
 
@@ -41,11 +41,15 @@ async function addPerson(call: Call, entry: TransactionEntry, args: EnrolPerson,
   demand(args.roles.length > 0 && !doubled, 'BAD_STATEMENT', 'a person has at least one role, each once');
   demand(!(await read(call.stub, 'person', args.name)), 'EXISTS', `there is a person named ${args.name}`);
   await checkNewKey(call, args.key);
+  const products = args.products?.map(toHex);
+  for (const id of products ?? [])
+    demand(await read(call.stub, 'product', id), 'NOT_FOUND', `there is no product class ${id}`);
   const kid = toHex(kidOf(sha256, args.key));
   await write(call.stub, 'key', [kid], { kind: 'person', id: args.name });
   await store(call, entry, proposedBy ?? args.name, {
     name: args.name,
     roles: args.roles,
+    ...(products && { products }),
     thumbprint: toHex(thumbprint(sha256, args.key)),
     publicKey: toHex(args.key.bytes),
     alg: args.key.alg,
@@ -58,7 +62,7 @@ async function addPerson(call: Call, entry: TransactionEntry, args: EnrolPerson,
 
 /** Another approver makes a proposal, or a proposed revocation, true. */
 export async function approvePerson(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const approver = personWith(by, ['approver'], 'approving a person');
+  const approver = personWith(by, ['approver'], 'approving a person').aboutAll();
   readNoArgs(entry.tx.args);
   const person = await personOf(call, entry);
   const proposer = person.revocation ? person.revocation.by : person.proposedBy;
@@ -71,7 +75,7 @@ export async function approvePerson(call: Call, entry: TransactionEntry, by: Sig
 
 /** Takes a proposal back. A proposed person's name and key become free again. */
 export async function rejectPerson(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const approver = personWith(by, ['approver'], 'rejecting a proposal');
+  const approver = personWith(by, ['approver'], 'rejecting a proposal').aboutAll();
   readRejection(entry.tx.args);
   const person = await personOf(call, entry);
   // The key that is to be revoked may be a thief's: he must not fend it off for ever.
@@ -89,7 +93,7 @@ export async function revokePerson(
   by: Signatory,
   args: { id: Uint8Array; reason: string },
 ): Promise<void> {
-  const proposer = personWith(by, ['operator', 'approver'], 'revoking a person');
+  const proposer = personWith(by, ['operator', 'approver'], 'revoking a person').aboutAll();
   checkObject(call, entry, fromUtf8(args.id));
   const person = await personOf(call, entry);
   demand(person.state === 'active', 'BAD_STATEMENT', `${person.name} is ${person.state}`);
@@ -114,11 +118,12 @@ async function personOf(call: Call, entry: TransactionEntry): Promise<PersonStat
 async function checkEnoughPeople(call: Call, leaving: PersonState): Promise<void> {
   const staying: PersonState[] = [];
   for await (const person of scan(call.stub, 'person')) {
-    if (person.state === 'active' && person.name !== leaving.name) staying.push(person);
+    const whole = person.state === 'active' && person.products === undefined;
+    if (whole && person.name !== leaving.name) staying.push(person);
   }
   const approver = staying.some(({ roles }) => roles.includes('approver'));
   const enough = staying.length >= PEOPLE_MIN && approver;
-  demand(enough, 'BAD_STATEMENT', `${PEOPLE_MIN} active people must remain, an approver among them`);
+  demand(enough, 'BAD_STATEMENT', `${PEOPLE_MIN} active people for all products must remain, an approver among them`);
 }
 
 type Unstamped = Omit<PersonState, 'previous' | 'entry' | 'action' | 'signer'>;

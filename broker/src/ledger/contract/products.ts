@@ -10,7 +10,7 @@ import { classId as classIdOf, vendorId as vendorIdOf } from './uuid.ts';
 
 /** @throws Refusal NOT_PERMITTED, MALFORMED, BAD_STATEMENT, EXISTS */
 export async function product(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const person = personWith(by, ['engineer', 'operator'], 'a product');
+  const person = personWith(by, ['engineer', 'operator'], 'a product').aboutAll();
   const args = readProduct(entry.tx.args);
   const vendor = vendorIdOf(args.vendorDomain);
   const id = classIdOf(vendor, args.name);

@@ -14,11 +14,12 @@ import { checkTried } from './trials.ts';
 export const APPROVALS_MIN = 1;
 
 export async function upload(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const uploader = personWith(by, ['engineer'], 'an upload');
+  const permit = personWith(by, ['engineer'], 'an upload');
   const args = readUpload(entry.tx.args);
   const releaseLeaf = toHex(leafHash(call.verifier.sha256, args.block1));
   demand(toHex(entry.tx.object) === releaseLeaf, 'BAD_STATEMENT', `the object is not release ${releaseLeaf}`);
   const { block1, manifest } = await verifyBlock1(call, args.block1, args.manifest);
+  const uploader = permit.about(toHex(manifest.classId));
   const product = await read(call.stub, 'product', toHex(manifest.classId));
   if (!product) throw new Refusal('NOT_FOUND', `there is no product class ${toHex(manifest.classId)}`);
   const facts = derive(call, args, block1, manifest, product);
@@ -40,9 +41,10 @@ export async function upload(call: Call, entry: TransactionEntry, by: Signatory)
 }
 
 export async function approve(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const approver = personWith(by, ['approver'], 'an approval');
+  const permit = personWith(by, ['approver'], 'an approval');
   readNoArgs(entry.tx.args);
   const release = checkOpen(await releaseOf(call, entry));
+  const approver = permit.about(release.classId);
   const { approvals, deployer } = release;
   demand(approver.name !== deployer, 'SAME_PERSON', `${deployer} uploaded this release and cannot approve it`);
   demand(!approvals.includes(approver.name), 'DUPLICATE', `${approver.name} has approved this release already`);
@@ -55,9 +57,10 @@ export async function approve(call: Call, entry: TransactionEntry, by: Signatory
 }
 
 export async function reject(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const approver = personWith(by, ['approver'], 'a rejection');
+  const permit = personWith(by, ['approver'], 'a rejection');
   const rejectReason = readRejection(entry.tx.args);
   const release = checkOpen(await releaseOf(call, entry));
+  const approver = permit.about(release.classId);
   demand(approver.name !== release.deployer, 'SAME_PERSON', `${approver.name} uploaded this release`);
   const rejected = { ...release, state: 'rejected' as const, rejectedBy: approver.name, rejectReason };
   await store(call, entry, approver.name, rejected);

@@ -5,32 +5,34 @@ import { type Call, changed, type Signatory, stampOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { checkPlan } from './plan.ts';
 import { productOf } from './releases.ts';
-import { personWith } from './rights.ts';
+import { type Permit, personWith } from './rights.ts';
 import { fromHex, type RolloutState, read, remove, toHex, write } from './state.ts';
 import { checkTried } from './trials.ts';
 
 /** @throws Refusal NOT_PERMITTED, MALFORMED, BAD_STATEMENT, NOT_FOUND, EXISTS, NOT_APPROVED */
 export async function rollout(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const { name } = personWith(by, ['operator'], 'a rollout');
+  const permit = personWith(by, ['operator'], 'a rollout');
   const args = readRolloutArgs(entry.tx.args);
   const rolloutId = args.op === 'open' ? args.plan.rolloutId : args.rolloutId;
   const digest = toHex(objectDigest(call.verifier.sha256, 'rollout', rolloutId));
   demand(toHex(entry.tx.object) === digest, 'BAD_STATEMENT', `the object is not rollout ${toHex(rolloutId)}`);
-  if (args.op === 'open') return open(call, entry, name, args.plan);
+  if (args.op === 'open') return open(call, entry, permit, args.plan);
   const current = await read(call.stub, 'rollout', toHex(rolloutId));
   if (!current) throw new Refusal('NOT_FOUND', `there is no rollout ${toHex(rolloutId)}`);
+  const { name } = permit.about(current.classId);
   const next = { ...current, ...decide(current, args.op), reason: args.reason };
   if (current.state === 'planned') await remove(call.stub, 'planned', current.classId);
   await store(call, entry, name, next);
 }
 
-async function open(call: Call, entry: TransactionEntry, name: string, plan: Plan): Promise<void> {
+async function open(call: Call, entry: TransactionEntry, permit: Permit, plan: Plan): Promise<void> {
   checkPlan(plan);
   const rolloutId = toHex(plan.rolloutId);
   const releaseLeaf = toHex(plan.releaseLeaf);
   demand(!(await read(call.stub, 'rollout', rolloutId)), 'EXISTS', `rollout ${rolloutId} is there already`);
   const release = await read(call.stub, 'release', releaseLeaf);
   if (!release) throw new Refusal('NOT_FOUND', `there is no release ${releaseLeaf}`);
+  const { name } = permit.about(release.classId);
   demand(release.state === 'confirmed', 'NOT_APPROVED', `the release is ${release.state}, not confirmed`);
   await checkTried(call, await productOf(call, release), release);
   await supersedePlanned(call, entry, name, release.classId, rolloutId);

@@ -15,13 +15,14 @@ import type { TrialView } from './views.ts';
  * @throws Refusal NOT_PERMITTED, MALFORMED, UNSUPPORTED, TOO_LARGE, BAD_STATEMENT, NOT_FOUND, SAME_PERSON
  */
 export async function trial(call: Call, entry: TransactionEntry, by: Signatory): Promise<void> {
-  const tester = personWith(by, ['tester', 'approver'], 'a trial record');
+  const permit = personWith(by, ['tester', 'approver'], 'a trial record');
   const record = readTrial(entry.tx.args);
   const releaseLeaf = toHex(record.releaseLeaf);
   const digest = objectDigest(call.verifier.sha256, 'trial', record.releaseLeaf);
   demand(toHex(entry.tx.object) === toHex(digest), 'BAD_STATEMENT', `the object is not the trial of ${releaseLeaf}`);
   const release = await read(call.stub, 'release', releaseLeaf);
   if (!release) throw new Refusal('NOT_FOUND', `there is no release ${releaseLeaf}`);
+  const tester = permit.about(release.classId);
   demand(tester.name !== release.deployer, 'SAME_PERSON', `${tester.name} uploaded this release and does not try it`);
   demand(release.state !== 'rejected', 'BAD_STATEMENT', 'the release is rejected');
   checkAbout(record, release);

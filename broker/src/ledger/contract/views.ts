@@ -146,6 +146,8 @@ export interface IssuedKeyView {
 export interface PersonView {
   name: string;
   roles: PersonRole[];
+  /** Class ids for which the person has these roles; absent for all products, and for what is about none. */
+  products?: readonly string[];
   /** Thumbprint of the key (RFC 9679). */
   thumbprint: string;
   publicKey: string;

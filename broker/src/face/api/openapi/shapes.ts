@@ -103,6 +103,7 @@ const LEDGER: Record<string, Schema> = {
     {
       name: text(),
       roles: list(text()),
+      products: list(hexText(16)),
       thumbprint: text('of the key, RFC 9679'),
       publicKey: hexText(),
       alg: { type: 'integer' },
@@ -111,7 +112,7 @@ const LEDGER: Record<string, Schema> = {
       proposedBy: nullable(text()),
       revocation: nullable(object({ by: text(), reason: text() })),
     },
-    ['alg', 'kid'],
+    ['alg', 'kid', 'products'],
   ),
 };
 
