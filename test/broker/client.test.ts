@@ -322,3 +322,32 @@ test('every key of an installation is listed with what names it, where it is, wh
   const offline = (await runHereJson('keys', 'list', '--offline', '--data', data)).json as KeyRow[];
   t.true(offline.every((row) => row.state === 'unknown' && row.lastUsed === null && row.file !== null));
 });
+
+test("a person's next key: one command, another person's approval, and what the former one signed stays good", async (t) => {
+  const { session, operator, data } = t.context;
+  const done = async (...args: string[]) => {
+    const { code, json, stderr } = await runHereJson(...args, '--data', data);
+    t.is(code, 0, stderr);
+    return json;
+  };
+  const content = ['--release', 'valve-controller@2.0.0', '--hardware', 'r1'];
+  await done('passport', 'put', 'valve-controller', ...content, '--as', 'operator');
+  const first = await done('people', 'rekey', 'operator');
+  t.is((await done('people', 'rekey', 'operator')).file, first.file, 'the key that waits is taken again');
+  const states = async () =>
+    ((await done('keys', 'list')) as KeyRow[]).filter(({ name }) => name === 'operator').map(({ state }) => state);
+  t.deepEqual((await states()).sort(), ['active', 'proposed']);
+  const self = await runHereJson('people', 'approve', 'operator', '--as', 'operator', '--data', data);
+  t.is(self.json.error.code, 'NOT_PERMITTED');
+  const { proposal } = await done('people', 'approve', 'operator', '--as', 'carol');
+  t.deepEqual(proposal, { what: 'rekey', thumbprint: first.thumbprint, roles: [] });
+  t.deepEqual((await states()).sort(), ['active', 'retired']);
+  t.is(codeOf(await t.throwsAsync(revokePerson(session, operator, 'engineer', 'a thief'))), 'REVOKED');
+  t.is((await done('passport', 'show', 'valve-controller')).passport.serial, 1);
+  // The command finds the key that counts, and another person may propose one that was made elsewhere.
+  const key = hex(generateKeyPair(ALG_ED25519).publicKey);
+  await done('people', 'rekey', 'engineer', '--key', key, '--as', 'operator');
+  await done('people', 'approve', 'engineer', '--key', key, '--as', 'carol');
+  await done('passport', 'put', 'valve-controller', ...content, '--as', 'operator');
+  t.is((await done('passport', 'show', 'valve-controller')).passport.serial, 2);
+});

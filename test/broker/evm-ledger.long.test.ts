@@ -55,6 +55,7 @@ if (anvilPath() === undefined) {
   contractSuite(engine, [
     'the door refuses what is no entry, and whoever may not write',
     'people: proposed by one, approved by another, and never fewer than two',
+    "a person's key is replaced by two people, and the former one ends",
     'products and devices',
     'reports are counted, chained and of one device',
     'uploads say what the signed manifest says',

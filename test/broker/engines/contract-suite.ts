@@ -62,6 +62,7 @@ import {
 import type { Engine } from './engine.ts';
 import { GRANT_RULES } from './grant-rules.ts';
 import { PASSPORT_RULES } from './passport-rules.ts';
+import { REKEY_RULES } from './rekey-rules.ts';
 import { ROOT_RULES } from './root-rules.ts';
 import type { NamedRule, Rule } from './rule.ts';
 import { TRIAL_RULES } from './trial-rules.ts';
@@ -85,7 +86,7 @@ async function worldOf(t: ExecutionContext, engine: Engine): Promise<World & { a
 }
 type Person = World['people'][string];
 
-const RULES: NamedRule[] = [...TRIAL_RULES, ...PASSPORT_RULES, ...ROOT_RULES, ...GRANT_RULES];
+const RULES: NamedRule[] = [...TRIAL_RULES, ...PASSPORT_RULES, ...REKEY_RULES, ...ROOT_RULES, ...GRANT_RULES];
 
 function rule(title: string, run: Rule): void {
   RULES.push([title, run]);

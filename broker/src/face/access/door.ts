@@ -192,7 +192,10 @@ function transactionIn(bytes: Uint8Array): Statement | undefined {
 /** Approvals name their object by its digest alone; the record knows what it is. */
 async function aboutOf(ledger: LedgerClient, { action, object, args }: Transaction): Promise<'person' | 'other'> {
   // What else can be enrolled and revoked, and how it is written, the contract knows.
-  if (action === 'enrol' || action === 'revoke') return [args].flat()[0] === 'person' ? 'person' : 'other';
+  if (action === 'enrol' || action === 'revoke') {
+    const [word] = [args].flat();
+    return word === 'person' || word === 'rekey' ? 'person' : 'other';
+  }
   if (action !== 'approve' && action !== 'reject') return 'other';
   try {
     await ledger.evaluate('getRelease', hex(object));

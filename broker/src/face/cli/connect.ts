@@ -5,11 +5,11 @@ import type { LoadedKey } from '@countersign/device-sdk/host/key-file';
 import { loadSigner } from '@countersign/device-sdk/host/key-file';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import type { Command } from 'commander';
-import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
+import { hasFurtherKeys, listPeopleKeys, loadPerson } from '../../keys/people.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
 import { apiClient } from '../client/api-client.ts';
-import { openSession, type Session } from '../client/session.ts';
+import { inPath, openSession, type Session } from '../client/session.ts';
 import { readClientToken } from '../up/client-token.ts';
 import { readEndpointFile } from '../up/endpoint-file.ts';
 import { clientTokenPath, peopleFolder } from '../up/folders.ts';
@@ -74,7 +74,13 @@ export async function connectAs(
   const folder = peopleFolder(data);
   const name = options.as ?? (await onlyOneWith(session, folder, roles));
   await checkHasKey(folder, name);
-  return { session, signer: await loadPerson(folder, name, passphrase) };
+  const inForce = hasFurtherKeys(folder, name) ? (await personNamed(session, name)).publicKey : undefined;
+  return { session, signer: await loadPerson(folder, name, passphrase, inForce) };
+}
+
+/** @throws Refusal NOT_FOUND */
+export async function personNamed({ api }: Session, name: string): Promise<PersonView> {
+  return (await api.get(`/api/v1/people/${inPath(name)}`)) as PersonView;
 }
 
 /** Where the user's `up` keeps its things, if he says so. */

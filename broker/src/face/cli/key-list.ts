@@ -50,7 +50,11 @@ async function asked(options: ListOptions, known: boolean): Promise<Installation
 async function keysIn(data: string): Promise<KeyInFolder[]> {
   const centre = dirname(kgcKeyPath(data));
   const folders = [...KEY_HOLDERS.map((holder) => keysFolder(data, holder)), keysFolder(data, 'root'), centre];
-  const own = await Promise.all([...folders, peopleFolder(data)].map((folder) => keyFiles(folder)));
+  const people = peopleFolder(data);
+  // Next and former keys of a person lie in a folder beside the first one.
+  const further = existsSync(people) ? (await readdir(people)).filter((name) => name.endsWith('.keys')).sort() : [];
+  const all = [...folders, people, ...further.map((name) => join(people, name))];
+  const own = await Promise.all(all.map((folder) => keyFiles(folder)));
   const credentials = credentialsFolder();
   const handed = credentials === undefined ? [] : await keyFiles(credentials, true);
   return [...own.flat(), ...handed];

@@ -1,40 +1,46 @@
-import { ALG_ED25519, type PublicKey, unhex } from '@countersign/device-sdk/format';
+import { ALG_ED25519, hex, type PublicKey, publicKeyOf, thumbprint, unhex } from '@countersign/device-sdk/format';
+import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
 import { type Command, Option } from 'commander';
+import { nextPersonKey } from '../../keys/people.ts';
 import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView, ProductView } from '../../ledger/contract/views.ts';
-
-import { approvePerson, proposePerson, revokePerson } from '../client/people.ts';
+import { approvePerson, proposePerson, rekeyPerson, revokePerson } from '../client/people.ts';
 import { inPath, type Session } from '../client/session.ts';
+import { peopleFolder } from '../up/folders.ts';
 import {
   connect,
   connectAs,
+  dataFolder,
   type PersonOptions,
+  personNamed,
   personOptions,
   readInput,
   type ServerOptions,
   serverOptions,
 } from './connect.ts';
-import { verb } from './program.ts';
+import { verb, WrongUse } from './program.ts';
 import { short, table } from './table.ts';
 import { totpVerb } from './tokens.ts';
 
-/** `people`, `people add|approve|revoke|totp`. */
+/** `people`, `people add|approve|rekey|revoke|totp`. */
 export function peopleVerbs(program: Command): void {
   const people = program.command('people').description('who may sign what');
   listVerb(people);
   addVerb(people);
+  rekeyVerb(people);
   totpVerb(people);
   const approve = personOptions(
     people.command('approve <name>').description('approve what somebody else proposed about a person'),
-  ).option('--key <public>', 'approve only the enrolment of this key, as `people add` takes it');
+  ).option('--key <public>', 'approve only this key, as `people add` takes it');
   verb(approve, async (name: string, options: PersonOptions & { key?: string }) => {
     const { session, signer } = await connectAs(options, ['approver']);
     const key = options.key === undefined ? undefined : await readPublic(options.key);
     const { proposal, ...committed } = await approvePerson(session, signer, name, key);
     const { what, roles, thumbprint, products } = proposal;
     const limited = products ? ` for class ${products.join(', ')} alone` : '';
-    const made = what === 'revoke' ? 'revoked' : `${roles.join(', ')}${limited} with key ${short(thumbprint)}`;
+    const made =
+      what === 'revoke' ? 'revoked' : `${roles.join(', ') || 'goes on'}${limited} with key ${short(thumbprint)}`;
     return {
       json: { name, proposal, ...committed },
       text: `approved ${name}: ${made}, entry ${committed.leafIndex}`,
@@ -95,6 +101,43 @@ function addVerb(people: Command): void {
 async function classIdsOf(api: Session['api'], names: readonly string[]): Promise<Uint8Array[]> {
   const found = await Promise.all(names.map((name) => api.get(`/api/v1/products/${inPath(name)}`)));
   return (found as ProductView[]).map(({ classId }) => unhex(classId)!);
+}
+
+/** Whoever has an operator's or approver's key may propose for others; everybody for himself, and that is the default. */
+function rekeyVerb(people: Command): void {
+  const command = personOptions(
+    people
+      .command('rekey <name>')
+      .description('propose the next key of a person, who keeps name and roles; another approver makes it true'),
+  ).option(
+    '--key <public>',
+    'public key made elsewhere (`keys new`), instead of a new one beside the present one in --data',
+  );
+  verb(command, async (name: string, options: PersonOptions & { key?: string }) => {
+    const as = options.as ?? (options.keyFile === undefined ? name : undefined);
+    const { session, signer } = await connectAs({ ...options, ...(as === undefined ? {} : { as }) }, [
+      'operator',
+      'approver',
+    ]);
+    const made = options.key === undefined ? await madeHere(session, name, options) : undefined;
+    const key = made ? publicKeyOf(made) : await readPublic(options.key!);
+    const committed = await rekeyPerson(session, signer, { name, key });
+    const print = hex(thumbprint(session.verifier.sha256, key));
+    const file = made === undefined ? {} : { file: made.path };
+    return {
+      json: { name, thumbprint: print, ...file, ...committed },
+      text: `proposed key ${short(print)} for ${name}: another approver runs  countersign people approve ${name}`,
+    };
+  });
+}
+
+async function madeHere(session: Session, name: string, options: PersonOptions) {
+  const data = dataFolder(options);
+  if (data === undefined)
+    throw new WrongUse('say where the new key is made: --data DIR, or give its public one with --key');
+  const { publicKey } = await personNamed(session, name);
+  const passphrase = await findPassphrase({ file: options.passphraseFile });
+  return nextPersonKey(peopleFolder(data), name, publicKey, passphrase);
 }
 
 /** 64 hex digits are an Ed25519 key; anything else names a file. */

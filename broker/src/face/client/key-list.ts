@@ -86,6 +86,11 @@ export async function askKeys(session: Session, withDevices: boolean): Promise<I
       ...{ kind: 'person', name: person.name, key: keyOf(person), state: person.state },
       namedBy: `ledger: ${person.roles.join(', ')}`,
     });
+    const others = { kind: 'person', name: person.name } as const;
+    const { newKey, formerKeys = [] } = person;
+    if (newKey) findings.push({ ...others, key: keyOf(newKey), state: 'proposed', namedBy: 'ledger: the next key' });
+    for (const key of formerKeys)
+      findings.push({ ...others, key: keyOf(key), state: 'retired', namedBy: 'ledger: a former key' });
   }
   for (const grant of (await api.get('/api/v1/grants')) as GrantView[]) {
     const state = grant.state === 'revoked' ? 'revoked' : grant.used < grant.devices ? 'active' : 'used up';

@@ -1,6 +1,6 @@
 /** Passports as people handle them: made and signed here, and never believed because a server showed them. */
 import { codeOf, demand } from '@countersign/device-sdk';
-import { equal, hex, type Signer, unhex } from '@countersign/device-sdk/format';
+import { equal, hex, kidOf, readStatement, type Signer, unhex } from '@countersign/device-sdk/format';
 import { objectDigest } from '../../ledger/contract/args.ts';
 import { passportArgs, readPassportArgs, type Subject, subjectId } from '../../ledger/contract/passport-args.ts';
 import type { DeviceView, PassportView, PersonView } from '../../ledger/contract/views.ts';
@@ -95,7 +95,11 @@ export async function checkPassport(session: Session, view: PassportView, docume
     `the document is not the one of serial ${said.serial} in the ledger`,
   );
   const person = (await session.api.get(`/api/v1/people/${inPath(view.by)}`)) as PersonView & { alg: number };
-  const passport = openPassport(session.verifier, document, { alg: person.alg, bytes: unhex(person.publicKey)! });
+  // Signed before the person's key was replaced: the entry says that it was made then, and by whom.
+  const { kid } = readStatement(document, 'passport');
+  const keys = [person, ...(person.formerKeys ?? [])].map((key) => ({ alg: key.alg, bytes: unhex(key.publicKey)! }));
+  const key = keys.find((one) => equal(kidOf(sha256, one), kid)) ?? keys[0]!;
+  const passport = openPassport(session.verifier, document, key);
   checkNamed(passport, view);
   demand(passport.origin === session.endpoints.origin, 'BAD_STATEMENT', `a passport for ledger ${passport.origin}`);
   return passport;

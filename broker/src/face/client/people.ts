@@ -1,7 +1,14 @@
 /** People on the record: one person proposes, another approves. */
 import { demand } from '@countersign/device-sdk';
 import { hex, type PublicKey, type Signer, type Transaction, thumbprint, utf8 } from '@countersign/device-sdk/format';
-import { enrolPersonArgs, objectDigest, type PersonRole, readEnrol, revokeArgs } from '../../ledger/contract/args.ts';
+import {
+  enrolPersonArgs,
+  objectDigest,
+  type PersonRole,
+  readEnrol,
+  rekeyArgs,
+  revokeArgs,
+} from '../../ledger/contract/args.ts';
 import type { CommittedView } from '../api/views.ts';
 import { provenEntry } from './proven.ts';
 import { perform, previousOf, type Session } from './session.ts';
@@ -22,10 +29,24 @@ export function proposePerson(session: Session, signer: Signer, person: NewPerso
   });
 }
 
+/** Proposes a person's next key: same name, same roles. Signed by that person, an operator or an approver. */
+export function rekeyPerson(
+  session: Session,
+  signer: Signer,
+  person: { name: string; key: PublicKey },
+): Promise<CommittedView> {
+  return perform(session, signer, {
+    action: 'enrol',
+    object: objectOf(session, person.name),
+    args: rekeyArgs(person),
+  });
+}
+
 export interface Proposal {
-  what: 'enrol' | 'revoke';
+  what: 'enrol' | 'rekey' | 'revoke';
   /** RFC 9679 thumbprint of the proposed key, hex; null for a revocation. */
   thumbprint: string | null;
+  /** Of an enrolment: a next key changes none. */
   roles: PersonRole[];
   /** Class ids, hex, for which the person would have the roles; undefined for all products. */
   products?: string[];
@@ -33,7 +54,7 @@ export interface Proposal {
 
 /**
  * Makes a proposal, or a proposed revocation, true: the one that the approval names as the person's last entry.
- * @param key approve only the enrolment of this key
+ * @param key approve only this key, of a new person or of this one
  * @throws Refusal BAD_STATEMENT where nothing, or something else, is proposed
  */
 export async function approvePerson(
@@ -47,13 +68,15 @@ export async function approvePerson(
   const proposal = proposalIn(session, await provenEntry(session, previous), name);
   const { sha256 } = session.verifier;
   const meant = key === undefined || proposal.thumbprint === hex(thumbprint(sha256, key));
-  demand(meant, 'BAD_STATEMENT', `not signed: what is proposed about ${name} is not the enrolment of that key`);
+  demand(meant, 'BAD_STATEMENT', `not signed: what is proposed about ${name} is not that key`);
   return { ...(await perform(session, signer, { action: 'approve', object, previous, args: null })), proposal };
 }
 
 function proposalIn({ verifier }: Session, { action, args }: Transaction, name: string): Proposal {
   if (action === 'revoke') return { what: action, thumbprint: null, roles: [] };
   const enrolment = action === 'enrol' ? readEnrol(args) : undefined;
+  if (enrolment?.kind === 'rekey' && enrolment.name === name)
+    return { what: 'rekey', thumbprint: hex(thumbprint(verifier.sha256, enrolment.key)), roles: [] };
   const own = enrolment?.kind === 'person' && enrolment.name === name;
   demand(own, 'BAD_STATEMENT', `nothing is proposed about ${name}`);
   const { key, roles, products } = enrolment;

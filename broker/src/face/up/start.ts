@@ -6,7 +6,7 @@ import { Refusal, type Verifier } from '@countersign/device-sdk';
 import type { Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { silentLog } from '../../distribution/ports.ts';
-import { listPeopleKeys, loadPerson } from '../../keys/people.ts';
+import { hasFurtherKeys, listPeopleKeys, loadPerson } from '../../keys/people.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
 import type { PersonRole } from '../../ledger/contract/args.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
@@ -215,5 +215,7 @@ async function keyWith(
   const found = people.find(
     ({ name, roles, state }) => here.includes(name) && name !== not && state === 'active' && roles.includes(role),
   );
-  return found && loadPerson(peopleFolder(data), found.name, passphrase);
+  if (!found) return undefined;
+  const inForce = hasFurtherKeys(peopleFolder(data), found.name) ? found.publicKey : undefined;
+  return loadPerson(peopleFolder(data), found.name, passphrase, inForce);
 }

@@ -50,6 +50,16 @@ export function enrolPersonArgs({ name, roles, key, products }: EnrolPerson): Va
   return products ? [...four, [...products].sort(compare)] : four;
 }
 
+/** The next key of somebody who stands on the record already. */
+export interface Rekey {
+  name: string;
+  key: PublicKey;
+}
+
+export function rekeyArgs({ name, key }: Rekey): Value {
+  return ['rekey', name, coseKey(key)];
+}
+
 export interface EnrolDevices {
   classId: Uint8Array;
   devices: { id: Uint8Array; key: PublicKey }[];
@@ -60,8 +70,14 @@ export function enrolDevicesArgs(e: EnrolDevices): Value {
 }
 
 /** @throws Refusal MALFORMED, TOO_LARGE */
-export function readEnrol(args: Value): ({ kind: 'person' } & EnrolPerson) | ({ kind: 'devices' } & EnrolDevices) {
+export function readEnrol(
+  args: Value,
+): ({ kind: 'person' } & EnrolPerson) | ({ kind: 'rekey' } & Rekey) | ({ kind: 'devices' } & EnrolDevices) {
   const items = asArray(args, 'enrol');
+  if (items[0] === 'rekey') {
+    const [, name, key] = asArray(args, 'enrol rekey', 3);
+    return { kind: 'rekey', name: readName(name), key: readCoseKey(key!) };
+  }
   if (items[0] === 'person') {
     const [, name, roles, key, products] = asArray(args, 'enrol person', items.length === 5 ? 5 : 4);
     return {

@@ -93,6 +93,9 @@ export async function signatory(call: Call, statement: Statement): Promise<Signa
   demand(owner.kind === 'person', 'WRONG_ROLE', 'a device key signs no transaction');
   const person = await read(call.stub, 'person', owner.id);
   if (!person) throw new Refusal('UNKNOWN_KEY', `nobody has the key ${toHex(statement.kid)}`);
+  const kid = toHex(statement.kid);
+  demand(person.newKey?.kid !== kid, 'NOT_PERMITTED', `the new key of ${person.name} is not approved yet`);
+  demand(person.kid === kid, 'REVOKED', `${person.name} has another key by now`);
   checkStatement(call.verifier, statement, { alg: person.alg, bytes: fromHex(person.publicKey) });
   demand(person.state !== 'revoked', 'REVOKED', `${person.name} is revoked`);
   demand(person.state === 'active', 'NOT_PERMITTED', `${person.name} is proposed and not approved yet`);

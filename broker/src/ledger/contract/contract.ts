@@ -15,6 +15,7 @@ import { listSignatory } from './lists.ts';
 import { passport } from './passports.ts';
 import { approvePerson, enrolFirstPerson, enrolPerson, rejectPerson, revokePerson } from './people.ts';
 import { product } from './products.ts';
+import { rekeyPerson } from './rekey.ts';
 import { approve, confirm, reject, upload } from './releases.ts';
 import { report } from './reports.ts';
 import { rolloutStatement } from './rollout-statement.ts';
@@ -59,6 +60,7 @@ const HANDLERS: Partial<Record<string, Handler>> = {
   enrol: (call, entry, by) => {
     if (isGrant(entry)) return enrolGrant(call, entry, by, readEnrolGrant(entry.tx.args));
     const args = readEnrol(entry.tx.args);
+    if (args.kind === 'rekey') return rekeyPerson(call, entry, by, args);
     return args.kind === 'person' ? enrolPerson(call, entry, by, args) : enrolDevices(call, entry, by, args);
   },
   revoke: (call, entry, by) => {

@@ -1,10 +1,12 @@
 /** People sign themselves in at genesis; later ones are proposed by one person and approved by another. */
 import { demand, Refusal } from '@countersign/device-sdk';
-import { checkStatement, fromUtf8, kidOf, thumbprint, utf8 } from '@countersign/device-sdk/format';
-import { type EnrolPerson, objectDigest, readEnrol, readNoArgs, readRejection } from './args.ts';
-import { type Call, changed, type Signatory, stampOf } from './call.ts';
+import { checkStatement, fromUtf8, kidOf, thumbprint } from '@countersign/device-sdk/format';
+import { type EnrolPerson, readEnrol, readNoArgs, readRejection } from './args.ts';
+import { type Call, changed, type Signatory } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { checkNewKey } from './new-key.ts';
+import { checkObject, personOf, store } from './person-object.ts';
+import { freeNewKey, withNewKey } from './rekey.ts';
 import { personWith } from './rights.ts';
 import { type PersonState, read, remove, scan, toHex, write } from './state.ts';
 
@@ -65,10 +67,12 @@ export async function approvePerson(call: Call, entry: TransactionEntry, by: Sig
   const approver = personWith(by, ['approver'], 'approving a person').aboutAll();
   readNoArgs(entry.tx.args);
   const person = await personOf(call, entry);
-  const proposer = person.revocation ? person.revocation.by : person.proposedBy;
-  demand(person.revocation || person.state === 'proposed', 'BAD_STATEMENT', `nothing is proposed about ${person.name}`);
+  const proposer = person.revocation?.by ?? person.newKey?.by ?? person.proposedBy;
+  const proposed = person.revocation || person.newKey || person.state === 'proposed';
+  demand(proposed, 'BAD_STATEMENT', `nothing is proposed about ${person.name}`);
   demand(approver.name !== proposer, 'SAME_PERSON', `${approver.name} proposed this and cannot approve it`);
   if (person.revocation) await checkEnoughPeople(call, person);
+  else if (person.newKey) return store(call, entry, approver.name, withNewKey(person));
   const state = person.revocation ? 'revoked' : 'active';
   await store(call, entry, approver.name, { ...person, state, revocation: null });
 }
@@ -81,6 +85,10 @@ export async function rejectPerson(call: Call, entry: TransactionEntry, by: Sign
   // The key that is to be revoked may be a thief's: he must not fend it off for ever.
   demand(approver.name !== person.name, 'SAME_PERSON', `${person.name} does not decide about ${person.name}`);
   if (person.revocation) return store(call, entry, approver.name, { ...person, revocation: null });
+  if (person.newKey) {
+    await freeNewKey(call, person);
+    return store(call, entry, approver.name, { ...person, newKey: undefined });
+  }
   demand(person.state === 'proposed', 'BAD_STATEMENT', `nothing is proposed about ${person.name}`);
   await remove(call.stub, 'person', person.name);
   await remove(call.stub, 'key', person.kid);
@@ -99,20 +107,10 @@ export async function revokePerson(
   demand(person.state === 'active', 'BAD_STATEMENT', `${person.name} is ${person.state}`);
   demand(!person.revocation, 'EXISTS', `a revocation of ${person.name} is proposed already`);
   await checkEnoughPeople(call, person);
+  // A thief who proposed a next key for himself loses it: one thing at a time is decided.
+  await freeNewKey(call, person);
   const revocation = { by: proposer.name, reason: args.reason };
-  await store(call, entry, proposer.name, { ...person, revocation });
-}
-
-function checkObject(call: Call, entry: TransactionEntry, name: string): void {
-  const expected = toHex(objectDigest(call.verifier.sha256, 'person', utf8(name)));
-  demand(toHex(entry.tx.object) === expected, 'BAD_STATEMENT', `the object of this transaction is not ${name}`);
-}
-
-async function personOf(call: Call, entry: TransactionEntry): Promise<PersonState> {
-  const object = await read(call.stub, 'object', toHex(entry.tx.object));
-  const person = object && (await read(call.stub, 'person', object.id));
-  if (!person) throw new Refusal('NOT_FOUND', 'there is no such person');
-  return person;
+  await store(call, entry, proposer.name, { ...person, newKey: undefined, revocation });
 }
 
 async function checkEnoughPeople(call: Call, leaving: PersonState): Promise<void> {
@@ -124,12 +122,4 @@ async function checkEnoughPeople(call: Call, leaving: PersonState): Promise<void
   const approver = staying.some(({ roles }) => roles.includes('approver'));
   const enough = staying.length >= PEOPLE_MIN && approver;
   demand(enough, 'BAD_STATEMENT', `${PEOPLE_MIN} active people for all products must remain, an approver among them`);
-}
-
-type Unstamped = Omit<PersonState, 'previous' | 'entry' | 'action' | 'signer'>;
-
-async function store(call: Call, entry: TransactionEntry, signer: string, person: Unstamped): Promise<void> {
-  const previous = toHex(entry.leafHash);
-  await write(call.stub, 'person', [person.name], { ...person, previous, ...stampOf(entry, entry.tx.action, signer) });
-  await changed(call, entry, entry.tx.object, 'person', person.name);
 }

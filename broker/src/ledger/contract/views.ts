@@ -155,7 +155,17 @@ export interface PersonView {
   proposedBy: string | null;
   /** A revocation that another person has still to approve. */
   revocation: { by: string; reason: string } | null;
+  /** A next key that another person has still to approve. */
+  newKey?: (FormerKey & { kid: string; by: string }) | undefined;
+  /** Keys that were this person's, the oldest first: what they signed stays signed. */
+  formerKeys?: FormerKey[];
   previous: string;
+}
+
+export interface FormerKey {
+  alg: number;
+  publicKey: string;
+  thumbprint: string;
 }
 
 /** Whoever signs with this key enrols new devices of the class. */

@@ -32,6 +32,7 @@ const BRANCH = object({
   payloadBytes: whole(),
   chainHead: hexText(32),
 });
+const FORMER_KEY = { alg: { type: 'integer' }, publicKey: hexText(), thumbprint: hexText(32) };
 const BRANCHES = list(ref('Branch'));
 const WAVE = object({
   cohorts: list({ anyOf: [object({ threshold: whole() }), object({ root: hexText(32) })] }),
@@ -111,8 +112,10 @@ const LEDGER: Record<string, Schema> = {
       state: oneOf('proposed', 'active', 'revoked'),
       proposedBy: nullable(text()),
       revocation: nullable(object({ by: text(), reason: text() })),
+      newKey: object({ ...FORMER_KEY, kid: hexText(), by: text('who proposed it') }),
+      formerKeys: list(object(FORMER_KEY)),
     },
-    ['alg', 'kid', 'products'],
+    ['alg', 'kid', 'products', 'newKey', 'formerKeys'],
   ),
 };
 
