@@ -4,6 +4,8 @@ import type { Code } from '@countersign/device-sdk';
 
 export const ALARM_KINDS = [
   'unexpected-release', // a release of one's product that one's key did not upload
+  'new-root', // a trust root in force that one did not expect
+  'convicted-centre', // a key generation centre has issued two points for one identity
   'stale-head', // no fresh head for longer than the trust root allows
   'no-quorum', // heads without the cosignatures that the trust root demands
   'shrunken-head', // a server shows fewer entries than it did

@@ -45,7 +45,21 @@ export function releaseAlarms(findings: readonly Finding[]): Alarm[] {
   return [...told, { ...last, text: `${more} more, the last of which: ${last.text}` }];
 }
 
-function releaseAlarm({ client, text, release, index }: Finding): Alarm {
+/** @param digest SHA-256 of the signed trust root, in hex */
+export function newRoot(url: string, version: number, digest: string): Alarm {
+  const text = `trust root ${version} is in force: ${digest}`;
+  return {
+    ...{ kind: 'new-root', code: 'NOT_PERMITTED', url, text, evidence: { version, trustRoot: digest } },
+    id: `new-root ${digest}`,
+  };
+}
+
+function releaseAlarm({ client, text, release, index, convicted }: Finding): Alarm {
+  if (convicted) {
+    const evidence = { entry: index, leaf: release, ...convicted };
+    const id = `convicted-centre ${client.url} ${index}`;
+    return { kind: 'convicted-centre', code: 'EXISTS', url: client.url, text, evidence, id };
+  }
   const id = `unexpected-release ${client.url} ${index}`;
   const evidence = { entry: index, releaseLeaf: release };
   return { kind: 'unexpected-release', code: 'NOT_PERMITTED', url: client.url, text, evidence, id };

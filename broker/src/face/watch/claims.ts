@@ -3,6 +3,7 @@ import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk'
 import { checkConsistency, equal, hex, leafHash } from '@countersign/device-sdk/format';
 import type { Frontier } from '../../ledger/log/frontier.ts';
 import { type Expectation, judgeEntry, type SeenUploads, type Unexpected } from './expectation.ts';
+import type { SeenPoints } from './issued.ts';
 import type { LogClient } from './log-client.ts';
 
 /** A tree that somebody signed for. */
@@ -21,6 +22,7 @@ export interface Claim {
 export interface Verified {
   tree: Frontier;
   uploads: SeenUploads;
+  issued: SeenPoints;
 }
 
 export type Finding = Unexpected & { client: LogClient; index: number };
@@ -136,11 +138,11 @@ export async function judgeClaims(
 async function grown(
   verifier: Verifier,
   claim: Claim,
-  { tree, uploads }: Verified,
+  { tree, uploads, issued }: Verified,
   expectation: Expectation | undefined,
   inTime: () => void,
 ) {
-  const verified: Verified = { tree: tree.copy(), uploads: new Map(uploads) };
+  const verified: Verified = { tree: tree.copy(), uploads: new Map(uploads), issued: new Map(issued) };
   const findings: Finding[] = [];
   const { client, size } = claim;
   if (expectation === undefined) {
@@ -165,7 +167,7 @@ async function grown(
   /** The ledger takes nothing that cannot be read; if it did, its owner should know. */
   function judged(entry: Uint8Array, index: number, leaf: string): Unexpected | undefined {
     try {
-      return judgeEntry(verifier, expectation!, entry, index, verified.uploads);
+      return judgeEntry(verifier, expectation!, entry, index, verified);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       return { release: leaf, text: `entry ${index} cannot be read: ${error.message}` };

@@ -21,24 +21,39 @@ import {
   unhex,
 } from '@countersign/device-sdk/format';
 import { readUpload } from '../../ledger/contract/args.ts';
+import { isRoot } from '../../ledger/contract/entry.ts';
 import { classId, vendorId } from '../../ledger/contract/uuid.ts';
+import { type Conviction, judgeIssued, type SeenPoints } from './issued.ts';
 
 const EXPECTATION_BYTES_MAX = 64 * 1024;
+const DIGEST = /^[0-9a-f]{64}$/;
 
 export interface Expectation {
+  /** SHA-256 of the signed trust roots that one expects, in hex. */
+  trustRoots: string[];
   products: { name: string; classId: string; uploaders: PublicKey[] }[];
 }
 
 /**
- * `{"products": [{"vendorDomain": "example.com", "name": "node", "uploaders": ["<public key in hex>"]}]}`
+ * `{"products": [{"vendorDomain": "example.com", "name": "node", "uploaders": ["<public key in hex>"]}]}`, and where
+ * trust roots are expected, `"trustRoots": ["<SHA-256 in hex>"]` beside it
  * @throws Refusal BAD_REQUEST, BAD_KEY
  */
 export function readExpectation(verifier: Verifier, bytes: Uint8Array): Expectation {
   demand(bytes.length <= EXPECTATION_BYTES_MAX, 'BAD_REQUEST', `an expectation of ${bytes.length} bytes`);
-  const { products } = members(parsed(bytes), ['products'], 'the expectation');
+  const value = parsed(bytes);
+  const named = typeof value === 'object' && value !== null && 'trustRoots' in value ? ['trustRoots'] : [];
+  const { products, trustRoots = [] } = members(value, ['products', ...named], 'the expectation');
   const list = Array.isArray(products) ? products : [];
   demand(list.length > 0, 'BAD_REQUEST', 'the expectation names no product');
-  return { products: list.map((item) => readProduct(verifier, item)) };
+  return { products: list.map((item) => readProduct(verifier, item)), trustRoots: readDigests(trustRoots) };
+}
+
+function readDigests(value: unknown): string[] {
+  const digests = Array.isArray(value) ? value.filter((item) => typeof item === 'string' && DIGEST.test(item)) : [];
+  const good = Array.isArray(value) && digests.length === value.length;
+  demand(good, 'BAD_REQUEST', 'trustRoots is a list of SHA-256 sums of signed trust roots, in hex');
+  return digests;
 }
 
 function readProduct(verifier: Verifier, value: unknown) {
@@ -79,6 +94,12 @@ function members(value: unknown, names: readonly string[], what: string): Record
   return value as Record<string, unknown>;
 }
 
+/** What entries have said so far. */
+export interface Seen {
+  uploads: SeenUploads;
+  issued: SeenPoints;
+}
+
 /** Uploads that were seen and are not confirmed, by release leaf in hex: whether anybody has to hear of them. */
 export type SeenUploads = Map<string, 'expected' | 'told'>;
 /** Uploads that are never confirmed are forgotten, the oldest first; confirmed after all, they are told again. */
@@ -86,11 +107,14 @@ export const SEEN_UPLOADS_MAX = 10_000;
 
 export interface Unexpected {
   text: string;
+  /** Leaf of the release, or of the entry that convicts. */
   release: string;
+  /** Where it is no release but a key generation centre: the two points. */
+  convicted?: Conviction | undefined;
 }
 
 /**
- * Looks at one entry of the log; what it says of uploads goes into `seen`.
+ * Looks at one entry of the log; what it says of uploads and issued keys goes into `seen`.
  * @returns what nobody expects of it
  */
 export function judgeEntry(
@@ -98,22 +122,24 @@ export function judgeEntry(
   { products }: Expectation,
   entry: Uint8Array,
   index: number,
-  seen: SeenUploads,
+  seen: Seen,
 ): Unexpected | undefined {
-  if (index === 0) return undefined; // trust root 1
+  // Who may change the trust root is its own matter: every one that is followed is told apart from this.
+  if (index === 0 || isRoot(entry)) return undefined;
   const typ = decodeSign1(entry).protected.get(HEADER_TYP);
   // The only entry without a typ is a release leaf: block 1 as it was confirmed.
-  if (typ === undefined) return judgeConfirmed(hex(leafHash(verifier.sha256, entry)), seen);
+  if (typ === undefined) return judgeConfirmed(hex(leafHash(verifier.sha256, entry)), seen.uploads);
   if (typ !== typOf('tx')) return undefined;
   const statement = readStatement(entry, 'tx');
   const tx = readTransaction(statement.payload);
+  if (tx.action === 'issueKey') return judgeIssued(verifier, tx.args, entry, index, seen.issued);
   if (tx.action !== 'upload') return undefined;
   const { block1, manifest } = readUpload(tx.args);
   const release = hex(leafHash(verifier.sha256, block1));
   const { classId: of, version, sequence } = readManifest(manifest);
   const product = products.find((item) => item.classId === hex(of));
   const expected = !product || product.uploaders.some((key) => isSignedBy(verifier, statement, key));
-  keep(seen, release, expected ? 'expected' : 'told');
+  keep(seen.uploads, release, expected ? 'expected' : 'told');
   if (expected) return undefined;
   const who = hex(statement.kid);
   return { release, text: `${product.name} ${version} (sequence ${sequence}) was uploaded by another key, ${who}` };

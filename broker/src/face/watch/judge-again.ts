@@ -3,7 +3,7 @@ import { demand, type Verifier } from '@countersign/device-sdk';
 import { equal, hex, utf8 } from '@countersign/device-sdk/format';
 import { Frontier } from '../../ledger/log/frontier.ts';
 import { type Claim, type Finding, judgeClaims } from './claims.ts';
-import type { Expectation, SeenUploads } from './expectation.ts';
+import type { Expectation, Seen } from './expectation.ts';
 import type { LogClient } from './log-client.ts';
 
 /** Names what is expected: two files that say the same have one name. Products and keys in another order have another. */
@@ -22,8 +22,8 @@ export async function judgeAgain(
   tree: Frontier,
   expectation: Expectation,
   elapsedMs?: () => number,
-): Promise<{ uploads: SeenUploads; findings: Finding[]; apart?: Claim | undefined }> {
-  if (tree.size === 0) return { uploads: new Map(), findings: [] };
+): Promise<Seen & { findings: Finding[]; apart?: Claim | undefined }> {
+  if (tree.size === 0) return { uploads: new Map(), issued: new Map(), findings: [] };
   const client = clients.find(({ readsEntries }) => readsEntries);
   demand(client, 'UNAUTHORIZED', 'entries were verified before, and no server gives them now');
   const root = tree.root();
@@ -31,8 +31,8 @@ export async function judgeAgain(
     ...{ client, what: 'verified tree', size: tree.size, root, evidence: { size: tree.size, root: hex(root) } },
     holds: (found) => equal(found, root),
   };
-  const start = { tree: new Frontier(verifier.sha256), uploads: new Map() };
+  const start = { tree: new Frontier(verifier.sha256), uploads: new Map(), issued: new Map() };
   const { verified, findings, apart, open } = await judgeClaims(verifier, [claim], start, expectation, elapsedMs);
   if (open[0]) throw open[0].error;
-  return { uploads: verified.uploads, findings, apart: apart[0] };
+  return { uploads: verified.uploads, issued: verified.issued, findings, apart: apart[0] };
 }

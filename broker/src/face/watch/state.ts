@@ -10,9 +10,10 @@ import { Frontier } from '../../ledger/log/frontier.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { ALARM_KINDS, type Alarm } from './alarm.ts';
 import type { SeenUploads } from './expectation.ts';
+import type { SeenPoints } from './issued.ts';
 
 const FORMAT = 'countersign-watch-1';
-/** 10,000 uploads of 80 bytes, 100 alarms with their evidence. */
+/** 10,000 uploads of 80 bytes, 1,000 points of 200, 100 alarms with their evidence. */
 const STATE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** The newest that a server has shown and that held. */
@@ -31,6 +32,8 @@ export interface WatchState {
   tree: Frontier;
   servers: Map<string, Shown>;
   uploads: SeenUploads;
+  /** The first point of each identity of a key generation centre. */
+  issued: SeenPoints;
   /** What is wrong now and was told. */
   standing: Set<string>;
   /** To be raised. */
@@ -52,6 +55,7 @@ export async function saveState(path: string, s: WatchState): Promise<void> {
     edge: s.tree.edge.map(hex),
     servers: Object.fromEntries(s.servers),
     uploads: Object.fromEntries(s.uploads),
+    issued: Object.fromEntries(s.issued),
     standing: [...s.standing],
     pending: s.pending,
     since: s.since,
@@ -96,9 +100,10 @@ interface Stored {
   standing: string[];
   pending: Alarm[];
   since: number;
-  /** Files of before these two go on: nothing is known of either. */
+  /** Files of before these three go on; without points the entries are read again. */
   withoutQuorum?: Record<string, number>;
   judgedBy?: string;
+  issued?: Record<string, string>;
 }
 
 function readState(v: Stored, sha256: Sha256): WatchState {
@@ -120,7 +125,9 @@ function readState(v: Stored, sha256: Sha256): WatchState {
     pending: v.pending,
     since: v.since,
     withoutQuorum: new Map(Object.entries(v.withoutQuorum ?? {})),
-    judgedBy: typeof v.judgedBy === 'string' ? v.judgedBy : undefined,
+    // Of before points were kept: what stands in the verified entries is not known.
+    judgedBy: typeof v.judgedBy === 'string' && v.issued ? v.judgedBy : undefined,
+    issued: new Map(Object.entries(v.issued ?? {})),
   };
 }
 

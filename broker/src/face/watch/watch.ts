@@ -7,7 +7,7 @@ import { auditKeys } from '../../ledger/c2sp/trust.ts';
 import { Frontier } from '../../ledger/log/frontier.ts';
 import { AHEAD_SECONDS_MAX } from '../../ledger/peer/cosigner.ts';
 import { type Alarm, raise } from './alarm.ts';
-import { badHead, releaseAlarms, shrunken, splitView, stale } from './alarms.ts';
+import { badHead, newRoot, releaseAlarms, shrunken, splitView, stale } from './alarms.ts';
 import { type Claim, claimOf, type Finding, judgeClaims } from './claims.ts';
 import type { Expectation } from './expectation.ts';
 import { judgeAgain, nameOf } from './judge-again.ts';
@@ -41,6 +41,8 @@ export class Watch {
   #outside: Uint8Array | undefined;
   #expectation: Expectation | undefined;
   #expectationProblem: Refusal | undefined;
+  /** Trust roots that were followed in this round and nobody expects. */
+  readonly #newRoots: Alarm[] = [];
 
   private constructor(options: WatchOptions, state: WatchState) {
     this.#o = options;
@@ -64,7 +66,7 @@ export class Watch {
     openRoot(verifier, first);
     const state: WatchState = {
       ...{ trustRoot: first, anchored: trust !== undefined, tree: new Frontier(verifier.sha256), since: now() },
-      ...{ servers: new Map(), uploads: new Map(), standing: new Set<string>(), pending: [] },
+      ...{ servers: new Map(), uploads: new Map(), issued: new Map(), standing: new Set<string>(), pending: [] },
       ...{ withoutQuorum: new Map(), judgedBy: undefined },
     };
     return new Watch(options, state);
@@ -83,12 +85,14 @@ export class Watch {
     const judged = await judgeClaims(verifier, claims, state, expectation, this.#o.elapsedMs);
     state.tree = judged.verified.tree;
     state.uploads = judged.verified.uploads;
+    state.issued = judged.verified.issued;
     for (const claim of judged.apart) wrong.push(splitView(claim));
     for (const { claim, error } of judged.open) views.find((view) => view.client === claim.client)!.problem ??= error;
     const unproven = new Set([...judged.apart, ...judged.open.map(({ claim }) => claim)]);
     for (const view of views) this.#remember(view, unproven);
     wrong.push(...this.#stale(), ...this.#withoutQuorum(views));
-    this.#settle(wrong, releaseAlarms([...findings, ...judged.findings]), views);
+    const once = [...this.#newRoots.splice(0), ...releaseAlarms([...findings, ...judged.findings])];
+    this.#settle(wrong, once, views);
     await saveState(statePath, state);
     const told = await this.#raiseAll();
     return { ...this.#report(views), ...told };
@@ -118,6 +122,7 @@ export class Watch {
         return [];
       }
       state.uploads = again.uploads;
+      state.issued = again.issued;
       state.judgedBy = name;
       return again.findings;
     } catch (error) {
@@ -190,6 +195,9 @@ export class Watch {
     for (const bytes of next.slice(0, ROOTS_MAX)) {
       this.#root = nextRoot(this.#o.verifier, this.#root, bytes).root;
       this.#state.trustRoot = bytes;
+      const digest = hex(this.#o.verifier.sha256(bytes));
+      if (!this.#expectation?.trustRoots.includes(digest))
+        this.#newRoots.push(newRoot(client.url, this.#root.version, digest));
     }
   }
 
