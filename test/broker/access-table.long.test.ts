@@ -263,6 +263,29 @@ test('a token for one product opens no other', async (t) => {
     'NOT_PERMITTED',
     'people are no product’s',
   );
+  // What is no statement: labels decide who is in a group that gets a release first.
+  const others = { id: new Uint8Array(16).fill(3), key: publicKeyOf(newSigner()) };
+  await perform(owner, people.operator!, {
+    action: 'enrol',
+    object: objectDigest(owner.verifier.sha256, 'devices', classOf('elsewhere')),
+    args: enrolDevicesArgs({ classId: classOf('elsewhere'), devices: [others] }),
+  });
+  const label = (...ids: number[]) => {
+    const devices = ids.map((id) => ({ deviceId: `0${id}`.repeat(16), labels: { site: 'north' } }));
+    return codeFrom(session.api.post('/api/v1/devices/labels', { devices }));
+  };
+  t.is(await label(2), undefined);
+  for (const ids of [[3], [2, 3], [9]]) t.is(await label(...ids), 'NOT_PERMITTED', String(ids));
+  const prepare = (name: string) =>
+    codeFrom(
+      session.api.post(
+        `/api/v1/releases/prepare?product=${name}&version=1.0.0&fileName=a.bin`,
+        new Uint8Array(PRODUCT.slotBytes + 1),
+      ),
+    );
+  t.is(await prepare('elsewhere'), 'NOT_PERMITTED');
+  t.is(await prepare(Buffer.from(classOf('elsewhere')).toString('hex')), 'NOT_PERMITTED');
+  t.not(await prepare('node'), 'NOT_PERMITTED', 'too large for its slot, and that is all');
 });
 
 test('a stolen session ends with its token, and with its person', async (t) => {

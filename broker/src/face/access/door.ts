@@ -17,6 +17,7 @@ import {
 import type { LedgerClient } from '../../ledger/client.ts';
 import { isRoot } from '../../ledger/contract/entry.ts';
 import type { PersonView } from '../../ledger/contract/views.ts';
+import { type Asked, classesOf } from './asked.ts';
 import type { Factors } from './factors.ts';
 import { classOf } from './objects.ts';
 import { needsFactor, type Right, ROLES_OF, rightOf, type Scope, scopeOf } from './rights.ts';
@@ -50,6 +51,11 @@ export interface Door {
    * those of its shape and signature
    */
   statement(guest: Guest, bytes: Uint8Array, code: string | undefined): Promise<void>;
+  /**
+   * Looks at a request that is no statement before its route does.
+   * @param route as it was registered, with its method @throws Refusal NOT_PERMITTED, NOT_FOUND, BAD_REQUEST
+   */
+  request(guest: Guest, route: string, asked: Asked): Promise<void>;
   /** Whether somebody who was let in may still be there: his token stands, and so does its person. */
   stays(guest: Guest): Promise<boolean>;
   /** Calls with the id of each token that is revoked, when it is. @returns ends it */
@@ -77,6 +83,10 @@ export function createDoor(parts: DoorParts): Door {
           throw error;
         },
       );
+    },
+    async request(guest, route, asked) {
+      if (guest.kind === 'owner' || guest.products === undefined) return;
+      checkInside(guest, guest.products, await classesOf(ledger, route, asked));
     },
     async statement(guest, bytes, code) {
       const deed = await deedOf(parts, bytes, guest);
@@ -109,8 +119,7 @@ export function createDoor(parts: DoorParts): Door {
     }
     if (guest.products === undefined) return;
     const classId = deed && (await classOf(ledger, parts.verifier.sha256, deed.tx, guest.products));
-    const inside = classId !== undefined && guest.products.includes(classId);
-    demand(inside, 'NOT_PERMITTED', `token ${guest.id} is for other products than the one that this is about`);
+    checkInside(guest, guest.products, [classId]);
   }
 
   async function checkFactor(checked: Factors, deed: Deed, name: string, code: string | undefined): Promise<void> {
@@ -140,6 +149,11 @@ export function createDoor(parts: DoorParts): Door {
     demand(person.state === 'active', 'UNAUTHORIZED', `token ${id} is ${name}'s, who is ${person.state}`);
     return person;
   }
+}
+
+function checkInside({ id }: TokenView, products: readonly string[], classes: readonly (string | undefined)[]): void {
+  const inside = classes.every((classId) => classId !== undefined && products.includes(classId));
+  demand(inside, 'NOT_PERMITTED', `token ${id} is for other products than the one that this is about`);
 }
 
 function checkRole({ name, roles }: PersonView, scope: Scope | undefined, what: string): void {

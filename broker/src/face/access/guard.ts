@@ -41,10 +41,11 @@ export function guard(app: FastifyInstance, gate: Pick<TokenGate, 'accepts'>, do
     if (request.routeOptions.config.public) return;
     request.guest = gate.accepts(request.headers.authorization) ? OWNER : await stranger(request, reply, door);
   });
-  app.addHook('preHandler', async ({ routeOptions, method, body, guest, headers }) => {
-    const right = ROUTES[`${method} ${routeOptions.url}`];
-    if (right !== 'statement' || !door || !guest || !(body instanceof Uint8Array)) return;
-    await door.statement(guest, body, codeIn(headers));
+  app.addHook('preHandler', async ({ routeOptions, method, body, guest, headers, query, params }) => {
+    const route = `${method} ${routeOptions.url}`;
+    if (!door || !guest || method === 'GET' || method === 'HEAD') return;
+    if (ROUTES[route] !== 'statement') await door.request(guest, route, { query, params, body });
+    else if (body instanceof Uint8Array) await door.statement(guest, body, codeIn(headers));
   });
 }
 
