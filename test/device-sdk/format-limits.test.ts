@@ -300,6 +300,6 @@ test('writers refuse what readers would refuse', (t) => {
   ]) {
     t.throws(() => encodeManifest({ ...manifest, ...change }), { instanceOf: RangeError });
   }
-  t.is(answers(w.announcement, w.root).length, 7);
+  t.is(answers(w.announcement, w.root).length, 8);
   t.throws(() => encode([0.5]), { instanceOf: TypeError });
 });

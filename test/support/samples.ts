@@ -98,6 +98,7 @@ export function requests(): Uint8Array[] {
     encodeRequest({ id: 4, kind: 4, from: 2 }),
     encodeRequest({ id: 5, kind: 5, nonce: bytesOf('nonce', 16) }),
     encodeRequest({ id: 6, kind: 6 }),
+    encodeRequest({ id: 8, kind: 8, thumbprint: bytesOf('thumbprint') }),
   ];
 }
 
@@ -112,5 +113,6 @@ export function answers(announcement: Uint8Array, root: Uint8Array): Uint8Array[
     encodeAnswer({ id: 4, kind: 4, roots: [root] }),
     encodeAnswer({ id: 5, kind: 5, statement: new Uint8Array(170).fill(3) }),
     encodeAnswer({ id: 6, kind: 6, announcement, membership }),
+    encodeAnswer({ id: 8, kind: 8, entry: new Uint8Array(420).fill(4), receipt: new Uint8Array(560).fill(5) }),
   ];
 }

@@ -23,6 +23,8 @@ import {
   type Manifest,
   makeSign1,
   publicKeyOf,
+  readAnswer,
+  readRequest,
   readSignedRoot,
   type Signer,
   signStatement,
@@ -580,6 +582,7 @@ function requestVectors(w: World): FormatVector[] {
     'trust roots from 2',
     'freshness',
     'the announcement',
+    'the issueKey of an implicit key',
   ];
   const said = [
     'refused: busy, again in 30 s',
@@ -589,10 +592,13 @@ function requestVectors(w: World): FormatVector[] {
     'one trust root',
     'a freshness statement',
     'the announcement and a membership',
+    'the entry of an issued key and its receipt',
   ];
   return [
-    ...requests().map((bytes, i) => accepted('request', `request-${i + 1}`, asked[i]!, bytes)),
-    ...answers(w.announcement, w.root).map((bytes, i) => accepted('answer', `answer-${i}`, said[i]!, bytes)),
+    ...requests().map((bytes, i) => accepted('request', `request-${readRequest(bytes).kind}`, asked[i]!, bytes)),
+    ...answers(w.announcement, w.root).map((bytes, i) =>
+      accepted('answer', `answer-${readAnswer(bytes).kind}`, said[i]!, bytes),
+    ),
     refused(
       'request',
       'request-33-frames',
@@ -601,6 +607,21 @@ function requestVectors(w: World): FormatVector[] {
       encode([1, 1, bytesOf('x'), 0, 33]),
     ),
     refused('request', 'request-kind-7', 'an unknown kind', 'UNSUPPORTED', encode([1, 7])),
+    refused(
+      'request',
+      'request-8-short',
+      'a thumbprint of 31 bytes',
+      'MALFORMED',
+      encode([1, 8, bytesOf('x').slice(1)]),
+    ),
+    refused('request', 'request-8-no-thumbprint', 'an issued key without its name', 'MALFORMED', encode([1, 8])),
+    refused(
+      'answer',
+      'answer-8-no-receipt',
+      'an issued key without a receipt',
+      'MALFORMED',
+      encode([1, 8, new Uint8Array(9)]),
+    ),
     refused('request', 'request-too-large', '129 bytes', 'TOO_LARGE', new Uint8Array(129)),
     refused('answer', 'answer-retry', 'more than a day to wait', 'MALFORMED', encode([1, 0, 'BUSY', 86_401])),
     refused('answer', 'answer-code', 'a code outside the closed list', 'MALFORMED', encode([1, 0, 'OOPS', 1])),
