@@ -86,7 +86,7 @@ async function replayed(blocks: readonly Uint8Array[]) {
 }
 
 test('both ledger keys are exchanged: the block of the new root is signed by the keys that it names, alone', async (t) => {
-  const { world, orderers, logs, open, current, next } = await rotatingWorld(t);
+  const { world, orderers, logs, open, current, sign, next } = await rotatingWorld(t);
   const first = await current();
   const [orderer, log] = [newSigner(), newSigner()];
   const device = newDevice();
@@ -127,6 +127,18 @@ test('both ledger keys are exchanged: the block of the new root is signed by the
   t.is((await world.ledger.roots(2)).length, 1);
   t.true((await auditFolder(world.dir, { trust: world.rootBytes })).ok);
   await world.ledger.submit(await nextReport(device));
+  // Whoever has only a later root from outside finds it in the ledger, or another one.
+  const [later] = await world.ledger.roots(2);
+  const { signed: kept } = await world.ledger.head();
+  const audit = await auditFolder(world.dir, { trust: later!, head: kept });
+  t.true(audit.anchored, JSON.stringify(audit.problems));
+  t.regex(audit.note, /before trust root 2 was judged by earlier roots/);
+  const other = await sign(planNextRoot(verifier, readSignedRoot(sha256, world.rootBytes).root, { headAgeMax: 77 }));
+  const { problems } = await auditFolder(world.dir, { trust: other });
+  t.deepEqual(
+    problems.map(({ code, where }) => [code, where]),
+    [['BAD_ROOT', 'the trust root from outside']],
+  );
 });
 
 test('what no device could live with, and what too few have signed, is no next trust root', async (t) => {

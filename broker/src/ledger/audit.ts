@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Code, codeOf, Refusal, type Verifier } from '@countersign/device-sdk';
 import { equal, hex } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
+import { openRoot } from '@countersign/device-sdk/verify';
 import { ChainCheck } from './audit-chain.ts';
 import { CosignedCheck } from './audit-cosigned.ts';
 import { convictedIn } from './audit-issued.ts';
@@ -23,7 +24,7 @@ import { COSIGNED_FILE } from './peer/cosigned-file.ts';
 import { replay } from './replay.ts';
 
 export interface AuditOptions {
-  /** The signed trust root 1 as a factory has it. */
+  /** A signed trust root as a factory has it: 1, or a later one, which then has to be an entry of the ledger. */
   trust?: Uint8Array;
   /** A signed head, or a head file, that was kept elsewhere. */
   head?: Uint8Array;
@@ -58,6 +59,7 @@ function hasBlocks(path: string): boolean {
 class Audit {
   readonly #verifier: Verifier;
   readonly #trust: Uint8Array | undefined;
+  readonly #version: number | undefined;
   readonly #outside: OutsideHead | undefined;
   readonly #others: OutsideHead[] = [];
   readonly #problems: Problem[] = [];
@@ -76,6 +78,7 @@ class Audit {
     this.#point = startOf(verifier);
     this.#chain = new ChainCheck(verifier.sha256);
     this.#trust = trust;
+    this.#version = this.#try('the trust root from outside', () => trust && openRoot(verifier, trust).root.version);
     this.#outside = this.#try('the head from outside', () => head && new OutsideHead(head));
     for (const other of others) {
       const one = this.#try('another head', () => new OutsideHead(other));
@@ -106,7 +109,7 @@ class Audit {
     }
     try {
       const { sealed, next } = await replay(this.#point, this.#values, block, this.#verifier);
-      if (number === 0) this.#checkTrust(block.transactions[0]!);
+      this.#lookForTrust(block.transactions, number === 0);
       this.#values.apply(sealed.writes);
       for (const problem of this.#chain.take(sealed, this.#values))
         this.#problem('BAD_CHAIN', problem.where, problem.text);
@@ -145,11 +148,20 @@ class Audit {
     for (const other of this.#others) this.#try('another head', () => other.compare(this.#point, this.#verifier));
   }
 
-  #checkTrust(entry0: Uint8Array): void {
-    if (!this.#trust) return;
-    this.#trusted = equal(entry0, this.#trust);
+  /** A later root than the first one is logged behind it, and its block has been judged by the thresholds of both. */
+  #lookForTrust(entries: readonly Uint8Array[], first: boolean): void {
+    const trust = this.#trust;
+    if (trust === undefined || this.#trusted) return;
+    this.#trusted = entries.some((bytes) => equal(bytes, trust));
+    if (this.#trusted && this.#version! > 1) this.#notes.push(beforeRoot(this.#version!));
     const text = 'entry 0 is another trust root than the one from outside';
-    if (!this.#trusted) this.#problem('BAD_ROOT', 'entry 0', text);
+    if (first && !this.#trusted && (this.#version ?? 1) === 1) this.#problem('BAD_ROOT', 'entry 0', text);
+  }
+
+  #missingTrust(): void {
+    if (this.#trust === undefined || this.#trusted) return;
+    const text = `it is trust root ${this.#version}, and no entry here is this one`;
+    this.#problem('BAD_ROOT', 'the trust root from outside', text);
   }
 
   result(): AuditResult {
@@ -158,6 +170,7 @@ class Audit {
     if (this.#problems.length === 0 && number < promised) {
       this.#problem('TORN', 'block files', `they end with block ${number - 1}, the signed head is of ${promised - 1}`);
     }
+    if (this.#problems.length === 0) this.#missingTrust();
     if (this.#problems.length === 0) {
       this.#try('cosigned head', () => this.#cosigned?.checkReached(frontier.size));
     }
@@ -201,6 +214,10 @@ class Audit {
       return undefined;
     }
   }
+}
+
+function beforeRoot(version: number): string {
+  return `What stands before trust root ${version} was judged by earlier roots that this ledger itself shows: give trust root 1 to have them compared as well.`;
 }
 
 const ANCHORED =

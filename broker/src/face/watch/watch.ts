@@ -61,6 +61,8 @@ export class Watch {
       demand(!given || given.origin === origin, 'BAD_ROOT', `${statePath} is of ${origin}, not of ${given?.origin}`);
       return new Watch(options, kept);
     }
+    // It reads from entry 0 on, and what stands before a later root is judged by the roots before that one.
+    demand(!given || given.version === 1, 'BAD_ROOT', `a watch begins with trust root 1, this is ${given?.version}`);
     const first = trust ?? (await options.clients[0]!.roots(1))[0];
     demand(first, 'UNREACHABLE', 'the first server shows no trust root');
     openRoot(verifier, first);
