@@ -1,5 +1,5 @@
 /** Exit codes and output of the command: 0 done, 1 refused or failed, 2 wrong use; one JSON value on stdout. */
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventText, saidOnce } from '@countersign/broker/face/cli/device-text';
@@ -155,6 +155,9 @@ test('the keys of a server are made once and shown as often as asked', async (t)
     ['collection', 'service'],
   );
   t.deepEqual(again.json, first.json);
+  const { json } = await runJson('keys', 'server', 'root', '--data', data);
+  t.like(json, { server: 'root', keys: { length: 1, 0: { role: 'root' } } });
+  t.deepEqual(await readdir(join(data, 'root/keys')), ['root.key'], "where a root signer's `keys root sign` finds it");
 });
 
 test('inspect shows what is no envelope as refused', async (t) => {

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { QueryName } from '@countersign/broker/ledger/client';
 import { createLedger, type Genesis } from '@countersign/broker/ledger/embedded/create';
 import { openLedger } from '@countersign/broker/ledger/embedded/engine';
+import { Segments } from '@countersign/broker/ledger/embedded/segments';
 import { QUEUE_ENTRIES_MAX } from '@countersign/broker/ledger/embedded/writer';
 import { Frontier } from '@countersign/broker/ledger/log/frontier';
 import { codeOf } from '@countersign/device-sdk';
@@ -20,6 +21,7 @@ import {
 } from '@countersign/device-sdk/format';
 import { checkSign1 } from '@countersign/device-sdk/verify';
 import test, { type ExecutionContext } from 'ava';
+import { temporary } from '../support/command.ts';
 import {
   addProduct,
   CLASS,
@@ -39,6 +41,24 @@ import {
   verifier,
   type World,
 } from './ledger-world.ts';
+
+test('reads that come at once share one handle of a block file, and closing leaves none open', async (t) => {
+  const folder = await temporary(t);
+  const segments = new Segments(folder);
+  const place = await segments.append(0, Uint8Array.of(1, 2, 3));
+  const read = await Promise.all(Array.from({ length: 16 }, () => segments.read(place)));
+  for (const bytes of read) t.deepEqual([...bytes], [1, 2, 3]);
+  await segments.close();
+  t.is(codeOf(await t.throwsAsync(segments.read({ ...place, segment: 7 }))), 'BAD_STORE');
+  if (process.platform !== 'linux') return void t.log('open files are counted on Linux alone');
+  const open = await Promise.all(
+    (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+  );
+  t.deepEqual(
+    open.filter((path) => path.startsWith(folder)),
+    [],
+  );
+});
 
 test('a release goes from upload to an announcement whose every proof holds', async (t) => {
   const world = await newWorld();

@@ -251,8 +251,16 @@ test('a peer changes its key while it follows, and the quorum holds under the ne
     t.is(code, 0, stderr);
     return json;
   };
-  await done('next', '--data', at('ledger'), '--add', at('peer1.json'), ...remove, '-o', draft);
+  t.is((await runJson('keys', 'rotate', 'peer', '--data', at('ledger'))).json.error.code, 'NOT_FOUND');
+  // Another person joins the root on a machine of her own: from the next version on two must sign.
+  const ada = await runJson('keys', 'server', 'root', '--data', at('ada'));
+  await writeFile(at('ada.json'), JSON.stringify(ada.json));
+  const joins = ['--add', at('ada.json'), '--threshold', 'root=2'];
+  await done('next', '--data', at('ledger'), '--add', at('peer1.json'), ...joins, ...remove, '-o', draft);
   await done('sign', draft, '--key', at('ledger/root/keys/root.key'), '--trust', at('ledger/trust-root.cbor'));
+  const alone = await runJson('keys', 'root', 'submit', draft, '--data', at('ledger'));
+  t.is(alone.json.error.code, 'BAD_ROOT');
+  await done('sign', draft, '--key', at('ada/root/keys/root.key'));
   await done('submit', draft, '--data', at('ledger'));
   // Two of two: without the new key of the first, nothing more would be shown.
   while ((await head()).rootVersion !== 2) await pause();

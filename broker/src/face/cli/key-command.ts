@@ -52,7 +52,6 @@ export function commandVerb(keys: Command): void {
 function pathOf(role: FileRole, { data = process.env.COUNTERSIGN_DATA, name = '' }: CommandOptions): string {
   if (role === 'device') throw new WrongUse("say where the device's key file goes: --out FILE");
   if (!data) throw new WrongUse('say in which folder: --data DIR, or --out FILE');
-  if (role === 'root') return join(keysFolder(data, 'root'), 'root.key');
   if (role === 'person') {
     demand(/^[a-z0-9][a-z0-9._-]{0,31}$/.test(name), 'BAD_REQUEST', `${name.slice(0, 40)} is no name of a person`);
     return join(peopleFolder(data), `${name}.key`);

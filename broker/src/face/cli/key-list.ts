@@ -49,7 +49,7 @@ async function asked(options: ListOptions, known: boolean): Promise<Installation
 /** Every key file of a data folder, and the keys that the service manager hands over. @throws Refusal BAD_STORE */
 async function keysIn(data: string): Promise<KeyInFolder[]> {
   const centre = dirname(kgcKeyPath(data));
-  const folders = [...KEY_HOLDERS.map((holder) => keysFolder(data, holder)), keysFolder(data, 'root'), centre];
+  const folders = [...KEY_HOLDERS.map((holder) => keysFolder(data, holder)), centre];
   const people = peopleFolder(data);
   // Next and former keys of a person lie in a folder beside the first one.
   const further = existsSync(people) ? (await readdir(people)).filter((name) => name.endsWith('.keys')).sort() : [];

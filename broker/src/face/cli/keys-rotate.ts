@@ -1,4 +1,5 @@
 /** `keys rotate ROLE`: everything in one go where keys and root keys lie in one folder, or the draft for those who sign. */
+import { existsSync } from 'node:fs';
 import { demand } from '@countersign/device-sdk';
 import { equal, IMPLICIT_ROLES, isImplicit, type PublicKey, ROLES, type Role } from '@countersign/device-sdk/format';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
@@ -86,7 +87,11 @@ async function nextKeys(
   }
   if (data === undefined)
     throw new WrongUse('say where the new key is made: --data DIR, or give its public one with --keys');
-  const ring = await openKeyRing(keysFolder(data, holderOf(role)), [role], { passphrase });
+  const holder = holderOf(role);
+  const folder = keysFolder(data, holder);
+  const elsewhere = `no ${role} key lies in ${folder}: make the next one where it does (countersign keys server ${holder} --next), and give its public half with --keys FILE`;
+  demand(existsSync(folder), 'NOT_FOUND', elsewhere);
+  const ring = await openKeyRing(folder, [role], { passphrase });
   const newest = ring.newest(role);
   const named = listed.some((known) => equal(known.bytes, newest.bytes));
   // One of a centre goes another way: on the record first.
@@ -94,7 +99,6 @@ async function nextKeys(
   return (await ring.prepare([role])).map(({ key }) => key);
 }
 
-function holderOf(role: Role): KeyHolder | 'root' {
-  if (role === 'root') return 'root';
+function holderOf(role: Role): KeyHolder {
   return KEY_HOLDERS.find((holder) => SERVER_ROLES[holder].includes(role))!;
 }

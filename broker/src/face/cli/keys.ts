@@ -99,7 +99,7 @@ function serverVerb(keys: Command): void {
   const command = keyOptions(
     keys
       .command('server')
-      .description('make the keys of one server or peer if there are none, and print the public ones'),
+      .description('make the keys of one server, peer or root signer if there are none, and print the public ones'),
   )
     .argument('<server>', KEY_HOLDERS.join(', '))
     .option('--next', 'make the next key of each role beside the present one, for a trust root to come')

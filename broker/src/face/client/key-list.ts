@@ -205,8 +205,9 @@ function rowOf(sha256: Sha256, print: string, finding: Finding, installation: In
 }
 
 function sourceOf(signs: 'entries' | 'heads' | 'elsewhere', seen: boolean, { lookedFrom }: Installation): string {
-  if (signs === 'heads') return 'the newest head';
+  if (signs === 'heads') return seen ? 'the newest head' : 'the newest head is not by it';
   if (signs === 'elsewhere') return 'what it signs is not in the ledger under its key id';
   if (lookedFrom === undefined) return 'this server shows no entries: ask the ledger';
-  return seen || lookedFrom === 0 ? 'the entries of the ledger' : `none of the entries from ${lookedFrom} on is by it`;
+  if (seen) return 'the entries of the ledger';
+  return lookedFrom === 0 ? 'no entry is by it' : `none of the entries from ${lookedFrom} on is by it`;
 }

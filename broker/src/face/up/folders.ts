@@ -4,8 +4,8 @@ import { join } from 'node:path';
 export const SERVERS = ['ledger', 'collection', 'distribution'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
-/** Who has keys in the trust root: the servers, and whoever cosigns their heads. */
-export const KEY_HOLDERS = [...SERVERS, 'peer'] as const;
+/** Who has keys in the trust root: the servers, whoever cosigns their heads, and whoever signs the next root. */
+export const KEY_HOLDERS = [...SERVERS, 'peer', 'root'] as const;
 export type KeyHolder = (typeof KEY_HOLDERS)[number];
 
 /** What belongs to one server and to no other. `ledger` holds blocks and nothing secret: auditors may have a copy. */
@@ -14,7 +14,7 @@ export function serverFolder(data: string, server: KeyHolder): string {
 }
 
 /** Keys of one server; those of the ledger lie beside its blocks, not among them. */
-export function keysFolder(data: string, server: KeyHolder | 'root'): string {
+export function keysFolder(data: string, server: KeyHolder): string {
   return join(data, server === 'ledger' ? 'ledger-server' : server, 'keys');
 }
 

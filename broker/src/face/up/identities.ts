@@ -30,6 +30,7 @@ export const SERVER_ROLES: Record<KeyHolder, readonly Role[]> = {
   collection: ['collection', 'service'],
   distribution: ['distribution', 'command'],
   peer: ['peer'],
+  root: ['root'],
 };
 
 /** What a server shows of itself before the first trust root is made. */

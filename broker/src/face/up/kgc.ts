@@ -53,7 +53,7 @@ export async function startKgc(options: KgcOptions): Promise<RunningKgc> {
 
 /** @throws Refusal BAD_REQUEST where another server's, a peer's or the root's keys lie */
 export function demandApart(data: string): void {
-  for (const holder of [...KEY_HOLDERS, 'root'] as const) {
+  for (const holder of KEY_HOLDERS) {
     const apart = !existsSync(keysFolder(data, holder));
     demand(apart, 'BAD_REQUEST', `${data} is the folder of a ${holder} key: a key generation centre has its own`);
   }

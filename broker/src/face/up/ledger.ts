@@ -150,6 +150,12 @@ async function makeLedger(
   demand(isOrigin(origin), 'BAD_REQUEST', 'an origin is 1 to 64 printable ASCII characters without space and plus');
   const root = await openKeyRing(keysFolder(data, 'root'), ['root'], { create: true, passphrase });
   const peers = first.peers ?? [];
+  const signerOfRoots = [...servers, ...peers].some(({ server }) => server === 'root');
+  demand(
+    !signerOfRoots,
+    'BAD_REQUEST',
+    'root keys of others come with the second trust root: keys root next --add FILE',
+  );
   const keys = { ...publicKeysByRole([...servers, ...peers]), root: [root.publicKey('root')] };
   const thresholds = { peer: quorumOf(peers.length, first.quorum) };
   const cosigned = first.engine === undefined || thresholds.peer > 0;

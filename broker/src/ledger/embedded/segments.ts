@@ -147,7 +147,8 @@ async function writeAll(file: FileHandle, bytes: Buffer, at: number): Promise<vo
 export class Segments {
   readonly #folder: string;
   readonly #bytesMax: number;
-  readonly #readers = new Map<number, FileHandle>();
+  /** One handle for each file, also where two reads come at once: the second one's would never be closed. */
+  readonly #readers = new Map<number, Promise<FileHandle>>();
   #writer: { file: FileHandle; segment: number; size: number } | undefined;
 
   constructor(folder: string, bytesMax = SEGMENT_BYTES_MAX) {
@@ -189,12 +190,13 @@ export class Segments {
   async read(place: Place): Promise<Uint8Array> {
     let file = this.#readers.get(place.segment);
     if (!file) {
-      file = await open(join(this.#folder, segmentName(place.segment)), 'r').catch((cause) => {
+      file = open(join(this.#folder, segmentName(place.segment)), 'r').catch((cause) => {
+        this.#readers.delete(place.segment);
         throw new Refusal('BAD_STORE', `block file ${segmentName(place.segment)} cannot be read`, { cause });
       });
       this.#readers.set(place.segment, file);
     }
-    return readAt(file, place.offset, place.length);
+    return readAt(await file, place.offset, place.length);
   }
 
   /** A block with the length that is written before it: damage there ends every later reading of the file. */
@@ -205,7 +207,7 @@ export class Segments {
   }
 
   async close(): Promise<void> {
-    for (const file of this.#readers.values()) await file.close();
+    for (const file of this.#readers.values()) await file.then((opened) => opened.close()).catch(() => undefined);
     this.#readers.clear();
     await this.#writer?.file.close();
     this.#writer = undefined;
