@@ -8,6 +8,7 @@ import {
   productArgs,
   readEnrol,
   readProduct,
+  rekeyArgs,
   revokeArgs,
   rolloutArgs,
 } from '@countersign/broker/ledger/contract/args';
@@ -15,7 +16,16 @@ import { passportArgs } from '@countersign/broker/ledger/contract/passport-args'
 import { classId } from '@countersign/broker/ledger/contract/uuid';
 import type { PersonView, ReleaseView } from '@countersign/broker/ledger/contract/views';
 import { type Code, codeOf } from '@countersign/device-sdk';
-import { ALG_ED25519, concat, encode, hex, publicKeyOf, utf8, type Value } from '@countersign/device-sdk/format';
+import {
+  ALG_ED25519,
+  concat,
+  encode,
+  hex,
+  publicKeyOf,
+  type Signer,
+  utf8,
+  type Value,
+} from '@countersign/device-sdk/format';
 import {
   act,
   CLASS,
@@ -83,6 +93,37 @@ test('a product may need several approvals: by distinct people, none of them the
   await act(world, world.people.erin!, 'approve', release.leaf);
   await confirm();
   t.like(await stateOf(world, release), { state: 'confirmed', approvals: ['bob', 'dora', 'erin'] });
+});
+
+test('an approval counts as long as its key does: with the next key the same person gives it again', async (t) => {
+  const world = await newWorld();
+  t.teardown(() => world.end());
+  await hire(world, 'constructor', ['approver']);
+  await act(world, world.people.alice!, 'product', PRODUCT_OBJECT, productArgs({ ...PRODUCT, approvals: 2 }));
+  const release = await newRelease(world, 1);
+  await act(world, world.people.alice!, 'upload', release.leaf, release.args);
+  const approve = (by: Signer) => act(world, by, 'approve', release.leaf);
+  const confirm = () => act(world, world.keys.service, 'confirm', release.leaf);
+  const stolen = world.people.constructor as unknown as Signer;
+  await approve(world.people.bob!);
+  await approve(stolen);
+  t.is((await stateOf(world, release)).state, 'approved');
+  const rekey = async (next: Signer) => {
+    const args = rekeyArgs({ name: 'constructor', key: publicKeyOf(next) });
+    await act(world, world.people.alice!, 'enrol', personObject('constructor'), args);
+    await act(world, world.people.bob!, 'approve', personObject('constructor'));
+  };
+  const [second, third] = [newSigner(), newSigner()];
+  await rekey(second);
+  await refuses(t, 'NOT_APPROVED', confirm());
+  await refuses(t, 'REVOKED', approve(stolen));
+  await approve(second);
+  await refuses(t, 'DUPLICATE', approve(second));
+  await rekey(third);
+  await refuses(t, 'NOT_APPROVED', confirm());
+  await approve(third);
+  t.deepEqual((await stateOf(world, release)).approvals, ['bob', 'constructor']);
+  await confirm();
 });
 
 test('a product says how many approvals it needs in one form alone', (t) => {

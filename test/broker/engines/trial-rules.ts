@@ -1,8 +1,8 @@
 /** Trial records on every engine: whose word counts, what it must say, and what a product's rule refuses without it. */
-import { rejectArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
+import { rejectArgs, rekeyArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
 import { type TrialProfile, trialArgs } from '@countersign/broker/ledger/contract/trial-args';
 import type { TrialView } from '@countersign/broker/ledger/contract/views';
-import { hex, utf8, type Value } from '@countersign/device-sdk/format';
+import { hex, publicKeyOf, utf8, type Value } from '@countersign/device-sdk/format';
 import { act, enrolment, newRelease, newSigner, person, personObject, planOf, tx } from '../ledger-world.ts';
 import type { NamedRule, Rule } from './rule.ts';
 import { BRANCHES, failing, profile, REQUIRED, recordOf, refuses, send, trialObject, uploaded } from './trial-bed.ts';
@@ -134,6 +134,15 @@ rule('the word of a tester who was revoked counts no more', async (t, engine) =>
   await world.ledger.submit(await enrolment('tina', ['tester'], tina, world.people.alice!));
   await act(world, bob, 'approve', personObject('tina'));
   await send(world, tina, recordOf(release));
+  // With the next key of the same person, too: the record may be a thief's, and the tester gives it again.
+  const next = newSigner();
+  const rekey = rekeyArgs({ name: 'tina', key: publicKeyOf(next) });
+  await act(world, world.people.alice!, 'enrol', personObject('tina'), rekey);
+  await act(world, bob, 'approve', personObject('tina'));
+  await refuses(t, world, [['a former key', 'NOT_TRIED', () => act(world, bob, 'approve', release.leaf)]]);
+  await send(world, next, recordOf(release));
+  const { byBefore } = (await world.ledger.evaluate('getTrial', hex(release.leaf))) as TrialView;
+  t.is(byBefore, 1);
   await act(world, world.people.alice!, 'revoke', personObject('tina'), revokeArgs('person', utf8('tina'), 'a test'));
   await act(world, bob, 'approve', personObject('tina'));
   await refuses(t, world, [['by nobody', 'NOT_TRIED', () => act(world, bob, 'approve', release.leaf)]]);

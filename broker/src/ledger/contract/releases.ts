@@ -5,8 +5,8 @@ import { APPROVALS_MAX, objectDigest, readNoArgs, readRejection, readUpload } fr
 import { type Call, changed, nameOf, roleKey, type Signatory, stampOf, timeOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
 import { derive, verifyBlock1 } from './release-facts.ts';
-import { personWith } from './rights.ts';
-import { fromHex, type ProductState, type ReleaseState, read, toHex, write } from './state.ts';
+import { keysBefore, personWith, wordStands } from './rights.ts';
+import { fromHex, type PersonState, type ProductState, type ReleaseState, read, toHex, write } from './state.ts';
 import { LEAF_EVENT } from './stub.ts';
 import { checkTried } from './trials.ts';
 
@@ -47,11 +47,13 @@ export async function approve(call: Call, entry: TransactionEntry, by: Signatory
   const approver = permit.about(release.classId);
   const { approvals, deployer } = release;
   demand(approver.name !== deployer, 'SAME_PERSON', `${deployer} uploaded this release and cannot approve it`);
-  demand(!approvals.includes(approver.name), 'DUPLICATE', `${approver.name} has approved this release already`);
-  demand(approvals.length < APPROVALS_MAX, 'TOO_LARGE', `a release has at most ${APPROVALS_MAX} approvals`);
+  const again = approvals.includes(approver.name) && wordStands(approver, keyOf(release, approver.name));
+  demand(!again, 'DUPLICATE', `${approver.name} has approved this release already`);
+  const others = approvals.filter((name) => name !== approver.name);
+  demand(others.length < APPROVALS_MAX, 'TOO_LARGE', `a release has at most ${APPROVALS_MAX} approvals`);
   const product = await productOf(call, release);
   await checkTried(call, product, release);
-  const approved = { ...release, approvals: [...approvals, approver.name] };
+  const approved = { ...release, approvals: [...others, approver.name], approvedWith: approvedWith(release, approver) };
   const enough = (await standingApprovals(call, approved)) >= neededFor(product);
   await store(call, entry, approver.name, { ...approved, state: enough ? 'approved' : release.state });
 }
@@ -97,10 +99,22 @@ function neededFor({ approvals }: ProductState): number {
   return approvals ?? APPROVALS_MIN;
 }
 
-/** Approvals by people who are still active: a thief's approval falls with the key that he stole. */
-async function standingApprovals(call: Call, { approvals }: ReleaseState): Promise<number> {
-  const people = await Promise.all(approvals.map((name) => read(call.stub, 'person', name)));
-  return people.filter((person) => person?.state === 'active').length;
+/** Approvals by people who are still active, with the keys that they still have. */
+async function standingApprovals(call: Call, release: ReleaseState): Promise<number> {
+  const people = await Promise.all(release.approvals.map((name) => read(call.stub, 'person', name)));
+  return people.filter((person) => person && wordStands(person, keyOf(release, person.name))).length;
+}
+
+/** With which of his keys somebody approved, as the number of those before it. */
+function keyOf({ approvedWith = [] }: ReleaseState, approver: string): number {
+  return approvedWith.find(({ name }) => name === approver)?.before ?? 0;
+}
+
+function approvedWith(release: ReleaseState, approver: PersonState): ReleaseState['approvedWith'] {
+  const others = (release.approvedWith ?? []).filter(({ name }) => name !== approver.name);
+  const before = keysBefore(approver);
+  const all = before > 0 ? [...others, { name: approver.name, before }] : others;
+  return all.length > 0 ? all : undefined;
 }
 
 /** @throws Refusal CONFLICT where another release was confirmed since this one was signed: C signs anew; BAD_CHAIN */

@@ -14,6 +14,19 @@ export interface Permit {
   whoever(): PersonState;
 }
 
+/** Keys that the person had before the present one: tells with which of them something was signed. */
+export function keysBefore({ formerKeys }: PersonState): number {
+  return formerKeys?.length ?? 0;
+}
+
+/**
+ * Whether somebody's word still counts: he is active, and signs with the key that he signed it with. A thief's word falls with
+ * the key that he stole, whether its owner was revoked or got another one.
+ */
+export function wordStands(person: PersonState | undefined, before: number): boolean {
+  return person?.state === 'active' && keysBefore(person) === before;
+}
+
 /** @throws Refusal NOT_PERMITTED unless a person with one of these roles signed */
 export function personWith(by: Signatory, roles: readonly PersonRole[], what: string): Permit {
   if (by.kind !== 'person')

@@ -4,7 +4,7 @@ import { APPLICATION } from '@countersign/device-sdk/format';
 import { objectDigest } from './args.ts';
 import { type Call, changed, type Signatory, stampOf } from './call.ts';
 import type { TransactionEntry } from './entry.ts';
-import { personWith } from './rights.ts';
+import { keysBefore, personWith, wordStands } from './rights.ts';
 import { type ProductState, type ReleaseState, read, toHex, write } from './state.ts';
 import { readTrial, type TrialOutcome, type TrialRecord } from './trial-args.ts';
 import type { TrialView } from './views.ts';
@@ -31,6 +31,7 @@ export async function trial(call: Call, entry: TransactionEntry, by: Signatory):
   await write(call.stub, 'trial', [releaseLeaf], {
     ...viewOf(record),
     by: tester.name,
+    ...(keysBefore(tester) > 0 && { byBefore: keysBefore(tester) }),
     records: (before?.records ?? 0) + 1,
     recordsWithFailures: (before?.recordsWithFailures ?? 0) + failed,
     previous: toHex(entry.leafHash),
@@ -81,7 +82,8 @@ export async function checkTried(call: Call, product: ProductState, release: Rel
   const record = await read(call.stub, 'trial', release.releaseLeaf);
   if (!record) throw new Refusal('NOT_TRIED', `${product.name} demands a trial record, and there is none`);
   const tester = await read(call.stub, 'person', record.by);
-  demand(tester?.state === 'active', 'NOT_TRIED', `${record.by}, who signed the trial record, is not active any more`);
+  const stands = wordStands(tester, record.byBefore ?? 0);
+  demand(stands, 'NOT_TRIED', `${record.by}, who signed the trial record, is not active any more, or has another key`);
   for (const profile of record.profiles) {
     const { devices, successPercent } = requireTrial;
     const name = `hardware ${profile.hardware} from ${profile.baseDigest?.slice(0, 8) ?? 'another image'}`;

@@ -73,6 +73,8 @@ export interface ReleaseView {
   /** Name of the person who uploaded. */
   deployer: string;
   approvals: string[];
+  /** Of these, who approved with another key than his first one, and how many he had had before it; absent for none. */
+  approvedWith?: { name: string; before: number }[] | undefined;
   rejectedBy: string | null;
   rejectReason: string | null;
   /** Index of block 1's own leaf once confirmed. */
@@ -102,6 +104,8 @@ export interface TrialView {
   logDigest: string;
   /** Who signed it. */
   by: string;
+  /** Keys that the signer had had before the one that signed; absent for the first. */
+  byBefore?: number;
   /** Records of this release so far, and those of them in which a device failed: trying until it passes shows. */
   records: number;
   recordsWithFailures: number;

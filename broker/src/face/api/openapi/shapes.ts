@@ -162,13 +162,14 @@ const RELEASES: Record<string, Schema> = {
       state: oneOf('uploaded', 'approved', 'confirmed', 'rejected'),
       deployer: text(),
       approvals: list(text()),
+      approvedWith: list(object({ name: text(), before: whole('keys that the person had had before') })),
       rejectedBy: nullable(text()),
       rejectReason: nullable(text()),
       leafIndex: nullable(whole()),
       uploadedAt: SECONDS,
       confirmedAt: nullable(SECONDS),
     },
-    ['components'],
+    ['components', 'approvedWith'],
   ),
   Prepared: object({
     releaseLeaf: hexText(32),
@@ -196,28 +197,32 @@ const RELEASES: Record<string, Schema> = {
     ),
     dropped: list(object({ component: text(), base: text(), reason: text() }, ['component'])),
   }),
-  Trial: kept({
-    releaseLeaf: hexText(32),
-    sequence: whole(),
-    seed: text(),
-    faults: object({ lossPpm: whole(), liePpm: whole(), powerCut: whole() }),
-    profiles: list(
-      object(
-        {
-          hardware: text(),
-          baseDigest: nullable(hexText(32)),
-          devices: whole(),
-          outcomes: record(whole()),
-          components: list(object({ id: text(), baseDigest: nullable(hexText(32)), outcomes: record(whole()) })),
-        },
-        ['components'],
+  Trial: kept(
+    {
+      releaseLeaf: hexText(32),
+      sequence: whole(),
+      seed: text(),
+      faults: object({ lossPpm: whole(), liePpm: whole(), powerCut: whole() }),
+      profiles: list(
+        object(
+          {
+            hardware: text(),
+            baseDigest: nullable(hexText(32)),
+            devices: whole(),
+            outcomes: record(whole()),
+            components: list(object({ id: text(), baseDigest: nullable(hexText(32)), outcomes: record(whole()) })),
+          },
+          ['components'],
+        ),
       ),
-    ),
-    logDigest: hexText(32),
-    by: text(),
-    records: whole(),
-    recordsWithFailures: whole(),
-  }),
+      logDigest: hexText(32),
+      by: text(),
+      byBefore: whole('keys that the signer had had before'),
+      records: whole(),
+      recordsWithFailures: whole(),
+    },
+    ['byBefore'],
+  ),
 };
 
 const DEVICE = {
