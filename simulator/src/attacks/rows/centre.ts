@@ -1,12 +1,14 @@
 /** A key generation centre against devices: alone, with a thief, with the server that hands its points on. */
 import type { Code } from '@countersign/device-sdk';
 import {
+  type Answer,
   encodeRoot,
   encodeSignedRoot,
   hex,
   type ImplicitKey,
   ISSUED,
   implicitThumbprint,
+  publicKeyOf,
   ROOTS,
   type Signer,
   signDetached,
@@ -30,7 +32,7 @@ import {
 import { flippedIn } from '../forge.ts';
 import { PocketServer, verifier } from '../pocket/publisher.ts';
 import { changed, found, makeScene, recovers, type Scene, type SceneOptions } from '../scene.ts';
-import { rotated } from '../stolen.ts';
+import { rotated, STRANGER } from '../stolen.ts';
 
 const { sha256 } = verifier;
 
@@ -155,12 +157,31 @@ export const unissuedRows: Variant[] = [
     },
     ({ d1 }) => [d1],
   ),
+  answered('answers the question for an issued key with another answer', 'LINK_LOST', (answer) => ({
+    ...{ id: answer.id, kind: ROOTS, roots: [] },
+  })),
+  answered('answers it with an entry of a megabyte', 'TOO_LARGE', (answer) => ({
+    ...answer,
+    entry: new Uint8Array(2 ** 20),
+  })),
   centre('turns a bit of the receipt of an issued key', 'NO_RECEIPT', async (s) => {
     s.victim.lie = (answer) =>
       answer.kind === ISSUED ? { ...answer, receipt: answer.receipt.with(-1, answer.receipt.at(-1)! ^ 1) } : answer;
     return s.server.announcement();
   }),
 ];
+
+/** The distribution server says something else where it is asked for an issued key. */
+function answered(
+  how: string,
+  expect: Code,
+  lie: (answer: Extract<Answer, { kind: typeof ISSUED }>) => Answer,
+): Variant {
+  return centre(how, expect, async (s) => {
+    s.victim.lie = (answer) => (answer.kind === ISSUED ? lie(answer) : answer);
+    return s.server.announcement();
+  });
+}
 
 /** Row 28: the key is on the record of another history, which the victim alone is shown. */
 export const issuedElsewhere: Variant = centre('shows an issued key in another history', 'SPLIT_VIEW', async (s) => {
@@ -175,7 +196,7 @@ export const issuedElsewhere: Variant = centre('shows an issued key in another h
 
 interface Listing {
   keys?: ImplicitKey[];
-  centres?: Issuance['centre'][];
+  centres?: Pick<Issuance['centre'], 'publicKey'>[];
 }
 
 /** Row 31: the next trust root goes over to issued keys, with one thing exchanged. The root keys themselves sign it. */
@@ -213,6 +234,11 @@ export const centreRootRows: Variant[] = [
   introduced('lists a point of a centre that is not pinned', 'BAD_ROOT', async ({ d1 }) => ({
     keys: [(await issueTo(newCentre(), C1)).key, d1.key],
   })),
+  introduced('pins no centre in the next trust root', 'BAD_ROOT', () => ({ centres: [] })),
+  introduced('pins five centres in the next trust root', 'BAD_ROOT', ({ centre: own }) => ({
+    centres: [own, newCentre(), newCentre(), newCentre(), newCentre()],
+  })),
+  introduced('pins a centre on another curve', 'BAD_ROOT', () => ({ centres: [{ publicKey: publicKeyOf(STRANGER) }] })),
   introduced('leaves a point out of the next trust root', 'BAD_ROOT', ({ c1 }) => ({ keys: [c1.key] })),
   replacedOnTheWay(),
   centreAsSigner(),

@@ -20,6 +20,7 @@ import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
 import { centreRootRows, issuedElsewhere, revokedIssueRows, unissuedRows } from './centre.ts';
 import { rootRows } from './device-more.ts';
 import { convictedRows } from './server-centre.ts';
+import { peerRows } from './server-peers.ts';
 import { revokedRows } from './server-people.ts';
 import { announcerRows, auditRows } from './server-proofs.ts';
 import { loggedRootRows, rotatedKeyRows } from './server-roots.ts';
@@ -45,7 +46,7 @@ export const splitView: Attack = {
   id: 28,
   name: 'split view',
   source: 'Firmware Transparency threat model',
-  against: ['device'],
+  against: ['device', 'server'],
   variants: [
     heard('shows another history from before the stored head', 'SPLIT_VIEW', (s) => fork(s, 1)),
     heard(
@@ -102,6 +103,7 @@ export const splitView: Attack = {
     }),
     heard('shows the head of another log', 'BAD_HEAD', (s) => underHead(s, { origin: 'another.example/log' })),
     issuedElsewhere,
+    ...peerRows,
   ],
 };
 

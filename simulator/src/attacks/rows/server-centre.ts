@@ -31,8 +31,12 @@ async function upload(world: World): Promise<Attempt> {
 }
 
 /** A point with a proof of possession that another key has signed. */
-async function proven({ key, object }: Issued, by: Signer): Promise<Pick<Issued, 'object' | 'args'>> {
-  const possession = await signStatement(sha256, 'possession', possessionValue(new Uint8Array(16)), by);
+async function proven(
+  { key, object }: Issued,
+  by: Signer,
+  nonce = new Uint8Array(16),
+): Promise<Pick<Issued, 'object' | 'args'>> {
+  const possession = await signStatement(sha256, 'possession', possessionValue(nonce), by);
   return { object, args: issueKeyArgs({ key, possession }) };
 }
 
@@ -57,6 +61,13 @@ export const issueRows: Variant[] = [
     const other = await proven(s.c1, s.d1.signer);
     return () => issue(world, other);
   }),
+  issuing('puts a point on the record under another identity', 'BAD_STATEMENT', async (world, s) => {
+    return () => issue(world, { object: s.d1.object, args: s.c1.args });
+  }),
+  issuing('puts a point on the record with a proof over eight bytes', 'MALFORMED', async (world, s) => {
+    const short = await proven(s.c1, s.c1.signer, new Uint8Array(8));
+    return () => issue(world, short);
+  }),
   issuing('puts a point on the record with a server’s key', 'NOT_PERMITTED', async (world, s) => {
     return () => issue(world, s.c1, world.keys.service);
   }),
@@ -69,6 +80,12 @@ export const convictedRows: Variant[] = [
     await issue(world, await issueTo(s.centre, C1));
     const next = await issueTo(s.centre, { ...C1, epoch: 2 });
     return () => issue(world, next);
+  }),
+  issuing('brings a third point of an identity, to fill the record', 'EXISTS', async (world, s) => {
+    await issue(world, s.c1);
+    await issue(world, await issueTo(s.centre, C1));
+    const third = await issueTo(s.centre, C1);
+    return () => issue(world, third);
   }),
   issuing('brings the point that stands on the record once more', 'DUPLICATE', async (world, s) => {
     await issue(world, s.c1);
