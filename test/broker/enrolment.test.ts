@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Door } from '@countersign/broker/distribution/delivery/door';
+import { deviceIdsIn } from '@countersign/broker/distribution/device-ids';
 import { CLAIM_RATE, enrolmentDesk } from '@countersign/broker/distribution/enrolment/desk';
 import { type EnrolmentLists, openLists } from '@countersign/broker/distribution/enrolment/lists';
 import { silentLog, systemClock } from '@countersign/broker/distribution/ports';
@@ -20,6 +21,8 @@ import {
   equal,
   hex,
   publicKeyOf,
+  readStatement,
+  readTransaction,
   type Signer,
   signStatement,
   thumbprint,
@@ -144,6 +147,9 @@ test("a grant's key enrols new devices that hold their keys, so many, and does n
   const knownView = await getDevice(world, known.id);
   const own = newClaim(grant);
   const { deviceId } = own.claim;
+  const heard = readTransaction(readStatement(await own.entry, 'tx').payload);
+  t.deepEqual(deviceIdsIn(heard), [deviceId], 'the distribution server learns of it as of any other');
+  t.deepEqual(deviceIdsIn({ ...heard, args: grant.args }), []);
   /** The same with another inside. */
   const changed = async (args: (proof: Uint8Array) => Value, object = deviceObject(deviceId), proofBy = own.device) => {
     const proof = await signStatement(sha256, 'claim', claimValue(own.claim), proofBy);
@@ -358,6 +364,7 @@ test('at the server: a serial of a list finds its place, enrols once and is name
   const forged = listedEntry({ sha256 }, stranger, stranger, claim(), { serial: 'SN-0', listing });
   t.is(await send(forged), 'UNAUTHORIZED', 'a serial that was read from a label');
   t.is(await send(entry), 'OK');
+  t.deepEqual(deviceIdsIn(readTransaction(readStatement(await entry, 'tx').payload)), [own.deviceId]);
   t.is(await send(entry), 'OK', 'the first answer was lost');
   t.deepEqual(names, { [hex(own.deviceId)]: 'SN-0' });
   t.is(await send(entryOf(factory, 'SN-0')), 'EXISTS', 'under another id');

@@ -1,8 +1,8 @@
 /** What is done when: the ledger's entries, time and failures set the parts of the server in motion. */
 import { codeOf } from '@countersign/device-sdk';
 import { allComponents, hex, type Transaction, unhex } from '@countersign/device-sdk/format';
-import { readEnrol, readRevoke } from '../ledger/contract/args.ts';
 import type { Announcer } from './announcer.ts';
+import { deviceIdsIn } from './device-ids.ts';
 import type { Devices } from './devices.ts';
 import type { LedgerEars } from './follower.ts';
 import type { Payloads } from './payloads.ts';
@@ -199,14 +199,4 @@ export function serverWork(parts: {
       log[level]({ code: codeOf(error), text }, `${what}: failed, it will be tried again`);
     };
   }
-}
-
-/** Devices that a transaction enrols or revokes. */
-function deviceIdsIn({ action, args }: Transaction): Uint8Array[] {
-  if (action === 'revoke') {
-    const { kind, id } = readRevoke(args);
-    return kind === 'device' ? [id] : [];
-  }
-  const enrolled = readEnrol(args);
-  return enrolled.kind === 'devices' ? enrolled.devices.map(({ id }) => id) : [];
 }

@@ -69,7 +69,7 @@ export function collect(text: string, before: string[] = []): string[] {
 /** 32 hex digits, in lower case afterwards. */
 export function readDeviceId(text: string): Uint8Array {
   const id = unhex(text);
-  if (id?.length !== 16) throw new InvalidArgumentError('a device id is 32 hex digits.');
+  if (id?.length !== 16) throw new InvalidArgumentError('an id is 32 hex digits, all of them.');
   return id;
 }
 
