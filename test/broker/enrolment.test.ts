@@ -1,5 +1,5 @@
 /** Devices that enrol themselves: grants in the contract, claims at a real server's address. */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Door } from '@countersign/broker/distribution/delivery/door';
@@ -8,6 +8,7 @@ import { CLAIM_RATE, enrolmentDesk } from '@countersign/broker/distribution/enro
 import { type EnrolmentLists, openLists } from '@countersign/broker/distribution/enrolment/lists';
 import { silentLog, systemClock } from '@countersign/broker/distribution/ports';
 import { closeApi } from '@countersign/broker/face/api/app';
+import { authorityKeys, type EnrolAuthority } from '@countersign/broker/face/api/client-certificate';
 import { createDeviceApi } from '@countersign/broker/face/api/device-api';
 import { readListFile } from '@countersign/broker/face/client/list-file';
 import { enrolDevicesArgs, objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
@@ -28,11 +29,15 @@ import {
   thumbprint,
   type Value,
 } from '@countersign/device-sdk/format';
+import { askAuthority, certificateKey, certifiedEntry } from '@countersign/device-sdk/host/certified';
 import { claimEntry, claimKey, newClaimCode, sendClaim } from '@countersign/device-sdk/host/claim';
-import { httpClient } from '@countersign/device-sdk/host/http-call';
+import { type HttpClient, httpClient } from '@countersign/device-sdk/host/http-call';
 import { askListing, listedEntry } from '@countersign/device-sdk/host/listing';
+import type { TlsOptions } from '@countersign/device-sdk/host/mqtt';
 import test, { type ExecutionContext } from 'ava';
+import { Authority, type Issued } from '../support/certificates.ts';
 import { temporary } from '../support/command.ts';
+import { CERT, KEY } from './delivery-certificate.ts';
 import { newList } from './engines/grant-rules.ts';
 import {
   act,
@@ -260,29 +265,42 @@ test('a revoked grant enrols nobody any more, and its devices stay', async (t) =
 });
 
 /** A desk behind a real address, whose clock stands. */
-async function serverOf(t: ExecutionContext, { ledger }: World) {
+async function serverOf(t: ExecutionContext, { ledger }: World, enrol?: EnrolAuthority) {
   const clock = { seconds: NOW, ms: 0 };
   const folder = await temporary(t);
   const names: Record<string, string> = {};
   const lists: EnrolmentLists = await openLists(sha256, folder);
   const desk = enrolmentDesk({
-    ...{ ledger, verifier, lists },
+    ...{ ledger, verifier, lists, authorities: authorityKeys(enrol) },
     clock: { ...systemClock, now: () => clock.seconds, elapsedMs: () => clock.ms },
     named: async (id, serial) => {
       names[hex(id)] = serial;
     },
   });
   const payload = () => Promise.reject(new Error('nobody asks for frames here'));
-  const app = createDeviceApi({ door: {} as Door, desk, payload, log: silentLog });
+  const app = createDeviceApi({
+    door: {} as Door,
+    desk,
+    payload,
+    enrol,
+    log: silentLog,
+    ...(enrol && { tls: { cert: CERT, key: KEY } }),
+  });
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => closeApi(app));
-  const http = httpClient(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`);
-  t.teardown(() => http.close());
+  const { port } = app.server.address() as AddressInfo;
+  /** Each with connections of its own. */
+  const clientOf = (tls: TlsOptions = {}) => {
+    const http = httpClient(enrol ? `https://127.0.0.1:${port}` : `http://127.0.0.1:${port}`, tls);
+    t.teardown(() => http.close());
+    return http;
+  };
+  const http = clientOf();
   const send = async (entry: Uint8Array | Promise<Uint8Array>) => {
     clock.ms += 1_000;
     return sendClaim(http, await entry).then((classId) => (equal(classId, CLASS) ? 'OK' : 'another class'), codeOf);
   };
-  return { clock, folder, names, lists, http, send };
+  return { clock, folder, names, lists, http, send, clientOf };
 }
 
 test('at the server: a code works as often as it says, answers twice to one device, and tells strangers nothing', async (t) => {
@@ -390,6 +408,83 @@ test('at the server: a serial of a list finds its place, enrols once and is name
   );
   writeFileSync(join(folder, 'lists', `${hex(list.grantId)}.json`), '[]');
   t.is(codeOf(await t.throwsAsync(openLists(sha256, folder))), 'BAD_STORE');
+});
+
+test('at the server: a certificate over TLS enrols its device; each that should not is refused before the ledger', async (t) => {
+  const world = await worldOf(t);
+  const { alice } = world;
+  const [factory, foreign] = [new Authority('factory'), new Authority('foreign')];
+  const denyFile = join(await temporary(t), 'deny');
+  writeFileSync(denyFile, '# lost on the way\nSN-LOST\n00:04:D3\n');
+  const enrol = { ca: factory.cert, crl: factory.crl([77]), denyFile };
+  const { clock, names, clientOf } = await serverOf(t, world, enrol);
+  const [authority] = authorityKeys(enrol);
+  const grant = newGrant({ kind: 'authority', devices: 3, content: thumbprint(sha256, authority!) });
+  await act(world, alice, 'enrol', grantObject(grant.grantId), grant.args);
+
+  const withCertificate = ({ cert, key }: Issued) => clientOf({ ca: CERT, cert, key });
+  const ask = (http: HttpClient, classId = CLASS) => {
+    clock.ms += 1_000;
+    return askAuthority(http, classId);
+  };
+  const entryOf = async (issued: Issued, deviceId: Uint8Array, device: Signer) => {
+    const claim = { origin: ORIGIN, grantId: grant.grantId, deviceId, classId: CLASS };
+    return certifiedEntry({ sha256 }, certificateKey(issued.cert, issued.key), device, claim, authority!);
+  };
+  const claim = async (http: HttpClient, entry: Uint8Array) => {
+    clock.ms += 1_000;
+    return sendClaim(http, entry).then(() => 'OK', codeOf);
+  };
+  const refused: [why: string, Issued][] = [
+    ['another authority', foreign.issue({ name: 'SN-1' })],
+    ["a server's", factory.issue({ name: 'SN-1', purpose: 'server' })],
+    ['for no purpose in particular', factory.issue({ name: 'SN-1', purpose: 'none' })],
+    ['expired', factory.issue({ name: 'SN-1', from: -3, to: -1 })],
+    ['not valid yet', factory.issue({ name: 'SN-1', from: 1 })],
+    ['an authority below it', factory.issue({ name: 'SN-1', ca: true })],
+    ['revoked', factory.issue({ name: 'SN-1', serial: 77 })],
+    ['denied by name', factory.issue({ name: 'SN-LOST' })],
+    ['denied by number', factory.issue({ name: 'SN-1', serial: 0x4d3 })],
+    ['no name', factory.issue({})],
+    ['a name that is no serial', factory.issue({ name: 'SN 1' })],
+    ['two names', factory.issue({ dns: ['sn-1', 'sn-2'] })],
+  ];
+  const before = (await world.ledger.head()).head.size;
+  for (const [why, issued] of refused) {
+    const http = withCertificate(issued);
+    t.is(await ask(http).then(() => 'OK', codeOf), 'NOT_PERMITTED', why);
+    const entry = await entryOf(issued, crypto.getRandomValues(new Uint8Array(16)), newSigner());
+    t.is(await claim(http, entry), 'NOT_PERMITTED', why);
+  }
+  const own = factory.issue({ name: 'SN-1' });
+  const id = crypto.getRandomValues(new Uint8Array(16));
+  const device = newSigner();
+  const entry = await entryOf(own, id, device);
+  const bare = clientOf({ ca: CERT });
+  t.is(await ask(bare).then(() => 'OK', codeOf), 'NOT_PERMITTED', 'without a certificate');
+  t.is(await claim(bare, entry), 'NOT_PERMITTED', 'without a certificate');
+  const second = factory.issue({ dns: ['sn-2'], curve: 'Ed25519' });
+  t.is(await claim(withCertificate(second), entry), 'NOT_PERMITTED', "another's claim");
+  const http = withCertificate(own);
+  t.is(await ask(http, new Uint8Array(16)).then(() => 'OK', codeOf), 'UNAUTHORIZED', 'another class');
+  t.is((await world.ledger.head()).head.size, before);
+
+  t.deepEqual(await ask(http), { grantId: grant.grantId, authority: authority! });
+  t.is(await claim(http, entry), 'OK');
+  t.is(await claim(http, entry), 'OK', 'the first answer was lost');
+  const again = await entryOf(own, crypto.getRandomValues(new Uint8Array(16)), newSigner());
+  t.is(await claim(http, again), 'EXISTS', 'another device with it');
+  const secondId = crypto.getRandomValues(new Uint8Array(16));
+  t.is(await claim(withCertificate(second), await entryOf(second, secondId, newSigner())), 'OK');
+  t.deepEqual(names, { [hex(id)]: 'SN-1', [hex(secondId)]: 'sn-2' });
+  // Somebody with a certificate of his own says that it is for a device that is there.
+  const third = factory.issue({ name: 'SN-3' });
+  const taken = await entryOf(third, id, newSigner());
+  t.is(await claim(withCertificate(third), taken), 'CONFLICT', 'a device that is known');
+  writeFileSync(denyFile, 'SN-3\n');
+  t.is(await ask(withCertificate(third)).then(() => 'OK', codeOf), 'NOT_PERMITTED', 'denied since then');
+  rmSync(denyFile);
+  t.is(await ask(withCertificate(third)).then(() => 'OK', codeOf), 'BAD_STORE', 'the deny list is gone');
 });
 
 test('a list is read from CSV and JSON; secrets in it become thumbprints', (t) => {

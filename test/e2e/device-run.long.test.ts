@@ -3,8 +3,19 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
+import { CERT, KEY } from '../broker/delivery-certificate.ts';
+import { Authority } from '../support/certificates.ts';
 import { run, runJson, temporary, up } from '../support/command.ts';
-import { base, commandProfile, deviceOf, Gateway, PRODUCT, release, untilDevice } from '../support/gateway.ts';
+import {
+  base,
+  commandProfile,
+  deviceOf,
+  Gateway,
+  PRODUCT,
+  release,
+  SLOT_BYTES,
+  untilDevice,
+} from '../support/gateway.ts';
 import { repository } from '../support/repository.ts';
 
 const image = (version: string) => join(repository, `firmware-samples/images/sensor-node-${version}.bin`);
@@ -177,3 +188,69 @@ test('devices of a signed list enrol themselves by serial: one with the key of i
   const tried = await runJson('history', grants[0].grantId, '--data', data);
   t.notRegex(JSON.stringify(tried.json), /SN-/, 'no serial is in the ledger');
 });
+
+test.serial(
+  'a device enrols itself with the certificate of its factory, and comes by its own key from then on',
+  async (t) => {
+    t.timeout(110_000);
+    const folder = await temporary(t);
+    const file = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const factory = new Authority('factory');
+    const own = factory.issue({ name: 'SN-7' });
+    const [ca, serverCert, serverKey] = [
+      file('ca.pem', factory.cert),
+      file('server.pem', CERT),
+      file('server.key', KEY),
+    ];
+    // For the commands of people, which speak to the same server.
+    process.env.NODE_EXTRA_CA_CERTS = serverCert;
+    t.teardown(() => void delete process.env.NODE_EXTRA_CA_CERTS);
+    const tls = ['--tls-cert', serverCert, '--tls-key', serverKey];
+    const server = await up('--data', join(folder, 'server'), ...SERVER, ...tls, '--enrol-ca', ca);
+    const { data } = server.ready;
+    const link = { url: (server.ready as unknown as { devices: string }).devices, ca: serverCert };
+    const identity = { cert: file('own.pem', own.cert), key: file('own.key', own.key) };
+    const profile = { ...base([{ ...link, ...identity }]), boot: { kind: 'link', current: 'current' }, askSeconds: 1 };
+    const gateway = new Gateway(join(folder, 'device'), profile, [], ['--claim-cert']);
+    t.teardown(async () => {
+      await gateway.end();
+      await server.stop();
+    });
+    // A server with TLS publishes no samples of its own.
+    const product = [
+      '--new-product',
+      '--vendor',
+      'example.com',
+      '--memory-class',
+      'L',
+      '--slot-bytes',
+      String(SLOT_BYTES),
+    ];
+    for (const step of [
+      ['publish', image('1.0.0'), '--product', PRODUCT, '--version', '1.0.0', ...product, '--as', 'engineer'],
+      ['approve', `${PRODUCT}@1.0.0`, '--as', 'approver', '--wait'],
+    ]) {
+      const { code, stderr } = await runJson(...step, '--data', data);
+      t.is(code, 0, stderr);
+    }
+    const asked = ['--product', PRODUCT, '--count', '5', '--provision', '1.0.0', '--out', join(folder, 'line')];
+    const made = await runJson('devices', 'authority', ca, ...asked, '--data', data, '--as', 'operator');
+    t.is(made.code, 0, made.stderr);
+    const files = ['--record', made.json.provision, '--image', made.json.image, '--new-id'];
+    const id = (await runJson('device', 'provision', '--profile', gateway.profile, ...files)).json.deviceId;
+    gateway.supervise();
+    await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+    t.like(await deviceOf(data, id), { state: 'enrolled', epoch: 0, name: 'SN-7' });
+    await gateway.end();
+    // What the factory gave is not needed any more.
+    writeFileSync(gateway.profile, JSON.stringify({ ...profile, links: [link] }));
+    await release(data, image('1.0.1'), '1.0.1');
+    gateway.supervise();
+    await untilDevice(data, id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
+    const grants = (await runJson('devices', 'grants', '--data', data)).json;
+    t.like(grants[0], { kind: 'authority', used: 1, devices: 5, state: 'open', by: 'operator' });
+  },
+);

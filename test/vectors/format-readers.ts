@@ -1,10 +1,6 @@
 /** The readers that vectors name, each giving plain JSON: byte strings in hex, signatures and raw structures left out. */
-import {
-  isListed,
-  readClaimArgs,
-  readEnrolGrant,
-  readListedArgs,
-} from '@countersign/broker/ledger/contract/grant-args';
+import { readCertificate } from '@countersign/broker/ledger/contract/certificate';
+import { readAnyClaim, readEnrolGrant } from '@countersign/broker/ledger/contract/grant-args';
 import {
   decode,
   hex,
@@ -34,6 +30,7 @@ import {
   type Value,
 } from '@countersign/device-sdk/format';
 import { readHead as readBundleHead, readStart, START_BYTES } from '@countersign/device-sdk/host/bundle/format';
+import { readAuthorityAsk } from '@countersign/device-sdk/host/certified';
 import { readListing, readListingAsk } from '@countersign/device-sdk/host/listing';
 import { MessageReader, readHello } from '@countersign/device-sdk/host/local/format';
 import { sha256 } from '../support/world.ts';
@@ -60,6 +57,8 @@ export const READERS: Record<string, (bytes: Uint8Array) => unknown> = {
   login: statement('login', readLogin),
   claim: statement('claim', readClaim),
   enrol: (bytes) => plain(readEnrolment(readTransaction(readStatement(bytes, 'tx').payload).args)),
+  certificate: (bytes) => plain(readCertificate(bytes)),
+  authority: (bytes) => plain({ classId: readAuthorityAsk(bytes) }),
   listingAsk: (bytes) => plain(readListingAsk(bytes)),
   listing: (bytes) => plain(readListing(bytes)),
   ack: statement('ack', readAck),
@@ -73,8 +72,7 @@ export const READERS: Record<string, (bytes: Uint8Array) => unknown> = {
 
 /** A grant, and what is enrolled under one. */
 function readEnrolment(args: Value): unknown {
-  if (isListed(args)) return readListedArgs(args);
-  return Array.isArray(args) && args[0] === 'grant' ? readEnrolGrant(args) : readClaimArgs(args);
+  return Array.isArray(args) && args[0] === 'grant' ? readEnrolGrant(args) : readAnyClaim(args);
 }
 
 function statement(kind: Kind, read: (payload: Uint8Array) => unknown): (bytes: Uint8Array) => unknown {

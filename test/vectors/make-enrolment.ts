@@ -19,11 +19,27 @@ import {
   utf8,
   type Value,
 } from '@countersign/device-sdk/format';
+import { certifiedEntry } from '@countersign/device-sdk/host/certified';
 import { claimEntry, claimKey, enrolmentEntry } from '@countersign/device-sdk/host/claim';
 import { encodeListing, encodeListingAsk, listedEntry, serialDigest } from '@countersign/device-sdk/host/listing';
 import { bytesOf, classId, deviceId, ORIGIN, sha256, signers } from '../support/world.ts';
 import type { FormatVector } from './make-format.ts';
 import type { Accepted, Refused } from './make-near.ts';
+
+/** Made once by test/support/certificates.ts, whose keys are random: of SN-2, for TLS clients, by an authority of P-256. */
+const CERTIFICATE = unhex(
+  [
+    '308201373081dfa003020102020102300a06082a8648ce3d04030230123110300e06035504030c07666163746f7279302218',
+    '0f32303236313132303230343830355a180f32313236313032383230343830355a300f310d300b06035504030c04534e2d32',
+    '3059301306072a8648ce3d020106082a8648ce3d030107034200046c0a253efea69e415667de87c30a5a42e5eaeeb7010b8d',
+    'fe744b1d0007f4da4f21d5a2c42ef1f3bfdc8fb80a7e81fc67e65b560bda09deb782cba99c85ab8c6ca3253023300c060355',
+    '1d130101ff0402300030130603551d25040c300a06082b06010505070302300a06082a8648ce3d0403020347003044022040',
+    '0afc65817e1eba70c33ecb1643f7466b6cd40b21a27787678fb3d746fdfec102204fd9263a800ea57b3d3c178235d17600e2',
+    '2ed24cb5864b2e36dc4800131c8604',
+  ].join(''),
+)!;
+/** Where the second name of the authority's algorithm ends. */
+const SECOND_ALGORITHM = 241;
 
 const SERIALS = ['SN-1', 'SN-2', 'SN-3'];
 
@@ -58,6 +74,10 @@ export async function enrolmentVectors(accepted: Accepted, refused: Refused): Pr
   const grant = (change: Partial<EnrolGrant>) =>
     grantEntry(person, grantId, enrolGrantArgs({ ...common, kind: 'code', content: null, ...change }));
   const whole = await listedEntry({ sha256 }, device, device, claim, { serial: 'SN-2', listing });
+  const authority = publicKeyOf(signers.root);
+  const named = { certificate: CERTIFICATE, signer: device };
+  const certified = await certifiedEntry({ sha256 }, named, device, claim, authority);
+  const sha384 = CERTIFICATE.map((byte, i) => (i === SECOND_ALGORITHM ? 3 : byte));
   const ask = encodeListingAsk({ serial: 'SN-2', print: unhex(lines[1]!.print)! });
   const place = encodeListing(listing);
   return [
@@ -79,6 +99,19 @@ export async function enrolmentVectors(accepted: Accepted, refused: Refused): Pr
     refused('enrol', 'listed-index', 'a line below 0', 'MALFORMED', await listed(7, -1)),
     refused('enrol', 'listed-path', '18 hashes', 'MALFORMED', await listed(8, new Array(18).fill(content))),
     refused('enrol', 'listed-ten', 'ten elements', 'MALFORMED', await listed(9, 0)),
+    accepted(
+      'enrol',
+      'claim-certified',
+      'by a certificate; its key and signature are the contract’s to check',
+      certified,
+    ),
+    accepted('certificate', 'certificate', 'of a device, by an authority of P-256', CERTIFICATE),
+    refused('certificate', 'certificate-cut', 'cut short', 'MALFORMED', CERTIFICATE.slice(0, -1)),
+    refused('certificate', 'certificate-trailing', 'a byte after it', 'MALFORMED', Uint8Array.of(...CERTIFICATE, 0)),
+    refused('certificate', 'certificate-large', '1,025 bytes', 'TOO_LARGE', new Uint8Array(1_025)),
+    refused('certificate', 'certificate-algorithm', 'by P-256 with SHA-384', 'UNSUPPORTED', sha384),
+    accepted('authority', 'authority-ask', 'under which grant a certificate counts', encode([1, classId])),
+    refused('authority', 'authority-ask-version', 'version 2', 'UNSUPPORTED', encode([2, classId])),
     accepted('listingAsk', 'listing-ask', 'where a serial stands', ask),
     refused('listingAsk', 'listing-ask-serial', 'a serial with a comma', 'BAD_REQUEST', encode([1, 'SN,2', content])),
     refused('listingAsk', 'listing-ask-version', 'version 2', 'UNSUPPORTED', encode([2, 'SN-2', content])),

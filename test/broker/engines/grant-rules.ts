@@ -1,4 +1,5 @@
 /** Grants on every engine: devices that enrol themselves by a code, or by a list that an operator signed. */
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { listRoot } from '@countersign/broker/distribution/enrolment/lists';
 import { levelsOver, pathFrom } from '@countersign/broker/distribution/merkle-levels';
 import { objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
@@ -10,15 +11,20 @@ import {
   claimValue,
   coseKey,
   hex,
+  type PublicKey,
   publicKeyOf,
   type Signer,
   signStatement,
   thumbprint,
   unhex,
+  utf8,
   type Value,
 } from '@countersign/device-sdk/format';
+import { certificateKey, certifiedEntry } from '@countersign/device-sdk/host/certified';
 import { claimEntry, claimKey, enrolmentEntry, newClaimCode } from '@countersign/device-sdk/host/claim';
 import { listedEntry, serialDigest } from '@countersign/device-sdk/host/listing';
+import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
+import { Authority, type Issued } from '../../support/certificates.ts';
 import { act, addProduct, CLASS, newSigner, ORIGIN, sha256, tx, type World } from '../ledger-world.ts';
 import type { NamedRule, Rule } from './rule.ts';
 import { type Row, refuses } from './trial-bed.ts';
@@ -183,3 +189,94 @@ rule('a list enrols each of its serials once, by the key beside it, and nothing 
   await refuses(t, world, [['after the list was revoked', 'REVOKED', submit(fourth, fourth, 3)]]);
   t.is((await getDevice(world, second.deviceId)).state, 'enrolled');
 });
+
+rule('a certificate of the authority that a grant names enrols one device, once', async (t, engine) => {
+  const world = await engine.newWorld();
+  t.teardown(() => world.end());
+  await addProduct(world);
+  const { people, ledger } = world;
+  const alice = people.alice!;
+  const [factory, foreign, edwards] = [
+    new Authority('factory'),
+    new Authority('foreign'),
+    new Authority('ed', 'Ed25519'),
+  ];
+  const keyOf = ({ cert }: { cert: string }) => readPublicKeyFile(utf8(cert));
+  const grantOf = (authority: Authority) =>
+    newGrant({ kind: 'authority', devices: 9, content: thumbprint(sha256, keyOf(authority)) });
+  const [grant, other] = [grantOf(factory), grantOf(edwards)];
+  for (const { grantId, args } of [grant, other]) await act(world, alice, 'enrol', grantObject(grantId), args);
+  const entryOf = (
+    { cert, key }: Issued,
+    { device = newSigner(), grantId = grant.grantId, authority = keyOf(factory), ...change }: Asked = {},
+  ) => certifiedEntry({ sha256 }, certificateKey(cert, key), device, claimOf(grantId, change), authority);
+  const submit =
+    (...asked: Parameters<typeof entryOf>) =>
+    async () =>
+      ledger.submit(await entryOf(...asked));
+  const own = factory.issue({ name: 'SN-1' });
+  const twisted =
+    (change: (certificate: Uint8Array) => Uint8Array, key = certificateKey(own.cert, own.key)) =>
+    async () =>
+      ledger.submit(
+        await certifiedEntry(
+          { sha256 },
+          { ...key, certificate: change(own.der.slice()) },
+          newSigner(),
+          claimOf(grant.grantId),
+          keyOf(factory),
+        ),
+      );
+  const flip = (at: number) => (bytes: Uint8Array) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  await refuses(t, world, [
+    ['by another authority', 'BAD_SIGNATURE', submit(foreign.issue({ name: 'SN-1' }))],
+    ['by another authority, which is named', 'NOT_PERMITTED', submit(foreign.issue(), { authority: keyOf(foreign) })],
+    ['by an authority of another algorithm', 'BAD_SIGNATURE', submit(edwards.issue())],
+    ['another serial number', 'BAD_SIGNATURE', twisted(flip(14))],
+    ['a signature of another', 'BAD_SIGNATURE', twisted(flip(own.der.length - 1))],
+    ['cut short', 'MALFORMED', twisted((bytes) => bytes.slice(0, -1))],
+    ['a byte more', 'MALFORMED', twisted((bytes) => Uint8Array.of(...bytes, 0))],
+    ['nothing', 'MALFORMED', twisted(() => new Uint8Array())],
+    ['too large', 'TOO_LARGE', twisted(() => new Uint8Array(1_025))],
+    ['a key of RSA', 'UNSUPPORTED', twisted(() => factory.issue({ pair: rsa }).der)],
+    [
+      "another's certificate",
+      'UNKNOWN_KEY',
+      twisted((bytes) => bytes, { ...certificateKey(own.cert, own.key), signer: newSigner() }),
+    ],
+    ['a grant of a code', 'NOT_FOUND', submit(own, { grantId: new Uint8Array(16) })],
+    ['another class', 'WRONG_CLASS', submit(own, { classId: new Uint8Array(16) })],
+    ['another ledger', 'BAD_STATEMENT', submit(own, { origin: 'ledger.test/two' })],
+    [
+      'the key of the grant, as a code',
+      'MALFORMED',
+      async () => ledger.submit(await claimEntry({ sha256 }, grant.signer, newSigner(), claimOf(grant.grantId))),
+    ],
+  ]);
+  const device = newSigner();
+  const claim = claimOf(grant.grantId);
+  const entry = await entryOf(own, { device, ...claim });
+  await ledger.submit(entry);
+  t.like(await getDevice(world, claim.deviceId), { state: 'enrolled', publicKey: hex(device.publicKey) });
+  const pair = { publicKey: createPublicKey(own.key), privateKey: createPrivateKey(own.key) };
+  await refuses(t, world, [
+    ['the same again', 'DUPLICATE', () => ledger.submit(entry)],
+    ['for another device', 'EXISTS', submit(own)],
+    ['renewed, with its key', 'EXISTS', submit(factory.issue({ name: 'SN-1', serial: 2, pair }))],
+  ]);
+  const third = edwards.issue({ curve: 'Ed25519' });
+  await submit(third, { grantId: other.grantId, authority: keyOf(edwards) })();
+  await submit(factory.issue({ curve: 'Ed25519' }))();
+  t.like(await getGrant(world, grant.grantId), { used: 2, kind: 'authority' });
+  await act(
+    world,
+    alice,
+    'revoke',
+    grantObject(grant.grantId),
+    revokeArgs('grant', grant.grantId, 'the authority was robbed'),
+  );
+  await refuses(t, world, [['after the grant was revoked', 'REVOKED', submit(factory.issue())]]);
+});
+
+type Asked = Partial<Claim> & { device?: Signer; authority?: PublicKey };

@@ -3,7 +3,7 @@ import { Refusal } from '@countersign/device-sdk';
 import { hex, readManifest, type Sha256, type Transaction, unhex } from '@countersign/device-sdk/format';
 import type { LedgerClient, QueryName } from '../../ledger/client.ts';
 import { objectDigest, readEnrol, readRevoke, readRolloutArgs, readUpload } from '../../ledger/contract/args.ts';
-import { readClaimArgs, readEnrolGrant, readListedArgs } from '../../ledger/contract/grant-args.ts';
+import { readAnyClaim, readEnrolGrant } from '../../ledger/contract/grant-args.ts';
 import { readPassportArgs } from '../../ledger/contract/passport-args.ts';
 import { readTrial } from '../../ledger/contract/trial-args.ts';
 
@@ -30,8 +30,7 @@ export async function classOf(
   if (action === 'enrol') {
     const [word] = [args].flat();
     if (word === 'grant') return hex(readEnrolGrant(args).classId);
-    if (word === 'claim') return ask('getGrant', readClaimArgs(args).grantId);
-    if (word === 'listed') return ask('getGrant', readListedArgs(args).grantId);
+    if (['claim', 'listed', 'certified'].includes(String(word))) return ask('getGrant', readAnyClaim(args).grantId);
     const enrolment = word === 'devices' ? readEnrol(args) : undefined;
     return enrolment?.kind === 'devices' ? hex(enrolment.classId) : undefined;
   }

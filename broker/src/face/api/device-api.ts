@@ -5,6 +5,7 @@
 import type { TLSSocket } from 'node:tls';
 import { type Code, demand, Refusal } from '@countersign/device-sdk';
 import { HASH_BYTES, type Payload, unhex, WINDOW_MAX } from '@countersign/device-sdk/format';
+import { AUTHORITY_ASK_BYTES_MAX } from '@countersign/device-sdk/host/certified';
 import { CLAIM_BYTES_MAX, encodeClaimAnswer } from '@countersign/device-sdk/host/claim';
 import {
   encodeMessages,
@@ -25,8 +26,9 @@ import Fastify, {
 import type { Door } from '../../distribution/delivery/door.ts';
 import { LOGIN_BYTES_MAX } from '../../distribution/delivery/login.ts';
 import { type DeviceSession, SESSION_SECONDS } from '../../distribution/delivery/mailboxes.ts';
-import type { EnrolmentDesk } from '../../distribution/enrolment/desk.ts';
+import type { EnrolmentDesk, Presenter } from '../../distribution/enrolment/desk.ts';
 import type { Log } from '../../distribution/ports.ts';
+import { type EnrolAuthority, presentedBy } from './client-certificate.ts';
 import { answerOf } from './refusals.ts';
 
 /** As many as the MQTT broker takes. */
@@ -50,6 +52,8 @@ export interface DeviceApiOptions {
   tls?: { cert: string; key: string } | undefined;
   /** Demands a certificate of this authority whose common name is the device id in hex. */
   deviceCa?: string | undefined;
+  /** Certificates with which devices may enrol themselves; whoever has none may come as well. */
+  enrol?: EnrolAuthority | undefined;
   log: Log;
   /** Told of every refusal. */
   refused?: ((code: Code) => void) | undefined;
@@ -70,8 +74,11 @@ export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
   };
 
   if (desk) {
+    app.post(`${HTTP_ROOT}/authority`, { bodyLimit: AUTHORITY_ASK_BYTES_MAX }, async (request, reply) =>
+      send(reply, await desk.authority(request.ip, bodyOf(request), presenterOf(request, options))),
+    );
     app.post(`${HTTP_ROOT}/claim`, { bodyLimit: CLAIM_BYTES_MAX }, async (request, reply) => {
-      const classId = await desk.claim(request.ip, bodyOf(request));
+      const classId = await desk.claim(request.ip, bodyOf(request), presenterOf(request, options));
       return send(reply, encodeClaimAnswer(unhex(classId)!));
     });
     app.post(`${HTTP_ROOT}/listing`, { bodyLimit: LISTING_ASK_BYTES_MAX }, async (request, reply) =>
@@ -113,7 +120,7 @@ export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
   return app;
 }
 
-function createApp({ tls, deviceCa }: DeviceApiOptions): FastifyInstance {
+function createApp({ tls, deviceCa, enrol }: DeviceApiOptions): FastifyInstance {
   const options: FastifyServerOptions = {
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
@@ -121,7 +128,14 @@ function createApp({ tls, deviceCa }: DeviceApiOptions): FastifyInstance {
     forceCloseConnections: 'idle',
   };
   const demanded = deviceCa === undefined ? {} : { ca: deviceCa, requestCert: true, rejectUnauthorized: true };
-  const https = tls && { ...tls, ...demanded, minVersion: 'TLSv1.2' };
+  // Devices that are enrolled come by their own key and no certificate: who enrols by one is asked for it there.
+  const asked = enrol && {
+    ca: enrol.ca,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ...(enrol.crl && { crl: enrol.crl }),
+  };
+  const https = tls && { ...tls, ...demanded, ...asked, minVersion: 'TLSv1.2' };
   const app: FastifyInstance = Fastify((https ? { ...options, https } : options) as FastifyServerOptions);
   app.server.maxConnections = DEVICE_CONNECTIONS_MAX;
   app.server.headersTimeout = REQUEST_MS_MAX;
@@ -138,6 +152,13 @@ function checkCertificate(request: FastifyRequest, deviceCa: string | undefined,
   if (deviceCa === undefined) return;
   const name = (request.raw.socket as TLSSocket).getPeerCertificate().subject?.CN;
   demand(name === device, 'NOT_PERMITTED', 'the certificate is of another device');
+}
+
+function presenterOf({ raw }: FastifyRequest, { enrol }: DeviceApiOptions): Presenter {
+  return async () => {
+    demand(enrol, 'NOT_PERMITTED', 'no certificate enrols devices here');
+    return presentedBy(raw.socket as TLSSocket, enrol, Math.floor(Date.now() / 1000));
+  };
 }
 
 function tokenOf({ headers }: FastifyRequest): Uint8Array {

@@ -1,14 +1,15 @@
 import { hex, utf8 } from '@countersign/device-sdk/format';
+import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
 import type { Command } from 'commander';
 import { checkLines } from '../../distribution/enrolment/lists.ts';
 import { writeDurable } from '../../store/durable.ts';
-import { grantList } from '../client/grants.ts';
+import { grantAuthority, grantList } from '../client/grants.ts';
 import { readListFile } from '../client/list-file.ts';
 import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
 import { connectAs, type PersonOptions, personOptions, readInput } from './connect.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { timeText } from './table.ts';
-import { readSpan } from './values.ts';
+import { readCount, readSpan } from './values.ts';
 
 interface AuthoriseOptions extends PersonOptions {
   product: string;
@@ -48,6 +49,42 @@ export function authoriseVerb(devices: Command): void {
     note(`${lines.length} serials may enrol, once each, until ${timeText(expires)}`);
     const json = { grantId: hex(grantId), devices: lines.length, expires, entry: committed.leafIndex, ...files };
     return { json: { ...json, codes: codes.length > 0 ? options.codes! : null }, text: hex(grantId) };
+  });
+}
+
+interface AuthorityOptions extends PersonOptions {
+  product: string;
+  count: number;
+  expires: number;
+  provision?: string;
+  out: string;
+}
+
+/** `devices authority`: certificates of a factory's own authority. */
+export function authorityVerb(devices: Command): void {
+  const command = personOptions(
+    devices
+      .command('authority')
+      .description('sign that certificates of an authority enrol devices (up --enrol-ca)')
+      .argument('<certificate>', 'the authority that signs the devices’ certificates itself: P-256 or Ed25519, in PEM'),
+  )
+    .requiredOption('--product <name>', 'product name or class id')
+    .requiredOption('--count <n>', 'for so many devices', readCount)
+    .option('--expires <time>', 'for so long: 12h, 30d', readSpan, 30 * 86_400)
+    .option('--provision <version>', "write the factory's files: this release and its record, for any device")
+    .option('--out <folder>', 'where they go', '.');
+  verb(command, async (file: string, options: AuthorityOptions) => {
+    const { session, signer } = await connectAs(options, ['operator']);
+    const authority = readPublicKeyFile(await readInput(file));
+    const { product, provision, count, out } = options;
+    const files: Partial<FactoryFiles> =
+      provision === undefined ? {} : await writeFactoryFiles(session, product, provision, undefined, out);
+    const expires = Math.floor(Date.now() / 1000) + options.expires;
+    const wish = { product, devices: count, expires };
+    const { grantId, committed } = await grantAuthority(session, signer, wish, authority);
+    note(`${count} devices may enrol with its certificates, until ${timeText(expires)}`);
+    const json = { grantId: hex(grantId), devices: count, expires, entry: committed.leafIndex, ...files };
+    return { json, text: hex(grantId) };
   });
 }
 

@@ -38,6 +38,7 @@ export function deviceProcessVerbs(program: Command): void {
       '--serial <text>',
       "enrol this device first, as this line of `devices authorise`: by its own key, or by --claim with the line's code",
     )
+    .option('--claim-cert', "enrol this device first, by the certificate of the profile's HTTP link; its key is made")
     .option('--claim-url <url>', "the server's address for devices; the profile's first HTTP link where not given");
   verb(run, async (o) => {
     await (await verbs()).run(o as RunOptions);

@@ -1,14 +1,13 @@
 import { hex } from '@countersign/device-sdk/format';
-import { type Command, InvalidArgumentError } from 'commander';
-import { GRANT_DEVICES_MAX } from '../../ledger/contract/grant-args.ts';
+import type { Command } from 'commander';
 import type { GrantView } from '../../ledger/contract/views.ts';
 import { grantCode, revokeGrant } from '../client/grants.ts';
 import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
-import { authoriseVerb } from './authorise.ts';
+import { authoriseVerb, authorityVerb } from './authorise.ts';
 import { connect, connectAs, type PersonOptions, personOptions, type ServerOptions, serverOptions } from './connect.ts';
 import { note, verb } from './program.ts';
 import { table, timeText } from './table.ts';
-import { readDeviceId, readSpan, readWhole } from './values.ts';
+import { readCount, readDeviceId, readSpan } from './values.ts';
 
 interface CodeOptions extends PersonOptions {
   product: string;
@@ -22,6 +21,7 @@ interface CodeOptions extends PersonOptions {
 export function grantVerbs(devices: Command): void {
   codeVerb(devices);
   authoriseVerb(devices);
+  authorityVerb(devices);
   const list = serverOptions(devices.command('grants').description('who may enrol devices without a person'));
   verb(list.option('--product <name>', 'of one product'), async (options: ServerOptions & { product?: string }) => {
     const { api } = await connect(options);
@@ -71,10 +71,4 @@ function codeVerb(devices: Command): void {
     const json = { code, grantId: hex(grantId), devices: options.count, expires, entry: committed.leafIndex, ...files };
     return { json, text: code };
   });
-}
-
-function readCount(text: string): number {
-  const count = readWhole(text);
-  if (count < 1 || count > GRANT_DEVICES_MAX) throw new InvalidArgumentError(`from 1 to ${GRANT_DEVICES_MAX}.`);
-  return count;
 }

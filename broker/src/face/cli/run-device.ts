@@ -32,6 +32,7 @@ export interface RunOptions extends DeviceOptions {
   claim?: string;
   claimUrl?: string;
   serial?: string;
+  claimCert?: boolean;
   bundle?: string[];
   json?: boolean;
 }
@@ -100,14 +101,17 @@ function textOf(value: unknown): string {
 
 /** Ends when it is told to, or when its supervisor has to start it again: both are exit 0. */
 export async function run(o: RunOptions): Promise<void> {
+  if (o.claimCert && (o.claim !== undefined || o.serial !== undefined)) {
+    throw new WrongUse('--claim-cert goes without --claim and --serial');
+  }
   const profile = readProfile(o.profile);
   const verifier = nodeVerifier();
   const passphrase = await findPassphrase({ file: o.passphraseFile });
-  const making = o.claim !== undefined && !existsSync(profile.key);
+  const making = (o.claim !== undefined || o.claimCert) && !existsSync(profile.key);
   const keys = making ? await createKey(profile.key, 'device', { passphrase }) : await openKey(profile, passphrase);
   await alone(profile, async () => {
-    const by = { code: o.claim, serial: o.serial, url: o.claimUrl };
-    if (o.claim !== undefined || o.serial !== undefined) await claimOnce(profile, keys, by);
+    const by = { code: o.claim, serial: o.serial, certificate: o.claimCert, url: o.claimUrl };
+    if (o.claim !== undefined || o.serial !== undefined || o.claimCert) await claimOnce(profile, keys, by);
     const say = o.json ? sayJson : sayText;
     const shelves = openBundles(o.bundle ?? [], verifier);
     const device = new DeviceProcess({ profile, keys, verifier, shelves, on: say() });

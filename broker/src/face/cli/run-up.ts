@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Refusal } from '@countersign/device-sdk';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
+import type { EnrolAuthority } from '../api/client-certificate.ts';
 import type { MqttLogin } from '../up/distribution.ts';
 import { clientTokenPath, peopleFolder, type ServerName, trustRootPath } from '../up/folders.ts';
 import { bringBack } from '../up/from-peer.ts';
@@ -38,6 +39,9 @@ export interface UpOptions {
   mqttKey?: string;
   devicePort?: number;
   deviceCa?: string;
+  enrolCa?: string;
+  enrolCrl?: string;
+  enrolDeny?: string;
   tlsCert?: string;
   tlsKey?: string;
   plain?: boolean;
@@ -93,6 +97,7 @@ async function start(options: UpOptions, data: string): Promise<Running & Partia
   const mqtt = {
     ...{ mqttPort: options.mqttPort, mqttUrl: options.mqttUrl, mqttLogin: await mqttLogin(options) },
     ...{ devicePort: options.devicePort, deviceCa: await pemOf(options.deviceCa) },
+    enrol: await enrolOf(options),
   };
   const engine = only === undefined || only === 'ledger' ? await engineOf({ ...options, data }) : undefined;
   if (only === undefined) {
@@ -177,6 +182,14 @@ async function mqttLogin(o: UpOptions): Promise<MqttLogin | undefined> {
   const password = file === undefined ? undefined : (await readFile(file, 'utf8')).trim();
   const [ca, cert, key] = await Promise.all([o.mqttCa, o.mqttCert, o.mqttKey].map(pemOf));
   return { username, password, tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) } };
+}
+
+async function enrolOf(o: UpOptions): Promise<EnrolAuthority | undefined> {
+  const ca = await pemOf(o.enrolCa);
+  if (ca !== undefined) return { ca, crl: await pemOf(o.enrolCrl), denyFile: o.enrolDeny };
+  if (o.enrolCrl !== undefined || o.enrolDeny !== undefined)
+    throw new WrongUse('--enrol-crl and --enrol-deny need --enrol-ca');
+  return undefined;
 }
 
 /** Tokens come from files: arguments can be read by every user of a machine. */

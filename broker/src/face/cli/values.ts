@@ -1,6 +1,7 @@
 /** Values of options, read before anything is done with them: what does not fit is wrong use. */
 import { APPLICATION, isComponentId, unhex } from '@countersign/device-sdk/format';
 import { InvalidArgumentError } from 'commander';
+import { GRANT_DEVICES_MAX } from '../../ledger/contract/grant-args.ts';
 
 /** A whole number from 0 on, also as 0x…. */
 export function readWhole(text: string): number {
@@ -83,4 +84,11 @@ export function readSpan(text: string): number {
   const seconds = Number(number) * (UNITS[unit ?? ''] ?? Number.NaN);
   if (!(seconds >= 60 && seconds <= SPAN_MAX)) throw new InvalidArgumentError('30m, 12h or 7d, at most 366d.');
   return seconds;
+}
+
+/** Devices of a grant. */
+export function readCount(text: string): number {
+  const count = readWhole(text);
+  if (count < 1 || count > GRANT_DEVICES_MAX) throw new InvalidArgumentError(`from 1 to ${GRANT_DEVICES_MAX}.`);
+  return count;
 }

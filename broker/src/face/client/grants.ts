@@ -1,5 +1,5 @@
 /** Grants: an operator signs that whoever holds a key may enrol so many new devices of one product. */
-import { hex, publicKeyOf, type Signer, unhex } from '@countersign/device-sdk/format';
+import { hex, type PublicKey, publicKeyOf, type Signer, thumbprint, unhex } from '@countersign/device-sdk/format';
 import { claimKey, newClaimCode } from '@countersign/device-sdk/host/claim';
 import { checkLines, type ListLine, listRoot } from '../../distribution/enrolment/lists.ts';
 import { objectDigest, revokeArgs } from '../../ledger/contract/args.ts';
@@ -37,8 +37,7 @@ export async function grantCode(
 }
 
 /**
- * Signs a list: its root goes on the record, its serials to the distribution server alone. The grant has a key as every
- * grant has, of which its id is made; nobody keeps the secret half, and nothing is enrolled by it.
+ * Signs a list: its root goes on the record, its serials to the distribution server alone.
  * @throws Refusal NOT_PERMITTED, NOT_FOUND, BAD_REQUEST
  */
 export async function grantList(
@@ -46,20 +45,44 @@ export async function grantList(
   signer: Signer,
   { product, expires }: Omit<GrantWish, 'devices'>,
   devices: readonly ListLine[],
-): Promise<{ grantId: Uint8Array; committed: CommittedView }> {
+): Promise<Granted> {
   checkLines(devices);
-  const { sha256 } = session.verifier;
+  const content = unhex(listRoot(session.verifier.sha256, devices))!;
+  const granted = await grantTo(session, signer, { product, devices: devices.length, expires }, 'list', content);
+  // The entry first: a list is taken by the root that stands there. Without it nothing is enrolled yet.
+  await session.api.post(`/api/v1/grants/${hex(granted.grantId)}/list`, { devices });
+  return granted;
+}
+
+/** Signs that certificates by this key enrol devices. @throws Refusal NOT_PERMITTED, NOT_FOUND */
+export async function grantAuthority(
+  session: Session,
+  signer: Signer,
+  wish: GrantWish,
+  authority: PublicKey,
+): Promise<Granted> {
+  return grantTo(session, signer, wish, 'authority', thumbprint(session.verifier.sha256, authority));
+}
+
+export interface Granted {
+  grantId: Uint8Array;
+  committed: CommittedView;
+}
+
+/** The grant has a key as every grant has, of which its id is made; nobody keeps the secret half, and it enrols nothing. */
+async function grantTo(
+  session: Session,
+  signer: Signer,
+  { product, devices, expires }: GrantWish,
+  kind: 'list' | 'authority',
+  content: Uint8Array,
+): Promise<Granted> {
   const { classId } = await getProduct(session, product);
   const { signer: key, grantId } = claimKey(session.verifier, newClaimCode());
-  const args = enrolGrantArgs({
-    ...{ grantId, key: publicKeyOf(key), classId: unhex(classId)!, devices: devices.length, expires },
-    ...{ kind: 'list', content: unhex(listRoot(sha256, devices))! },
-  });
-  const object = objectDigest(sha256, 'grant', grantId);
-  const committed = await perform(session, signer, { action: 'enrol', object, args });
-  // The entry first: a list is taken by the root that stands there. Without it nothing is enrolled yet.
-  await session.api.post(`/api/v1/grants/${hex(grantId)}/list`, { devices });
-  return { grantId, committed };
+  const common = { grantId, key: publicKeyOf(key), classId: unhex(classId)!, devices, expires };
+  const object = objectDigest(session.verifier.sha256, 'grant', grantId);
+  const args = enrolGrantArgs({ ...common, kind, content });
+  return { grantId, committed: await perform(session, signer, { action: 'enrol', object, args }) };
 }
 
 export async function revokeGrant(

@@ -23,6 +23,7 @@ import type { DeviceView } from '../../ledger/contract/views.ts';
 import type { BlobSource } from '../../store/blobs.ts';
 import { makeFolder } from '../../store/durable.ts';
 import { closeApi } from '../api/app.ts';
+import { authorityKeys, type EnrolAuthority } from '../api/client-certificate.ts';
 import { createDeviceApi, type DeviceApiOptions } from '../api/device-api.ts';
 import type { DeviceKnowledge } from '../api/device-json.ts';
 import { distributionFigures } from '../metrics/distribution-figures.ts';
@@ -62,6 +63,8 @@ export interface DistributionPartOptions extends Pick<StartOptions, 'data' | 'ho
   devicePort?: number | undefined;
   /** In PEM: such devices need a certificate of this authority besides. */
   deviceCa?: string | undefined;
+  /** Certificates with which devices may enrol themselves. */
+  enrol?: EnrolAuthority | undefined;
   ring: KeyRing;
   ledger: LedgerClient;
   blobs: BlobSource;
@@ -105,7 +108,14 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
     const labels = registry.get(deviceId)?.labels ?? {};
     await registry.put([{ deviceId: hex(deviceId), labels, name: serial }]);
   };
-  const desk = enrolmentDesk({ ledger, verifier, clock: systemClock, lists, named });
+  const desk = enrolmentDesk({
+    ledger,
+    verifier,
+    clock: systemClock,
+    lists,
+    named,
+    authorities: authorityKeys(o.enrol),
+  });
   const refusals: RefusalCounts = {};
   const refused = (code: Code) => countRefusal(refusals, code);
   const parts = door && { door, desk, payload: distribution.payload, refused };
@@ -119,14 +129,17 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
 }
 
 async function openDeviceApi(
-  { host = '127.0.0.1', tls, allowPlain, deviceCa, log }: DistributionPartOptions,
+  { host = '127.0.0.1', tls, allowPlain, deviceCa, enrol, log }: DistributionPartOptions,
   port: number,
   parts: Pick<DeviceApiOptions, 'door' | 'desk' | 'payload' | 'refused'>,
   closers: Closers,
 ): Promise<string> {
   checkHost(host, { tls, allowPlain });
   demand(tls || deviceCa === undefined, 'BAD_REQUEST', 'device certificates need --tls-cert and --tls-key');
-  const app = createDeviceApi({ ...parts, tls, deviceCa, log });
+  demand(tls || enrol === undefined, 'BAD_REQUEST', 'enrolment by certificate needs --tls-cert and --tls-key');
+  // Their certificates have names of different kinds: an id there, a serial here.
+  demand(!enrol || deviceCa === undefined, 'BAD_REQUEST', '--device-ca and --enrol-ca are for two servers');
+  const app = createDeviceApi({ ...parts, tls, deviceCa, enrol, log });
   closers.add(() => closeApi(app));
   // A poll under way would hold the stop for its half minute.
   closers.add(() => parts.door.endAll());

@@ -15,6 +15,7 @@ import { writeDurable } from '../../store/durable.ts';
 import { anyBlobs, httpBlobs } from '../../store/http-blobs.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
+import type { EnrolAuthority } from '../api/client-certificate.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ipfsRoutes } from '../api/ipfs-routes.ts';
@@ -138,6 +139,7 @@ export interface StartDistributionOptions extends StartCollectionOptions {
   mqttLogin?: MqttLogin | undefined;
   devicePort?: number | undefined;
   deviceCa?: string | undefined;
+  enrol?: EnrolAuthority | undefined;
 }
 
 /** The distribution server alone, with its MQTT broker. */

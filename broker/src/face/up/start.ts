@@ -16,6 +16,7 @@ import type { FileBlobStore } from '../../store/file-blobs.ts';
 import { httpBlobs } from '../../store/http-blobs.ts';
 import { blobRoutes } from '../api/blob-routes.ts';
 import { blockFileRoutes } from '../api/block-file-routes.ts';
+import type { EnrolAuthority } from '../api/client-certificate.ts';
 import { collectionRoutes } from '../api/collection-routes.ts';
 import { distributionRoutes } from '../api/distribution-routes.ts';
 import { ipfsRoutes } from '../api/ipfs-routes.ts';
@@ -51,6 +52,7 @@ export interface StartAllOptions extends StartOptions, FirstStart, WitnessOption
   mqttLogin?: MqttLogin | undefined;
   devicePort?: number | undefined;
   deviceCa?: string | undefined;
+  enrol?: EnrolAuthority | undefined;
   /** Where the content of confirmed releases can be had again, after the ledger was brought back. */
   contents?: readonly Other[] | undefined;
   /** Publish the first release of each sample product. Default true. */

@@ -4,11 +4,12 @@
  */
 import { demand, Refusal } from '@countersign/device-sdk';
 import { readEnrol, readRevoke } from './args.ts';
+import { certificateSignatory } from './authorities.ts';
 import { type Call, checkPrevious, rootOf, type Signatory, signatory } from './call.ts';
 import { enrolDevices, revokeDevice } from './devices.ts';
 import { download } from './downloads.ts';
 import type { Entry, TransactionEntry } from './entry.ts';
-import { isListed, readEnrolGrant } from './grant-args.ts';
+import { isCertified, isListed, readEnrolGrant } from './grant-args.ts';
 import { claimDevice, enrolGrant, revokeGrant } from './grants.ts';
 import { issueKey } from './issue-key.ts';
 import { listSignatory } from './lists.ts';
@@ -49,8 +50,10 @@ async function transaction(call: Call, entry: TransactionEntry): Promise<void> {
 }
 
 async function whoSigned(call: Call, entry: TransactionEntry): Promise<Signatory> {
-  if (!isListed(entry.tx.args)) return signatory(call, entry.statement);
-  return { kind: 'grant', grant: await listSignatory(call, entry) };
+  const { args } = entry.tx;
+  if (isListed(args)) return { kind: 'grant', grant: await listSignatory(call, entry) };
+  if (isCertified(args)) return { kind: 'grant', grant: await certificateSignatory(call, entry) };
+  return signatory(call, entry.statement);
 }
 
 type Handler = (call: Call, entry: TransactionEntry, by: Signatory) => Promise<void>;

@@ -28,7 +28,7 @@ export interface EnrolGrant {
   /** Seconds since the epoch. Kept by whoever takes claims; in the ledger, so that a late one shows. */
   expires: number;
   kind: GrantKind;
-  /** Merkle root of the list, or SHA-256 of the authority's certificate; null for a code. */
+  /** Merkle root of the list, or thumbprint of the authority's key; null for a code. */
   content: Uint8Array | null;
 }
 
@@ -107,4 +107,37 @@ export function readListedArgs(args: Value): { what: 'listed' } & ListedDevice {
 /** Tells a claim by a list from every other enrolment. */
 export function isListed(args: Value): boolean {
   return Array.isArray(args) && args[0] === 'listed';
+}
+
+export interface CertifiedDevice extends ClaimDevice {
+  /** Whose certificates count: the key that the grant names by its thumbprint. */
+  authority: PublicKey;
+  /** X.509 in DER; its key signs the entry. */
+  certificate: Uint8Array;
+}
+
+/** @throws Refusal MALFORMED, TOO_LARGE */
+export function readCertifiedArgs(args: Value): { what: 'certified' } & CertifiedDevice {
+  const [word, grantId, id, key, proof, authority, certificate] = asArray(args, 'enrol certified', 7);
+  demand(asText(word, 'what is enrolled') === 'certified', 'MALFORMED', 'this is no claim by certificate');
+  return {
+    what: 'certified',
+    grantId: asBytes(grantId, 'grant id', ID_BYTES),
+    id: asBytes(id, 'device id', ID_BYTES),
+    key: readCoseKey(key!),
+    proof: asBytes(proof, 'proof'),
+    authority: readCoseKey(authority!),
+    certificate: asBytes(certificate, 'certificate'),
+  };
+}
+
+/** Tells a claim by certificate from every other enrolment. */
+export function isCertified(args: Value): boolean {
+  return Array.isArray(args) && args[0] === 'certified';
+}
+
+/** What a device says of itself under any grant. @throws Refusal MALFORMED, TOO_LARGE */
+export function readAnyClaim(args: Value) {
+  if (isListed(args)) return readListedArgs(args);
+  return isCertified(args) ? readCertifiedArgs(args) : readClaimArgs(args);
 }

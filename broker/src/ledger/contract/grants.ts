@@ -3,12 +3,13 @@
  * servers have no part in it: none of their keys can enrol under a grant, and a grant's key can do nothing else.
  */
 import { demand, Refusal } from '@countersign/device-sdk';
-import { checkStatement, equal, kidOf, readClaim, readStatement } from '@countersign/device-sdk/format';
+import { checkStatement, equal, kidOf, readClaim, readStatement, type Value } from '@countersign/device-sdk/format';
 import { objectDigest } from './args.ts';
+import { checkCertified, markCertified } from './authorities.ts';
 import { type Call, changed, nameOf, rootOf, type Signatory, stampOf } from './call.ts';
 import { storeNewDevice } from './devices.ts';
 import type { TransactionEntry } from './entry.ts';
-import { type ClaimDevice, type EnrolGrant, readClaimArgs, readListedArgs } from './grant-args.ts';
+import { type ClaimDevice, type EnrolGrant, readCertifiedArgs, readClaimArgs, readListedArgs } from './grant-args.ts';
 import { checkListed, markListed } from './lists.ts';
 import { checkNewKey } from './new-key.ts';
 import { personWith } from './rights.ts';
@@ -74,9 +75,7 @@ export async function revokeGrant(
  */
 export async function claimDevice(call: Call, entry: TransactionEntry, grant: GrantState): Promise<void> {
   demand(entry.tx.action === 'enrol', 'NOT_PERMITTED', 'the key of a grant enrols devices and does nothing else');
-  // The key of a list's grant itself signs nothing: those that the list names do.
-  const listed = grant.kind === 'list' ? readListedArgs(entry.tx.args) : undefined;
-  const args = listed ?? readClaimArgs(entry.tx.args);
+  const args = readClaimOf(grant, entry.tx.args);
   const name = `grant ${grant.grantId}`;
   demand(toHex(args.grantId) === grant.grantId, 'BAD_STATEMENT', `this is the key of ${name}`);
   const digest = objectDigest(call.verifier.sha256, 'device', args.id);
@@ -84,16 +83,24 @@ export async function claimDevice(call: Call, entry: TransactionEntry, grant: Gr
   demand(toHex(entry.tx.object) === toHex(digest), 'BAD_STATEMENT', `the object is not device ${id}`);
   demand(grant.used < grant.devices, 'CAP_REACHED', `${name} was for ${grant.devices} devices, and has enrolled them`);
   demand(!(await read(call.stub, 'device', id)), 'EXISTS', `there is a device ${id}`);
-  if (listed) await checkListed(call, grant, listed);
+  if (args.what === 'listed') await checkListed(call, grant, args);
+  if (args.what === 'certified') await checkCertified(call, grant, args);
   await checkNewKey(call, args.key);
   await checkProof(call, grant, args);
-  if (listed) await markListed(call, grant, listed);
+  if (args.what === 'listed') await markListed(call, grant, args);
+  if (args.what === 'certified') await markCertified(call, args);
   await write(call.stub, 'grant', [grant.grantId], {
     ...grant,
     used: grant.used + 1,
     ...stampOf(entry, 'enrol', nameOf({ kind: 'grant', grant })),
   });
   await storeNewDevice(call, entry, { kind: 'grant', grant }, grant.classId, args);
+}
+
+/** The own key of a list's or an authority's grant signs nothing: those that the list names or the authority certified do. */
+function readClaimOf({ kind }: GrantState, args: Value) {
+  if (kind === 'list') return readListedArgs(args);
+  return kind === 'authority' ? readCertifiedArgs(args) : readClaimArgs(args);
 }
 
 /** Otherwise somebody could have another's key enrolled under an id of his choice. */

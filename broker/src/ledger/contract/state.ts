@@ -101,6 +101,8 @@ export interface Types {
   grant: GrantState;
   /** By grant and line: which device claimed it. */
   listed: { deviceId: string };
+  /** By thumbprint of a certificate's key: which device it enrolled. */
+  certified: { deviceId: string };
   rollout: RolloutState;
   index: IndexState;
   planned: { rolloutId: string };
@@ -131,6 +133,7 @@ export const WITHOUT_HISTORY: ReadonlySet<string> = new Set<Type>([
   'issued',
   'convicted',
   'listed',
+  'certified',
 ]);
 
 export async function read<T extends Type>(s: LedgerStub, type: T, ...id: string[]): Promise<Types[T] | undefined> {

@@ -177,7 +177,7 @@ export interface GrantView {
   grantId: string;
   classId: string;
   kind: GrantKind;
-  /** SHA-256 of the list or of the authority's certificate; null for a code. */
+  /** Merkle root of the list, or thumbprint of the authority's key; null for a code. */
   content: string | null;
   publicKey: string;
   alg: number;
