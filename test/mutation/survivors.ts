@@ -16,6 +16,17 @@ export const SURVIVORS: readonly Survivors[] = [
     checks: ['device-sdk/src/format/suit.ts readComponents demand i < COMPONENTS_MAX'],
   },
   {
+    why: 'an answer of another kind than the question is passed over before: fetch/asker.ts',
+    checks: [
+      'device-sdk/src/fetch/issued.ts entryOf demand answer.kind === ISSUED',
+      'device-sdk/src/fetch/issued.ts checkOneHistory demand answer.kind === CONSISTENCY',
+    ],
+  },
+  {
+    why: 'a nonce of another length is refused where its bytes are read: asBytes',
+    checks: ['broker/src/ledger/contract/issue-key-args.ts readPossession demand bytes.length === NONCE_BYTES'],
+  },
+  {
     why: "the factory's record is as trustworthy as the factory; tried in test/vectors",
     checks: [
       'device-sdk/src/format/provision.ts readComponents demand items.length > 0 && items.length < COMPONENTS_MAX',

@@ -160,9 +160,9 @@ export const unissuedRows: Variant[] = [
   answered('answers the question for an issued key with another answer', 'LINK_LOST', (answer) => ({
     ...{ id: answer.id, kind: ROOTS, roots: [] },
   })),
-  answered('answers it with an entry of a megabyte', 'TOO_LARGE', (answer) => ({
+  answered('answers it with an entry of more than a kilobyte', 'TOO_LARGE', (answer) => ({
     ...answer,
-    entry: new Uint8Array(2 ** 20),
+    entry: new Uint8Array(1_100),
   })),
   centre('turns a bit of the receipt of an issued key', 'NO_RECEIPT', async (s) => {
     s.victim.lie = (answer) =>
