@@ -93,7 +93,12 @@ const PLACES: Record<Kind | '*', Record<string, string>> = {
     'broker/src/face/watch/expectation.ts': READ_BACK,
     'broker/src/ledger/peer/holdings.ts': READ_BACK,
   },
-  passport: { 'broker/src/passport/desk.ts': HERE, 'broker/src/passport/passport.ts': HERE },
+  passport: {
+    'broker/src/passport/desk.ts': HERE,
+    'broker/src/passport/passport.ts': HERE,
+    // Only whose key it names; what is believed, passport.ts opens.
+    'broker/src/face/client/passports.ts': READ_BACK,
+  },
   possession: { 'broker/src/ledger/contract/issue-key.ts': HERE },
   claim: { 'broker/src/ledger/contract/grants.ts': HERE },
   // A record of trials is put on the record by a transaction, and never stands alone.
