@@ -340,7 +340,7 @@ export const SURVIVORS: readonly Survivors[] = [
   },
   {
     why: 'sixteen approvers at most: a limit on size',
-    checks: ['broker/src/ledger/contract/releases.ts approve demand approvals.length < APPROVALS_MAX'],
+    checks: ['broker/src/ledger/contract/releases.ts approve demand others.length < APPROVALS_MAX'],
   },
   {
     why: 'what is no entry fits no reader: readStatement',
