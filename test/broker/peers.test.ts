@@ -9,7 +9,7 @@ import { startLedgerServer } from '@countersign/broker/face/up/start';
 import { planNextRoot, signedRootOf, signRootPayload } from '@countersign/broker/keys/next-root';
 import { openKeyRing } from '@countersign/broker/keys/ring';
 import { auditFolder } from '@countersign/broker/ledger/audit';
-import { httpLedger } from '@countersign/broker/ledger/http-client';
+import { type HttpLedger, httpLedger } from '@countersign/broker/ledger/http-client';
 import { encodeBlock, readBlock } from '@countersign/broker/ledger/log/block';
 import { cosignedFile } from '@countersign/broker/ledger/peer/cosigned-file';
 import { CosignedHeads } from '@countersign/broker/ledger/peer/cosigned-heads';
@@ -286,6 +286,22 @@ test('a reader goes on with peers while the orderer is away; only writing waits 
     Array.from({ length: size }, (_, i) => i),
   );
   t.is(codeOf(await t.throwsAsync(reader.submit(new Uint8Array(40)))), 'UNREACHABLE');
+});
+
+test('an orderer that takes a statement is back: what was just written is read there, not from a peer behind it', async (t) => {
+  const away = new Refusal('UNREACHABLE', 'this orderer is restarting');
+  let up = false;
+  const orderer = {
+    evaluate: async () => (up ? 'orderer' : Promise.reject(away)),
+    submit: async () => (up ? 'committed' : Promise.reject(away)),
+  } as unknown as HttpLedger;
+  const behind = { evaluate: async () => 'peer' } as unknown as HttpLedger;
+  const reader = manyLedgers([orderer, behind]);
+  t.is(await reader.evaluate('getRelease'), 'peer');
+  up = true;
+  t.is(await reader.evaluate('getRelease'), 'peer', 'it is left alone for a while');
+  await reader.submit(new Uint8Array(40));
+  t.is(await reader.evaluate('getRelease'), 'orderer');
 });
 
 function checkDevice(t: ExecutionContext, bed: PeerBed, head: Head, cosignatures: readonly Cosignature[]): void {

@@ -25,7 +25,12 @@ export function manyLedgers(ledgers: readonly HttpLedger[]): LedgerClient {
   let closed = false;
 
   return {
-    submit: (statement, code) => orderer.submit(statement, code),
+    async submit(statement, code) {
+      const committed = await orderer.submit(statement, code);
+      // It is back. Who writes reads it next, and a peer may not have heard of it yet.
+      awayUntil.delete(orderer);
+      return committed;
+    },
     evaluate: (query, ...args) => ask((ledger) => ledger.evaluate(query, ...args)),
     head: () => ask((ledger) => ledger.head()),
     receipt: (leafHash) => ask((ledger) => ledger.receipt(leafHash)),

@@ -103,7 +103,7 @@ export function loose(bytes: Uint8Array, how: Looseness): Uint8Array {
     case 'cut':
       return bytes.slice(0, -1);
     case 'deep':
-      return Uint8Array.from([...new Array<number>(5_000).fill(0x81), 0]);
+      return Uint8Array.from([...new Array<number>(10_000).fill(0x81), 0]);
     case 'huge':
       return Uint8Array.from([0x9b, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     case 'reserved':
