@@ -15,7 +15,7 @@ import { cosignedFile } from '@countersign/broker/ledger/peer/cosigned-file';
 import { CosignedHeads } from '@countersign/broker/ledger/peer/cosigned-heads';
 import { manyLedgers } from '@countersign/broker/ledger/peer/many';
 import type { BlocksAnswer } from '@countersign/broker/ledger/peer/messages';
-import { type Code, codeOf } from '@countersign/device-sdk';
+import { type Code, codeOf, Refusal } from '@countersign/device-sdk';
 import {
   type Cosignature,
   type Head,
