@@ -9,8 +9,10 @@ import { halfRotated, logRewrite, revokedKey, splitView, unlogged } from './rows
 import { bootLoop, clone, gateway, herd, powerCut, reports } from './rows/life.ts';
 import { dropped, mirror, onPath, redirect, slow } from './rows/network.ts';
 import { override, parser, toctou } from './rows/parser.ts';
+import { unapproved } from './rows/server-approvals.ts';
 import { eavesdropping } from './rows/server-network.ts';
-import { tampering, unapproved, unauthorised } from './rows/server-people.ts';
+import { unauthorised } from './rows/server-operators.ts';
+import { tampering } from './rows/server-uploads.ts';
 import {
   arbitraryInstallation,
   crossProtocol,

@@ -18,7 +18,7 @@ import { altered } from '../forge.ts';
 import { verifier } from '../pocket/publisher.ts';
 import { changed, found, heard, lied, makeScene, recovers, type Scene, type SceneOptions, silent } from '../scene.ts';
 import { rotated } from '../stolen.ts';
-import { sequenceRows } from './server-people.ts';
+import { sequenceRows } from './server-approvals.ts';
 
 const { sha256 } = verifier;
 const UPDATED = { updated: true };

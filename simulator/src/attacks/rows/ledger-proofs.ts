@@ -19,9 +19,9 @@ import { found, heard, lied, makeScene, type Scene } from '../scene.ts';
 import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
 import { centreRootRows, issuedElsewhere, revokedIssueRows, unissuedRows } from './centre.ts';
 import { rootRows } from './device-more.ts';
+import { revokedRows } from './server-approvals.ts';
 import { convictedRows } from './server-centre.ts';
 import { peerRows } from './server-peers.ts';
-import { revokedRows } from './server-people.ts';
 import { announcerRows, auditRows } from './server-proofs.ts';
 import { loggedRootRows, rotatedKeyRows } from './server-roots.ts';
 

@@ -1,5 +1,4 @@
 /** The servers' part of rows 40 to 43: floods, forged reports, clones and gateways. */
-
 import { deviceCache } from '@countersign/broker/distribution/devices';
 import { intake } from '@countersign/broker/distribution/intake/intake';
 import { enrolDevicesArgs, objectDigest, productArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
@@ -40,7 +39,7 @@ import {
   type World,
 } from '../server/ledger-world.ts';
 import { contract } from '../server/try.ts';
-import { deviceRows } from './server-more.ts';
+import { copiedReport } from './server-enrolled.ts';
 import { loggedIn } from './server-network.ts';
 
 /** What a client without manners does at the broker's door; the broker ends it and goes on. */
@@ -282,7 +281,7 @@ export const reportRows: Variant[] = [
 ];
 
 export const cloneRows: Variant[] = [
-  ...deviceRows.slice(-1),
+  copiedReport,
   contract('reports from two devices with one identity', 'BAD_COUNTER', async (world) => {
     const device = newDevice();
     await enrolDevices(world, [device]);

@@ -11,7 +11,7 @@ import type { Variant } from '../attack.ts';
 import { flipped } from '../forge.ts';
 import { act, addProduct, newRelease, newWorld, publish, verifier, type World } from '../server/ledger-world.ts';
 import { codeFrom } from '../server/try.ts';
-import { forgedRows, outsideRows } from './server-more.ts';
+import { forgedRows, outsideRows } from './server-blocks.ts';
 
 const BLOCKS = 'ledger/0000000000.blocks';
 const HEAD = 'ledger/head';
