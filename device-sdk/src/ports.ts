@@ -126,7 +126,7 @@ export interface LinkEvents {
  * @see FORMAT, topics; MQTT 3.1.1
  */
 export interface Link {
-  /** Begins connecting. `login` is called for each connection and gives a fresh login statement (T22). */
+  /** Begins connecting. `login` is called for each connection and gives a fresh login statement. */
   open(events: LinkEvents, login: () => Promise<Uint8Array>): void;
   /** Sends a request. Rejects with LINK_LOST when not connected. */
   request(bytes: Uint8Array): Promise<void>;

@@ -93,31 +93,81 @@ test('programs in documents compile against the built packages, and run where th
 });
 
 test('every verb and option that a document shows exists', async (t) => {
-  const shown = new Map<string, Set<string>>();
-  for (const block of documents().flatMap(blocksOf)) {
-    if (block.language !== 'sh') continue;
-    for (const line of block.text.replaceAll('\\\n', ' ').split('\n')) {
-      const words = line.trim().split(/\s+/);
-      const at = words.indexOf('countersign');
-      if (at < 0) continue;
-      const verb = words.slice(at + 1).filter((word, i) => i < 2 && /^[a-z]+$/.test(word));
-      const options = words.filter((word) => word.startsWith('--')).map((word) => word.split('=')[0]!);
-      const key = GROUPS.has(verb[0]!) ? verb.join(' ') : verb[0]!;
-      shown.set(key, new Set([...(shown.get(key) ?? []), ...options]));
-    }
-  }
-  t.true(shown.size > 5);
-  for (const [verb, options] of shown) {
-    const { stdout } = await runHere(...verb.split(' '), '--help');
-    for (const option of options) t.true(stdout.includes(option), `countersign ${verb} has no ${option}`);
+  const shown = documents()
+    .flatMap(blocksOf)
+    .filter(({ language }) => language === 'sh' || language === 'console')
+    .flatMap(({ text }) => text.replaceAll('\\\n', ' ').split('\n'))
+    .flatMap((line) => [...line.matchAll(/(?:^|\$ +|npx |do |\w=\S+ )countersign ([^;|]*)/g)])
+    .map(([, words]) => words!.split(/\s+/));
+  t.true(shown.length > 100);
+  for (const words of shown) {
+    const verb = await verbOf(words);
+    const help = await helpOf(...verb);
+    const program = words.indexOf('--');
+    for (const option of program < 0 ? words : words.slice(0, program))
+      if (option.startsWith('--'))
+        t.regex(help, new RegExp(`${option.split('=')[0]}(?![\\w-])`), `countersign ${words.join(' ')}`);
   }
 });
 
-/** Verbs whose second word is a verb of its own. */
-const GROUPS = new Set(['rollout', 'delta', 'keys', 'devices', 'device', 'bundle']);
+/** The words that name a verb: as many as there are verbs within verbs. */
+async function verbOf(words: readonly string[], path: readonly string[] = []): Promise<readonly string[]> {
+  const next = words[path.length];
+  if (next === undefined || !namesIn(await helpOf(...path)).has(next)) return path;
+  return verbOf(words, [...path, next]);
+}
+
+const asked = new Map<string, Promise<string>>();
+
+function helpOf(...verb: readonly string[]): Promise<string> {
+  const key = verb.join(' ');
+  if (!asked.has(key))
+    asked.set(
+      key,
+      runHere(...verb, '--help').then(({ stdout }) => stdout),
+    );
+  return asked.get(key)!;
+}
+
+test('every verb is told of in some document', async (t) => {
+  const told = documents()
+    .map((document) => readFileSync(join(repository, document), 'utf8'))
+    .join('\n')
+    .replace(/\s+/g, ' ');
+  const ask = async (...path: string[]): Promise<void> => {
+    const help = await helpOf(...path);
+    const name = path.join(' ');
+    if (name !== '') t.regex(told, new RegExp(`(countersign |\`)${name}(?![\\w-])`), `countersign ${name}`);
+    for (const next of namesIn(help)) if (next !== 'help') await ask(...path, next);
+  };
+  await ask();
+});
+
+test('the map names every room, and only rooms that there are', (t) => {
+  const map = readFileSync(join(repository, 'docs/ARCHITECTURE.md'), 'utf8');
+  const named = new Set([...map.matchAll(/`([\w./-]+)`/g)].map(([, name]) => name!));
+  const names = (...ways: string[]) => ways.some((way) => named.has(way) || named.has(`${way}/`));
+  for (const floor of ['device-sdk/src', 'broker/src', 'simulator/src', 'test'])
+    for (const room of foldersOf(floor)) t.true(names(room, `${floor}/${room}`), `the map names ${floor}/${room}`);
+  for (const room of ['device-sdk/host', ...foldersOf('broker/src').map((name) => `broker/src/${name}`)])
+    for (const inner of foldersOf(room))
+      t.true(names(`${room.split('/').at(-1)}/${inner}`, `${room}/${inner}`), `the map names ${room}/${inner}`);
+  const places = ['', 'device-sdk/', 'device-sdk/src/', 'broker/src/', 'simulator/src/'];
+  const paths = [...named].filter((name) => /^[a-z].*\/|\.ts$/.test(name));
+  for (const path of paths)
+    t.true(
+      places.some((place) => existsSync(join(repository, place, path))),
+      `the map names ${path}`,
+    );
+});
+
+function foldersOf(path: string): string[] {
+  const entries = readdirSync(join(repository, path), { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory() && entry.name !== 'dist').map(({ name }) => name);
+}
 
 test('every test, command, file and bench that docs/SEEDS.md names exists', async (t) => {
-  const verbs = namesIn((await runHere('--help')).stdout);
+  const verbs = namesIn(await helpOf());
   const { tests, commands, paths, benches } = readSeeds(verbs);
   t.true(tests.length > 50 && commands.length > 50, `${tests.length} tests and ${commands.length} commands were read`);
   for (const { name, titles } of tests) {
@@ -129,16 +179,6 @@ test('every test, command, file and bench that docs/SEEDS.md names exists', asyn
   for (const path of paths)
     t.true(existsSync(join(repository, path)) || filesOf(path).length === 1, `${path} is there`);
   for (const name of benches) t.true(existsSync(join(repository, 'test/bench', `${name}.ts`)), `bench ${name}`);
-  const asked = new Map<string, Promise<string>>();
-  const helpOf = (...verb: string[]): Promise<string> => {
-    const key = verb.join(' ');
-    if (!asked.has(key))
-      asked.set(
-        key,
-        runHere(...verb, '--help').then(({ stdout }) => stdout),
-      );
-    return asked.get(key)!;
-  };
   for (const { words } of commands) {
     const group = await helpOf(words[0]!);
     const second = /^[a-z]+$/.test(words[1] ?? '') && /^Commands:$/m.test(group) ? words[1]! : undefined;
@@ -161,5 +201,5 @@ test('every test file that a document names exists', (t) => {
 /** What a help text lists under its commands. */
 function namesIn(help: string): Set<string> {
   const [, list = ''] = help.split(/^Commands:$/m);
-  return new Set([...list.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name]) => name!));
+  return new Set([...list.matchAll(/^ {2}([a-z][a-z-]*)\b/gm)].map(([, name]) => name!));
 }
