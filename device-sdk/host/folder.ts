@@ -1,12 +1,12 @@
 /** A whole device in a folder: two slots, store, boot record, key. Real files, each change flushed. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { demand } from '../src/errors.ts';
 import type { Flash, KeyStore } from '../src/ports.ts';
 import { Journal } from '../src/store/journal.ts';
 import { SlotWriter } from '../src/store/slots.ts';
 import { generateKeyPair, nodeKeyStore } from './crypto.ts';
-import { replaceFile, syncFolder } from './durable.ts';
+import { makeFolder, replaceFile, syncFolder } from './durable.ts';
 import { FileBoot, type FileBootOptions } from './file-boot.ts';
 import { FileFlash } from './file-flash.ts';
 
@@ -37,7 +37,7 @@ export interface Folder {
  * @throws Refusal BAD_STORE for damaged files
  */
 export function openFolder(folder: string, options: FolderOptions): Folder {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const { slotBytes } = options;
   const slots: [FileFlash, FileFlash] = [
     new FileFlash(join(folder, 'slot-0.bin'), { bytes: slotBytes, flush: 'later' }),

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventText, saidOnce } from '@countersign/broker/face/cli/device-text';
 import { createProgram } from '@countersign/broker/face/cli/program';
+import type { ApiClient } from '@countersign/broker/face/client/api-client';
+import { fetchFiles } from '@countersign/broker/face/client/audit';
 import { Refusal } from '@countersign/device-sdk';
 import { readStatement, readTransaction } from '@countersign/device-sdk/format';
+import { type FolderOptions, openFolder } from '@countersign/device-sdk/host/folder';
 import { VERBS } from '@countersign/simulator/verbs';
 import test from 'ava';
 import { run, temporary } from '../support/command.ts';
@@ -102,6 +105,25 @@ for (const [name, code, ...args] of FAILURES) {
     t.regex(ended.stderr, new RegExp(`^${code}: `));
   });
 }
+
+test('files are not written where no folder can be made, and nothing waits for it for ever', async (t) => {
+  const data = await temporary(t);
+  t.is((await runJson('keys', 'new', 'bob', '--data', data)).code, 0);
+  const role = ['--role', 'collection', '--name', 'c1', '--epoch', '1'];
+  for (const args of [
+    ['keys', 'enrolment', 'bob', '--role', 'auditor', '--origin', 'o', '--data', data, '-o', '/proc/nope/bob'],
+    ['keys', 'allow', ...role, '--data', join(data, 'kgc'), '-o', '/proc/nope/deep/token'],
+  ]) {
+    const { code, json } = await runJson(...args);
+    t.deepEqual([code, json.error?.code], [1, 'BAD_REQUEST'], args[1]);
+  }
+  const api = { get: async () => ({ head: '00', files: [] }) } as unknown as ApiClient;
+  await t.throwsAsync(
+    fetchFiles(api, '/proc/nope/ledger', () => undefined),
+    { code: 'ENOENT' },
+  );
+  t.throws(() => openFolder('/proc/nope/device', { slotBytes: 4096 } as FolderOptions), { code: 'ENOENT' });
+});
 
 test('wrong use with --json is one object too', async (t) => {
   const { code, json } = await runJson('releases');

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { demand } from '@countersign/device-sdk';
 import { hex, type Role } from '@countersign/device-sdk/format';
@@ -10,6 +10,7 @@ import { createPerson, loadPerson } from '../../keys/people.ts';
 import { auditKeys, policyText } from '../../ledger/c2sp/trust.ts';
 import { encodeVkey } from '../../ledger/c2sp/vkey.ts';
 import { PERSON_ROLES, type PersonRole } from '../../ledger/contract/args.ts';
+import { makeFolder } from '../../store/durable.ts';
 import { KEY_HOLDERS, type KeyHolder, peopleFolder } from '../up/folders.ts';
 import { openServerKeys, preparedKeys, SERVER_ROLES, serverKeys, signEnrolment } from '../up/identities.ts';
 import { readInput } from './connect.ts';
@@ -89,7 +90,7 @@ function enrolmentVerb(keys: Command): void {
     const passphrase = await findPassphrase({ file: options.passphraseFile });
     const key = await loadPerson(peopleFolder(dataOf(options)), name, passphrase);
     const statement = await signEnrolment(nodeVerifier(), options.origin, { name, roles: options.role }, key);
-    await mkdir(dirname(options.out), { recursive: true });
+    await makeFolder(dirname(options.out));
     await writeFile(options.out, statement);
     return { json: { name, roles: options.role, origin: options.origin, file: options.out }, text: options.out };
   });

@@ -1,5 +1,4 @@
 /** `keys kgc|allow|request|issue|issued`: keys of the two signing servers, made with a key generation centre. */
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   ALG_ESP256,
@@ -15,7 +14,7 @@ import { type Command, Option } from 'commander';
 import { listIdentity } from '../../keys/kgc/list.ts';
 import { readIssued, requestKey } from '../../keys/kgc/request.ts';
 import type { IssuedKeyView } from '../../ledger/contract/views.ts';
-import { writeDurable } from '../../store/durable.ts';
+import { makeFolder, writeDurable } from '../../store/durable.ts';
 import { apiClient } from '../client/api-client.ts';
 import { keysFolder } from '../up/folders.ts';
 import { issue } from '../up/issued.ts';
@@ -117,7 +116,7 @@ function allowVerb(keys: Command): void {
     demandApart(data);
     const { role, name, epoch, out } = options;
     const token = await listIdentity(identitiesFolder(data), { role, name, epoch });
-    await mkdir(dirname(out), { recursive: true });
+    await makeFolder(dirname(out));
     await writeDurable(out, new TextEncoder().encode(`${token}\n`), { mode: 0o600, exclusive: true });
     return {
       json: { role, name, epoch, tokenFile: out },

@@ -1,5 +1,5 @@
 /** An audit from afar: the ledger's files are fetched, and verified here. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { demand } from '@countersign/device-sdk';
@@ -8,6 +8,7 @@ import { type AuditOptions, auditFolder } from '../../ledger/audit.ts';
 import type { AuditResult } from '../../ledger/audit-result.ts';
 import { HEAD_FILE } from '../../ledger/embedded/head-file.ts';
 import { COSIGNED_FILE } from '../../ledger/peer/cosigned-file.ts';
+import { makeFolder } from '../../store/durable.ts';
 import type { BlockFiles } from '../api/block-file-routes.ts';
 import type { ApiClient } from './api-client.ts';
 
@@ -38,7 +39,7 @@ export async function fetchFiles(api: ApiClient, folder: string, tell: (text: st
   const headBytes = typeof head === 'string' ? unhex(head) : undefined;
   const good = headBytes && Array.isArray(files) && files.length <= FILES_MAX;
   demand(good, 'UNREACHABLE', 'the server does not say which files its ledger has');
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFile(join(folder, HEAD_FILE), headBytes);
   const cosignedBytes = typeof cosigned === 'string' ? unhex(cosigned) : undefined;
   if (cosignedBytes) await writeFile(join(folder, COSIGNED_FILE), cosignedBytes);

@@ -1,8 +1,9 @@
 /** The factory's two files for one device: the image, and the provisioning record with the device's id in it. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { demand } from '@countersign/device-sdk';
 import { encodeProvision, equal, hex, readProvision } from '@countersign/device-sdk/format';
+import { makeFolder } from '../../store/durable.ts';
 import type { Session } from './session.ts';
 
 export interface FactoryFiles {
@@ -32,7 +33,7 @@ export async function writeFactoryFiles(
     return image;
   };
   const image = await imageOf(record.image);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const files: FactoryFiles = { provision: join(folder, 'provision.cbor'), image: join(folder, 'factory.bin') };
   for (const component of record.image.components ?? []) {
     const path = join(folder, `factory-${component.id}.bin`);
