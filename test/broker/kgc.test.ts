@@ -82,8 +82,8 @@ test('who is not on the list, has another token, or asks for a second point gets
   const other = await list(d1);
   t.is(await codeOfTry(() => list(C1)), 'EXISTS');
   const rows: [why: string, code: Code, identity: object, token: string, point: string][] = [
-    ['an identity that is not listed', 'NOT_PERMITTED', { ...C1, name: 'c2' }, token, newPoint()],
-    ['another epoch', 'NOT_PERMITTED', { ...C1, epoch: 2 }, token, newPoint()],
+    ['an identity that is not listed', 'UNAUTHORIZED', { ...C1, name: 'c2' }, token, newPoint()],
+    ['another epoch', 'UNAUTHORIZED', { ...C1, epoch: 2 }, token, newPoint()],
     ["another identity's token", 'UNAUTHORIZED', C1, other, newPoint()],
     ['no token of ours', 'UNAUTHORIZED', C1, 'x', newPoint()],
     ['another role', 'BAD_REQUEST', { ...C1, role: 'log' }, token, newPoint()],
@@ -95,6 +95,8 @@ test('who is not on the list, has another token, or asks for a second point gets
   ];
   for (const [why, code, identity, by, point] of rows)
     t.is(await codeOfTry(() => ask(identity as Identity, by)(point)), code, why);
+  const said = async (identity: Identity) => (await t.throwsAsync(ask(identity, 'x')(newPoint())))!.message;
+  t.is(await said(C1), await said({ ...C1, name: 'c2' }), 'a stranger does not learn who is listed');
   t.true(
     (await identitiesIn(identitiesFolder(data))).every(({ issued }) => issued === null),
     'nothing was issued',

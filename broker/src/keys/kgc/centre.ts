@@ -20,8 +20,8 @@ export interface Centre {
   readonly publicKey: PublicKey;
   /**
    * @param request the requester's point, compressed
-   * @throws Refusal NOT_PERMITTED for who is not on the list; UNAUTHORIZED; EXISTS where another request was answered for
-   * this identity; BAD_KEY for a request that is no point
+   * @throws Refusal UNAUTHORIZED, alike for an identity that is not on the list and for another token than its own; EXISTS
+   * where another request was answered for this identity; BAD_KEY for a request that is no point
    */
   issue(identity: Identity, token: string, request: Uint8Array): Promise<IssuedShare>;
 }
@@ -34,7 +34,8 @@ export function openCentre(options: { folder: string; pair: KeyPair; sha256: Sha
 
   async function issue(identity: Identity, token: string, request: Uint8Array): Promise<IssuedShare> {
     const listed = await findIdentity(folder, identity);
-    demand(opens(listed, token), 'UNAUTHORIZED', 'this token is not the one of that identity');
+    // One answer to all strangers: with two, anybody could ask which servers there are, and when one gets its next key.
+    demand(opens(listed, token), 'UNAUTHORIZED', 'no identity on the list has this name, epoch and token');
     if (listed.issued) {
       // The answer may have been lost on its way. The same again tells nothing new; another point would convict us.
       demand(listed.issued.request === hex(request), 'EXISTS', 'this identity has its point; list the next epoch');

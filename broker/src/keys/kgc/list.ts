@@ -11,6 +11,8 @@ import { makeFolder, writeDurable } from '../../store/durable.ts';
 
 const FORMAT = 'countersign-identity-1';
 const TOKEN_BYTES = 32;
+/** No token has this hash. */
+const NOBODY = new Uint8Array(32);
 const NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
 
 /** All hex: the request that was answered, and the answer. */
@@ -60,14 +62,14 @@ export async function listIdentity(folder: string, identity: Identity): Promise<
   return token;
 }
 
-/** @throws Refusal NOT_PERMITTED for an identity that is not on the list; BAD_STORE */
-export async function findIdentity(folder: string, identity: Identity): Promise<Listed> {
+/** @returns undefined for an identity that is not on the list. @throws Refusal BAD_REQUEST, BAD_STORE */
+export async function findIdentity(folder: string, identity: Identity): Promise<Listed | undefined> {
   const path = pathOf(folder, identity);
   const text = await readFile(path, 'utf8').catch((cause) => {
-    if (cause.code !== 'ENOENT') throw new Refusal('BAD_STORE', `${path} cannot be read`, { cause });
-    throw new Refusal('NOT_PERMITTED', `${identity.role} ${identity.name}, epoch ${identity.epoch} is not on the list`);
+    if (cause.code === 'ENOENT') return undefined;
+    throw new Refusal('BAD_STORE', `${path} cannot be read`, { cause });
   });
-  return read(path, text, identity);
+  return text === undefined ? undefined : read(path, text, identity);
 }
 
 /** Durable before it returns: only then may the share leave the centre. */
@@ -86,8 +88,10 @@ export async function identitiesIn(folder: string): Promise<Listed[]> {
   return all;
 }
 
-export function opens(listed: Listed, token: string): boolean {
-  return timingSafeEqual(hashOf(token), unhex(listed.token)!);
+/** The same work whether the identity is listed or not: strangers learn nothing of the list. */
+export function opens(listed: Listed | undefined, token: string): listed is Listed {
+  const expected = listed === undefined ? NOBODY : unhex(listed.token)!;
+  return timingSafeEqual(hashOf(token), expected) && listed !== undefined;
 }
 
 function read(path: string, text: string, asked?: Identity): Listed {
