@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openTokens } from '@countersign/broker/face/access/tokens';
+import { openTokens, TOKENS_MAX } from '@countersign/broker/face/access/tokens';
 import { base32, hotp, otpauthUri, stepAt, stepOf } from '@countersign/broker/face/access/totp';
 import { codeOf } from '@countersign/device-sdk';
 import { utf8 } from '@countersign/device-sdk/format';
@@ -101,6 +101,45 @@ test('a token is kept as a salted hash, lasts as long as it was made for, and en
   t.is((await open()).list()[0]!.revokedAt, clock.now);
   await refused(t, 'NOT_FOUND', again.revoke('0123456789abcdef'));
   await refused(t, 'BAD_REQUEST', again.issue({ kind: 'machine', name: 'ci', scopes: ['publish'] }, 367));
+});
+
+test('tokens that are over keep nobody out: the limit counts those in use, and the folder stays as small', async (t) => {
+  const dir = await folder(t);
+  const clock = { now: 1_800_000_000 };
+  const open = () => openTokens(dir, () => clock.now);
+  const first = await open();
+  const grant = { kind: 'machine', name: 'ci', scopes: ['read'] } as const;
+  const { token, view } = await first.issue(grant, 2);
+  await first.close();
+  const file = JSON.parse(await readFile(join(dir, `${view.id}.json`), 'utf8')) as object;
+  const day = 86_400;
+  for (let i = 1; i < TOKENS_MAX; i++) {
+    const id = i.toString(16).padStart(16, '0');
+    // The longer they are over, the higher their number.
+    const text = JSON.stringify({ ...file, id, expiresAt: clock.now + 10 * day - i });
+    await writeFile(join(dir, `${id}.json`), text, { mode: 0o600 });
+  }
+  const tokens = await open();
+  await refused(t, 'TOO_LARGE', tokens.issue(grant, 1), 'all are in use');
+  await tokens.revoke('0000000000000001');
+  const second = await tokens.issue(grant, 1);
+  t.false(
+    tokens.list().some(({ id }) => id === '0000000000000001'),
+    'the revoked one made room',
+  );
+  await refused(t, 'TOO_LARGE', tokens.issue(grant, 1));
+
+  clock.now += 1.5 * day;
+  await refused(t, 'EXPIRED', tokens.find(second.token), 'over, and still known');
+  clock.now += 9 * day;
+  const third = await tokens.issue(grant, 1);
+  t.is(tokens.list().length, TOKENS_MAX);
+  t.is((await readdir(dir)).length, TOKENS_MAX);
+  t.is(await tokens.find(second.token), undefined, 'the one that was over for longest made room');
+  await refused(t, 'EXPIRED', tokens.find(token));
+  t.like(await tokens.find(third.token), { id: third.view.id });
+  await tokens.close();
+  t.like(await (await open()).find(third.token), { id: third.view.id }, 'and after a restart');
 });
 
 test('a token file that was exchanged opens nothing', async (t) => {

@@ -4,7 +4,7 @@
  * of ours is refused after that one hash, so strangers cannot make the server run scrypt, and lock nobody out.
  */
 import { createHash, randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { demand, Refusal } from '@countersign/device-sdk';
 import { hex, unhex, utf8 } from '@countersign/device-sdk/format';
@@ -21,7 +21,10 @@ const HASH_BYTES = 32;
 const SALT_BYTES = 16;
 /** 64 bits: to meet one by chance, or on purpose to make scrypt run, takes 2^63 tries. */
 const ID_DIGITS = 16;
-/** People and machines of one installation; each has a file and some bytes of memory. */
+/**
+ * People and machines of one installation; each has a file and some bytes of memory. Those that are over are kept as long
+ * as there is room, for people to read; they keep nobody out.
+ */
 export const TOKENS_MAX = 256;
 export const DAYS_MAX = 366;
 /** A use is written down this often at most: a fleet of requests is not a fleet of fsyncs. */
@@ -92,7 +95,7 @@ export async function openTokens(folder: string, now = () => Math.floor(Date.now
       }),
     stands: (id) => {
       const file = files.get(id);
-      return file !== undefined && file.revokedAt === null && now() < file.expiresAt;
+      return file !== undefined && !isOver(file);
     },
     onRevoked(call) {
       revoked.add(call);
@@ -103,19 +106,35 @@ export async function openTokens(folder: string, now = () => Math.floor(Date.now
   };
 
   async function issue(grant: TokenGrant, days: number): Promise<{ token: string; view: TokenView }> {
-    demand(files.size < TOKENS_MAX, 'TOO_LARGE', `there are ${TOKENS_MAX} tokens: remove files of revoked ones`);
+    const live = [...files.values()].filter((file) => !isOver(file)).length;
+    demand(live < TOKENS_MAX, 'TOO_LARGE', `${TOKENS_MAX} tokens are in use: revoke one first`);
     const good = Number.isInteger(days) && days >= 1 && days <= DAYS_MAX;
     demand(good, 'BAD_REQUEST', `a token lasts 1 to ${DAYS_MAX} days`);
     const token = newToken();
     const salt = randomBytes(SALT_BYTES);
     const createdAt = now();
     await makeFolder(folder, 0o700);
+    await makeRoom();
     const file = await keep({
       ...{ format: FORMAT, id: digestOf(token).slice(0, ID_DIGITS), ...grant },
       ...{ createdAt, expiresAt: createdAt + days * 86_400, usedAt: null, revokedAt: null },
       ...{ kdf: { name: 'scrypt', ...COST }, salt: hex(salt), hash: hex(await derive(token, salt, COST)) },
     });
     return { token, view: viewOf(file) };
+  }
+
+  function isOver({ revokedAt, expiresAt }: TokenFile): boolean {
+    return revokedAt !== null || now() >= expiresAt;
+  }
+
+  /** The one that is over for longest goes first. A crash that keeps its file brings back a token that opens nothing. */
+  async function makeRoom(): Promise<void> {
+    const over = [...files.values()].filter(isOver).sort((a, b) => endOf(a) - endOf(b));
+    for (const { id } of over.slice(0, Math.max(0, files.size - TOKENS_MAX + 1))) {
+      await rm(join(folder, `${id}.json`), { force: true });
+      files.delete(id);
+      for (const [digest, seenId] of seen) if (seenId === id) seen.delete(digest);
+    }
   }
 
   async function find(token: string): Promise<TokenView | undefined> {
@@ -146,7 +165,10 @@ export async function openTokens(folder: string, now = () => Math.floor(Date.now
     const used = { ...file, usedAt: now() };
     files.set(id, used);
     // In turn, and from what is known then: a revocation meanwhile must not be undone by it.
-    void inTurn(() => write({ ...files.get(id)!, usedAt: used.usedAt })).catch(() => undefined);
+    void inTurn(async () => {
+      const latest = files.get(id);
+      if (latest) await write({ ...latest, usedAt: used.usedAt });
+    }).catch(() => undefined);
   }
 
   async function keep(file: TokenFile): Promise<TokenFile> {
@@ -158,6 +180,11 @@ export async function openTokens(folder: string, now = () => Math.floor(Date.now
   async function write(file: TokenFile): Promise<void> {
     await writeDurable(join(folder, `${file.id}.json`), utf8(`${JSON.stringify(file)}\n`), { mode: 0o600 });
   }
+}
+
+/** Seconds since the epoch. */
+function endOf({ expiresAt, revokedAt }: TokenFile): number {
+  return Math.min(expiresAt, revokedAt ?? expiresAt);
 }
 
 function digestOf(token: string): string {

@@ -49,7 +49,7 @@ export interface StartOptions {
   /** Of the servers' key files. */
   passphrase?: string | undefined;
   verifier?: Verifier | undefined;
-  /** Seconds since the epoch, for one-time codes. */
+  /** Seconds since the epoch, for one-time codes and the days of tokens. */
   now?: (() => number) | undefined;
   log?: Log | undefined;
 }
@@ -166,7 +166,7 @@ export async function serve(options: StartOptions, part: ApiPart, closers: Close
 /** Tokens and second factors lie in the folder; who stands behind them, the ledger says. */
 async function openAccess(options: StartOptions, { ledger, origin, holdsLedger }: ApiPart, closers: Closers) {
   const { data, passphrase, now, demandFactor, verifier = nodeVerifier() } = options;
-  const tokens = await openTokens(tokensFolder(data));
+  const tokens = await openTokens(tokensFolder(data), now);
   closers.add(() => tokens.close());
   const factors = holdsLedger ? openFactors(factorsFolder(data), { passphrase, now }) : undefined;
   return {
