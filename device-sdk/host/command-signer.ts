@@ -8,6 +8,7 @@ import { type Code, demand, Refusal } from '../src/errors.ts';
 import { ALG_ESP256, hex, kidOf, type Signer, unhex } from '../src/format/index.ts';
 import type { Verifier } from '../src/ports.ts';
 import { type Argv, type CommandResult, runCommand } from './command.ts';
+import { CommandWords } from './command-words.ts';
 import { nodeVerifier } from './crypto.ts';
 import { rawOf } from './der.ts';
 
@@ -77,12 +78,14 @@ export function commandSigner(
   };
 }
 
-/** @throws Refusal UNREACHABLE, TOO_LARGE */
+/** @throws Refusal UNREACHABLE, with what the command said as its cause alone; TOO_LARGE */
 function answerOf({ exit, late, words, answer = new Uint8Array() }: CommandResult, seconds: number): Uint8Array {
-  const refuse = (code: Code, text: string) => new Refusal(code, `the signing command ${text}`);
+  const cause = new CommandWords(words || 'nothing');
+  const refuse = (code: Code, text: string) => new Refusal(code, `the signing command ${text}`, { cause });
   if (answer.length > ANSWER_BYTES_MAX) throw refuse('TOO_LARGE', `said more than ${ANSWER_BYTES_MAX} bytes`);
   if (late) throw refuse('UNREACHABLE', `took longer than ${seconds} s`);
-  if (exit !== 0) throw refuse('UNREACHABLE', `failed${exit === undefined ? '' : ` with exit ${exit}`}: ${words}`);
+  const how = exit === undefined ? 'was not started, or ended by a signal' : `failed with exit ${exit}`;
+  if (exit !== 0) throw refuse('UNREACHABLE', `${how}; its words are in the log of the process that runs it`);
   return answer;
 }
 

@@ -1,6 +1,6 @@
 /** Every route of every server, asked by every role and by nobody; and what a token, a key and a code open together. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROUTES, SCOPES, type Scope } from '@countersign/broker/face/access/rights';
@@ -12,6 +12,7 @@ import { apiClient } from '@countersign/broker/face/client/api-client';
 import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/face/client/people';
 import { publish, registerProduct } from '@countersign/broker/face/client/releases';
 import { openSession, perform, type Session, signDeed } from '@countersign/broker/face/client/session';
+import { keysFolder } from '@countersign/broker/face/up/folders';
 import { type RunningPeer, startPeer } from '@countersign/broker/face/up/peer';
 import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
 import { loadPerson } from '@countersign/broker/keys/people';
@@ -31,6 +32,7 @@ import { classId, vendorId } from '@countersign/broker/ledger/contract/uuid';
 import { type Code, codeOf } from '@countersign/device-sdk';
 import {
   checkStatement,
+  hex,
   publicKeyOf,
   readStatement,
   type Signer,
@@ -40,6 +42,7 @@ import {
 } from '@countersign/device-sdk/format';
 import { newSigner, PRODUCT } from '@countersign/simulator/attacks/server/ledger-world';
 import anyTest, { type TestFn } from 'ava';
+import { pino } from 'pino';
 
 interface Ground {
   data: string;
@@ -371,6 +374,38 @@ test.serial(
     t.is(await codeFrom(proposePerson(others, people.operator!, five)), undefined);
   },
 );
+
+test('what a failing signing command says is in the log, and no client is told', async (t) => {
+  const data = join(t.context.data, 'kms');
+  const keys = keysFolder(data, 'collection');
+  await mkdir(keys, { recursive: true });
+  const script = join(data, 'kms');
+  await writeFile(script, '#!/bin/sh\necho account 4711 in vault secret-path is locked >&2\nexit 3\n', { mode: 0o700 });
+  const { publicKey } = newSigner();
+  const file = { format: 'countersign-key-command-1', role: 'collection', alg: -19, publicKey: hex(publicKey) };
+  await writeFile(join(keys, 'collection.key'), JSON.stringify({ ...file, command: [script] }), { mode: 0o600 });
+  const lines: string[] = [];
+  const log = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+  const all = await startAll({ data, token: TOKEN, samples: false, log });
+  try {
+    const session = await openSession(apiClient(all.url, TOKEN));
+    const engineer = await loadPerson(join(data, 'people'), 'engineer');
+    await registerProduct(session, engineer, PRODUCT);
+    const path = '/api/v1/releases/prepare?product=node&version=1.0.0&fileName=node.bin';
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/octet-stream' };
+    const answer = await fetch(new URL(path, all.url), { method: 'POST', headers, body: randomBytes(2000) });
+    const text = await answer.text();
+    const { code, detail } = JSON.parse(text) as { code: Code; detail: string };
+    t.deepEqual([answer.status, code], [502, 'UNREACHABLE']);
+    t.regex(detail, /failed with exit 3/);
+    t.notRegex(text, /4711|vault|kms/);
+    const logged = lines.filter((line) => line.includes('"path":"/api/v1/releases/prepare"'));
+    t.is(logged.length, 1);
+    t.regex(logged[0]!, /account 4711 in vault secret-path is locked/);
+  } finally {
+    await all.close();
+  }
+});
 
 /** What comes of each route that takes something: an entry by the person who sent it, or the reason why not. */
 const LEAVES: Record<string, 'entry' | { none: string }> = {

@@ -25,6 +25,7 @@ import {
   thumbprint,
 } from '@countersign/device-sdk/format';
 import { type CommandKeyFile, commandSigner } from '@countersign/device-sdk/host/command-signer';
+import { commandWords, logText } from '@countersign/device-sdk/host/command-words';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { createCommandKey, createKey, keyFileInfo, loadSigner } from '@countersign/device-sdk/host/key-file';
 import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
@@ -252,7 +253,15 @@ test('a signing command that fails, lies, talks or hangs is refused with its cod
     await t.throwsAsync(signer.sign(message), refusal(code), name);
   }
   const missing = commandSigner(file([join(path, 'nowhere')]));
-  await t.throwsAsync(missing.sign(message), refusal('UNREACHABLE'));
+  for (const [signer, words] of [
+    [missing, /nowhere ENOENT/],
+    [commandSigner(file([join(path, 'fails')])), /^the token is not plugged in$/],
+  ] as const) {
+    const error = await t.throwsAsync(signer.sign(message), refusal('UNREACHABLE'));
+    t.notRegex(error!.message, /plugged|nowhere|ENOENT/, 'what it said is for who runs it');
+    t.regex(commandWords(new Error('outer', { cause: error })) ?? '', words);
+    t.true(logText(error).startsWith(`${error!.message} (it said: `));
+  }
   await t.throwsAsync(createCommandKey(join(path, 'new.key'), file([join(path, 'fails')])), refusal('UNREACHABLE'));
   await t.throwsAsync(loadSigner(join(path, 'new.key')), refusal('BAD_STORE'), 'a key that cannot sign is not made');
   const bad = {

@@ -10,6 +10,7 @@ import {
   readStatement,
   unhex,
 } from '@countersign/device-sdk/format';
+import { logText } from '@countersign/device-sdk/host/command-words';
 import { proveRelease, shapeAnnouncement } from '@countersign/device-sdk/verify';
 import type { LedgerClient } from '../ledger/client.ts';
 import type { ProductView } from '../ledger/contract/views.ts';
@@ -93,8 +94,7 @@ export function announcer(parts: {
       await refresh(classId);
     } catch (error) {
       if (codeOf(error) === 'NOT_FOUND') return; // no release of this class has ever been rolled out
-      const text = error instanceof Error ? error.message : String(error);
-      log.error({ class: hex(classId), code: codeOf(error), text }, 'a class could not be announced');
+      log.error({ class: hex(classId), code: codeOf(error), text: logText(error) }, 'a class could not be announced');
     }
   }
 

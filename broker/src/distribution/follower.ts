@@ -19,6 +19,7 @@ import {
   type Transaction,
   typOf,
 } from '@countersign/device-sdk/format';
+import { logText } from '@countersign/device-sdk/host/command-words';
 import type { LedgerClient, LedgerEvent } from '../ledger/client.ts';
 import { makeFolder, writeDurable } from '../store/durable.ts';
 import { readIfThere } from './files.ts';
@@ -85,8 +86,7 @@ export async function followEntries(
       else if (kind === 'tx') ears.transaction(readTransaction(readStatement(bytes, kind).payload));
     } catch (error) {
       // An entry that cannot be read here concerns nobody here; a release that cannot be confirmed stays unsigned.
-      const text = error instanceof Error ? error.message : String(error);
-      log.warn({ leafIndex, code: codeOf(error), text }, 'a ledger entry was passed over');
+      log.warn({ leafIndex, code: codeOf(error), text: logText(error) }, 'a ledger entry was passed over');
     }
   }
 }

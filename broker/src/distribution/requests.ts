@@ -21,6 +21,7 @@ import {
   signStatement,
   unhex,
 } from '@countersign/device-sdk/format';
+import { commandWords, logText } from '@countersign/device-sdk/host/command-words';
 import type { LedgerClient } from '../ledger/client.ts';
 import type { IssuedKeyView } from '../ledger/contract/views.ts';
 import type { Allowance } from './allowance.ts';
@@ -224,6 +225,7 @@ export function requestHandler(parts: Parts): Requests {
     const code = codeOf(error);
     counts.reasons[code] = (counts.reasons[code] ?? 0) + 1;
     if (!(error instanceof Refusal)) log.error({ device: hex(deviceId), error: String(error) }, 'a request failed');
+    else if (commandWords(error)) log.warn({ device: hex(deviceId), code, text: logText(error) }, 'nothing was signed');
     if (!request || code === 'LINK_LOST' || !allowance.refusal(deviceId)) {
       counts.dropped++;
       return;

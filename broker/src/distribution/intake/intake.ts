@@ -14,6 +14,7 @@ import {
   signStatement,
   statementBytesMax,
 } from '@countersign/device-sdk/format';
+import { commandWords, logText } from '@countersign/device-sdk/host/command-words';
 import type { LedgerClient } from '../../ledger/client.ts';
 import type { QueueState } from '../../queue-state.ts';
 import { BoundedMap } from '../bounded-map.ts';
@@ -193,6 +194,7 @@ export function intake(parts: {
     else counts.refused[code] = (counts.refused[code] ?? 0) + 1;
     if (!(error instanceof Refusal)) log.error({ device, error: String(error) }, 'a report failed');
     else if (code === 'BAD_COUNTER') log.warn({ device, code, text: error.message }, 'a report does not follow');
+    else if (commandWords(error)) log.warn({ device, code, text: logText(error) }, 'a report was not acknowledged');
   }
 }
 

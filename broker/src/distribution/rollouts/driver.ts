@@ -17,6 +17,7 @@ import {
   signStatement,
   unhex,
 } from '@countersign/device-sdk/format';
+import { logText } from '@countersign/device-sdk/host/command-words';
 import { keyFor } from '@countersign/device-sdk/verify';
 import type { LedgerClient } from '../../ledger/client.ts';
 import { WAVES_MAX } from '../../ledger/contract/args.ts';
@@ -133,7 +134,8 @@ export function rolloutDriver(parts: Parts): RolloutDriver {
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       problems.set(view.rolloutId, { code: codeOf(error), text, at: clock.now() });
-      log.warn({ rollout: view.rolloutId, code: codeOf(error), text }, 'rollout step failed, it will be tried again');
+      const fields = { rollout: view.rolloutId, code: codeOf(error), text: logText(error) };
+      log.warn(fields, 'rollout step failed, it will be tried again');
     }
   }
 

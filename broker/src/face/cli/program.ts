@@ -1,5 +1,6 @@
 /** The one command: how verbs are run, what they print, and how they end. */
 import { Refusal } from '@countersign/device-sdk';
+import { commandWords } from '@countersign/device-sdk/host/command-words';
 import { Command, CommanderError } from 'commander';
 import { bodyOf } from '../api/refusals.ts';
 
@@ -94,6 +95,8 @@ function explain(error: unknown, json: boolean): number {
   }
   if (error instanceof Refusal) {
     note(`${error.code}: ${error.message}`);
+    const words = commandWords(error);
+    if (words !== undefined) note(`the command said: ${words}`);
     const hint = HINTS[error.code];
     if (hint) note(hint);
     if (json) printError(error.code, error.message);
