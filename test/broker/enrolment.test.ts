@@ -11,8 +11,8 @@ import { closeApi } from '@countersign/broker/face/api/app';
 import { authorityKeys, type EnrolAuthority } from '@countersign/broker/face/api/client-certificate';
 import { createDeviceApi } from '@countersign/broker/face/api/device-api';
 import { readListFile } from '@countersign/broker/face/client/list-file';
-import { enrolDevicesArgs, objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
-import { type EnrolGrant, enrolGrantArgs } from '@countersign/broker/ledger/contract/grant-args';
+import { enrolDevicesArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
+import type { EnrolGrant } from '@countersign/broker/ledger/contract/grant-args';
 import type { DeviceView, GrantView, HistoryItem } from '@countersign/broker/ledger/contract/views';
 import { type Code, codeOf } from '@countersign/device-sdk';
 import {
@@ -34,11 +34,17 @@ import { claimEntry, claimKey, newClaimCode, sendClaim } from '@countersign/devi
 import { type HttpClient, httpClient } from '@countersign/device-sdk/host/http-call';
 import { askListing, listedEntry } from '@countersign/device-sdk/host/listing';
 import type { TlsOptions } from '@countersign/device-sdk/host/mqtt';
+import { Authority, type Issued } from '@countersign/simulator/attacks/server/certificates';
+import {
+  claimOf,
+  deviceObject,
+  grantObject,
+  newGrant as grantOf,
+  newList,
+} from '@countersign/simulator/attacks/server/grants';
 import test, { type ExecutionContext } from 'ava';
-import { Authority, type Issued } from '../support/certificates.ts';
 import { temporary } from '../support/command.ts';
 import { CERT, KEY } from './delivery-certificate.ts';
-import { newList } from './engines/grant-rules.ts';
 import {
   act,
   addProduct,
@@ -57,8 +63,6 @@ import {
 } from './ledger-world.ts';
 
 const NOW = 1_800_000_000;
-const grantObject = (id: Uint8Array) => objectDigest(sha256, 'grant', id);
-const deviceObject = (id: Uint8Array) => objectDigest(sha256, 'device', id);
 
 async function worldOf(t: ExecutionContext): Promise<World & { alice: Signer }> {
   const world = await newWorld();
@@ -67,20 +71,11 @@ async function worldOf(t: ExecutionContext): Promise<World & { alice: Signer }> 
   return Object.assign(world, { alice: world.people.alice! });
 }
 
-/** A code, and the grant that an operator signs for it. */
-function newGrant(change: Partial<EnrolGrant> = {}) {
-  const { signer, grantId } = claimKey({ sha256 }, newClaimCode());
-  const key = publicKeyOf(signer);
-  const grant: EnrolGrant = {
-    ...{ grantId, key, classId: CLASS, devices: 2, expires: NOW + 60, kind: 'code', content: null },
-    ...change,
-  };
-  return { signer, grant, grantId: grant.grantId, args: enrolGrantArgs(grant) };
-}
+/** As the ledger has it; the server's clock stands at NOW. */
+const newGrant = (change: Partial<EnrolGrant> = {}) => grantOf({ expires: NOW + 60, ...change });
 
 function newClaim(grant: { signer: Signer; grantId: Uint8Array }, change: Partial<Claim> = {}, device = newSigner()) {
-  const deviceId = crypto.getRandomValues(new Uint8Array(16));
-  const claim = { origin: ORIGIN, grantId: grant.grantId, deviceId, classId: CLASS, ...change };
+  const claim = claimOf(grant.grantId, change);
   return { device, claim, entry: claimEntry({ sha256 }, grant.signer, device, claim) };
 }
 

@@ -2,9 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSample } from '@countersign/firmware-samples';
+import { Authority } from '@countersign/simulator/attacks/server/certificates';
 import test from 'ava';
 import { CERT, KEY } from '../broker/delivery-certificate.ts';
-import { Authority } from '../support/certificates.ts';
 import { run, runJson, temporary, up } from '../support/command.ts';
 import {
   base,

@@ -26,7 +26,7 @@ import { bytesOf, classId, deviceId, ORIGIN, sha256, signers } from '../support/
 import type { FormatVector } from './make-format.ts';
 import type { Accepted, Refused } from './make-near.ts';
 
-/** Made once by test/support/certificates.ts, whose keys are random: of SN-2, for TLS clients, by an authority of P-256. */
+/** Made once by simulator/src/attacks/server/certificates.ts, whose keys are random: of SN-2, for TLS clients, by an authority of P-256. */
 const CERTIFICATE = unhex(
   [
     '308201373081dfa003020102020102300a06082a8648ce3d04030230123110300e06035504030c07666163746f7279302218',

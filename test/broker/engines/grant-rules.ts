@@ -1,10 +1,6 @@
 /** Grants on every engine: devices that enrol themselves by a code, or by a list that an operator signed. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { listRoot } from '@countersign/broker/distribution/enrolment/lists';
-import { levelsOver, pathFrom } from '@countersign/broker/distribution/merkle-levels';
-import { objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
-import { type EnrolGrant, enrolGrantArgs } from '@countersign/broker/ledger/contract/grant-args';
-import { listedLeaf } from '@countersign/broker/ledger/contract/lists';
+import { revokeArgs } from '@countersign/broker/ledger/contract/args';
 import type { DeviceView, GrantView } from '@countersign/broker/ledger/contract/views';
 import {
   type Claim,
@@ -15,17 +11,22 @@ import {
   publicKeyOf,
   type Signer,
   signStatement,
-  thumbprint,
-  unhex,
-  utf8,
   type Value,
 } from '@countersign/device-sdk/format';
 import { certificateKey, certifiedEntry } from '@countersign/device-sdk/host/certified';
-import { claimEntry, claimKey, enrolmentEntry, newClaimCode } from '@countersign/device-sdk/host/claim';
+import { claimEntry, enrolmentEntry } from '@countersign/device-sdk/host/claim';
 import { listedEntry, serialDigest } from '@countersign/device-sdk/host/listing';
-import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
-import { Authority, type Issued } from '../../support/certificates.ts';
-import { act, addProduct, CLASS, newSigner, ORIGIN, sha256, tx, type World } from '../ledger-world.ts';
+import { Authority, type Issued } from '@countersign/simulator/attacks/server/certificates';
+import {
+  authorityKey,
+  claimOf,
+  deviceObject,
+  grantObject,
+  newAuthorityGrant,
+  newGrant,
+  newList,
+} from '@countersign/simulator/attacks/server/grants';
+import { act, addProduct, newSigner, sha256, tx, type World } from '../ledger-world.ts';
 import type { NamedRule, Rule } from './rule.ts';
 import { type Row, refuses } from './trial-bed.ts';
 
@@ -35,45 +36,9 @@ function rule(title: string, run: Rule): void {
   GRANT_RULES.push([title, run]);
 }
 
-const EXPIRES = 4_000_000_000;
-const grantObject = (id: Uint8Array) => objectDigest(sha256, 'grant', id);
-const deviceObject = (id: Uint8Array) => objectDigest(sha256, 'device', id);
-const randomBytes = (n: number) => crypto.getRandomValues(new Uint8Array(n));
 const getGrant = async ({ ledger }: World, id: Uint8Array) => (await ledger.evaluate('getGrant', hex(id))) as GrantView;
 const getDevice = async ({ ledger }: World, id: Uint8Array) =>
   (await ledger.evaluate('getDevice', hex(id))) as DeviceView;
-
-export function newGrant(change: Partial<EnrolGrant> = {}) {
-  const { signer, grantId } = claimKey({ sha256 }, newClaimCode());
-  const key = publicKeyOf(signer);
-  const common = { grantId, key, classId: CLASS, devices: 2, expires: EXPIRES };
-  const grant: EnrolGrant = { ...common, kind: 'code', content: null, ...change };
-  return { signer, grantId: grant.grantId, args: enrolGrantArgs(grant) };
-}
-
-/** A list over these keys, with serials SN-0, SN-1 and so on. */
-export function newList(keys: readonly Signer[]) {
-  const lines = keys.map((signer, i) => ({
-    serial: `SN-${i}`,
-    salt: hex(randomBytes(16)),
-    print: hex(thumbprint(sha256, publicKeyOf(signer))),
-  }));
-  const leaves = lines.map(({ serial, salt, print }) =>
-    listedLeaf(sha256, serialDigest(sha256, unhex(salt)!, serial), unhex(print)!),
-  );
-  const levels = levelsOver(sha256, leaves);
-  const grant = newGrant({ kind: 'list', devices: lines.length, content: unhex(listRoot(sha256, lines))! });
-  const placeOf = (index: number) => ({
-    serial: lines[index]!.serial,
-    listing: { grantId: grant.grantId, salt: unhex(lines[index]!.salt)!, index, path: pathFrom(levels, index) },
-  });
-  return { ...grant, lines, placeOf };
-}
-
-const claimOf = (grantId: Uint8Array, change: Partial<Claim> = {}): Claim => ({
-  ...{ origin: ORIGIN, grantId, deviceId: randomBytes(16), classId: CLASS },
-  ...change,
-});
 
 rule('a claim code enrols as many new devices as its grant says, and is no word of a list', async (t, engine) => {
   const world = await engine.newWorld();
@@ -201,14 +166,11 @@ rule('a certificate of the authority that a grant names enrols one device, once'
     new Authority('foreign'),
     new Authority('ed', 'Ed25519'),
   ];
-  const keyOf = ({ cert }: { cert: string }) => readPublicKeyFile(utf8(cert));
-  const grantOf = (authority: Authority) =>
-    newGrant({ kind: 'authority', devices: 9, content: thumbprint(sha256, keyOf(authority)) });
-  const [grant, other] = [grantOf(factory), grantOf(edwards)];
+  const [grant, other] = [newAuthorityGrant(factory), newAuthorityGrant(edwards)];
   for (const { grantId, args } of [grant, other]) await act(world, alice, 'enrol', grantObject(grantId), args);
   const entryOf = (
     { cert, key }: Issued,
-    { device = newSigner(), grantId = grant.grantId, authority = keyOf(factory), ...change }: Asked = {},
+    { device = newSigner(), grantId = grant.grantId, authority = authorityKey(factory), ...change }: Asked = {},
   ) => certifiedEntry({ sha256 }, certificateKey(cert, key), device, claimOf(grantId, change), authority);
   const submit =
     (...asked: Parameters<typeof entryOf>) =>
@@ -224,14 +186,18 @@ rule('a certificate of the authority that a grant names enrols one device, once'
           { ...key, certificate: change(own.der.slice()) },
           newSigner(),
           claimOf(grant.grantId),
-          keyOf(factory),
+          authorityKey(factory),
         ),
       );
   const flip = (at: number) => (bytes: Uint8Array) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
   await refuses(t, world, [
     ['by another authority', 'BAD_SIGNATURE', submit(foreign.issue({ name: 'SN-1' }))],
-    ['by another authority, which is named', 'NOT_PERMITTED', submit(foreign.issue(), { authority: keyOf(foreign) })],
+    [
+      'by another authority, which is named',
+      'NOT_PERMITTED',
+      submit(foreign.issue(), { authority: authorityKey(foreign) }),
+    ],
     ['by an authority of another algorithm', 'BAD_SIGNATURE', submit(edwards.issue())],
     ['another serial number', 'BAD_SIGNATURE', twisted(flip(14))],
     ['a signature of another', 'BAD_SIGNATURE', twisted(flip(own.der.length - 1))],
@@ -266,7 +232,7 @@ rule('a certificate of the authority that a grant names enrols one device, once'
     ['renewed, with its key', 'EXISTS', submit(factory.issue({ name: 'SN-1', serial: 2, pair }))],
   ]);
   const third = edwards.issue({ curve: 'Ed25519' });
-  await submit(third, { grantId: other.grantId, authority: keyOf(edwards) })();
+  await submit(third, { grantId: other.grantId, authority: authorityKey(edwards) })();
   await submit(factory.issue({ curve: 'Ed25519' }))();
   t.like(await getGrant(world, grant.grantId), { used: 2, kind: 'authority' });
   await act(

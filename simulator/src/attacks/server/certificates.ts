@@ -1,4 +1,4 @@
-/** An authority of tests: X.509 certificates and lists of revoked ones (RFC 5280), with every field at the test's choice. */
+/** An authority: X.509 certificates and lists of revoked ones (RFC 5280), with every field at the adversary's choice. */
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
 export interface Issued {
@@ -20,9 +20,11 @@ export interface Wish {
   to?: number;
   /** With this key instead of one of its own. */
   pair?: { publicKey: KeyObject; privateKey: KeyObject };
+  /** Other fields, before they are signed: version, serial, algorithm, issuer, validity, subject, key, extensions. */
+  fields?: (fields: Uint8Array[]) => Uint8Array[];
 }
 
-const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
+export const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
   const content = Buffer.concat(parts);
   const n = content.length;
   const length = n < 0x80 ? [n] : n < 0x100 ? [0x81, n] : [0x82, n >> 8, n & 0xff];
@@ -71,7 +73,7 @@ export class Authority {
         : [extension('551d25', sequence(oid(`2b0601050507030${purpose === 'client' ? 2 : 1}`)))]),
       ...(dns.length === 0 ? [] : [extension('551d11', sequence(...dns.map((one) => der(0x82, Buffer.from(one)))))]),
     ];
-    const tbs = sequence(
+    const fields = [
       der(0xa0, whole(2)),
       whole(serial),
       this.#algorithm(),
@@ -80,7 +82,8 @@ export class Authority {
       named(name),
       pair.publicKey.export({ type: 'spki', format: 'der' }),
       der(0xa3, sequence(...extensions)),
-    );
+    ];
+    const tbs = sequence(...(wish.fields?.(fields) ?? fields));
     const bytes = new Uint8Array(this.#signed(tbs));
     const key = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     return { cert: pem('CERTIFICATE', bytes), key, der: bytes };
