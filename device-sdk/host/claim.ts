@@ -59,7 +59,7 @@ export function claimKey({ sha256 }: Pick<Verifier, 'sha256'>, code: string): Cl
 }
 
 /** A device can name the grant of its code without being told. */
-export function grantIdOf({ sha256 }: Pick<Verifier, 'sha256'>, publicKey: Uint8Array): Uint8Array {
+function grantIdOf({ sha256 }: Pick<Verifier, 'sha256'>, publicKey: Uint8Array): Uint8Array {
   return sha256(concat(utf8('countersign/v1/grant\0'), publicKey)).slice(0, ID_BYTES);
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blobRoutes } from '@countersign/broker/face/api/blob-routes';
 import { answerOf, problemOf, refusalOf } from '@countersign/broker/face/api/refusals';
-import { cidOf, digestOfCid } from '@countersign/broker/store/cid';
+import { cidOf } from '@countersign/broker/store/cid';
 import { writeDurable } from '@countersign/broker/store/durable';
 import { fileBlobStore } from '@countersign/broker/store/file-blobs';
 import { httpBlobs } from '@countersign/broker/store/http-blobs';
@@ -12,6 +12,7 @@ import { Refusal } from '@countersign/device-sdk';
 import { concat, hex, makeFrames } from '@countersign/device-sdk/format';
 import test from 'ava';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { CID } from 'multiformats/cid';
 
 const sha256 = (bytes: Uint8Array) => new Uint8Array(createHash('sha256').update(bytes).digest());
 
@@ -102,11 +103,8 @@ test('a content id is the CIDv1 that IPFS gives a single raw block', (t) => {
   );
   for (let i = 0; i < 50; i++) {
     const digest = random(32);
-    t.deepEqual(digestOfCid(cidOf(digest)), digest);
+    t.deepEqual(CID.parse(cidOf(digest)).multihash.digest, digest);
   }
-  const cid = cidOf(sha256(new Uint8Array()));
-  const others = ['', 'b', cid.toUpperCase(), cid.slice(0, -1), `${cid}a`, `z${cid.slice(1)}`, `${cid.slice(0, -1)}w`];
-  for (const other of others) t.is(digestOfCid(other), undefined, other);
 });
 
 test('a durable write with exclusive refuses a name that is taken and leaves the former file', async (t) => {

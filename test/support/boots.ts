@@ -63,7 +63,7 @@ function ubootBoot(env: UbootEnv, style: 'upgrade' | 'order', slot: SlotNumber):
 }
 
 /** What U-Boot does with CONFIG_BOOTCOUNT_ENV, and an `altbootcmd` that swaps the slot. */
-export function upgradeLoader(env: UbootEnv): SlotNumber {
+function upgradeLoader(env: UbootEnv): SlotNumber {
   const get = (name: string) => env.read().get(name) ?? '';
   if (get('upgrade_available') === '1') {
     env.change({ bootcount: String(Number(get('bootcount')) + 1) });

@@ -39,7 +39,7 @@ export function caseOf(
 }
 
 /** Sound containers to damage: every instruction set in every class, forward and in place, and whole images. */
-export function soundCases(): CCase[] {
+function soundCases(): CCase[] {
   const plain = { old: image(9000, 31), fresh: edited(image(9000, 31), 6) };
   const pairs = [...ISAS.map((isa, i) => programs(isa, 60, i + 3)), plain];
   const made = (old: Uint8Array, fresh: Uint8Array, options: Parameters<typeof makeDelta>[2]): CCase => ({

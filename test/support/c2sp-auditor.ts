@@ -60,7 +60,7 @@ export function checkpointOf(note: Buffer, key: AuditorKey): { size: number; roo
 }
 
 /** MTH of RFC 6962, section 2.1, as it is written there. */
-export function merkleRoot(leaves: readonly Buffer[]): Buffer {
+function merkleRoot(leaves: readonly Buffer[]): Buffer {
   if (leaves.length === 0) return sha256();
   if (leaves.length === 1) return leaves[0]!;
   const k = 2 ** Math.floor(Math.log2(leaves.length - 1));

@@ -18,7 +18,7 @@ export function sampleFile(path: string): Buffer {
   return readFileSync(new URL(path, room));
 }
 
-export function recordedToolchains(): Toolchains {
+function recordedToolchains(): Toolchains {
   return JSON.parse(sampleFile('images/manifest.json').toString()).toolchains;
 }
 

@@ -11,7 +11,7 @@ export function outside(path: string): Uint8Array | undefined {
   return undefined;
 }
 
-export function outsideText(path: string): string | undefined {
+function outsideText(path: string): string | undefined {
   const bytes = outside(path);
   return bytes && new TextDecoder().decode(bytes);
 }

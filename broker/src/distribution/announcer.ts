@@ -149,7 +149,7 @@ export function announcer(parts: {
 }
 
 /** Devices without a clock leave the window to this server: it tells of an open rollout from the beginning of it. */
-export function isInWindow(rollout: Rollout, now: number): boolean {
+function isInWindow(rollout: Rollout, now: number): boolean {
   return secondsToWindow(rollout, now) === 0;
 }
 

@@ -8,9 +8,6 @@
 
 import { HASH_BYTES } from '@countersign/device-sdk/format';
 
-/** The largest content that IPFS stores as one raw block by default. */
-export const SINGLE_BLOCK_BYTES_MAX = 262_144;
-
 /** CID version 1, codec raw (0x55), multihash sha2-256 (0x12) of 32 bytes. */
 const PREFIX = [0x01, 0x55, 0x12, HASH_BYTES];
 /** RFC 4648 section 6 in lower case; the multibase prefix of it is `b`. */
@@ -22,15 +19,6 @@ export function cidOf(digest: Uint8Array): string {
   return `b${base32([...PREFIX, ...digest])}`;
 }
 
-/** The SHA-256 in a content id of this form; undefined for every other text. */
-export function digestOfCid(cid: string): Uint8Array | undefined {
-  const bytes = cid.startsWith('b') ? unbase32(cid.slice(1)) : undefined;
-  if (bytes?.length !== PREFIX.length + HASH_BYTES) return undefined;
-  const digest = bytes.slice(PREFIX.length);
-  // Encoded again, so that neither another prefix nor stray bits at the end pass.
-  return cidOf(digest) === cid ? digest : undefined;
-}
-
 function base32(bytes: readonly number[]): string {
   let text = '';
   let bits = 0;
@@ -40,20 +28,4 @@ function base32(bytes: readonly number[]): string {
     for (bits += 8; bits >= 5; bits -= 5) text += ALPHABET[(kept >> (bits - 5)) & 31];
   }
   return bits === 0 ? text : text + ALPHABET[(kept << (5 - bits)) & 31];
-}
-
-function unbase32(text: string): Uint8Array | undefined {
-  const out: number[] = [];
-  let bits = 0;
-  let kept = 0;
-  for (const character of text) {
-    const value = ALPHABET.indexOf(character);
-    if (value < 0) return undefined;
-    kept = ((kept << 5) | value) & 0xfff;
-    bits += 5;
-    if (bits < 8) continue;
-    bits -= 8;
-    out.push((kept >> bits) & 0xff);
-  }
-  return Uint8Array.from(out);
 }

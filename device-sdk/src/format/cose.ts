@@ -65,7 +65,7 @@ export function decodeSign1(bytes: Uint8Array): Sign1 {
   return readSign1(decode(bytes));
 }
 
-export function sign1Value(s: Sign1): Tagged {
+function sign1Value(s: Sign1): Tagged {
   return new Tagged(TAG_SIGN1, [s.protectedBytes, s.unprotected, s.payload, s.signature]);
 }
 

@@ -5,7 +5,6 @@
  * `inspect` reads any envelope of the base specification; a device reads only this.
  */
 import { demand, Refusal } from '../errors.ts';
-import { concat } from './bytes.ts';
 import { type CborMap, decode, encode, type Value } from './cbor.ts';
 import { HASH_BYTES, type Sha256 } from './merkle.ts';
 import { asArray, asBytes, asMap, asText, asUint, isPlainText, sameBytes, shown, unwrap } from './shape.ts';
@@ -312,9 +311,4 @@ export function digestBytes(digest: Uint8Array): Uint8Array {
 /** SUIT hashes a manifest together with the head of the byte string that carries it. */
 export function manifestDigest(sha256: Sha256, manifest: Uint8Array): Uint8Array {
   return sha256(encode(manifest));
-}
-
-/** What the two blocks sign: the content of the SUIT_Digest byte string. */
-export function suitPayload(sha256: Sha256, manifest: Uint8Array): Uint8Array {
-  return concat(digestBytes(manifestDigest(sha256, manifest)));
 }

@@ -34,7 +34,7 @@ export function figures(outcome: FleetOutcome): string {
 }
 
 /** Bytes by memory class: what the collection server made, and what the devices fetched of it. */
-export function classTable(rows: readonly ClassRow[]): string {
+function classTable(rows: readonly ClassRow[]): string {
   const head = ['class', 'product', 'release', 'image', 'packed', 'delta', 'of image', 'fetched each', 'devices'];
   const count = (bytes: number) => bytes.toLocaleString('en-GB');
   const cells = rows.map((row) => [
@@ -57,7 +57,7 @@ function savedText({ image, delta, perDevice }: FleetOutcome['bytes']): string {
   return `${share} %: ${sized(delta)} of frames for ${sized(image)} of images; ${sized(perDevice)} in all per device`;
 }
 
-export function verdictLine({ ok, slots, reports, installs, problems }: Verdict): string {
+function verdictLine({ ok, slots, reports, installs, problems }: Verdict): string {
   if (ok)
     return `judge        ok: ${slots} slots read, ${reports} reports checked, ${installs} installs current, all true`;
   return ['judge        FAILED', ...problems.slice(0, PROBLEMS_SHOWN).map((text) => `  ${text}`)].join('\n');

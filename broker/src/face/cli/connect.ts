@@ -140,7 +140,7 @@ export function nextCommand(options: ServerOptions, words: string): string {
 }
 
 /** Called by `npx`, the command is on nobody's path. */
-export function commandName(): string {
+function commandName(): string {
   return process.env.npm_command === 'exec' ? 'npx countersign' : 'countersign';
 }
 

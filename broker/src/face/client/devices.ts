@@ -36,7 +36,7 @@ export async function enrolDevices(
 }
 
 /** Devices without labels and name are left out. */
-export async function labelDevices({ api }: Session, devices: readonly Omit<NewDevice, 'key'>[]): Promise<void> {
+async function labelDevices({ api }: Session, devices: readonly Omit<NewDevice, 'key'>[]): Promise<void> {
   const noted = devices.filter(({ labels, name }) => name !== undefined || Object.keys(labels ?? {}).length > 0);
   if (noted.length === 0) return;
   const entries = noted.map(({ id, labels = {}, name }) => ({ deviceId: hex(id), labels, ...(name && { name }) }));

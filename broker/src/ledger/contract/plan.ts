@@ -13,7 +13,7 @@ export function unionOfWaves(waves: readonly { cohorts: readonly Cohort[] }[], w
   return normalCohorts(waves.slice(0, wave + 1).flatMap(({ cohorts }) => cohorts));
 }
 
-export function normalCohorts(cohorts: readonly Cohort[]): Cohort[] {
+function normalCohorts(cohorts: readonly Cohort[]): Cohort[] {
   const shares = cohorts.flatMap((cohort) => ('threshold' in cohort ? [cohort.threshold] : []));
   const roots = cohorts.flatMap((cohort) => ('root' in cohort ? [cohort.root] : [])).sort(compare);
   const groups = roots.filter((root, i) => i === 0 || compare(root, roots[i - 1]!) !== 0);

@@ -158,7 +158,7 @@ export function parse<T extends Type>(bytes: Uint8Array): Types[T] {
 }
 
 /** JSON with sorted keys: every peer must write the same bytes. */
-export function sortedJson(value: unknown): string {
+function sortedJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(sortedJson).join()}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const record = value as Record<string, unknown>;

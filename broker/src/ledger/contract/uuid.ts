@@ -18,7 +18,7 @@ export function classId(vendor: Uint8Array, product: string): Uint8Array {
 }
 
 /** The first 16 bytes of SHA-1(namespace, name) with version and variant set. A name, not a proof: SHA-1 is enough. */
-export function uuid5(namespace: Uint8Array, name: string): Uint8Array {
+function uuid5(namespace: Uint8Array, name: string): Uint8Array {
   const digest = createHash('sha1')
     .update(concat(namespace, utf8(name)))
     .digest();

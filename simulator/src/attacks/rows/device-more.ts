@@ -143,7 +143,7 @@ function provisioned(
   };
 }
 
-export const provisionRows: Variant[] = [
+const provisionRows: Variant[] = [
   provisioned('enrols a device without an id', 'BAD_PROVISION', () => ({ deviceId: undefined })),
   provisioned('enrols a device with the head of another ledger', 'BAD_PROVISION', (server) => ({
     head: { ...server.head(), origin: 'another.example' },
