@@ -44,19 +44,12 @@ import {
   VENDOR,
   type World,
 } from '@countersign/simulator/attacks/server/ledger-world';
+import { hire as hirePerson } from '@countersign/simulator/attacks/server/people';
 import test, { type ExecutionContext } from 'ava';
 
+/** As a person of the world from then on. */
 async function hire(world: World, name: string, roles: PersonRole[], products?: Uint8Array[]): Promise<void> {
-  const key = newSigner();
-  await act(
-    world,
-    world.people.alice!,
-    'enrol',
-    personObject(name),
-    enrolPersonArgs({ name, roles, key: publicKeyOf(key), products }),
-  );
-  await act(world, world.people.bob!, 'approve', personObject(name));
-  world.people[name] = key;
+  world.people[name] = await hirePerson(world, name, roles, products);
 }
 
 async function refuses(t: ExecutionContext, code: Code, attempt: Promise<unknown>): Promise<void> {

@@ -62,21 +62,6 @@ export const OWED: readonly Survivors[] = [
     ],
   },
   {
-    why: "roles for some products, and a person's next key: tried in test/broker/engines and test/broker/people, by no row yet",
-    checks: [
-      'broker/src/ledger/contract/args.ts readPersonProducts demand ids.length >= 1 && ids.length <= PERSON_PRODUCTS_MAX',
-      'broker/src/ledger/contract/args.ts readPersonProducts demand ascending',
-      'broker/src/ledger/contract/call.ts signatory demand person.newKey?.kid !== kid',
-      'broker/src/ledger/contract/call.ts signatory demand person.kid === kid',
-      'broker/src/ledger/contract/rights.ts about demand inside',
-      'broker/src/ledger/contract/rights.ts aboutAll demand products === undefined',
-      "broker/src/ledger/contract/rekey.ts rekeyPerson demand person.state === 'active'",
-      'broker/src/ledger/contract/rekey.ts rekeyPerson demand !person.revocation',
-      'broker/src/ledger/contract/rekey.ts rekeyPerson demand former < FORMER_KEYS_MAX',
-      "broker/src/ledger/contract/people.ts addPerson demand await read(call.stub, 'product', id)",
-    ],
-  },
-  {
     why: 'a trust root has a block to itself, follows one and lists keys of nobody else: tried in test/broker/ledger-roots, by no row yet',
     checks: [
       'broker/src/ledger/contract/roots.ts nextTrustRoot demand !call.genesis',

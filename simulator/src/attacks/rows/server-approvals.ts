@@ -16,7 +16,7 @@ import {
   sha256,
   VENDOR,
 } from '../server/ledger-world.ts';
-import { dismiss, hire, uploaded } from '../server/people.ts';
+import { bob, dismiss, hire, nextKey, uploaded } from '../server/people.ts';
 import { contract } from '../server/try.ts';
 import { trialRows } from './server-trials.ts';
 
@@ -125,6 +125,13 @@ export const sequenceRows: Variant[] = [
 ];
 
 export const revokedRows: Variant[] = [
+  contract('approves with the key that a person had before the present one', 'REVOKED', async (world) => {
+    const carol = await hire(world, 'carol', ['approver']);
+    await nextKey(world, 'carol');
+    await act(world, bob(world), 'approve', personObject('carol'));
+    const { leaf } = await uploaded(world);
+    return () => act(world, carol, 'approve', leaf);
+  }),
   contract('acts with a person’s key after its revocation', 'REVOKED', async (world) => {
     const carol = await hire(world, 'carol', ['approver']);
     await dismiss(world, 'carol');

@@ -10,6 +10,7 @@ import { accessRows } from './server-access.ts';
 import { deviceRows } from './server-enrolled.ts';
 import { entryRows } from './server-entries.ts';
 import { peopleRows } from './server-people.ts';
+import { rekeyRows } from './server-rekeys.ts';
 import { rolloutRows } from './server-rollouts.ts';
 import { passportRows } from './server-trials.ts';
 
@@ -52,6 +53,7 @@ export const unauthorised: Attack = {
     api('calls the API with a default password', `Basic ${Buffer.from('admin:admin').toString('base64')}`),
     ...rolloutRows,
     ...peopleRows,
+    ...rekeyRows,
     ...entryRows,
     ...deviceRows,
   ],
