@@ -78,8 +78,8 @@ export async function site(
       server = await startAll({ data });
     },
     async roll(version) {
-      const { releaseLeaf } = await release(session, people, PRODUCT, version);
-      return (await open(session, people, releaseLeaf, { jitterSeconds: 0 })).rolloutId;
+      const { releaseLeaf } = await release(session, s.people, PRODUCT, version);
+      return (await open(session, s.people, releaseLeaf, { jitterSeconds: 0 })).rolloutId;
     },
     updated: async (rolloutId) => (await getRollout(session, rolloutId)).totals.updated,
   };

@@ -58,8 +58,8 @@ export function isOfCentre({ kgc, issued }: RotateIssuedOptions): boolean {
 
 /**
  * @param which the role whose key is replaced; `kgc`: the centre, and with it every key that it issued
- * @throws Refusal BAD_REQUEST where no server has such a key; UNKNOWN_KEY for a centre that is not pinned; the centre's,
- * the contract's, BAD_ROOT
+ * @throws Refusal BAD_REQUEST for `kgc` where no server has such a key; UNKNOWN_KEY for a second centre beside one whose keys
+ * sign; the centre's, the contract's, BAD_ROOT
  */
 export async function rotateIssued(which: ImplicitRole | 'kgc', options: RotateIssuedOptions) {
   const data = dataFolder(options);
@@ -70,11 +70,14 @@ export async function rotateIssued(which: ImplicitRole | 'kgc', options: RotateI
   let current = await rootInForce(session, await pinnedIn(data));
   await demandReached(session, options.stolenFrom);
   const roles = which === 'kgc' ? rolesOfCentres(verifier, current.root) : [which];
-  demand(roles.length > 0, 'BAD_REQUEST', 'no server signs with a key of a centre: nothing to replace');
+  const none = 'no server signs with a key of a centre: begin with countersign keys rotate collection --kgc URL';
+  demand(roles.length > 0, 'BAD_REQUEST', none);
+  // Where no key of a centre signs, whichever is asked takes the place of all that were pinned before.
+  const moves = which === 'kgc' || rolesOfCentres(verifier, current.root).length === 0;
   const found = await issuedFor(session, roles, current.root, options, passphrase);
   const centre = centreOf(verifier, current.root, found, options);
   if (!pins(verifier, current.root, centre)) {
-    demand(which === 'kgc', 'UNKNOWN_KEY', 'the trust root pins another centre: countersign keys rotate kgc');
+    demand(moves, 'UNKNOWN_KEY', 'the trust root pins another centre: countersign keys rotate kgc');
     // The ledger takes no key of a centre that it does not know, so the centre comes one version before its keys.
     const pinned = await signAndSubmit(
       session,
@@ -92,8 +95,8 @@ export async function rotateIssued(which: ImplicitRole | 'kgc', options: RotateI
   }
   // Read last: what the former key signed meanwhile stays valid.
   const size = await ledgerSize(session);
-  const former = which === 'kgc' ? centre : undefined;
-  const change = exchanged(verifier, current.root, found, { size, stolenFrom: options.stolenFrom, replacedBy: former });
+  const stolen = which === 'kgc' ? { centre: options.stolenFrom } : { key: options.stolenFrom };
+  const change = exchanged(verifier, current.root, found, { size, stolen, by: moves ? centre : undefined });
   return signAndSubmit(session, current, planNextRoot(verifier, current.root, change), here);
 }
 
@@ -112,23 +115,26 @@ function pins({ sha256 }: Verifier, root: TrustRoot, centre: PublicKey): boolean
   return implicitKeysOf(sha256, root).centres.some((known) => equal(known.bytes, centre.bytes));
 }
 
-/** All of one centre. A key of a stolen centre is no stolen key: what it signed stays valid. */
+interface Exchange {
+  size: number;
+  /** The first leaf that a thief may have had a hand in. A key of a stolen centre is no stolen key: what it signed stays valid. */
+  stolen: { key?: number | undefined; centre?: number | undefined };
+  /** The centre that takes the place of all others. */
+  by: PublicKey | undefined;
+}
+
+/** All of one centre. */
 function exchanged(
   verifier: Verifier,
   root: TrustRoot,
   found: readonly IssueKey[],
-  {
-    size,
-    stolenFrom,
-    replacedBy,
-  }: { size: number; stolenFrom?: number | undefined; replacedBy?: PublicKey | undefined },
+  { size, stolen, by }: Exchange,
 ): RootChange {
   const { sha256 } = verifier;
-  const stolen = stolenFrom !== undefined && replacedBy === undefined;
-  const from = stolen ? stolenFrom : size;
-  const changes = found.map(({ key }) => rotation(verifier, root, key.role, [], from, stolen));
-  const others = replacedBy === undefined ? [] : implicitKeysOf(sha256, root).centres.filter(isAnother);
-  const centres = others.map((centre) => ({ kid: hex(kidOf(sha256, centre)), logSize: stolenFrom ?? size }));
+  const from = stolen.key ?? size;
+  const changes = found.map(({ key }) => rotation(verifier, root, key.role, [], from, stolen.key !== undefined));
+  const others = by === undefined ? [] : implicitKeysOf(sha256, root).centres.filter(isAnother);
+  const centres = others.map((centre) => ({ kid: hex(kidOf(sha256, centre)), logSize: stolen.centre ?? size }));
   return {
     issued: found.map(({ key }) => key),
     revoke: [...changes.flatMap((change) => change.revoke ?? []), ...centres],
@@ -136,7 +142,7 @@ function exchanged(
   };
 
   function isAnother(centre: PublicKey): boolean {
-    return !equal(centre.bytes, replacedBy!.bytes) && revokedFrom(sha256, root, centre) === undefined;
+    return !equal(centre.bytes, by!.bytes) && revokedFrom(sha256, root, centre) === undefined;
   }
 }
 
