@@ -2,38 +2,20 @@
 import { uploadArgs } from '@countersign/broker/ledger/contract/args';
 import { startOf } from '@countersign/broker/ledger/execution';
 import { MemoryValues } from '@countersign/broker/ledger/key-values';
-import { encodeBlock, readBlock } from '@countersign/broker/ledger/log/block';
+import { readBlock } from '@countersign/broker/ledger/log/block';
 import { replay } from '@countersign/broker/ledger/replay';
 import { cidOf } from '@countersign/broker/store/cid';
 import { codeOf } from '@countersign/device-sdk';
-import { decodeSign1, encodeSign1, hex, leafHash } from '@countersign/device-sdk/format';
+import { leafHash } from '@countersign/device-sdk/format';
+import { otherSignature } from '@countersign/simulator/attacks/forge';
+import { OTHER_FORMS } from '@countersign/simulator/attacks/server/blocks';
 import test from 'ava';
 import { act, addProduct, manifestOf, newRelease, newWorld, sha256, verifier } from './ledger-world.ts';
 import { PeerBed, until } from './peer-bed.ts';
 
 test.beforeEach((t) => t.timeout(120_000));
 
-/** n - s is as good as s for the curve: anybody on the way can make this from a signature. */
-function otherSignature(sign1Bytes: Uint8Array): Uint8Array {
-  const N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-  const sign1 = decodeSign1(sign1Bytes);
-  const s = BigInt(`0x${hex(sign1.signature.slice(32))}`);
-  const other = Buffer.from((N - s).toString(16).padStart(64, '0'), 'hex');
-  return encodeSign1({ ...sign1, signature: Uint8Array.from([...sign1.signature.slice(0, 32), ...other]) });
-}
-
-const FORMS: Record<string, (bytes: Uint8Array) => Uint8Array> = {
-  "the orderer's signature": (bytes) => {
-    const { header, transactions, ordererSignature, head } = readBlock(bytes);
-    return encodeBlock(header, transactions, otherSignature(ordererSignature), head);
-  },
-  "the log's signature": (bytes) => {
-    const { header, transactions, ordererSignature, head } = readBlock(bytes);
-    return encodeBlock(header, transactions, ordererSignature, otherSignature(head));
-  },
-};
-
-for (const [what, change] of Object.entries(FORMS)) {
+for (const [what, change] of Object.entries(OTHER_FORMS)) {
   test(`${what} in its other form is no block, and nobody is accused of it`, async (t) => {
     const bed = await PeerBed.open(t, 2, 2, { ecdsa: ['orderer', 'log'] });
     let between = false;

@@ -1,33 +1,22 @@
 /** The next trust root as an entry: which keys sign its block, who accepts it, and what is refused. */
-import {
-  activeKeys,
-  planNextRoot,
-  type RootChange,
-  rotation,
-  signedRootOf,
-  signRootPayload,
-} from '@countersign/broker/keys/next-root';
+import { activeKeys, planNextRoot, type RootChange, rotation } from '@countersign/broker/keys/next-root';
 import { acceptedSigner, type RoleSigners } from '@countersign/broker/keys/signers';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { openLedger } from '@countersign/broker/ledger/embedded/engine';
-import { startOf } from '@countersign/broker/ledger/execution';
-import { MemoryValues } from '@countersign/broker/ledger/key-values';
-import { encodeBlock, encodeHeader, headOf, readBlock, signHeader } from '@countersign/broker/ledger/log/block';
-import { replay } from '@countersign/broker/ledger/replay';
+import { readBlock } from '@countersign/broker/ledger/log/block';
 import { codeOf } from '@countersign/device-sdk';
 import {
   encodeRoot,
-  hex,
-  kidOf,
   publicKeyOf,
   type Role,
   readHead,
   readSignedRoot,
   type Signer,
-  signHead,
   type TrustRoot,
 } from '@countersign/device-sdk/format';
 import { openRoot, verifyHead } from '@countersign/device-sdk/verify';
+import { blocksOf, replayed, signedBlock } from '@countersign/simulator/attacks/server/blocks';
+import { currentRoot, kidIn, nextRoot, signedRoot } from '@countersign/simulator/attacks/server/next-roots';
 import test, { type ExecutionContext } from 'ava';
 import {
   act,
@@ -41,10 +30,7 @@ import {
   publish,
   sha256,
   verifier,
-  type World,
 } from './ledger-world.ts';
-
-const kid = (signer: Signer) => hex(kidOf(sha256, publicKeyOf(signer)));
 
 /** A role's keys as a server with a folder has them: more come later. */
 function several(role: Role, signers: Signer[]): RoleSigners {
@@ -59,30 +45,10 @@ async function rotatingWorld(t: ExecutionContext) {
   const open = () => openLedger(world.dir, { ...options, verifier, now: () => world.clock.now });
   world.ledger = await open();
   t.teardown(() => world.end());
-  const current = async () => readSignedRoot(sha256, (await world.ledger.roots(1)).at(-1)!).root;
-  const sign = async (next: TrustRoot, by: readonly Signer[] = roots) =>
-    signedRootOf(sha256, next, await Promise.all(by.map((signer) => signRootPayload(sha256, next, signer))));
-  const next = async (change: RootChange, by?: readonly Signer[]) =>
-    sign(planNextRoot(verifier, await current(), change), by);
+  const current = () => currentRoot(world);
+  const sign = (next: TrustRoot, by: readonly Signer[] = roots) => signedRoot(next, by);
+  const next = (change: RootChange, by: readonly Signer[] = roots) => nextRoot(world, change, by);
   return { world, orderers, logs, roots, open, current, sign, next };
-}
-
-async function blocksOf(world: World) {
-  const { reader, standing } = world.ledger.inside;
-  const blocks: Uint8Array[] = [];
-  for (let i = 0; i <= standing.head.blockNumber; i++) blocks.push(await reader.block(i));
-  return blocks;
-}
-
-async function replayed(blocks: readonly Uint8Array[]) {
-  const values = new MemoryValues();
-  let point = startOf(verifier);
-  for (const bytes of blocks) {
-    const { sealed, next } = await replay(point, values, readBlock(bytes), verifier);
-    values.apply(sealed.writes);
-    point = next;
-  }
-  return { point, values };
 }
 
 test('both ledger keys are exchanged: the block of the new root is signed by the keys that it names, alone', async (t) => {
@@ -97,7 +63,7 @@ test('both ledger keys are exchanged: the block of the new root is signed by the
       { role: 'orderer' as const, key: publicKeyOf(orderer) },
       { role: 'log' as const, key: publicKeyOf(log) },
     ],
-    remove: [kid(world.keys.orderer), kid(world.keys.log)],
+    remove: [kidIn(world.keys.orderer), kidIn(world.keys.log)],
   };
   const bytes = await next(change);
   // Without the keys that it names, the ledger would end with it.
@@ -145,7 +111,7 @@ test('what no device could live with, and what too few have signed, is no next t
   const { world, current, sign, next, roots } = await rotatingWorld(t);
   const root = await current();
   const plan = (change: RootChange) => planNextRoot(verifier, root, change);
-  const stolen = kid(world.keys.distribution);
+  const stolen = kidIn(world.keys.distribution);
   const spare = newSigner();
   const strangers = {
     ...plan({}),
@@ -221,17 +187,12 @@ test('a block that holds a trust root and anything else, or that former keys hav
     { role: 'orderer' as const, key: publicKeyOf(orderer) },
     { role: 'log' as const, key: publicKeyOf(log) },
   ];
-  await world.ledger.submit(await next({ add, remove: [kid(world.keys.orderer), kid(world.keys.log)] }));
+  await world.ledger.submit(await next({ add, remove: [kidIn(world.keys.orderer), kidIn(world.keys.log)] }));
   const blocks = await blocksOf(world);
   const last = readBlock(blocks.at(-1)!);
   const before = blocks.slice(0, -1);
-  const signed = async (by: Signer, head: Signer, transactions = last.transactions) =>
-    encodeBlock(
-      last.header,
-      transactions,
-      await signHeader(sha256, encodeHeader(last.header), by),
-      await signHead(sha256, headOf(last.header), head),
-    );
+  const signed = (by: Signer, head: Signer, transactions = last.transactions) =>
+    signedBlock(last.header, transactions, by, head);
   await replayed([...before, await signed(orderer, log)]);
   const rows: [why: string, code: string, block: Uint8Array][] = [
     ['the former orderer', 'UNKNOWN_KEY', await signed(world.keys.orderer, log)],

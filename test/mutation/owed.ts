@@ -62,23 +62,6 @@ export const OWED: readonly Survivors[] = [
     ],
   },
   {
-    why: 'a trust root has a block to itself, follows one and lists keys of nobody else: tried in test/broker/ledger-roots, by no row yet',
-    checks: [
-      'broker/src/ledger/contract/roots.ts nextTrustRoot demand !call.genesis',
-      'broker/src/ledger/contract/roots.ts nextTrustRoot demand stored?.leaf !== leaf',
-      "broker/src/ledger/contract/roots.ts checkNobodyElses demand !(await read(call.stub, 'key', kid))",
-      'broker/src/ledger/execution.ts seal demand !this.#newRoot || this.#transactions.length === 1',
-      'broker/src/ledger/replay.ts replay demand block.transactions.length === 1',
-    ],
-  },
-  {
-    why: 'an ECDSA signature has one form alone: tried in test/broker/block-forms, by no row yet',
-    checks: [
-      'broker/src/ledger/contract/release-facts.ts verifyBlock1 demand one',
-      'broker/src/ledger/log/block.ts demandOneForm demand one',
-    ],
-  },
-  {
     why: 'implicit keys of another form, or put on the record by whom it does not behove: tried in test/vectors/ecqv and test/broker/issue-key, by no row yet',
     checks: [
       'device-sdk/src/format/implicit.ts implicitPublicKey demand equal(thumbprint(sha256, centre), key.centre)',

@@ -7,6 +7,7 @@ import {
   encode,
   encodeAnnouncement,
   encodeSign1,
+  hex,
   type Sign1,
   type Signer,
   Tagged,
@@ -78,4 +79,13 @@ export async function resigned(
   const changed = decodeSign1(reheaded(bytes, change));
   const signature = await signer.sign(toBeSigned(changed.protectedBytes, aad, payload));
   return encodeSign1({ ...changed, signature });
+}
+
+/** n - s is as good as s for the curve: anybody on the way can make this from a signature. */
+export function otherSignature(statement: Uint8Array): Uint8Array {
+  const N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const sign1 = decodeSign1(statement);
+  const [r, s] = [sign1.signature.slice(0, 32), BigInt(`0x${hex(sign1.signature.slice(32))}`)];
+  const other = Buffer.from((N - s).toString(16).padStart(64, '0'), 'hex');
+  return encodeSign1({ ...sign1, signature: Uint8Array.from([...r, ...other]) });
 }

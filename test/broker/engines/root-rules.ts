@@ -1,6 +1,7 @@
 /** Trust roots on every engine: the next one is an entry, and what is signed under it counts. */
-import { planNextRoot, type RootChange, signedRootOf, signRootPayload } from '@countersign/broker/keys/next-root';
+import { planNextRoot, type RootChange } from '@countersign/broker/keys/next-root';
 import { readSignedRoot, type Signer, type TrustRoot } from '@countersign/device-sdk/format';
+import { signedRoot } from '@countersign/simulator/attacks/server/next-roots';
 import { addProduct, newSigner, publish, sha256, verifier } from '../ledger-world.ts';
 import type { NamedRule, Rule } from './rule.ts';
 import { refuses } from './trial-bed.ts';
@@ -15,8 +16,7 @@ rule('a next trust root is an entry, signed on the thresholds of both, one after
   const world = await engine.newWorld();
   t.teardown(() => world.end());
   const { root: first } = readSignedRoot(sha256, world.rootBytes);
-  const signed = async (root: TrustRoot, by: Signer = world.keys.root) =>
-    signedRootOf(sha256, root, [await signRootPayload(sha256, root, by)]);
+  const signed = (root: TrustRoot, by: Signer = world.keys.root) => signedRoot(root, [by]);
   const next = (root: TrustRoot, change: RootChange = { headAgeMax: 4_000 }) => planNextRoot(verifier, root, change);
   const second = next(first);
   const bytes = await signed(second);

@@ -1,9 +1,10 @@
 /** Row 44: devices that are enrolled and revoked as nobody may; and the server’s part of row 42. */
 import { enrolDevicesArgs, objectDigest, productArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
 import { classId } from '@countersign/broker/ledger/contract/uuid';
-import { ALG_ESP256, decodeSign1, encodeSign1, hex, publicKeyOf } from '@countersign/device-sdk/format';
+import { ALG_ESP256, publicKeyOf } from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import type { Variant } from '../attack.ts';
+import { otherSignature } from '../forge.ts';
 import {
   act,
   CLASS,
@@ -93,12 +94,3 @@ export const copiedReport: Variant = contract(
     return () => world.ledger.submit(report);
   },
 );
-
-/** n - s is as good as s for the curve: anybody on the way can make this from a signature. */
-function otherSignature(statement: Uint8Array): Uint8Array {
-  const N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-  const sign1 = decodeSign1(statement);
-  const [r, s] = [sign1.signature.slice(0, 32), BigInt(`0x${hex(sign1.signature.slice(32))}`)];
-  const other = Buffer.from((N - s).toString(16).padStart(64, '0'), 'hex');
-  return encodeSign1({ ...sign1, signature: Uint8Array.from([...r, ...other]) });
-}

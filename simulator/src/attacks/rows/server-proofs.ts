@@ -12,6 +12,7 @@ import { flipped } from '../forge.ts';
 import { act, addProduct, newRelease, newWorld, publish, verifier, type World } from '../server/ledger-world.ts';
 import { codeFrom } from '../server/try.ts';
 import { forgedRows, outsideRows } from './server-blocks.ts';
+import { carriedRows } from './server-root-blocks.ts';
 
 const BLOCKS = 'ledger/0000000000.blocks';
 const HEAD = 'ledger/head';
@@ -48,6 +49,7 @@ function audited(
 export const auditRows: Variant[] = [
   ...forgedRows,
   ...outsideRows,
+  ...carriedRows,
   audited('cuts the log on disk back to an older head', 'BAD_HEAD', async (world, before) => {
     await truncate(join(world.dir, BLOCKS), before.blocks);
     await writeFile(join(world.dir, HEAD), before.head);

@@ -16,7 +16,7 @@ import {
   utf8,
 } from '@countersign/device-sdk/format';
 import type { Attack, Variant } from '../attack.ts';
-import { flipped } from '../forge.ts';
+import { flipped, otherSignature } from '../forge.ts';
 import {
   act,
   manifestOf,
@@ -27,7 +27,7 @@ import {
   verifier,
   type World,
 } from '../server/ledger-world.ts';
-import { OTHER, uploaded } from '../server/people.ts';
+import { alice, OTHER, uploaded } from '../server/people.ts';
 import { contract, refused } from '../server/try.ts';
 import { componentRows } from './components.ts';
 
@@ -88,6 +88,18 @@ export const tampering: Attack = {
     tampered('turns a bit of block 1', 'BAD_SIGNATURE', async (world) => ({
       block1: flipped((await newRelease(world, 1)).block1, -5),
     })),
+    contract(
+      'uploads a release once more, under the other form of its signature',
+      'BAD_SIGNATURE',
+      async (world) => {
+        const { block1, manifest } = await uploaded(world);
+        const other = otherSignature(block1);
+        const contentId = cidOf(manifestOf(1).image.digest);
+        const args = uploadArgs({ block1: other, manifest, fileName: 'node.bin', contentId });
+        return () => act(world, alice(world), 'upload', leafHash(sha256, other), args);
+      },
+      { ecdsa: ['collection'] },
+    ),
     tampered('signs block 1 with the distribution key', 'WRONG_ROLE', async (world) => ({
       block1: (await newRelease(world, 1, NO_LEAF, {}, world.keys.distribution)).block1,
     })),
