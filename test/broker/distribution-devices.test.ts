@@ -1,5 +1,6 @@
 /** What devices may ask for, and what they may report: all of it hostile until shown otherwise. */
 import { ALLOWANCE } from '@countersign/broker/distribution/allowance';
+import type { LedgerClient } from '@countersign/broker/ledger/client';
 import { enrolDevicesArgs, objectDigest } from '@countersign/broker/ledger/contract/args';
 import { Refusal } from '@countersign/device-sdk';
 import {
@@ -14,15 +15,17 @@ import {
   publicKeyOf,
   type Request,
   readAck,
+  readAnnouncement,
   readCommand,
   readFresh,
+  readReceipt,
   readReport,
   readStatement,
   reportValue,
   signStatement,
   WINDOW_MAX,
 } from '@countersign/device-sdk/format';
-import { openRoot, verifyStatement } from '@countersign/device-sdk/verify';
+import { openRoot, verifyReceipt, verifyStatement } from '@countersign/device-sdk/verify';
 import test from 'ava';
 import { alice, classId, nextReport, type TestDevice } from '../support/publisher.ts';
 import { bytesOf, sha256, signerOf, verifier } from '../support/world.ts';
@@ -78,6 +81,30 @@ for (const [what, request, code] of hostile) {
     t.is(bed.logged.filter(({ level }) => level === 'error').length, 0);
   });
 }
+
+test('an issued key is proven into the announced history, also while the log has grown since it was announced', async (t) => {
+  // The entry itself is the device's to judge: any one of the log stands for it.
+  const points: { thumbprint: string; entry: string }[] = [];
+  const through = (ledger: LedgerClient): LedgerClient => ({
+    ...ledger,
+    evaluate: async (name, ...args) => (name === 'getIssuedKey' ? { points } : ledger.evaluate(name, ...args)),
+  });
+  const { bed, device } = await openedBed(t, { through });
+  const announced = readReceipt(readAnnouncement(bed.delivery.announced.get(hex(classId))!).receipt).signed;
+  // As a claim does that came a moment before: an entry, and nothing to announce.
+  await bed.publisher.enrol(['claimed']);
+  const [first] = await bed.leaves();
+  const thumbprint = bytesOf('thumbprint');
+  points.push({ thumbprint: hex(thumbprint), entry: hex(first!.leafHash) });
+  const [issued] = await bed.delivery.ask(device.id, { id: 1, kind: 8, thumbprint });
+  if (issued?.kind !== 8) return t.fail(JSON.stringify(issued));
+  t.deepEqual(issued.entry, first!.bytes);
+  const receipt = readReceipt(issued.receipt);
+  const head = verifyReceipt(verifier, openRoot(verifier, bed.trustRoot).root, receipt, first!.leafHash);
+  t.true(head.size > announced.fields.size, 'the log has grown');
+  const [answer] = await bed.delivery.ask(device.id, { id: 2, kind: 2, from: announced.fields.size, to: head.size });
+  t.is(answer?.kind, 2, JSON.stringify(answer));
+});
 
 test('a device that is not enrolled is refused, and served as soon as it is', async (t) => {
   const { bed } = await openedBed(t);

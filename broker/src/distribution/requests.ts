@@ -182,7 +182,9 @@ export function requestHandler(parts: Parts): Requests {
     const { points } = (await ledger.evaluate('getIssuedKey', print)) as IssuedKeyView;
     const leaf = unhex(points.find((point) => point.thumbprint === print)!.entry)!;
     const entry = await ledger.entry(leaf);
-    return { id, kind, entry, receipt: (await ledger.receipt(leaf)).receipt };
+    // By the witness: the device asks next how the announcement's head grew into this one, and is answered about heads
+    // that were seen here alone. A device that has just claimed made the log grow, and no announcement has followed.
+    return { id, kind, entry, receipt: (await witness.receipt(leaf)).bytes };
   }
 
   async function freshness(device: KnownDevice, { id, kind, nonce }: RequestOf<typeof FRESHNESS>): Promise<Answer> {
