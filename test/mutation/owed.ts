@@ -61,17 +61,4 @@ export const OWED: readonly Survivors[] = [
       'broker/src/ledger/contract/grants.ts checkObject demand toHex(entry.tx.object) === expected',
     ],
   },
-  {
-    why: 'implicit keys of another form, or put on the record by whom it does not behove: tried in test/vectors/ecqv and test/broker/issue-key, by no row yet',
-    checks: [
-      'device-sdk/src/format/implicit.ts implicitPublicKey demand equal(thumbprint(sha256, centre), key.centre)',
-      'device-sdk/src/format/implicit.ts readImplicitKey demand suite === ECQV_SUITE',
-      'device-sdk/src/format/implicit.ts readImplicitKey throw MALFORMED',
-      'device-sdk/src/format/implicit.ts readImplicitKeys demand read.centres.every(({ alg }) => alg === ALG_ESP256)',
-      'broker/src/ledger/contract/queries.ts issuedKey throw NOT_FOUND',
-      'broker/src/ledger/contract/issue-key.ts issueKey demand convicts',
-      'broker/src/ledger/contract/issue-key.ts centreOf demand voidFrom === undefined || call.size < voidFrom',
-      'broker/src/ledger/contract/issue-key.ts checkPossession demand equal(statement.kid, kidOf(verifier.sha256, issued))',
-    ],
-  },
 ];

@@ -38,6 +38,12 @@ export const SURVIVORS: readonly Survivors[] = [
     checks: ['device-sdk/src/verify/root.ts checkKeys demand known'],
   },
   {
+    why: "the point's own centre is looked up by that thumbprint wherever one is read; for code that has another at hand: test/vectors/ecqv",
+    checks: [
+      'device-sdk/src/format/implicit.ts implicitPublicKey demand equal(thumbprint(sha256, centre), key.centre)',
+    ],
+  },
+  {
     why: "the factory's record is as trustworthy as the factory; tried in test/vectors",
     checks: [
       'device-sdk/src/format/provision.ts readComponents demand items.length > 0 && items.length < COMPONENTS_MAX',

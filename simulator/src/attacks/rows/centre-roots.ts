@@ -65,6 +65,9 @@ export const centreRootRows: Variant[] = [
     centres: [own, newCentre(), newCentre(), newCentre(), newCentre()],
   })),
   introduced('pins a centre on another curve', 'BAD_ROOT', () => ({ centres: [{ publicKey: publicKeyOf(STRANGER) }] })),
+  introduced('pins a centre on another curve beside the true one', 'BAD_ROOT', ({ centre: own }) => ({
+    centres: [own, { publicKey: publicKeyOf(STRANGER) }],
+  })),
   introduced('leaves a point out of the next trust root', 'BAD_ROOT', ({ c1 }) => ({ keys: [c1.key] })),
   replacedOnTheWay(),
   centreAsSigner(),

@@ -5,21 +5,53 @@ import { listIdentity } from '@countersign/broker/keys/kgc/list';
 import { issueKeyArgs, possessionValue } from '@countersign/broker/ledger/contract/issue-key-args';
 import type { Code } from '@countersign/device-sdk';
 import { compressed } from '@countersign/device-sdk/crypto/p256-point';
-import { ALG_ESP256, hex, type Identity, type Signer, signStatement } from '@countersign/device-sdk/format';
+import {
+  ALG_ESP256,
+  asArray,
+  hex,
+  type Identity,
+  implicitThumbprint,
+  kidOf,
+  type Signer,
+  signStatement,
+  type Value,
+} from '@countersign/device-sdk/format';
 import { generateKeyPair } from '@countersign/device-sdk/host/crypto';
 import type { Variant } from '../attack.ts';
-import { C1, D1, forgedSigner, type Issuance, type Issued, issuance, issueTo, newCentre } from '../centre.ts';
+import {
+  C1,
+  type Centre,
+  D1,
+  forgedSigner,
+  type Issuance,
+  type Issued,
+  issuance,
+  issueTo,
+  newCentre,
+} from '../centre.ts';
 import { act, newRelease, sha256, type World } from '../server/ledger-world.ts';
+import { logRoot } from '../server/next-roots.ts';
 import { type Attempt, codeFrom, contract } from '../server/try.ts';
 
-/** A ledger whose trust root lists no other keys for the two signers than issued ones. */
-function issuing(how: string, expect: Code, prepare: (world: World, issued: Issuance) => Promise<Attempt>): Variant {
+/**
+ * A ledger whose trust root lists no other keys for the two signers than issued ones.
+ * @param beside centres that it pins beside the one that issued them
+ */
+function issuing(
+  how: string,
+  expect: Code,
+  prepare: (world: World, issued: Issuance) => Promise<Attempt>,
+  beside: readonly Centre[] = [],
+): Variant {
   const withKeys = async (world: World) => {
     const issued = await issuance();
     Object.assign(world.keys, { collection: issued.c1.signer, distribution: issued.d1.signer });
     return prepare(world, issued);
   };
-  return contract(how, expect, withKeys, async () => ({ implicit: (await issuance()).implicit }));
+  return contract(how, expect, withKeys, async () => {
+    const { centres, keys } = (await issuance()).implicit;
+    return { implicit: { centres: [...centres, ...beside.map(({ publicKey }) => publicKey)], keys } };
+  });
 }
 
 const issue = (world: World, { object, args }: Pick<Issued, 'object' | 'args'>, by: Signer = world.people.bob!) =>
@@ -39,6 +71,15 @@ async function proven(
   const possession = await signStatement(sha256, 'possession', possessionValue(nonce), by);
   return { object, args: issueKeyArgs({ key, possession }) };
 }
+
+/** The key as it is written, with one of its six fields exchanged: role, name, epoch, centre, suite, point. */
+function rewritten({ object, args }: Issued, field: number, value: Value): Pick<Issued, 'object' | 'args'> {
+  const [key, possession] = asArray(args, 'issueKey', 2);
+  return { object, args: [asArray(key, 'implicit key', 6).with(field, value), possession!] };
+}
+
+/** Another centre that the trust root pins, as while one takes over from the other. */
+const RIVAL = newCentre();
 
 export const issueRows: Variant[] = [
   issuing('uploads what a key has signed that is not on the record', 'UNKNOWN_KEY', upload),
@@ -61,6 +102,30 @@ export const issueRows: Variant[] = [
     const other = await proven(s.c1, s.d1.signer);
     return () => issue(world, other);
   }),
+  issuing('puts a point on the record whose proof names another key', 'BAD_SIGNATURE', async (world, s) => {
+    const misnamed = await proven(s.c1, { ...s.c1.signer, publicKey: s.d1.signer.publicKey });
+    return () => issue(world, misnamed);
+  }),
+  issuing('puts a point of another suite on the record', 'UNSUPPORTED', async (world, s) => {
+    return () => issue(world, rewritten(s.c1, 4, 'ecqv-p256-sha512'));
+  }),
+  issuing('puts a point on the record for a role whose keys are never issued', 'MALFORMED', async (world, s) => {
+    return () => issue(world, rewritten(s.c1, 0, 'log'));
+  }),
+  issuing(
+    'is a second centre, and brings a point for an identity of the first one',
+    'EXISTS',
+    async (world, s) => {
+      await issue(world, s.c1);
+      const second = await issueTo(RIVAL, C1);
+      return () => issue(world, second);
+    },
+    [RIVAL],
+  ),
+  issuing('asks for the entry of a key that is not on the record', 'NOT_FOUND', async (world, s) => {
+    const print = hex(implicitThumbprint(sha256, s.c1.key));
+    return () => world.ledger.evaluate('getIssuedKey', print);
+  }),
   issuing('puts a point on the record under another identity', 'BAD_STATEMENT', async (world, s) => {
     return () => issue(world, { object: s.d1.object, args: s.c1.args });
   }),
@@ -80,6 +145,10 @@ export const convictedRows: Variant[] = [
     await issue(world, await issueTo(s.centre, C1));
     const next = await issueTo(s.centre, { ...C1, epoch: 2 });
     return () => issue(world, next);
+  }),
+  issuing('issues a key after a trust root revoked the centre', 'REVOKED', async (world, s) => {
+    await logRoot(world, { revoke: [{ kid: hex(kidOf(sha256, s.centre.publicKey)), logSize: 1 }] });
+    return () => issue(world, s.c1);
   }),
   issuing('brings a third point of an identity, to fill the record', 'EXISTS', async (world, s) => {
     await issue(world, s.c1);
