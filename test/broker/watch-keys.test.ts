@@ -5,10 +5,11 @@ import { auditorRoutes } from '@countersign/broker/face/api/auditor-routes';
 import { ledgerRoutes } from '@countersign/broker/face/api/ledger-routes';
 import { readExpectation } from '@countersign/broker/face/watch/expectation';
 import { logClient } from '@countersign/broker/face/watch/log-client';
+import type { WatchOptions } from '@countersign/broker/face/watch/types';
 import { Watch } from '@countersign/broker/face/watch/watch';
 import { planNextRoot, signedRootOf, signRootPayload } from '@countersign/broker/keys/next-root';
-import { codeOf } from '@countersign/device-sdk';
-import { hex, readSignedRoot, utf8 } from '@countersign/device-sdk/format';
+import { codeOf, Refusal } from '@countersign/device-sdk';
+import { hex, readSignedRoot, signHead, utf8 } from '@countersign/device-sdk/format';
 import { C1, issuance, issueTo } from '@countersign/simulator/attacks/centre';
 import test, { type ExecutionContext } from 'ava';
 import { act, newWorld, PRODUCT, sha256, verifier, type World, type WorldOptions } from './ledger-world.ts';
@@ -26,13 +27,20 @@ async function bed(t: ExecutionContext, change: WorldOptions = {}) {
   await app.register(auditorRoutes(world.ledger));
   const client = logClient(await app.listen({ host: '127.0.0.1', port: 0 }), TOKEN);
   t.teardown(() => client.close());
-  const watch = (name: string, text: string | undefined) =>
+  const watch = (name: string, text: string | undefined, change: Partial<WatchOptions> = {}) =>
     Watch.open({
       ...{ verifier, clients: [client], statePath: join(world.dir, name), command: 'cat >/dev/null' },
       ...{ trust: world.rootBytes, now: () => world.clock.now },
       expectation: text === undefined ? undefined : async () => readExpectation(verifier, utf8(text)),
+      ...change,
     });
-  return { world, watch };
+  return { world, watch, client };
+}
+
+/** The root after this one, signed. */
+async function after({ keys }: World, bytes: Uint8Array, headAgeMax: number): Promise<Uint8Array> {
+  const next = planNextRoot(verifier, readSignedRoot(sha256, bytes).root, { headAgeMax });
+  return signedRootOf(sha256, next, [await signRootPayload(sha256, next, keys.root)]);
 }
 
 function expects({ people }: World, trustRoots?: string[]): string {
@@ -66,8 +74,7 @@ test('two points of one centre for one identity are told once, with both, and ag
 
 test('a next trust root is told once, unless it was expected', async (t) => {
   const { world, watch } = await bed(t);
-  const next = planNextRoot(verifier, readSignedRoot(sha256, world.rootBytes).root, { headAgeMax: 90_000 });
-  const bytes = signedRootOf(sha256, next, [await signRootPayload(sha256, next, world.keys.root)]);
+  const bytes = await after(world, world.rootBytes, 90_000);
   const trustRoot = hex(sha256(bytes));
   const names = ['without', 'other', 'expected'] as const;
   const texts = { without: undefined, other: expects(world, ['0'.repeat(64)]), expected: expects(world, [trustRoot]) };
@@ -86,4 +93,67 @@ test('a next trust root is told once, unless it was expected', async (t) => {
     const text = JSON.stringify({ ...JSON.parse(expects(world)), trustRoots: wrong });
     t.is(codeOf(t.throws(() => readExpectation(verifier, utf8(text)))), 'BAD_REQUEST');
   }
+});
+
+test('a watch begins and goes on with any trust root that the log leads to', async (t) => {
+  const { world, watch, client } = await bed(t);
+  const kept = await watch('kept', undefined);
+  t.deepEqual((await kept.round()).raised, []);
+  const second = await after(world, world.rootBytes, 90_000);
+  const third = await after(world, second, 91_000);
+  const early = watch('early', undefined, { trust: third });
+  t.is(codeOf(await t.throwsAsync(early)), 'BAD_ROOT', 'nobody shows it yet');
+  for (const bytes of [second, third]) await world.ledger.submit(bytes);
+
+  for (const trust of [second, third]) {
+    const name = `of ${trust === third ? 3 : 2}`;
+    const report = await (await watch(name, expects(world), { trust })).round();
+    const later = trust === third ? [] : ['new-root'];
+    t.deepEqual([report.entries, report.anchored, report.raised.map(({ kind }) => kind)], [5, true, later], name);
+    t.like(
+      await (await watch(name, expects(world), { trust: third })).round(),
+      { entries: 5, raised: [] },
+      'and again',
+    );
+  }
+  const gone = { ...client, roots: () => Promise.reject(new Refusal('UNREACHABLE', 'not now')) };
+  const told = await (await watch('kept', undefined, { trust: third, clients: [gone, client] })).round();
+  t.deepEqual([told.raised, told.entries], [[], 5], 'what was kept goes on under the root that its owner knows');
+  t.like(
+    await (await watch('kept', undefined, { clients: [gone] })).round(),
+    { entries: 5 },
+    'an earlier one asks nobody',
+  );
+  const untold = await (await watch('untold', undefined, { trust: undefined })).round();
+  t.false(untold.anchored);
+  t.true((await (await watch('untold', undefined, { trust: third })).round()).anchored, 'it was the true one');
+
+  // Signed by the root key, and in no log: of whoever shows it, and of whoever was told it from outside.
+  const other = await after(world, second, 92_000);
+  for (const [name, clients] of Object.entries({ kept: [client], new: [client], silent: [gone] })) {
+    const code = name === 'silent' ? 'UNREACHABLE' : 'BAD_ROOT';
+    t.is(codeOf(await t.throwsAsync(watch(name, undefined, { trust: other, clients }))), code, name);
+  }
+});
+
+test('a tree that was signed under the root from outside and does not hold it is told', async (t) => {
+  const { world, watch, client } = await bed(t);
+  const second = await after(world, world.rootBytes, 90_000);
+  const { head } = await world.ledger.head();
+  const roots = async () => [world.rootBytes, second];
+  const signed = await signHead(sha256, { ...head, rootVersion: 2 }, world.keys.log);
+  const liar = { ...client, roots, head: async () => ({ ...(await client.head()), signed }) };
+  async function* nothing(): AsyncGenerator<never> {
+    yield await Promise.reject(new Refusal('UNREACHABLE', 'not now'));
+  }
+  const options = { trust: second, clients: [{ ...liar, leafHashes: nothing }] };
+  t.deepEqual((await (await watch('a', undefined, options)).round()).raised, []);
+  const report = await (await watch('a', undefined, { trust: second, clients: [liar] })).round();
+  t.deepEqual(
+    report.raised.map(({ kind }) => kind),
+    ['split-view'],
+    'by a watch that was started again, too',
+  );
+  await world.ledger.submit(second);
+  t.like(await (await watch('a', undefined, { trust: second })).round(), { standing: [], entries: 4 });
 });

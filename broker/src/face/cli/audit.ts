@@ -28,10 +28,7 @@ export function auditVerb(program: Command): void {
       .description('verify the whole ledger again: its files in a folder, or those a server gives'),
   )
     .argument('[target]', 'a folder, or the address of a server; by default --data or --server')
-    .option(
-      '--trust <file>',
-      'a trust root from outside, as devices have it from the factory: 1, or a later one (--watch: 1)',
-    )
+    .option('--trust <file>', 'a trust root from outside, as devices have it from the factory: 1, or a later one')
     .option('--head <file>', 'a signed head that was kept elsewhere')
     .option('--watch <urls...>', 'go on looking at these servers from outside; the token is for the first of them')
     .option('--alarm <command>', 'with --watch: run in a shell for every alarm, JSON on stdin, COUNTERSIGN_ALARM_* set')

@@ -15,7 +15,16 @@ export interface Claim {
   holds(root: Uint8Array): boolean;
   /** The root where it is known beforehand; that of a head from outside is not. */
   root: Uint8Array | undefined;
+  /** Of the trust root under which it was signed, where it says so: the tree holds every root up to it. */
+  rootVersion?: number;
   evidence: Record<string, string | number>;
+}
+
+/** A trust root from outside that is later than the first one: somewhere in the tree it must be an entry. */
+export interface SoughtRoot {
+  version: number;
+  /** Leaf hash in hex. */
+  leaf: string;
 }
 
 /** The verified tree, and what its entries tell about uploads. */
@@ -23,6 +32,8 @@ export interface Verified {
   tree: Frontier;
   uploads: SeenUploads;
   issued: SeenPoints;
+  /** Until it was met. */
+  sought?: SoughtRoot | undefined;
 }
 
 export type Finding = Unexpected & { client: LogClient; index: number };
@@ -68,7 +79,8 @@ export async function judgeClaims(
   async function judgeOne(claim: Claim): Promise<void> {
     const root = known.get(claim.size);
     if (root) {
-      if (!claim.holds(root)) done.apart.push(claim);
+      const whole = claim.size !== done.verified.tree.size || !lacks(claim, done.verified);
+      if (!claim.holds(root) || !whole) done.apart.push(claim);
     } else if (claim.size > done.verified.tree.size) await follow(claim);
     else if (!(await begins(claim))) done.apart.push(claim);
   }
@@ -89,7 +101,7 @@ export async function judgeClaims(
       done.apart.push(claim);
       return;
     }
-    if (!claim.holds(next.verified.tree.root())) {
+    if (!claim.holds(next.verified.tree.root()) || lacks(claim, next.verified)) {
       done.apart.push(claim);
       return;
     }
@@ -134,21 +146,26 @@ export async function judgeClaims(
   }
 }
 
+/** Whether a tree that was signed under the root from outside, or a later one, has no such entry. */
+function lacks({ rootVersion = 0 }: Claim, { sought }: Verified): boolean {
+  return sought !== undefined && rootVersion >= sought.version;
+}
+
 /** The tree with the leaves that the claim's own server gives. Nothing of it is believed before its root is compared. */
 async function grown(
   verifier: Verifier,
   claim: Claim,
-  { tree, uploads, issued }: Verified,
+  { tree, uploads, issued, sought }: Verified,
   expectation: Expectation | undefined,
   inTime: () => void,
 ) {
-  const verified: Verified = { tree: tree.copy(), uploads: new Map(uploads), issued: new Map(issued) };
+  const verified: Verified = { tree: tree.copy(), uploads: new Map(uploads), issued: new Map(issued), sought };
   const findings: Finding[] = [];
   const { client, size } = claim;
   if (expectation === undefined) {
     for await (const hashes of client.leafHashes(tree.size, size, size)) {
       inTime();
-      for (const leaf of hashes) verified.tree.append(leaf);
+      for (const leaf of hashes) append(leaf);
     }
     return { verified, findings };
   }
@@ -159,10 +176,15 @@ async function grown(
       const leaf = leafHash(verifier.sha256, entry);
       const found = judged(entry, index, hex(leaf));
       if (found) findings.push({ ...found, client, index });
-      verified.tree.append(leaf);
+      append(leaf);
     }
   }
   return { verified, findings };
+
+  function append(leaf: Uint8Array): void {
+    if (verified.sought && verified.sought.leaf === hex(leaf)) verified.sought = undefined;
+    verified.tree.append(leaf);
+  }
 
   /** The ledger takes nothing that cannot be read; if it did, its owner should know. */
   function judged(entry: Uint8Array, index: number, leaf: string): Unexpected | undefined {

@@ -9,6 +9,7 @@ import { hex, type Sha256, unhex, utf8 } from '@countersign/device-sdk/format';
 import { Frontier } from '../../ledger/log/frontier.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { ALARM_KINDS, type Alarm } from './alarm.ts';
+import type { SoughtRoot } from './claims.ts';
 import type { SeenUploads } from './expectation.ts';
 import type { SeenPoints } from './issued.ts';
 
@@ -44,6 +45,8 @@ export interface WatchState {
   withoutQuorum: Map<string, number>;
   /** What the entries of the tree were held against; undefined where they, or some of them, were not. */
   judgedBy: string | undefined;
+  /** The trust root that the watch began with, where it is a later one and was not met in the tree yet. */
+  sought: SoughtRoot | undefined;
 }
 
 export async function saveState(path: string, s: WatchState): Promise<void> {
@@ -61,6 +64,7 @@ export async function saveState(path: string, s: WatchState): Promise<void> {
     since: s.since,
     withoutQuorum: Object.fromEntries(s.withoutQuorum),
     judgedBy: s.judgedBy,
+    sought: s.sought,
   });
   await writeDurable(path, utf8(`${text}\n`), { mode: 0o600 });
 }
@@ -104,6 +108,7 @@ interface Stored {
   withoutQuorum?: Record<string, number>;
   judgedBy?: string;
   issued?: Record<string, string>;
+  sought?: SoughtRoot;
 }
 
 function readState(v: Stored, sha256: Sha256): WatchState {
@@ -114,6 +119,7 @@ function readState(v: Stored, sha256: Sha256): WatchState {
   for (const { size, root, time } of Object.values(v.servers))
     demand(Number.isSafeInteger(size + time) && bytesOf(root, 32), 'BAD_STORE', 'a server');
   for (const time of Object.values(v.withoutQuorum ?? {})) demand(Number.isSafeInteger(time), 'BAD_STORE', 'a time');
+  if (v.sought) demand(Number.isSafeInteger(v.sought.version) && bytesOf(v.sought.leaf, 32), 'BAD_STORE', 'a root');
   for (const item of v.pending) demand(ALARM_KINDS.includes(item.kind), 'BAD_STORE', 'an alarm');
   return {
     trustRoot: bytesOf(v.trustRoot),
@@ -128,6 +134,7 @@ function readState(v: Stored, sha256: Sha256): WatchState {
     // Of before points were kept: what stands in the verified entries is not known.
     judgedBy: typeof v.judgedBy === 'string' && v.issued ? v.judgedBy : undefined,
     issued: new Map(Object.entries(v.issued ?? {})),
+    sought: v.sought,
   };
 }
 

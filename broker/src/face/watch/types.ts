@@ -10,7 +10,7 @@ export interface WatchOptions {
   clients: readonly LogClient[];
   statePath: string;
   command: string;
-  /** Trust root 1 from outside; without it the first server's word is taken once. */
+  /** A trust root from outside, 1 or a later one; without it the first server's word is taken once. */
   trust?: Uint8Array | undefined;
   /** A signed head that was kept elsewhere, looked at before anything is verified; later it is behind the state. */
   head?: Uint8Array | undefined;

@@ -1,13 +1,13 @@
 /** The watch over a log from outside: rounds, each of which looks at every server, verifies, and raises alarms. */
 import { codeOf, demand, Refusal } from '@countersign/device-sdk';
 import { type Head, hex, readHead, readSignedRoot, type TrustRoot } from '@countersign/device-sdk/format';
-import { nextRoot, openRoot, verifyHead } from '@countersign/device-sdk/verify';
+import { nextRoot, verifyHead } from '@countersign/device-sdk/verify';
 import { checkpointOf } from '../../ledger/c2sp/proof.ts';
 import { auditKeys } from '../../ledger/c2sp/trust.ts';
-import { Frontier } from '../../ledger/log/frontier.ts';
 import { AHEAD_SECONDS_MAX } from '../../ledger/peer/cosigner.ts';
 import { type Alarm, raise } from './alarm.ts';
 import { badHead, newRoot, releaseAlarms, shrunken, splitView, stale } from './alarms.ts';
+import { begin, resume } from './anchor.ts';
 import { type Claim, claimOf, type Finding, judgeClaims } from './claims.ts';
 import type { Expectation } from './expectation.ts';
 import { judgeAgain, nameOf } from './judge-again.ts';
@@ -51,27 +51,10 @@ export class Watch {
     this.#outside = state.tree.size === 0 ? options.head : undefined;
   }
 
-  /** Continues, or begins. @throws Refusal BAD_STORE, BAD_ROOT, UNREACHABLE where the first trust root cannot be had */
+  /** Continues, or begins. @throws Refusal BAD_STORE, BAD_ROOT, UNREACHABLE: see {@link begin} and {@link resume} */
   static async open(options: WatchOptions): Promise<Watch> {
-    const { verifier, statePath, now, trust } = options;
-    const kept = await loadState(statePath, verifier.sha256);
-    const given = trust && openRoot(verifier, trust).root;
-    if (kept) {
-      const { origin } = readSignedRoot(verifier.sha256, kept.trustRoot).root;
-      demand(!given || given.origin === origin, 'BAD_ROOT', `${statePath} is of ${origin}, not of ${given?.origin}`);
-      return new Watch(options, kept);
-    }
-    // It reads from entry 0 on, and what stands before a later root is judged by the roots before that one.
-    demand(!given || given.version === 1, 'BAD_ROOT', `a watch begins with trust root 1, this is ${given?.version}`);
-    const first = trust ?? (await options.clients[0]!.roots(1))[0];
-    demand(first, 'UNREACHABLE', 'the first server shows no trust root');
-    openRoot(verifier, first);
-    const state: WatchState = {
-      ...{ trustRoot: first, anchored: trust !== undefined, tree: new Frontier(verifier.sha256), since: now() },
-      ...{ servers: new Map(), uploads: new Map(), issued: new Map(), standing: new Set<string>(), pending: [] },
-      ...{ withoutQuorum: new Map(), judgedBy: undefined },
-    };
-    return new Watch(options, state);
+    const kept = await loadState(options.statePath, options.verifier.sha256);
+    return new Watch(options, kept ? await resume(options, kept) : await begin(options));
   }
 
   /** One look at everything. @throws Refusal BAD_STORE where the state cannot be kept */
@@ -88,6 +71,7 @@ export class Watch {
     state.tree = judged.verified.tree;
     state.uploads = judged.verified.uploads;
     state.issued = judged.verified.issued;
+    state.sought = judged.verified.sought;
     for (const claim of judged.apart) wrong.push(splitView(claim));
     for (const { claim, error } of judged.open) views.find((view) => view.client === claim.client)!.problem ??= error;
     const unproven = new Set([...judged.apart, ...judged.open.map(({ claim }) => claim)]);
@@ -143,7 +127,8 @@ export class Watch {
       if (!head) return view;
       view.head = head;
       view.quorum = quorumOf(this.#o.verifier, this.#root, head, shown);
-      view.claims.push(claimOf(client, 'head', head.size, head.root, hex(shown.signed)));
+      const claim = claimOf(client, 'head', head.size, head.root, hex(shown.signed));
+      view.claims.push({ ...claim, rootVersion: head.rootVersion });
       const checkpoint = await this.#checkpoint(client, wrong);
       if (checkpoint) view.claims.push(checkpoint);
     } catch (error) {
