@@ -3,7 +3,7 @@
  * (RFC 5758 section 3.2) or Ed25519 (RFC 8410). Names, dates and purposes are not read here: they are the business of
  * whoever takes claims. Every peer must come to the same result, so nothing but these bytes decides.
  */
-import { demand, type Verifier } from '@countersign/device-sdk';
+import { demand, Refusal, type Verifier } from '@countersign/device-sdk';
 import { ALG_ED25519, ALG_ESP256, concat, equal, hex, type PublicKey, unhex } from '@countersign/device-sdk/format';
 
 /** Of a device, with a short name and few extensions; those of P-256 have 400 to 700 bytes. */
@@ -53,8 +53,7 @@ function keyOf(info: Uint8Array): PublicKey {
     const fits = info.length === prefix.length + bytes && equal(info.subarray(0, prefix.length), prefix);
     if (fits) return { alg, bytes: info.slice(prefix.length) };
   }
-  demand(false, 'UNSUPPORTED', 'a certificate is for a key of P-256 or Ed25519');
-  throw new Error('unreachable');
+  throw new Refusal('UNSUPPORTED', 'a certificate is for a key of P-256 or Ed25519');
 }
 
 function signatureOf(alg: number, bits: Uint8Array): Uint8Array {

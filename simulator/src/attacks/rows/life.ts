@@ -7,6 +7,7 @@ import type { Birth } from '../port/port.ts';
 import { changed, found, harmOf, makeScene, recovers, type Scene } from '../scene.ts';
 import { STRANGER } from '../stolen.ts';
 import { DEVICE_ID } from '../victim.ts';
+import { claimRows } from './server-claims.ts';
 import { cloneRows, floodRows, gatewayRows, reportRows } from './server-devices.ts';
 
 const { sha256 } = verifier;
@@ -129,7 +130,7 @@ export const clone: Attack = {
   name: 'cloned identity',
   source: 'two devices, one identity',
   against: ['server'],
-  variants: cloneRows,
+  variants: [...cloneRows, ...claimRows],
 };
 
 export const gateway: Attack = {

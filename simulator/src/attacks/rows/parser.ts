@@ -16,6 +16,7 @@ import { changed, found, heard, makeScene, type Scene } from '../scene.ts';
 import { DEVICE_ID } from '../victim.ts';
 import { numberRows, partRows } from './device-more.ts';
 import { type Looseness, loose, twisted } from './loose.ts';
+import { certificateRows } from './server-certificates.ts';
 import { wordRows } from './server-words.ts';
 import { differs } from './twist-codes.ts';
 
@@ -127,6 +128,7 @@ export const parser: Attack = {
     ...numberRows,
     ...partRows,
     ...wordRows,
+    ...certificateRows,
   ],
 };
 

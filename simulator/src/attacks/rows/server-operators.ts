@@ -9,6 +9,7 @@ import { contract } from '../server/try.ts';
 import { accessRows } from './server-access.ts';
 import { deviceRows } from './server-enrolled.ts';
 import { entryRows } from './server-entries.ts';
+import { grantRows } from './server-grants.ts';
 import { peopleRows } from './server-people.ts';
 import { rekeyRows } from './server-rekeys.ts';
 import { rolloutRows } from './server-rollouts.ts';
@@ -56,5 +57,6 @@ export const unauthorised: Attack = {
     ...rekeyRows,
     ...entryRows,
     ...deviceRows,
+    ...grantRows,
   ],
 };

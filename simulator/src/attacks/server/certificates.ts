@@ -22,6 +22,8 @@ export interface Wish {
   pair?: { publicKey: KeyObject; privateKey: KeyObject };
   /** Other fields, before they are signed: version, serial, algorithm, issuer, validity, subject, key, extensions. */
   fields?: (fields: Uint8Array[]) => Uint8Array[];
+  /** Other parts, after it is signed: what is signed, algorithm, signature. */
+  parts?: (parts: Uint8Array[]) => Uint8Array[];
 }
 
 export const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
@@ -84,7 +86,7 @@ export class Authority {
       der(0xa3, sequence(...extensions)),
     ];
     const tbs = sequence(...(wish.fields?.(fields) ?? fields));
-    const bytes = new Uint8Array(this.#signed(tbs));
+    const bytes = new Uint8Array(this.#signed(tbs, wish.parts));
     const key = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     return { cert: pem('CERTIFICATE', bytes), key, der: bytes };
   }
@@ -101,9 +103,9 @@ export class Authority {
     return sequence(oid(this.#key.asymmetricKeyType === 'ed25519' ? '2b6570' : '2a8648ce3d040302'));
   }
 
-  #signed(tbs: Buffer): Buffer {
+  #signed(tbs: Buffer, change: Wish['parts'] = (parts) => parts): Buffer {
     const hash = this.#key.asymmetricKeyType === 'ed25519' ? null : 'sha256';
-    return sequence(tbs, this.#algorithm(), bits(sign(hash, tbs, this.#key)));
+    return sequence(...change([tbs, this.#algorithm(), bits(sign(hash, tbs, this.#key))]));
   }
 }
 

@@ -1,7 +1,7 @@
 /** Grants, and what enrols under them: claim codes, lists and certificates, for the attacks on a ledger and its tests. */
 import { listRoot } from '@countersign/broker/distribution/enrolment/lists';
 import { levelsOver, pathFrom } from '@countersign/broker/distribution/merkle-levels';
-import { objectDigest } from '@countersign/broker/ledger/contract/args';
+import { objectDigest, revokeArgs } from '@countersign/broker/ledger/contract/args';
 import { type EnrolGrant, enrolGrantArgs } from '@countersign/broker/ledger/contract/grant-args';
 import { listedLeaf } from '@countersign/broker/ledger/contract/lists';
 import {
@@ -18,7 +18,7 @@ import { claimKey, newClaimCode } from '@countersign/device-sdk/host/claim';
 import { serialDigest } from '@countersign/device-sdk/host/listing';
 import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
 import type { Authority } from './certificates.ts';
-import { CLASS, ORIGIN, sha256 } from './ledger-world.ts';
+import { act, CLASS, ORIGIN, sha256, type World } from './ledger-world.ts';
 
 /** Long after every clock of the attacks. */
 const EXPIRES = 4_000_000_000;
@@ -69,3 +69,14 @@ export const claimOf = (grantId: Uint8Array, change: Partial<Claim> = {}): Claim
   ...{ origin: ORIGIN, grantId, deviceId: randomBytes(16), classId: CLASS },
   ...change,
 });
+
+/** The grant is in the ledger: alice has signed it. */
+export async function granted<G extends Pick<TestGrant, 'grantId' | 'args'>>(world: World, grant: G): Promise<G> {
+  await act(world, world.people.alice!, 'enrol', grantObject(grant.grantId), grant.args);
+  return grant;
+}
+
+/** It enrols nobody any more. */
+export function revokeGrant(world: World, grantId: Uint8Array) {
+  return act(world, world.people.alice!, 'revoke', grantObject(grantId), revokeArgs('grant', grantId, 'photographed'));
+}
