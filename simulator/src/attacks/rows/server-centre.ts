@@ -201,7 +201,7 @@ export const shareRows: Variant[] = [
     const token = await list(D1);
     return () => ask(C1, token);
   }),
-  centre('asks the centre for the next epoch with a token of this one', 'NOT_PERMITTED', async ({ ask, list }) => {
+  centre('asks the centre for the next epoch with a token of this one', 'UNAUTHORIZED', async ({ ask, list }) => {
     const token = await list(C1);
     return () => ask({ ...C1, epoch: 2 }, token);
   }),
