@@ -1,7 +1,7 @@
 /** The attack suite: complete, the same words as THREATS.md, nothing succeeds, and it notices when something does. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Attack, Outcome, Variant } from '@countersign/simulator/attacks/attack';
+import type { Attack, Outcome, Row, Variant } from '@countersign/simulator/attacks/attack';
 import { SdkPort } from '@countersign/simulator/attacks/port/sdk';
 import { StdioPort } from '@countersign/simulator/attacks/port/stdio';
 import { runAttack } from '@countersign/simulator/attacks/run';
@@ -104,11 +104,11 @@ test('what a device holds is looked at, not what it says', async (t) => {
 });
 
 test('countersign attack --json prints one object with the rows, and exits with 0', async (t) => {
-  const { code, json } = await runJson('attack', '--id', '14');
+  const { code, json } = await runJson<{ rows: Row[] }>('attack', '--id', '14');
   t.is(code, 0);
   const { rows, ...sums } = json;
   t.deepEqual(sums, { total: 1, refused: 1 });
-  t.like(rows[0], { id: 14, name: "another model's image", refused: true, outcome: 'refused', code: 'WRONG_VENDOR' });
-  t.deepEqual([rows[0].variants, rows[0].failed], [6, []]);
-  t.deepEqual(rows[0].codes, ['WRONG_VENDOR', 'WRONG_CLASS', 'WRONG_COMPONENTS', 'NOT_CURRENT', 'MALFORMED']);
+  t.like(rows[0]!, { id: 14, name: "another model's image", refused: true, outcome: 'refused', code: 'WRONG_VENDOR' });
+  t.deepEqual([rows[0]!.variants, rows[0]!.failed], [6, []]);
+  t.deepEqual(rows[0]!.codes, ['WRONG_VENDOR', 'WRONG_CLASS', 'WRONG_COMPONENTS', 'NOT_CURRENT', 'MALFORMED']);
 });

@@ -13,7 +13,7 @@ import { clientTokenPath } from '@countersign/broker/face/up/folders';
 import type { RolloutView } from '@countersign/broker/ledger/contract/views';
 import { type BrokerProcess, startBroker } from '@countersign/simulator/scenario/broker-process';
 import { firstPeople, open, type People, release } from '@countersign/simulator/scenario/people';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type AnySchemaObject } from 'ajv/dist/2020.js';
 import test, { type ExecutionContext } from 'ava';
 import { run } from '../support/command.ts';
 import { builtFleet, PRODUCT } from '../support/fleet-world.ts';
@@ -265,15 +265,17 @@ async function proofsHold(w: World): Promise<void> {
   t.is((await get(w, `/proof/${'0'.repeat(64)}`)).status, 404);
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a document of which any part may be looked at
-type Any = any;
+/** As much of an OpenAPI document as is looked at. */
+interface Document {
+  paths: Record<string, { get?: { responses: Record<string, { content?: Record<string, unknown> }> } }>;
+}
 
 /** Live answers against the document: no field is missing, and none is there that it does not name. */
 async function shapesAgree(w: World, rolloutId: string): Promise<void> {
   const { t, session, url } = w;
-  const document = (await (await fetch(new URL('/openapi.json', url))).json()) as Any;
+  const document = (await (await fetch(new URL('/openapi.json', url))).json()) as Document;
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
-  ajv.addSchema(closed(document), 'api');
+  ajv.addSchema(closed(document) as AnySchemaObject, 'api');
   const [product] = (await session.api.get('/api/v1/products')) as { classId: string }[];
   const [device] = (await session.api.get('/api/v1/devices')) as { deviceId: string }[];
   const { releaseLeaf } = (await session.api.get(`/api/v1/rollouts/${rolloutId}`)) as RolloutView;
@@ -313,23 +315,24 @@ async function shapesAgree(w: World, rolloutId: string): Promise<void> {
   const problem = (await (await get(w, '/api/v1/releases/nothing@1')).json()) as unknown;
   t.true(ajv.validate({ $ref: 'api#/components/schemas/Problem' }, problem), JSON.stringify(ajv.errors));
   // What has no JSON here: no trial and no passport was made, and the document says of itself only that it is an object.
-  const left = Object.entries(document.paths as Any)
-    .filter(([path, item]) => (item as Any).get?.responses[200]?.content?.['application/json'] && !asked.has(path))
+  const left = Object.entries(document.paths)
+    .filter(([path, item]) => item.get?.responses[200]?.content?.['application/json'] && !asked.has(path))
     .map(([path]) => path);
   const known = ['/api/v1/passports/device/{name}', '/api/v1/passports/product/{name}', '/api/v1/trials/{name}'];
   t.deepEqual(left.sort(), [...known, '/openapi.json']);
 }
 
 /** With nothing allowed that is not named. */
-function closed(schema: Any): Any {
-  if (Array.isArray(schema)) return schema.map(closed);
-  if (typeof schema !== 'object' || schema === null) return schema;
-  const inner = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]));
-  const open = schema.type === 'object' && schema.properties && schema.additionalProperties === undefined;
+function closed(part: unknown): unknown {
+  if (Array.isArray(part)) return part.map(closed);
+  if (typeof part !== 'object' || part === null) return part;
+  const inner: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(part)) inner[name] = closed(value);
+  const open = inner.type === 'object' && inner.properties && inner.additionalProperties === undefined;
   return open ? { ...inner, additionalProperties: false } : inner;
 }
 
-function templateOf(document: Any, address: string): string {
+function templateOf(document: Document, address: string): string {
   const [path] = address.split('?');
   if (document.paths[path!]) return path!;
   const fits = (template: string) => new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(path!);

@@ -6,12 +6,13 @@ import { eventText, saidOnce } from '@countersign/broker/face/cli/device-text';
 import { createProgram } from '@countersign/broker/face/cli/program';
 import type { ApiClient } from '@countersign/broker/face/client/api-client';
 import { fetchFiles } from '@countersign/broker/face/client/audit';
+import type { KeyRow } from '@countersign/broker/face/client/key-list';
 import { Refusal } from '@countersign/device-sdk';
-import { readStatement, readTransaction } from '@countersign/device-sdk/format';
+import { type Inspection, readStatement, readTransaction } from '@countersign/device-sdk/format';
 import { type FolderOptions, openFolder } from '@countersign/device-sdk/host/folder';
 import { VERBS } from '@countersign/simulator/verbs';
 import test from 'ava';
-import { run, temporary } from '../support/command.ts';
+import { type Answer, run, temporary } from '../support/command.ts';
 import { runHere, runHereJson as runJson } from '../support/command-here.ts';
 import { makeWorld } from '../support/world.ts';
 
@@ -101,7 +102,7 @@ for (const [name, code, ...args] of FAILURES) {
     const ended = await runJson(...args);
     t.is(ended.code, 1);
     t.deepEqual(Object.keys(ended.json), ['error']);
-    t.is(ended.json.error.code, code);
+    t.is(ended.json.error?.code, code);
     t.regex(ended.stderr, new RegExp(`^${code}: `));
   });
 }
@@ -128,7 +129,7 @@ test('files are not written where no folder can be made, and nothing waits for i
 test('wrong use with --json is one object too', async (t) => {
   const { code, json } = await runJson('releases');
   t.is(code, 2);
-  t.is(json.error.code, 'BAD_REQUEST');
+  t.is(json.error?.code, 'BAD_REQUEST');
 });
 
 test('help and version are done, not failed', async (t) => {
@@ -141,14 +142,14 @@ test('help and version are done, not failed', async (t) => {
 
 test('a key is made once, for its owner alone, and signs his enrolment', async (t) => {
   const data = await temporary(t);
-  const made = await runJson('keys', 'new', 'alice', '--data', data);
+  const made = await runJson<{ publicKey: string; file: string }>('keys', 'new', 'alice', '--data', data);
   t.is(made.code, 0, made.stderr);
   t.regex(made.json.publicKey, /^[0-9a-f]{64}$/);
   t.is((await stat(made.json.file)).mode & 0o777, 0o600);
-  t.is((await runJson('keys', 'new', 'alice', '--data', data)).json.error.code, 'EXISTS');
-  t.is((await runJson('keys', 'new', '../bob', '--data', data)).json.error.code, 'BAD_REQUEST');
-  const { json } = await runJson('keys', 'list', '--data', data);
-  t.is(json[0].publicKey, made.json.publicKey);
+  t.is((await runJson('keys', 'new', 'alice', '--data', data)).json.error?.code, 'EXISTS');
+  t.is((await runJson('keys', 'new', '../bob', '--data', data)).json.error?.code, 'BAD_REQUEST');
+  const { json } = await runJson<KeyRow[]>('keys', 'list', '--data', data);
+  t.is(json[0]!.publicKey, made.json.publicKey);
   const out = join(data, 'alice.enrolment');
   const signed = await runHere(
     'keys',
@@ -170,10 +171,10 @@ test('a key is made once, for its owner alone, and signs his enrolment', async (
 
 test('the keys of a server are made once and shown as often as asked', async (t) => {
   const data = await temporary(t);
-  const first = await runJson('keys', 'server', 'collection', '--data', data);
+  const first = await runJson<{ keys: { role: string }[] }>('keys', 'server', 'collection', '--data', data);
   const again = await runJson('keys', 'server', 'collection', '--data', data);
   t.deepEqual(
-    first.json.keys.map(({ role }: { role: string }) => role),
+    first.json.keys.map(({ role }) => role),
     ['collection', 'service'],
   );
   t.deepEqual(again.json, first.json);
@@ -187,26 +188,26 @@ test('inspect shows what is no envelope as refused', async (t) => {
   await writeFile(file, 'not an envelope');
   const { code, json } = await runJson('inspect', file);
   t.is(code, 1);
-  t.is(json.error.code, 'MALFORMED');
+  t.is(json.error?.code, 'MALFORMED');
 });
 
 test('inspect --json has the documented fields', async (t) => {
   const world = await makeWorld();
   const file = join(await temporary(t), 'envelope.hex');
   await writeFile(file, Buffer.from(world.envelope).toString('hex'));
-  const { code, json, stderr } = await runJson('inspect', file);
+  const { code, json, stderr } = await runJson<Inspection>('inspect', file);
   t.is(code, 0, stderr);
   t.like(json, { digestOk: true, sequence: 7, refusal: null });
   t.true(Array.isArray(json.components) && Array.isArray(json.commands.install));
   t.deepEqual(Object.keys(json.commands.install[0]).slice(0, 3), ['label', 'name', 'args']);
   t.deepEqual(
-    json.signatures.map(({ alg, role, valid }: { alg: number; role: string; valid: unknown }) => [alg, role, valid]),
+    json.signatures.map(({ alg, role, valid }) => [alg, role, valid]),
     [
       [-19, 'collection', null],
       [-19, 'distribution', null],
     ],
   );
-  t.regex(json.signatures[0].kid, /^[0-9a-f]{16}$/);
+  t.regex(json.signatures[0]!.kid!, /^[0-9a-f]{16}$/);
 });
 
 test('delta make, apply and info: the image comes back, and the JSON has the documented fields', async (t) => {
@@ -214,7 +215,8 @@ test('delta make, apply and info: the image comes back, and the JSON has the doc
   const [delta, image] = [join(folder, 'delta'), join(folder, 'image')];
   const from = sampleImage('valve-controller-2.0.0.bin');
   const to = sampleImage('valve-controller-2.0.1.bin');
-  const made = await runJson('delta', 'make', from, to, '-o', delta, '--class', 'S');
+  const asked = [from, to, '-o', delta, '--class', 'S'];
+  const made = await runJson<Answer & { workspaceBytes: number }>('delta', 'make', ...asked);
   t.is(made.code, 0, made.stderr);
   const wanted = ['oldBytes', 'newBytes', 'deltaBytes', 'class', 'predictor', 'coder', 'workspaceBytes', 'seconds'];
   for (const field of wanted) t.true(field in made.json, field);
@@ -227,7 +229,7 @@ test('delta make, apply and info: the image comes back, and the JSON has the doc
   const info = await runJson('delta', 'info', delta);
   t.like(info.json, { kind: 'delta', class: 'S', newBytes: made.json.newBytes });
   const wrong = await runJson('delta', 'apply', to, delta, '-o', join(folder, 'wrong'));
-  t.deepEqual([wrong.code, wrong.json.error.code], [1, 'WRONG_BASE']);
+  t.deepEqual([wrong.code, wrong.json.error?.code], [1, 'WRONG_BASE']);
 });
 
 test('delta make --in-place writes for one slot, and delta apply takes it', async (t) => {
@@ -243,7 +245,7 @@ test('delta make --in-place writes for one slot, and delta apply takes it', asyn
   t.deepEqual(await readFile(image), await readFile(to));
   t.is((await runJson('delta', 'info', delta)).json.inPlace, 'backward');
   const small = await runJson('delta', 'make', from, to, '-o', delta, '--in-place', '--slot', '35000');
-  t.deepEqual([small.code, small.json.error.code], [1, 'NO_SPACE']);
+  t.deepEqual([small.code, small.json.error?.code], [1, 'NO_SPACE']);
 });
 
 test('delta make and apply speak BSDIFF40, and the digest that it lacks can be named', async (t) => {
@@ -258,11 +260,11 @@ test('delta make and apply speak BSDIFF40, and the digest that it lacks can be n
   t.is(applied.json.kind, 'bsdiff40');
   t.deepEqual(await readFile(image), await readFile(to));
   const wrong = await runJson('delta', 'apply', from, patch, '-o', image, '--sha256', '0'.repeat(64));
-  t.deepEqual([wrong.code, wrong.json.error.code], [1, 'RESULT_MISMATCH']);
+  t.deepEqual([wrong.code, wrong.json.error?.code], [1, 'RESULT_MISMATCH']);
 });
 
 test('delta bench prints one JSON object on stdout, and wrong use is told from failure', async (t) => {
-  const { code, json, stderr } = await runJson(
+  const { code, json, stderr } = await runJson<{ rows: { bytes: number }[] }>(
     'delta',
     'bench',
     '--pair',
@@ -272,15 +274,15 @@ test('delta bench prints one JSON object on stdout, and wrong use is told from f
     '--ours-only',
   );
   t.is(code, 0, stderr);
-  t.true(json.rows.length === 2 && json.rows.every(({ bytes }: { bytes: number }) => bytes > 0));
+  t.true(json.rows.length === 2 && json.rows.every(({ bytes }) => bytes > 0));
   t.deepEqual(Object.keys(json), ['commit', 'machine', 'node', 'rows', 'summary']);
   const none = await runHere('delta', 'bench', '--pair', 'no such pair');
   t.is(none.code, 2);
   t.regex(none.stderr, /^ {2}sensor-node\S*/m, 'a line for each pair that there is');
   for (const line of none.stderr.split('\n')) t.true(line.length <= 80, line);
   t.is((await runJson('delta', 'bench', '--bytes', 'many')).code, 2);
-  t.is((await runJson('delta', 'bench', '--class', 'XXL')).json.error.code, 'UNSUPPORTED');
-  t.is((await runJson('delta', 'bench', folderWithout())).json.error.code, 'NOT_FOUND');
+  t.is((await runJson('delta', 'bench', '--class', 'XXL')).json.error?.code, 'UNSUPPORTED');
+  t.is((await runJson('delta', 'bench', folderWithout())).json.error?.code, 'NOT_FOUND');
 });
 
 function folderWithout(): string {

@@ -26,6 +26,7 @@ import { generateKeyPair, nodeVerifier } from '@countersign/device-sdk/host/cryp
 import { createKey } from '@countersign/device-sdk/host/key-file';
 import { readSample } from '@countersign/firmware-samples';
 import anyTest, { type TestFn } from 'ava';
+import type { Answer } from '../support/command.ts';
 import { runHere, runHereJson } from '../support/command-here.ts';
 import { makeDevice, RawClient } from './delivery-bed.ts';
 
@@ -293,9 +294,8 @@ test('a revoked device is put out of the MQTT broker at once, and stays out', as
 test('every key of an installation is listed with what names it, where it is, when it signed and what needs it', async (t) => {
   const { data, session } = t.context;
   await createKey(join(data, 'distribution/keys/next.key'), 'distribution', { passphrase: 'four words' });
-  const { code, json, stderr } = await runHereJson('keys', 'list', '--devices', '--data', data);
+  const { code, json: rows, stderr } = await runHereJson<KeyRow[]>('keys', 'list', '--devices', '--data', data);
   t.is(code, 0, stderr);
-  const rows = json as KeyRow[];
   const of = (kind: string, name: string | null = null) => rows.find((row) => row.kind === kind && row.name === name)!;
   const { size } = (await session.api.get('/api/v1/head')) as { size: number };
   for (const role of ['root', 'collection', 'command', 'log', 'orderer', 'service'] as const) {
@@ -319,35 +319,37 @@ test('every key of an installation is listed with what names it, where it is, wh
   const told = await runHere('keys', 'list', '--data', data);
   t.regex(told.stdout, /no release gets its second signature/);
   t.false(told.stdout.includes('this device cannot log in'), 'devices only where asked for');
-  const offline = (await runHereJson('keys', 'list', '--offline', '--data', data)).json as KeyRow[];
+  const offline = (await runHereJson<KeyRow[]>('keys', 'list', '--offline', '--data', data)).json;
   t.true(offline.every((row) => row.state === 'unknown' && row.lastUsed === null && row.file !== null));
 });
 
 test("a person's next key: one command, another person's approval, and what the former one signed stays good", async (t) => {
   const { session, operator, data } = t.context;
-  const done = async (...args: string[]) => {
-    const { code, json, stderr } = await runHereJson(...args, '--data', data);
+  const done = async <T = Answer>(...args: string[]) => {
+    const { code, json, stderr } = await runHereJson<T>(...args, '--data', data);
     t.is(code, 0, stderr);
     return json;
   };
   const content = ['--release', 'valve-controller@2.0.0', '--hardware', 'r1'];
   await done('passport', 'put', 'valve-controller', ...content, '--as', 'operator');
+  const serial = async () =>
+    (await done<{ passport: { serial: number } }>('passport', 'show', 'valve-controller')).passport.serial;
   const first = await done('people', 'rekey', 'operator');
   t.is((await done('people', 'rekey', 'operator')).file, first.file, 'the key that waits is taken again');
   const states = async () =>
-    ((await done('keys', 'list')) as KeyRow[]).filter(({ name }) => name === 'operator').map(({ state }) => state);
+    (await done<KeyRow[]>('keys', 'list')).filter(({ name }) => name === 'operator').map(({ state }) => state);
   t.deepEqual((await states()).sort(), ['active', 'proposed']);
   const self = await runHereJson('people', 'approve', 'operator', '--as', 'operator', '--data', data);
-  t.is(self.json.error.code, 'NOT_PERMITTED');
+  t.is(self.json.error?.code, 'NOT_PERMITTED');
   const { proposal } = await done('people', 'approve', 'operator', '--as', 'carol');
   t.deepEqual(proposal, { what: 'rekey', thumbprint: first.thumbprint, roles: [] });
   t.deepEqual((await states()).sort(), ['active', 'retired']);
   t.is(codeOf(await t.throwsAsync(revokePerson(session, operator, 'engineer', 'a thief'))), 'REVOKED');
-  t.is((await done('passport', 'show', 'valve-controller')).passport.serial, 1);
+  t.is(await serial(), 1);
   // The command finds the key that counts, and another person may propose one that was made elsewhere.
   const key = hex(generateKeyPair(ALG_ED25519).publicKey);
   await done('people', 'rekey', 'engineer', '--key', key, '--as', 'operator');
   await done('people', 'approve', 'engineer', '--key', key, '--as', 'carol');
   await done('passport', 'put', 'valve-controller', ...content, '--as', 'operator');
-  t.is((await done('passport', 'show', 'valve-controller')).passport.serial, 2);
+  t.is(await serial(), 2);
 });

@@ -237,7 +237,7 @@ onChain('the verbs of a second node: it sees the release, votes once, pauses and
   };
   const reader = join(world.dir, 'reader.json');
   await writeFile(reader, JSON.stringify(common));
-  const show = async () => (await runJson('chain', 'show', '--evm-profile', reader)).json as ChainStanding;
+  const show = async () => (await runJson<ChainStanding>('chain', 'show', '--evm-profile', reader)).json;
   const product = bytes32(CLASS);
   t.deepEqual((await show()).proposed, [{ product, release, sequence: 1, votes: 1 }]);
   const refused = async (code: string, ...args: string[]) => {

@@ -29,7 +29,7 @@ import {
 import { createKey } from '@countersign/device-sdk/host/key-file';
 import { openRoot } from '@countersign/device-sdk/verify';
 import test from 'ava';
-import { temporary } from '../support/command.ts';
+import { type Answer, temporary } from '../support/command.ts';
 import { runHereJson as runJson } from '../support/command-here.ts';
 import { issueTo, newCentre } from '../support/kgc.ts';
 import { newSigner, sha256, verifier } from './ledger-world.ts';
@@ -184,14 +184,16 @@ test('keys root sign and show work on a file alone; another current root than th
   await writeFile(join(dir, 'other.cbor'), (await firstRoot([key], 1)).bytes);
   const shown = await runJson('keys', 'root', 'show', file);
   t.deepEqual(shown.json.changes, ['heads are valid for 77 s, were 86400 s']);
-  const sign = (name: string, trust: string) =>
-    runJson('keys', 'root', 'sign', file, '--key', join(dir, name), '--trust', join(dir, trust));
-  t.is((await sign('a.key', 'other.cbor')).json.error.code, 'BAD_ROOT');
-  t.is((await sign('service.key', 'root.cbor')).json.error.code, 'WRONG_ROLE');
+  const sign = (name: string, trust: string) => {
+    const asked = [file, '--key', join(dir, name), '--trust', join(dir, trust)];
+    return runJson<Answer & { signatures: { missing: number }[] }>('keys', 'root', 'sign', ...asked);
+  };
+  t.is((await sign('a.key', 'other.cbor')).json.error?.code, 'BAD_ROOT');
+  t.is((await sign('service.key', 'root.cbor')).json.error?.code, 'WRONG_ROLE');
   const signed = await sign('a.key', 'root.cbor');
   t.is(signed.code, 0, signed.stderr);
   t.deepEqual(
-    signed.json.signatures.map((item: { missing: number }) => item.missing),
+    signed.json.signatures.map((item) => item.missing),
     [0, 0],
   );
   t.is((await runJson('keys', 'rotate', 'cook', '--data', dir)).code, 2);

@@ -37,6 +37,12 @@ const app = (version: string, change: number) => image(PRODUCT, version, 20_000,
 const radio = (version: string, change: number, failsOn: string[] = []) =>
   image('duo-radio', version, 12_000, change, failsOn);
 
+/** A branch of a release, as `publish --json` tells of it. */
+interface Branch {
+  component?: string;
+  base: string | null;
+}
+
 /** Publishes and approves by the command, as two people would; the approver compares with his own files. */
 async function publish(
   t: ExecutionContext,
@@ -51,7 +57,8 @@ async function publish(
   await writeFile(radioFile!, further);
   const files = ['--component', `radio=${radioFile}`];
   const said = ['--data', w.data, '--product', PRODUCT, '--version', version];
-  const made = await runJson('publish', appFile!, ...said, '--as', 'engineer', ...files, ...more);
+  const asked = [appFile!, ...said, '--as', 'engineer', ...files, ...more];
+  const made = await runJson<{ branches: Branch[] }>('publish', ...asked);
   t.is(made.code, 0, made.stderr);
   const name = `${PRODUCT}@${version}`;
   const approved = ['approve', name, '--data', w.data, '--as', 'approver', '--image', appFile!, ...files, '--wait'];
@@ -92,7 +99,7 @@ test('application and radio change together, one alone, and go back together', a
 
     const both = await publish(t, w, '1.1.0', app('1.1.0', 1), radio('2', 1));
     t.deepEqual(
-      both.made.branches.map(({ component, base }: Record<string, unknown>) => [component, base]),
+      both.made.branches.map(({ component, base }) => [component, base]),
       [
         [undefined, '1.0.0'],
         [undefined, null],

@@ -19,10 +19,10 @@ const radioOf = (version: string) => ['--component', `radio=${file('pump-monitor
 
 /** Kills of each device in the second update, at these lines of its own: fetching, staged, told to restart, on trial. */
 const KILL_AT: ((line: Line) => boolean)[] = [
-  ({ kind, bytes, of }) => kind === 'progress' && bytes < of,
-  ({ kind, stage }) => kind === 'stage' && stage === 'apply',
+  (line) => line.kind === 'progress' && line.bytes < line.of,
+  (line) => line.kind === 'stage' && line.stage === 'apply',
   ({ kind }) => kind === 'restart',
-  ({ kind, trial }) => kind === 'booted' && trial,
+  (line) => line.kind === 'booted' && line.trial,
 ];
 /** A moment that an update has only once, or not at all. */
 const MISSED_MS = 2_000;
@@ -116,7 +116,7 @@ test('application and radio by link, by installer, through a gateway and from a 
       );
       t.is(versionIn(realpathSync(at)), version);
       t.deepEqual(
-        device.components.map(({ id, code }: Line) => [id, code]),
+        device.components?.map(({ id, code }) => [id, code]),
         [['radio', 'OK']],
       );
     }
@@ -125,7 +125,7 @@ test('application and radio by link, by installer, through a gateway and from a 
   t.true(linked.starts > KILL_AT.length && given.starts > KILL_AT.length);
   const status = await (async () => {
     await linked.end('SIGTERM');
-    return runJson('device', 'status', '--profile', linked.profile);
+    return runJson<{ components: object }>('device', 'status', '--profile', linked.profile);
   })();
   t.like(status.json, { version: '1.1.0', pending: null, damaged: false });
   t.deepEqual(Object.keys(status.json.components), ['radio']);
@@ -142,7 +142,8 @@ test('application and radio by link, by installer, through a gateway and from a 
   // No network: what a bundle carries is enough for both, and the reports wait.
   const asked = ['--release', `${PRODUCT}@1.2.0`, '--out', bundle, '--data', data];
   t.is((await run('bundle', ...asked)).code, 0);
-  const statusOf = async () => (await runJson('device', 'status', '--profile', carried.profile)).json;
+  const statusOf = async () =>
+    (await runJson<{ version: string; reportsWaiting: number }>('device', 'status', '--profile', carried.profile)).json;
   // Nothing says that an image was confirmed but what is stored, and the boot record is stored last.
   t.is((await statusOf()).version, '1.0.0');
   carried.supervise();

@@ -1,6 +1,7 @@
 /** `countersign device`: a gateway as a process, against a real server. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { GrantView } from '@countersign/broker/ledger/contract/views';
 import { readSample } from '@countersign/firmware-samples';
 import { Authority } from '@countersign/simulator/attacks/server/certificates';
 import test from 'ava';
@@ -10,6 +11,7 @@ import {
   base,
   commandProfile,
   deviceOf,
+  type ForFactory,
   Gateway,
   PRODUCT,
   release,
@@ -40,9 +42,9 @@ test('an external installer takes an update; one that fails sends the target bac
   t.regex(readFileSync(join(own, 'state/device.key'), 'utf8'), /"kdf": "scrypt"/);
   t.is((await run('device', 'run', '--profile', gateway.profile)).code, 1, 'the key is sealed');
   gateway.supervise();
-  await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+  await gateway.until(() => gateway.lines.some((line) => line.kind === 'link' && line.up));
   t.true(
-    gateway.lines.some(({ kind, why }) => kind === 'way' && why === 'lost'),
+    gateway.lines.some((line) => line.kind === 'way' && line.why === 'lost'),
     gateway.errors,
   );
   t.deepEqual(readFileSync(join(own, 'target.bin')), Buffer.from(readSample('sensor-node', '1.0.0')));
@@ -93,7 +95,7 @@ test('a health check that says no sends the gateway back; a veto keeps it where 
   const id = await gateway.enrol(data, '1.0.0');
   gateway.supervise();
   await release(data, image('1.0.1'), '1.0.1');
-  await gateway.until(() => gateway.lines.filter(({ code }) => code === 'VETO').length >= 2);
+  await gateway.until(() => gateway.lines.filter((line) => 'code' in line && line.code === 'VETO').length >= 2);
   t.not((await deviceOf(data, id)).version, '1.0.1');
   writeFileSync(allowed, '');
   const reverted = await untilDevice(data, id, ({ outcome }) => outcome === 'reverted');
@@ -118,12 +120,13 @@ test('a device makes its own key and id, enrols itself with a code, updates and 
     await server.stop();
   });
   const asked = ['--product', PRODUCT, '--provision', '1.0.0', '--out', join(folder, 'line')];
-  const made = await runJson('devices', 'code', ...asked, '--data', data, '--as', 'operator');
+  const by = ['--data', data, '--as', 'operator'];
+  const made = await runJson<ForFactory & { code: string }>('devices', 'code', ...asked, ...by);
   t.is(made.code, 0, made.stderr);
   const files = ['--record', made.json.provision, '--image', made.json.image];
   const on = ['--profile', gateway.profile];
   t.regex((await run('device', 'provision', ...on, ...files)).stderr, /BAD_PROVISION/, 'a record of no device');
-  const id = (await runJson('device', 'provision', ...on, ...files, '--new-id')).json.deviceId;
+  const id = (await runJson<{ deviceId: string }>('device', 'provision', ...on, ...files, '--new-id')).json.deviceId;
   writeFileSync(code, '0000-'.repeat(8).slice(0, -1));
   const wrong = await run('device', 'run', ...on, '--claim', `@${code}`);
   t.is(wrong.code, 1);
@@ -131,13 +134,13 @@ test('a device makes its own key and id, enrols itself with a code, updates and 
 
   writeFileSync(code, made.json.code);
   gateway.supervise();
-  await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+  await gateway.until(() => gateway.lines.some((line) => line.kind === 'link' && line.up));
   t.like(await deviceOf(data, id), { state: 'enrolled', epoch: 0 });
   await release(data, image('1.0.1'), '1.0.1');
   await untilDevice(data, id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
   t.true(gateway.starts >= 2, 'it restarted into the trial, and did not claim again');
-  const grants = (await runJson('devices', 'grants', '--data', data)).json;
-  t.like(grants[0], { used: 1, devices: 1, state: 'open', by: 'operator' });
+  const grants = (await runJson<GrantView[]>('devices', 'grants', '--data', data)).json;
+  t.like(grants[0]!, { used: 1, devices: 1, state: 'open', by: 'operator' });
 });
 
 test('devices of a signed list enrol themselves by serial: one with the key of its factory, one with a secret', async (t) => {
@@ -159,14 +162,15 @@ test('devices of a signed list enrol themselves by serial: one with the key of i
   const list = join(folder, 'list.csv');
   writeFileSync(list, `serial,key\nSN-1,${publicKey}\nSN-2,\n`);
   const asked = ['--product', PRODUCT, '--provision', '1.0.0', '--out', join(folder, 'line'), '--codes', codes];
-  const made = await runJson('devices', 'authorise', list, ...asked, '--data', data, '--as', 'operator');
+  const by = ['--data', data, '--as', 'operator'];
+  const made = await runJson<ForFactory & { devices: number }>('devices', 'authorise', list, ...asked, ...by);
   t.is(made.code, 0, made.stderr);
   t.is(made.json.devices, 2);
   writeFileSync(code, /^SN-2,(.*)$/m.exec(readFileSync(codes, 'utf8'))![1]!);
   const files = ['--record', made.json.provision, '--image', made.json.image, '--new-id'];
   const ids: string[] = [];
   for (const { profile } of [own, secret]) {
-    const done = await runJson('device', 'provision', '--profile', profile, ...files);
+    const done = await runJson<{ deviceId: string }>('device', 'provision', '--profile', profile, ...files);
     t.is(done.code, 0, done.stderr);
     ids.push(done.json.deviceId);
   }
@@ -176,16 +180,16 @@ test('devices of a signed list enrol themselves by serial: one with the key of i
 
   for (const [i, gateway] of [own, secret].entries()) {
     gateway.supervise();
-    await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+    await gateway.until(() => gateway.lines.some((line) => line.kind === 'link' && line.up));
     t.like(await deviceOf(data, ids[i]!), { state: 'enrolled', epoch: 0, name: `SN-${i + 1}` });
   }
   await release(data, image('1.0.1'), '1.0.1');
   for (const id of ids) {
     await untilDevice(data, id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
   }
-  const grants = (await runJson('devices', 'grants', '--data', data)).json;
-  t.like(grants[0], { kind: 'list', used: 2, devices: 2, state: 'open', by: 'operator' });
-  const tried = await runJson('history', grants[0].grantId, '--data', data);
+  const grants = (await runJson<GrantView[]>('devices', 'grants', '--data', data)).json;
+  t.like(grants[0]!, { kind: 'list', used: 2, devices: 2, state: 'open', by: 'operator' });
+  const tried = await runJson('history', grants[0]!.grantId, '--data', data);
   t.notRegex(JSON.stringify(tried.json), /SN-/, 'no serial is in the ledger');
 });
 
@@ -237,12 +241,13 @@ test.serial(
       t.is(code, 0, stderr);
     }
     const asked = ['--product', PRODUCT, '--count', '5', '--provision', '1.0.0', '--out', join(folder, 'line')];
-    const made = await runJson('devices', 'authority', ca, ...asked, '--data', data, '--as', 'operator');
+    const made = await runJson<ForFactory>('devices', 'authority', ca, ...asked, '--data', data, '--as', 'operator');
     t.is(made.code, 0, made.stderr);
     const files = ['--record', made.json.provision, '--image', made.json.image, '--new-id'];
-    const id = (await runJson('device', 'provision', '--profile', gateway.profile, ...files)).json.deviceId;
+    const id = (await runJson<{ deviceId: string }>('device', 'provision', '--profile', gateway.profile, ...files)).json
+      .deviceId;
     gateway.supervise();
-    await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+    await gateway.until(() => gateway.lines.some((line) => line.kind === 'link' && line.up));
     t.like(await deviceOf(data, id), { state: 'enrolled', epoch: 0, name: 'SN-7' });
     await gateway.end();
     // What the factory gave is not needed any more.
@@ -250,7 +255,7 @@ test.serial(
     await release(data, image('1.0.1'), '1.0.1');
     gateway.supervise();
     await untilDevice(data, id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
-    const grants = (await runJson('devices', 'grants', '--data', data)).json;
-    t.like(grants[0], { kind: 'authority', used: 1, devices: 5, state: 'open', by: 'operator' });
+    const grants = (await runJson<GrantView[]>('devices', 'grants', '--data', data)).json;
+    t.like(grants[0]!, { kind: 'authority', used: 1, devices: 5, state: 'open', by: 'operator' });
   },
 );

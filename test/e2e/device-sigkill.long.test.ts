@@ -122,7 +122,7 @@ async function killed(t: ExecutionContext, { data, gateway, target, id }: World,
   const random = new Prng(`device sigkill ${seed}`, 'moments');
   const moments: string[] = [];
   gateway.supervise();
-  await gateway.until(() => gateway.lines.some(({ kind, up }) => kind === 'link' && up));
+  await gateway.until(() => gateway.lines.some((line) => line.kind === 'link' && line.up));
   for (const version of VERSIONS) {
     const expected = makeImage(version);
     const path = join(gateway.folder, 'new.bin');
@@ -162,10 +162,12 @@ async function killed(t: ExecutionContext, { data, gateway, target, id }: World,
 }
 
 /** After which line it was killed, in a word or two. */
-function momentOf({ kind, stage, name, trial, bytes, of }: Line): string {
-  if (kind === 'progress') return bytes < of ? 'fetching' : 'fetched';
-  if (kind === 'booted') return trial ? 'booted on trial' : 'booted';
-  return [kind, stage ?? name].filter(Boolean).join(' ');
+function momentOf(line: Line): string {
+  if (line.kind === 'progress') return line.bytes < line.of ? 'fetching' : 'fetched';
+  if (line.kind === 'booted') return line.trial ? 'booted on trial' : 'booted';
+  if (line.kind === 'stage') return `stage ${line.stage}`;
+  if (line.kind === 'command') return `command ${line.name}`;
+  return line.kind;
 }
 
 /** Over TLS no samples are published by the server itself. */

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import { readEntry } from '@countersign/broker/ledger/contract/entry';
+import type { RolloutView } from '@countersign/broker/ledger/contract/views';
 import { type ChainLog, openChain } from '@countersign/broker/ledger/evm/chain';
 import { showChain, voteOnChain } from '@countersign/broker/ledger/evm/member';
 import { readProfile } from '@countersign/broker/ledger/evm/profile';
@@ -91,8 +92,7 @@ test('publish, two votes, rollout, report and audit on an EVM chain, and all of 
   t.deepEqual(second.votes(), 3);
 
   // Somebody pulls the brake on the chain. Nobody asked these servers: they pause what is open.
-  const open = async () =>
-    (await runJson('rollout', 'list', '--data', data)).json as { state: string; version: string }[];
+  const open = async () => (await runJson<RolloutView[]>('rollout', 'list', '--data', data)).json;
   const newest = async () => (await open()).find(({ state }) => state !== 'aborted')!;
   t.is((await newest()).state, 'open');
   const brake = ['--evm-profile', profile('brake', ACCOUNTS[4])];
@@ -109,7 +109,7 @@ test('publish, two votes, rollout, report and audit on an EVM chain, and all of 
 
   await until(async () => (await head(peerData)) === (await head(data)));
   for (const dir of [data, peerData]) {
-    const audit = await runJson('audit', dir, '--trust', join(data, 'trust-root.cbor'));
+    const audit = await runJson<{ cosignatures: number }>('audit', dir, '--trust', join(data, 'trust-root.cbor'));
     t.like(audit.json, { ok: true }, audit.stderr);
     t.true(audit.json.cosignatures >= 1);
   }

@@ -82,9 +82,9 @@ test("the README's gateway takes an update from a running server, in real files"
   });
   const key = readFileSync(join(folder, 'public'), 'utf8');
   const enrol = ['devices', 'enrol', '--product', 'sensor-node', '--key', key, '--provision', '1.0.0', '--out', folder];
-  const enrolled = await runJson(...enrol, ...data, '--as', 'operator');
+  const enrolled = await runJson<{ devices: { deviceId: string }[] }>(...enrol, ...data, '--as', 'operator');
   t.is(enrolled.code, 0, enrolled.stderr);
-  const { deviceId } = enrolled.json.devices[0];
+  const { deviceId } = enrolled.json.devices[0]!;
 
   const image = join(folder, 'new.bin');
   writeFileSync(image, readSample('sensor-node', '1.0.1'));

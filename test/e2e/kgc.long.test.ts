@@ -2,9 +2,11 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import type { Opened } from '@countersign/broker/face/client/rollouts';
+import type { IssuedKeyView, ReleaseView } from '@countersign/broker/ledger/contract/views';
 import { readSample } from '@countersign/firmware-samples';
 import test, { type ExecutionContext } from 'ava';
-import { runJson, start, temporary, up } from '../support/command.ts';
+import { type Answer, runJson, start, temporary, up } from '../support/command.ts';
 import { commandProfile, Gateway, SLOT_BYTES, untilDevice } from '../support/gateway.ts';
 import { repository } from '../support/repository.ts';
 import { waitForState } from '../support/rollout-state.ts';
@@ -43,25 +45,31 @@ async function isClosed(url: string): Promise<boolean> {
   return closed;
 }
 
+/** What `keys request` tells. */
+interface Issued {
+  thumbprint: string;
+  issuedFile: string;
+}
+
 test('a release under keys of a centre reaches a device that knows the distribution server alone', async (t) => {
   t.timeout(600_000);
   const folder = await temporary(t);
   const at = (name: string) => join(folder, name);
-  const done = async (...args: string[]) => {
-    const { code, json, stderr } = await runJson(...args);
+  const done = async <T = Answer>(...args: string[]) => {
+    const { code, json, stderr } = await runJson<T>(...args);
     if (code !== 0) throw new Error(`${args.slice(0, 2).join(' ')}: ${stderr}`);
     return json;
   };
 
   // 1, 2: the centre is set up and makes its key. 3, 4: it lists the identities of the two servers.
   const centre = await startCentre(t, at('kgc'));
-  const issued: Record<string, { thumbprint: string; issuedFile: string }> = {};
+  const issued: Record<string, Issued> = {};
   for (const role of ['collection', 'distribution']) {
     const identity = ['--role', role, '--name', 'one', '--epoch', '1'];
     await done('keys', 'allow', '--data', at('kgc'), ...identity, '--out', at(`${role}.token`));
     // 5, 6: each server sends identity and point, gets its share, and makes its own key pair of it.
     const from = ['--kgc', centre.url, '--centre', centre.publicKey, '--token-file', at(`${role}.token`)];
-    issued[role] = await done('keys', 'request', ...from, ...identity, '--data', at(role));
+    issued[role] = await done<Issued>('keys', 'request', ...from, ...identity, '--data', at(role));
     await writeFile(at(`${role}.json`), JSON.stringify(await done('keys', 'server', role, '--data', at(role))));
   }
   // The centre is needed no more, now or ever, by whoever verifies.
@@ -94,19 +102,19 @@ test('a release under keys of a centre reaches a device that knows the distribut
   for (const role of ['collection', 'distribution']) {
     await done('keys', 'issue', issued[role]!.issuedFile, '--as', 'operator', '--data', at('collection'));
   }
-  const onRecord = await done('keys', 'issued', '--data', at('distribution'));
+  const onRecord = await done<IssuedKeyView[]>('keys', 'issued', '--data', at('distribution'));
   t.deepEqual(
-    onRecord.flatMap((it: { points: { thumbprint: string }[] }) => it.points.map((point) => point.thumbprint)).sort(),
+    onRecord.flatMap(({ points }) => points.map(({ thumbprint }) => thumbprint)).sort(),
     Object.values(issued)
       .map(({ thumbprint }) => thumbprint)
       .sort(),
   );
   const publishAndOpen = async (version: string, ...more: string[]) => {
-    const { releaseLeaf } = await done(...publish(version, ...more));
+    const { releaseLeaf } = await done<ReleaseView>(...publish(version, ...more));
     // 9: it is approved and confirmed. 10: the distribution server checks the first signature and signs second.
     await done('approve', releaseLeaf, '--wait', '--as', 'approver', '--data', at('collection'));
     const plan = ['--jitter', '0', '--as', 'operator', '--data', at('distribution')];
-    const { rolloutId } = await done('rollout', 'open', releaseLeaf, ...plan);
+    const { rolloutId } = await done<Opened>('rollout', 'open', releaseLeaf, ...plan);
     await waitForState(at('distribution'), rolloutId, 'open');
   };
   await publishAndOpen('1.0.0');

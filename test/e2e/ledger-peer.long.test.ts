@@ -1,9 +1,11 @@
 /** Each server alone, and a peer to read from: the orderer is killed, and devices go on updating by what was announced. */
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Opened } from '@countersign/broker/face/client/rollouts';
+import type { DeviceView, HistoryItem } from '@countersign/broker/ledger/contract/views';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
-import { start, temporary, type Up, up } from '../support/command.ts';
+import { type Answer, start, temporary, type Up, up } from '../support/command.ts';
 import { runVerbJson } from '../support/command-here.ts';
 import { commandProfile, Gateway, PRODUCT, untilDevice } from '../support/gateway.ts';
 import { repository } from '../support/repository.ts';
@@ -51,8 +53,8 @@ test('collection and distribution read from a peer while the orderer is dead, an
   for (const name of ['collection', 'distribution'])
     cpSync(at('ledger/people'), join(at(name), 'people'), { recursive: true });
 
-  const done = async (...args: string[]) => {
-    const { code, json, stderr } = await runVerbJson(...args);
+  const done = async <T = Answer>(...args: string[]) => {
+    const { code, json, stderr } = await runVerbJson<T>(...args);
     if (code !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
     return json;
   };
@@ -63,7 +65,7 @@ test('collection and distribution read from a peer while the orderer is dead, an
   };
   const opened = async (version: string) => {
     const rollout = ['rollout', 'open', `${PRODUCT}@${version}`, '--jitter', '0', '--as', 'operator'];
-    const { rolloutId } = await done(...rollout, '--data', at('distribution'));
+    const { rolloutId } = await done<Opened>(...rollout, '--data', at('distribution'));
     await waitForState(at('distribution'), rolloutId, 'open');
   };
   await released('1.0.0', NEW);
@@ -79,9 +81,9 @@ test('collection and distribution read from a peer while the orderer is dead, an
   await kill('distribution');
   await begin('distribution', [...toAll, '--mqtt-port', new URL(mqtt).port], true);
   for (const name of ['collection', 'distribution']) {
-    const history = await done('history', `${PRODUCT}@1.0.1`, '--data', at(name));
+    const history = await done<HistoryItem[]>('history', `${PRODUCT}@1.0.1`, '--data', at(name));
     t.true(history.length >= 3, `${name}: uploaded, approved, confirmed`);
-    t.is((await done('devices', '--data', at(name)))[0].deviceId, id);
+    t.is((await done<DeviceView[]>('devices', '--data', at(name)))[0]!.deviceId, id);
   }
   gateway.supervise();
   // The boot record is what is stored last; a device whose reports are not logged says nothing else of its success.
@@ -91,7 +93,7 @@ test('collection and distribution read from a peer while the orderer is dead, an
   t.deepEqual(readFileSync(join(own, 'target.bin')), Buffer.from(readSample('sensor-node', '1.0.1')));
   const again = ['publish', image('1.1.0'), '--product', PRODUCT, '--version', '1.1.0', '--as', 'engineer'];
   const refused = await runVerbJson(...again, '--data', at('collection'));
-  t.is(refused.json.error.code, 'UNREACHABLE', 'writing waits for the orderer');
+  t.is(refused.json.error?.code, 'UNREACHABLE', 'writing waits for the orderer');
 
   // It comes back: what waited is logged.
   await begin('ledger', [], true);

@@ -1,10 +1,11 @@
 /** Orderer, three peers and a device as processes: each is killed without warning, and the device is never misled. */
-
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readEndpointFile } from '@countersign/broker/face/up/endpoint-file';
 import { auditFolder } from '@countersign/broker/ledger/audit';
+import type { AuditResult } from '@countersign/broker/ledger/audit-result';
+import type { DeviceView, HistoryItem } from '@countersign/broker/ledger/contract/views';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
 import { type Ended, runJson, start, temporary, up } from '../support/command.ts';
@@ -99,10 +100,11 @@ test('any one process is killed: the device updates while two peers are honest, 
   const { url } = await readEndpointFile(join(folder, 'p1'));
   t.true(url.startsWith('http://127.0.0.1:'));
   const there = ['--data', join(folder, 'p1')] as const;
-  const history = await runVerbJson('history', `${PRODUCT}@1.1.0`, ...there);
+  const history = await runVerbJson<HistoryItem[]>('history', `${PRODUCT}@1.1.0`, ...there);
   t.true(history.code === 0 && history.json.length > 0, history.stderr);
-  t.is((await runVerbJson('devices', ...there)).json[0].deviceId, id);
-  const audit = await runVerbJson('audit', '--trust', join(orderer, 'trust-root.cbor'), '--server', url, ...there);
+  t.is((await runVerbJson<DeviceView[]>('devices', ...there)).json[0]!.deviceId, id);
+  const asked = ['--trust', join(orderer, 'trust-root.cbor'), '--server', url, ...there];
+  const audit = await runVerbJson<AuditResult>('audit', ...asked);
   t.true(audit.json.ok, audit.stderr);
   t.true(audit.json.cosignatures >= 2);
 
@@ -121,11 +123,11 @@ test('any one process is killed: the device updates while two peers are honest, 
   rmSync(join(orderer, 'ledger'), { recursive: true });
   for (const name of PEERS) peers.set(name, await lonely(folder, name));
   const from = PEERS.flatMap((name) => ['--from-peer', join(folder, name)]);
-  t.is((await runJson('up', '--data', orderer)).json.error.code, 'BAD_STORE', 'a lost ledger is not made anew');
+  t.is((await runJson('up', '--data', orderer)).json.error?.code, 'BAD_STORE', 'a lost ledger is not made anew');
   const ahead = await runJson('up', '--data', orderer, ...from, '--head', saved);
-  t.is(ahead.json.error.code, 'BAD_HEAD', 'the head that was kept elsewhere is ahead of every copy');
+  t.is(ahead.json.error?.code, 'BAD_HEAD', 'the head that was kept elsewhere is ahead of every copy');
   const few = await runJson('up', '--data', orderer, '--from-peer', join(folder, 'p1'));
-  t.is(few.json.error.code, 'NO_QUORUM', 'one of three need not know the newest head with a quorum');
+  t.is(few.json.error?.code, 'NO_QUORUM', 'one of three need not know the newest head with a quorum');
 
   // What was lost had no quorum: nobody relied on it. The three copies together are enough to go on.
   server = await up('--data', orderer, ...from);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ledgerSize, rootInForce } from '@countersign/broker/face/client/roots';
 import { type RunningKgc, startKgc } from '@countersign/broker/face/up/kgc';
 import { activeKeys } from '@countersign/broker/keys/next-root';
+import type { IssuedKeyView } from '@countersign/broker/ledger/contract/views';
 import { hex, implicitKeysOf, isImplicit, revokedFrom } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { readSample } from '@countersign/firmware-samples';
@@ -104,7 +105,7 @@ async function sleepAt(s: Site, index: number, version: number): Promise<void> {
 async function underNewKey(t: ExecutionContext, s: Site, data: string, version: number) {
   const { root } = await rootInForce(s.session);
   t.is(root.version, version);
-  const issued = (await runJson('keys', 'issued', '--data', data)).json as { points: { thumbprint: string }[] }[];
+  const issued = (await runJson<IssuedKeyView[]>('keys', 'issued', '--data', data)).json;
   const known = new Set(issued.flatMap(({ points }) => points.map((point) => point.thumbprint)));
   for (const role of ROLES) {
     const active = activeKeys(verifier, root, role);

@@ -1,4 +1,6 @@
 /** `simulate` as a process of its own joins a running server, while people publish. */
+import type { Verdict } from '@countersign/simulator/oracle/judge';
+import type { FleetOutcome } from '@countersign/simulator/report/outcome';
 import { open, release } from '@countersign/simulator/scenario/people';
 import test from 'ava';
 import { runJson, start } from '../support/command.ts';
@@ -31,7 +33,17 @@ test('simulated devices join a running server, update when a release is opened, 
     t.is(alone.code, 1, 'ended before there was anything');
     t.regex(alone.stdout, /not everybody arrived/);
 
-    const joined = runJson(...idle, '--devices', '6', '--seed', 'two', '--loss', '0.5', '--power-cut', '1/500');
+    const joined = runJson<FleetOutcome & { oracle: Verdict }>(
+      ...idle,
+      '--devices',
+      '6',
+      '--seed',
+      'two',
+      '--loss',
+      '0.5',
+      '--power-cut',
+      '1/500',
+    );
     const fix = await release(session, people, PRODUCT, '1.0.1');
     await open(session, people, fix.releaseLeaf, {
       waves: [{ percent: 100, failurePercentMax: 100 }],
@@ -51,7 +63,7 @@ test('simulated devices join a running server, update when a release is opened, 
 
     const again = await runJson(...idle, '--seed', 'one', '--until', 'settled');
     t.is(again.code, 1, 'the devices of a seed are enrolled once');
-    t.is(again.json.error.code, 'EXISTS');
+    t.is(again.json.error?.code, 'EXISTS');
   } finally {
     await world.close();
   }

@@ -10,10 +10,26 @@ import { encodeDescriptor } from '@countersign/device-sdk/rig';
 import { profilesOf } from '@countersign/simulator/trial/profiles';
 import { runTrial } from '@countersign/simulator/trial/run';
 import test from 'ava';
-import { runJson, temporary, up } from '../support/command.ts';
+import { type Answer, runJson, temporary, up } from '../support/command.ts';
 
 const image = (version: string) =>
   fileURLToPath(new URL(`../../../firmware-samples/images/sensor-node-${version}.bin`, import.meta.url));
+
+/** What `trial` tells of a run, and with `--check` of another look at it. */
+interface Tried {
+  passed: boolean;
+  submitted: string | null;
+  limits: string;
+  logDigest: string;
+  profiles: {
+    hardware: string;
+    baseDigest: string | null;
+    outcomes: Record<string, number>;
+    components?: { id: string; baseDigest: string | null; outcomes: Record<string, number> }[];
+  }[];
+  same: boolean;
+  differs: string[];
+}
 
 test('no approval before the trial, whose record anybody can repeat', async (t) => {
   t.timeout(600_000);
@@ -28,15 +44,16 @@ test('no approval before the trial, whose record anybody can repeat', async (t) 
   const factory = await publish('1.0.0', '--new-product', ...shape, ...rule);
   t.is(factory.code, 0, factory.stderr);
   const approve = (version: string) => runJson('approve', `sensor-node@${version}`, '--wait', ...here);
-  const trial = (version: string, ...more: string[]) => runJson('trial', `sensor-node@${version}`, ...more, ...here);
+  const trial = (version: string, ...more: string[]) =>
+    runJson<Answer & Tried>('trial', `sensor-node@${version}`, ...more, ...here);
 
   const early = await approve('1.0.0');
-  t.deepEqual([early.code, early.json.error.code], [1, 'NOT_TRIED']);
+  t.deepEqual([early.code, early.json.error?.code], [1, 'NOT_TRIED']);
   const dry = await trial('1.0.0', '--devices', '1', '--hardware', 'A', '--dry-run');
   t.deepEqual([dry.code, dry.json.passed, dry.json.submitted], [0, true, null]);
   const few = await trial('1.0.0', '--devices', '1', '--hardware', 'A');
   t.is(few.code, 0, few.stderr);
-  t.is((await approve('1.0.0')).json.error.code, 'NOT_TRIED');
+  t.is((await approve('1.0.0')).json.error?.code, 'NOT_TRIED');
   const enough = await trial('1.0.0', '--devices', '2', '--hardware', 'A');
   t.deepEqual(enough.json.profiles, [{ hardware: 'A', baseDigest: null, devices: 2, outcomes: { OK: 2 } }]);
   t.regex(enough.json.limits, /only real hardware can show/);
@@ -47,9 +64,9 @@ test('no approval before the trial, whose record anybody can repeat', async (t) 
   const failed = await trial('1.2.0', '--devices', '2', '--hardware', 'A,C', '--seed', 'night');
   t.is(failed.code, 1);
   t.false(failed.json.passed);
-  const base = failed.json.profiles[0].baseDigest;
+  const base = failed.json.profiles[0]!.baseDigest!;
   t.deepEqual(
-    failed.json.profiles.map((p: { hardware: string; outcomes: object }) => [p.hardware, p.outcomes]),
+    failed.json.profiles.map((p) => [p.hardware, p.outcomes]),
     [
       ['A', { OK: 2 }],
       ['A', { OK: 2 }],
@@ -59,8 +76,8 @@ test('no approval before the trial, whose record anybody can repeat', async (t) 
   );
   t.regex(base, /^[0-9a-f]{64}$/);
   const refused = await approve('1.2.0');
-  t.deepEqual([refused.code, refused.json.error.code], [1, 'NOT_TRIED']);
-  t.regex(refused.json.error.text, /0 of 2 devices of hardware C/);
+  t.deepEqual([refused.code, refused.json.error?.code], [1, 'NOT_TRIED']);
+  t.regex(refused.json.error!.text, /0 of 2 devices of hardware C/);
   const same = await trial('1.2.0', '--check');
   t.deepEqual([same.code, same.json.same, same.json.logDigest], [0, true, failed.json.logDigest]);
 
@@ -85,7 +102,7 @@ test('no approval before the trial, whose record anybody can repeat', async (t) 
   t.is(caught.code, 1);
   t.is(caught.json.differs.length, 2, 'each profile; the log was not forged');
   await submitTrial(session, approver, { ...record, profiles: forged, logDigest: record.logDigest.map((x) => x ^ 1) });
-  t.regex((await trial('1.2.0', '--check')).json.differs.at(-1), /^the record's log is /);
+  t.regex((await trial('1.2.0', '--check')).json.differs.at(-1)!, /^the record's log is /);
 
   const audit = await runJson('audit', ...here);
   t.deepEqual([audit.json.ok, audit.json.problems], [true, []]);
@@ -116,23 +133,22 @@ test('a release of two components is tried from every set that devices run, and 
     t.is(code, 0, stderr);
   };
   const trial = (version: string, ...more: string[]) =>
-    runJson('trial', `duo@${version}`, '--devices', '2', ...more, ...here);
+    runJson<Answer & Tried>('trial', `duo@${version}`, '--devices', '2', ...more, ...here);
   const approve = (version: string) => runJson('approve', `duo@${version}`, '--wait', ...here);
   const shape = ['--vendor', 'example.com', '--memory-class', 'M', '--slot-bytes', '16384'];
   const rule = ['--component-slot', 'radio=16384', '--trial-devices', '2'];
   await publish('1.0.0', made('duo', '1.0.0', 0), made('duo-radio', '1', 0), '--new-product', ...shape, ...rule);
-  t.is((await approve('1.0.0')).json.error.code, 'NOT_TRIED');
+  t.is((await approve('1.0.0')).json.error?.code, 'NOT_TRIED');
   t.is((await trial('1.0.0', '--hardware', 'A')).code, 0);
   t.is((await approve('1.0.0')).code, 0);
 
   await publish('1.1.0', made('duo', '1.1.0', 1), made('duo-radio', '2', 1, ['C']));
   const failed = await trial('1.1.0', '--hardware', 'A,C', '--loss', '5', '--power-cut', '1/200');
   t.is(failed.code, 1);
-  const rows = failed.json.profiles.map(
-    (p: { hardware: string; outcomes: object; components: { outcomes: object }[] }) => {
-      return [p.hardware, p.outcomes, ...p.components.map(({ outcomes }) => outcomes)];
-    },
-  );
+  const rows = failed.json.profiles.map(({ hardware, outcomes, components }) => [
+    ...[hardware, outcomes],
+    ...components!.map((component) => component.outcomes),
+  ]);
   const back = [{ SELF_TEST_FAILED: 2 }, { NOT_CURRENT: 2 }, { SELF_TEST_FAILED: 2 }];
   const good = [{ OK: 2 }, { OK: 2 }, { OK: 2 }];
   t.deepEqual(rows, [
@@ -142,17 +158,14 @@ test('a release of two components is tried from every set that devices run, and 
     ['C', ...back],
   ]);
   t.deepEqual(
-    failed.json.profiles[0].components.map(({ id, baseDigest }: { id: string; baseDigest: unknown }) => [
-      id,
-      typeof baseDigest,
-    ]),
+    failed.json.profiles[0]!.components!.map(({ id, baseDigest }) => [id, typeof baseDigest]),
     [
       ['app', 'string'],
       ['radio', 'string'],
     ],
     'from 1.0.0, both of it',
   );
-  t.is((await approve('1.1.0')).json.error.code, 'NOT_TRIED');
+  t.is((await approve('1.1.0')).json.error?.code, 'NOT_TRIED');
   const same = await trial('1.1.0', '--check');
   t.deepEqual([same.code, same.json.same, same.json.logDigest], [0, true, failed.json.logDigest]);
 

@@ -2,6 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Opened } from '@countersign/broker/face/client/rollouts';
+import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
 import test from 'ava';
 import { temporary, up } from '../support/command.ts';
 import { runVerbJson as runJson, runVerb } from '../support/command-here.ts';
@@ -40,7 +42,7 @@ test('three processes with keys and folders of their own do the work of one', as
 
   const as = (name: string) => ['--key-file', at(`ledger/people/${name}.key`)];
   const product = ['--new-product', '--vendor', 'example.com', '--memory-class', 'M', '--slot-bytes', '262144'];
-  const published = await runJson(
+  const published = await runJson<ReleaseView>(
     'publish',
     IMAGE,
     '--product',
@@ -56,12 +58,12 @@ test('three processes with keys and folders of their own do the work of one', as
   const { releaseLeaf } = published.json;
   const approved = await runJson('approve', releaseLeaf, '--wait', '--data', at('collection'), ...as('approver'));
   t.is(approved.json.state, 'confirmed', approved.stderr);
-  const opened = await runJson('rollout', 'open', releaseLeaf, '--data', at('distribution'), ...as('operator'));
+  const opened = await runJson<Opened>('rollout', 'open', releaseLeaf, '--data', at('distribution'), ...as('operator'));
   t.is(opened.code, 0, opened.stderr);
   await waitForState(at('distribution'), opened.json.rolloutId, 'open');
 
   const elsewhere = await runJson('rollout', 'open', releaseLeaf, '--data', at('collection'), ...as('operator'));
-  t.is(elsewhere.json.error.code, 'NOT_FOUND');
-  t.regex(elsewhere.json.error.text, /collection server has no POST/);
+  t.is(elsewhere.json.error?.code, 'NOT_FOUND');
+  t.regex(elsewhere.json.error!.text, /collection server has no POST/);
   for (const server of [distribution, collection, ledger]) t.is((await server.stop()).code, 0);
 });

@@ -2,6 +2,10 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Standing } from '@countersign/broker/face/cli/standing';
+import type { Opened } from '@countersign/broker/face/client/rollouts';
+import type { AuditResult } from '@countersign/broker/ledger/audit-result';
+import type { DeviceView, HistoryItem, ReleaseView } from '@countersign/broker/ledger/contract/views';
 import test from 'ava';
 import { temporary, up } from '../support/command.ts';
 import { runHereJson as runJson } from '../support/command-here.ts';
@@ -11,6 +15,14 @@ import { waitForState } from '../support/rollout-state.ts';
 const IMAGE = fileURLToPath(new URL('../../../firmware-samples/images/sensor-node-1.0.1.bin', import.meta.url));
 /** Of RFC 8032 section 7.1, test 2: a public key of which this test has no secret. */
 const DEVICE_KEY = '3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c';
+
+/** What `publish` tells of an upload, as far as it is looked at. */
+interface Uploaded {
+  releaseLeaf: string;
+  state: string;
+  imageBytes: number;
+  branches: { base: string | null; bytes: number }[];
+}
 
 test('from the first start to a rollout and back again', async (t) => {
   t.timeout(300_000);
@@ -33,29 +45,37 @@ test('from the first start to a rollout and back again', async (t) => {
 
   const second = await runJson('up', ...here);
   t.is(second.code, 1);
-  t.is(second.json.error.code, 'LOCKED');
+  t.is(second.json.error?.code, 'LOCKED');
   t.regex(second.stderr, /^Another process of ours .* holds this folder/m);
 
-  const published = await runJson('publish', IMAGE, '--product', 'sensor-node', '--version', '1.0.1', ...here);
+  const published = await runJson<Uploaded>(
+    'publish',
+    IMAGE,
+    '--product',
+    'sensor-node',
+    '--version',
+    '1.0.1',
+    ...here,
+  );
   t.is(published.code, 0, published.stderr);
   const { releaseLeaf, imageBytes, branches } = published.json;
   t.is(published.json.state, 'uploaded');
   t.deepEqual(
-    branches.map((branch: { base: string | null }) => branch.base),
+    branches.map(({ base }) => base),
     ['1.0.0', null],
   );
-  t.true(branches[0].bytes < imageBytes / 20, 'a one-line fix travels as a small delta');
+  t.true(branches[0]!.bytes < imageBytes / 20, 'a one-line fix travels as a small delta');
 
   const early = await runJson('rollout', 'open', releaseLeaf, ...here);
-  t.deepEqual([early.code, early.json.error.code], [1, 'NOT_APPROVED']);
+  t.deepEqual([early.code, early.json.error?.code], [1, 'NOT_APPROVED']);
   t.regex(early.stderr, /once approved, the collection server confirms it/);
   const own = await runJson('approve', releaseLeaf, '--as', 'engineer', ...here);
-  t.deepEqual([own.code, own.json.error.code], [1, 'NOT_PERMITTED']);
+  t.deepEqual([own.code, own.json.error?.code], [1, 'NOT_PERMITTED']);
   const approved = await runJson('approve', 'sensor-node@1.0.1', '--image', IMAGE, '--wait', ...here);
   t.is(approved.code, 0, approved.stderr);
   t.deepEqual([approved.json.state, approved.json.approvals], ['confirmed', ['approver']]);
 
-  const enrolled = await runJson(
+  const enrolled = await runJson<{ devices: { deviceId: string }[] }>(
     'devices',
     'enrol',
     '--product',
@@ -67,11 +87,11 @@ test('from the first start to a rollout and back again', async (t) => {
     ...here,
   );
   t.is(enrolled.code, 0, enrolled.stderr);
-  const { deviceId } = enrolled.json.devices[0];
-  const devices = await runJson('devices', ...here);
-  t.like(devices.json[0], { deviceId, publicKey: DEVICE_KEY, state: 'enrolled', labels: { hw: 'C' }, outcome: null });
+  const { deviceId } = enrolled.json.devices[0]!;
+  const devices = await runJson<DeviceView[]>('devices', ...here);
+  t.like(devices.json[0]!, { deviceId, publicKey: DEVICE_KEY, state: 'enrolled', labels: { hw: 'C' }, outcome: null });
 
-  const opened = await runJson(
+  const opened = await runJson<Opened>(
     'rollout',
     'open',
     releaseLeaf.slice(0, 10),
@@ -82,9 +102,9 @@ test('from the first start to a rollout and back again', async (t) => {
     ...here,
   );
   t.is(opened.code, 0, opened.stderr);
-  t.is(opened.json.plan.waves[0].devices, 1);
+  t.is(opened.json.plan.waves[0]!.devices, 1);
   await waitForState(data, opened.json.rolloutId, 'open');
-  const offered = await runJson('devices', deviceId.slice(0, 8), ...here);
+  const offered = await runJson<Standing>('devices', deviceId.slice(0, 8), ...here);
   t.like(offered.json, { standing: 'offered', updateState: null, unanswered: { releaseLeaf } });
   t.regex(offered.json.explained, /^sensor-node@\S+ is offered to it since .* its word is due by /);
   const shown = await runJson('rollout', 'show', opened.json.rolloutId.slice(0, 8), ...here);
@@ -100,14 +120,14 @@ test('from the first start to a rollout and back again', async (t) => {
     t.like(taken.json, { releaseLeaf, logged: true, bytes: imageBytes });
     t.deepEqual(await readFile(copy), await readFile(IMAGE));
   }
-  const history = await runJson('history', releaseLeaf, ...here);
+  const history = await runJson<HistoryItem[]>('history', releaseLeaf, ...here);
   t.deepEqual(
-    history.json.map((item: { action: string; signer: string }) => `${item.action} ${item.signer}`),
+    history.json.map((item) => `${item.action} ${item.signer}`),
     ['download approver', 'download engineer', 'confirm service', 'approve approver', 'upload engineer'],
   );
 
   const headFile = join(data, 'kept-head');
-  const head = await runJson('head', '--save', headFile, ...here);
+  const head = await runJson<{ size: number }>('head', '--save', headFile, ...here);
   // As without power: it continues on the same folder.
   await running.stop('SIGKILL');
 
@@ -117,9 +137,9 @@ test('from the first start to a rollout and back again', async (t) => {
   t.is(running.ready.url, url, 'a restart answers at the same address');
   t.is(running.ready.mqtt, mqtt);
   t.is(running.ready.token, null, 'the token is shown once');
-  const releases = await runJson('releases', '--product', 'sensor-node', ...here);
+  const releases = await runJson<ReleaseView[]>('releases', '--product', 'sensor-node', ...here);
   t.deepEqual(
-    releases.json.map((r: { version: string; state: string }) => [r.version, r.state]),
+    releases.json.map(({ version, state }) => [version, state]),
     [
       ['1.0.0', 'confirmed'],
       ['1.0.1', 'confirmed'],
@@ -128,7 +148,7 @@ test('from the first start to a rollout and back again', async (t) => {
 
   const trust = ['--trust', join(data, 'trust-root.cbor'), '--head', headFile] as const;
   for (const target of [data, running.ready.url]) {
-    const audit = await runJson('audit', target, ...trust, ...here);
+    const audit = await runJson<AuditResult>('audit', target, ...trust, ...here);
     t.is(audit.code, 0, JSON.stringify(audit.json));
     t.like(audit.json, { ok: true, anchored: true, cosignatures: 0, problems: [] });
     t.true(audit.json.entries >= head.json.size && audit.json.blocks > 0);
@@ -136,10 +156,11 @@ test('from the first start to a rollout and back again', async (t) => {
   const stopped = await running.stop();
   t.is(stopped.code, 0, stopped.stderr);
   const damaged = await flipped(join(data, 'ledger/0000000000.blocks'));
-  const audit = await runJson('audit', data);
+  const audit = await runJson<AuditResult>('audit', data);
   t.is(audit.code, 1, 'an audit that finds something is not done');
   t.false(audit.json.ok);
-  t.truthy(audit.json.problems[0].code && audit.json.problems[0].where && audit.json.problems[0].text, damaged);
+  const [problem] = audit.json.problems;
+  t.truthy(problem!.code && problem!.where && problem!.text, damaged);
 });
 
 async function flipped(path: string): Promise<string> {

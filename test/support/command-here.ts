@@ -5,7 +5,7 @@
 import { createProgram, runProgram } from '@countersign/broker/face/cli/program';
 import { addVerbs } from '@countersign/broker/face/cli/verbs';
 import { VERBS } from '@countersign/simulator/verbs';
-import { type Ended, run, type Told, told } from './command.ts';
+import { type Answer, type Ended, run, type Told, told } from './command.ts';
 
 /** Standard output belongs to the whole thread: one command at a time. */
 let last: Promise<unknown> = Promise.resolve();
@@ -29,12 +29,12 @@ export function runVerb(...args: string[]): Promise<Ended> {
 }
 
 /** {@link runVerb} with `--json`. */
-export async function runVerbJson(...args: string[]): Promise<Told> {
+export async function runVerbJson<T = Answer>(...args: string[]): Promise<Told<T>> {
   return told(await runVerb(...args, '--json'));
 }
 
 /** {@link runHere} with `--json`. */
-export async function runHereJson(...args: string[]): Promise<Told> {
+export async function runHereJson<T = Answer>(...args: string[]): Promise<Told<T>> {
   return told(await runHere(...args, '--json'));
 }
 

@@ -43,19 +43,22 @@ export function run(...args: string[]): Promise<Ended> {
 }
 
 /** What a verb with `--json` ended with: its one value on standard output. */
-export interface Told {
+export interface Told<T> {
   code: number | null;
-  // biome-ignore lint/suspicious/noExplicitAny: each test says itself what it expects of the value
-  json: any;
+  json: T;
   stderr: string;
 }
 
-export function told({ code, stdout, stderr }: Ended): Told {
-  return { code, json: JSON.parse(stdout), stderr };
+/** What a verb answers, before a test says which members it looks at; where it was refused, why. */
+export type Answer = Record<string, unknown> & { error?: { code: string; text: string } };
+
+/** The type is what the test expects; whether it came is for the test's assertions to say. */
+export function told<T = Answer>({ code, stdout, stderr }: Ended): Told<T> {
+  return { code, json: JSON.parse(stdout) as T, stderr };
 }
 
 /** Runs a verb with `--json` and reads its one value. */
-export async function runJson(...args: string[]): Promise<Told> {
+export async function runJson<T = Answer>(...args: string[]): Promise<Told<T>> {
   return told(await run(...args, '--json'));
 }
 

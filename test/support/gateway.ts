@@ -2,10 +2,15 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DeviceView } from '@countersign/broker/ledger/contract/views';
+import type { ProcessEvent } from '@countersign/device-sdk/host/device-process';
 import { runJson, start } from './command.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: each test says itself what it expects of an event
-export type Line = Record<string, any> & { kind: string };
+/** One line of `device run --json`; an error in it is its text. */
+export type Line = ProcessEvent;
+
+/** What `devices ID --json` says: the ledger's view, and what the server knows besides. */
+export type DeviceAnswer = DeviceView & { version: string | null; name?: string };
 
 export const PRODUCT = 'sensor-node';
 /** What the product is registered with. */
@@ -21,6 +26,13 @@ for (let at = 0; at < bytes.length; at += 4096) {
   await new Promise((resolve) => setTimeout(resolve, 5));
 }
 `;
+
+/** Files that a command wrote for the factory. */
+export interface ForFactory {
+  provision: string;
+  image: string;
+  components?: Record<string, string>;
+}
 
 export class Gateway {
   readonly folder: string;
@@ -50,14 +62,14 @@ export class Gateway {
   /** Key, entry in the ledger, the factory's files, provisioned. @returns the device id */
   async enrol(data: string, version: string): Promise<string> {
     const own = ['--profile', this.profile, ...this.#args];
-    const made = await runJson('device', 'key', ...own);
+    const made = await runJson<{ publicKey: string }>('device', 'key', ...own);
     const out = join(this.folder, 'factory');
     const asked = ['--product', PRODUCT, '--key', made.json.publicKey, '--provision', version, '--out', out];
-    const enrolled = await runJson('devices', 'enrol', ...asked, '--data', data, '--as', 'operator');
-    const further = Object.entries((enrolled.json.components ?? {}) as Record<string, string>);
+    const enrolled = await runJson<ForFactory>('devices', 'enrol', ...asked, '--data', data, '--as', 'operator');
+    const further = Object.entries(enrolled.json.components ?? {});
     const components = further.flatMap(([name, file]) => ['--component', `${name}=${file}`]);
     const files = ['--record', enrolled.json.provision, '--image', enrolled.json.image, ...components];
-    const done = await runJson('device', 'provision', ...own, ...files);
+    const done = await runJson<{ deviceId: string }>('device', 'provision', ...own, ...files);
     if (done.code !== 0) throw new Error(done.stderr);
     return done.json.deviceId;
   }
@@ -170,11 +182,15 @@ export async function release(data: string, image: string, version: string, more
 }
 
 /** What the ledger says about a device. */
-export async function deviceOf(data: string, id: string): Promise<Line> {
-  return (await runJson('devices', id, '--data', data)).json;
+export async function deviceOf(data: string, id: string): Promise<DeviceAnswer> {
+  return (await runJson<DeviceAnswer>('devices', id, '--data', data)).json;
 }
 
-export async function untilDevice(data: string, id: string, holds: (device: Line) => boolean): Promise<Line> {
+export async function untilDevice(
+  data: string,
+  id: string,
+  holds: (device: DeviceAnswer) => boolean,
+): Promise<DeviceAnswer> {
   for (;;) {
     const device = await deviceOf(data, id);
     if (holds(device)) return device;

@@ -16,10 +16,10 @@ function outsideText(path: string): string | undefined {
   return bytes && new TextDecoder().decode(bytes);
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the shape is the vector file's own
-export function outsideJson(path: string): any {
+/** A vector file of the shape that the test names. */
+export function outsideJson<T>(path: string): T | undefined {
   const text = outsideText(path);
-  return text && JSON.parse(text);
+  return text === undefined ? undefined : (JSON.parse(text) as T);
 }
 
 export const SKIPPED = 'skipped: the outside vectors are not beside this checkout';

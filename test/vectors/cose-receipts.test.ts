@@ -19,10 +19,15 @@ import { outside, outsideJson, SKIPPED } from '../support/outside.ts';
 import { codeOfRefusal } from '../support/refused.ts';
 import { sha256 } from '../support/world.ts';
 
+interface Expected {
+  inclusion: { treeSize: number; leafIndex: number; leafHash: string; root: string };
+  consistency: { oldSize: number; newSize: number; oldRoot: string; newRoot: string };
+}
+
 test('the inclusion receipt recomputes the published root', (t) => {
   const bytes = outside('cose-receipts/inclusion-receipt.cbor');
   if (!bytes) return void t.pass(SKIPPED);
-  const { inclusion } = outsideJson('cose-receipts/expected.json');
+  const { inclusion } = outsideJson<Expected>('cose-receipts/expected.json')!;
   const [size, index, path] = proofOf(bytes, -1);
   t.deepEqual([size, index], [inclusion.treeSize, inclusion.leafIndex]);
   const root = rootFromInclusion(sha256, Number(index), Number(size), unhex(inclusion.leafHash)!, readPath(path));
@@ -32,7 +37,7 @@ test('the inclusion receipt recomputes the published root', (t) => {
 test('the consistency receipt connects the published roots', (t) => {
   const bytes = outside('cose-receipts/consistency-receipt.cbor');
   if (!bytes) return void t.pass(SKIPPED);
-  const { consistency: c } = outsideJson('cose-receipts/expected.json');
+  const { consistency: c } = outsideJson<Expected>('cose-receipts/expected.json')!;
   const [from, to, path] = proofOf(bytes, -2);
   t.deepEqual([from, to], [c.oldSize, c.newSize]);
   const [old, now] = [unhex(c.oldRoot)!, unhex(c.newRoot)!];

@@ -21,6 +21,13 @@ import { codeOfRefusal } from '../support/refused.ts';
 import { sha256 } from '../support/world.ts';
 import { backends, backendsWith } from './backends.ts';
 
+/** A file of the COSE examples, as far as it is looked at. */
+interface Example {
+  input: { sign0: { key: Parameters<typeof keyOf>[0]; external?: string }; failures?: unknown };
+  intermediates: { ToBeSign_hex: string };
+  output: { cbor: string };
+}
+
 interface Expected {
   /** Why our strict reading of a statement refuses it: a part of the sentence. */
   strict: RegExp;
@@ -65,7 +72,7 @@ const FILES: Record<string, Expected> = {
 
 for (const [name, expected] of Object.entries(FILES)) {
   test(`COSE example ${name} verifies or is refused as listed`, (t) => {
-    const file = outsideJson(`cose/${name}.json`);
+    const file = outsideJson<Example>(`cose/${name}.json`);
     if (!file) return void t.pass(SKIPPED);
     const bytes = unhex(file.output.cbor)!;
     t.is(
@@ -89,7 +96,7 @@ for (const [name, expected] of Object.entries(FILES)) {
 }
 
 test('inspect lists blocks of COSE_Sign and MACs and calls none of them valid', (t) => {
-  const file = outsideJson('cose/RFC8152__Appendix_C_1_1.json');
+  const file = outsideJson<Example>('cose/RFC8152__Appendix_C_1_1.json');
   if (!file) return void t.pass(SKIPPED);
   const sign = new Tagged(98, [
     new Uint8Array(),

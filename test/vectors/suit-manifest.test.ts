@@ -24,11 +24,11 @@ const SECTIONS = new Map([
 ]);
 
 test('every example has its digest, sequence, sections and a valid signature of the example key', (t) => {
-  const index = outsideJson('suit-manifest-37/index.json');
+  const index = outsideJson<{ files: Row[] }>('suit-manifest-37/index.json');
   if (!index) return void t.pass(SKIPPED);
   const key = readPublicKeyFile(outside('suit-manifest-37/key.public.pem')!);
   t.is(index.files.length, 13);
-  for (const row of index.files as Row[]) {
+  for (const row of index.files) {
     const seen = inspectEnvelope(read(row.file), { sha256, verifier, key });
     const severed = row.file.includes('severed') ? ['install', 'text'] : [];
     const sections = row.manifestKeys.flatMap((k) => SECTIONS.get(k) ?? []).filter((name) => !severed.includes(name));
@@ -109,9 +109,9 @@ test('one other bit in any byte of a signed example is never reported as good', 
  * none, the profile demands the digest and exactly two. Their manifests would not be read either: see the next test.
  */
 test('the strict device profile refuses every example as MALFORMED', (t) => {
-  const index = outsideJson('suit-manifest-37/index.json');
+  const index = outsideJson<{ files: Row[] }>('suit-manifest-37/index.json');
   if (!index) return void t.pass(SKIPPED);
-  for (const row of index.files as Row[]) {
+  for (const row of index.files) {
     const error = t.throws(() => readEnvelope(sha256, read(row.file)));
     const expected =
       row.file === 'example2.signed.hex' ? /envelope has keys/ : /authentication has [12] elements, expected 3/;
