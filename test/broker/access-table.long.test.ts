@@ -1,9 +1,9 @@
 /** Every route of every server, asked by every role and by nobody; and what a token, a key and a code open together. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROUTES, SCOPES, type Scope } from '@countersign/broker/face/access/rights';
+import { ROUTES } from '@countersign/broker/face/access/rights';
 import type { TokenView } from '@countersign/broker/face/access/tokens';
 import { hotp, stepAt } from '@countersign/broker/face/access/totp';
 import { STREAMS_OF_ONE_MAX } from '@countersign/broker/face/api/event-routes';
@@ -13,7 +13,6 @@ import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/
 import { publish, registerProduct } from '@countersign/broker/face/client/releases';
 import { openSession, perform, type Session, signDeed } from '@countersign/broker/face/client/session';
 import { keysFolder } from '@countersign/broker/face/up/folders';
-import { type RunningPeer, startPeer } from '@countersign/broker/face/up/peer';
 import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
 import { loadPerson } from '@countersign/broker/keys/people';
 import {
@@ -43,11 +42,11 @@ import {
 import { newSigner, PRODUCT } from '@countersign/simulator/attacks/server/ledger-world';
 import anyTest, { type TestFn } from 'ava';
 import { pino } from 'pino';
+import { askRoute, issueToken, namesOf, openOf, ROWS, rowsOf, tokensOfAll, WHO } from '../support/access-table.ts';
 
 interface Ground {
   data: string;
   all: RunningAll;
-  peer: RunningPeer;
   owner: Session;
   people: Record<string, Signer>;
   tokens: Record<string, string>;
@@ -58,8 +57,6 @@ interface Ground {
 
 const test = anyTest as TestFn<Ground>;
 const TOKEN = randomBytes(32).toString('base64url');
-/** A person may ask for every scope; what he gets is decided by his roles on the record. */
-const EVERYTHING = SCOPES.filter((scope) => scope !== 'relay');
 
 test.before(async (t) => {
   const data = await mkdtemp(join(tmpdir(), 'countersign-access-'));
@@ -73,18 +70,10 @@ test.before(async (t) => {
     { name: 'approver', roles: ['approver' as const] },
   ];
   const all = await startAll({ data: folder, token: TOKEN, samples: false, people: first, log, now: () => clock.now });
-  const trustRoot = new Uint8Array(await readFile(join(folder, 'trust-root.cbor')));
-  const peer = await startPeer({
-    data: join(data, 'peer'),
-    token: TOKEN,
-    follow: [{ url: all.url, token: TOKEN }],
-    trustRoot,
-    log,
-  });
   const owner = await openSession(apiClient(all.url, TOKEN));
   const people: Record<string, Signer> = {};
   for (const name of ['operator', 'approver']) people[name] = await loadPerson(join(folder, 'people'), name);
-  t.context = { data, all, peer, owner, people, tokens: {}, warned, clock };
+  t.context = { data, all, owner, people, tokens: {}, warned, clock };
   for (const name of [...PERSON_ROLES, 'leaver']) {
     if (people[name]) continue;
     people[name] = newSigner();
@@ -93,104 +82,43 @@ test.before(async (t) => {
     await approvePerson(owner, people.approver!, name);
   }
   await registerProduct(owner, people.engineer!, PRODUCT);
-  t.context.tokens = await allTokens(owner);
+  t.context.tokens = await tokensOfAll(owner);
 });
 
 test.after.always(async (t) => {
-  await t.context.peer?.close();
   await t.context.all?.close();
   await rm(t.context.data, { recursive: true, force: true });
 });
 
-/** One of each role, and of two machines. A server knows its own tokens and no other's. */
-async function allTokens(owner: Session): Promise<Record<string, string>> {
-  const tokens: Record<string, string> = {};
-  for (const name of PERSON_ROLES) tokens[name] = await issued({ owner }, name);
-  tokens.server = await issued({ owner }, 'server', ['relay'], 'machine');
-  tokens.ci = await issued({ owner }, 'ci', ['read', 'publish'], 'machine');
-  return tokens;
-}
-
-async function issued(
-  { owner }: Pick<Ground, 'owner'>,
-  name: string,
-  scopes: readonly Scope[] = EVERYTHING,
-  kind = 'person',
-  products?: string[],
-): Promise<string> {
-  const made = (await owner.api.post('/api/v1/tokens', { kind, name, scopes, products })) as TokenView & {
-    token: string;
-  };
-  return made.token;
-}
-
-/** Whom a route lets in: roles of people, and the two machines. A route that is asked and stands not here: `READERS`. */
-const READERS = [...PERSON_ROLES, 'ci'];
-const SIGNERS = [...PERSON_ROLES, 'ci', 'server'];
-const ALLOWED: Record<string, readonly string[]> = {
-  'POST /api/v1/transactions': SIGNERS,
-  'POST /api/v1/ledger/transactions': SIGNERS,
-  'POST /api/v1/releases': SIGNERS,
-  'POST /api/v1/releases/prepare': ['engineer', 'operator', 'ci'],
-  'POST /api/v1/rollouts/plan': ['operator'],
-  'POST /api/v1/devices/labels': ['operator'],
-  'POST /api/v1/grants/:id/list': ['operator'],
-  'POST /api/v1/passports': PERSON_ROLES,
-  'POST /api/v1/ledger/cosignatures': ['server'],
-  'GET /api/v1/ledger/blocks': ['server'],
-  'GET /api/v1/tokens': [],
-  'POST /api/v1/tokens': [],
-  'POST /api/v1/tokens/:id/revoke': [],
-  'POST /api/v1/people/:name/totp': [],
-};
-
-test('every route of every server is open to the roles that the table says, and to nobody else', async (t) => {
-  const { all, peer } = t.context;
-  const known = new Set<string>();
-  const { size } = (await t.context.owner.api.get('/api/v1/head')) as { size: number };
-  await peer.peer.ledger.beyond(size - 1, 60_000);
-  const ofPeer = await allTokens(await openSession(apiClient(peer.url, TOKEN)));
-  for (const [running, tokens] of [
-    [all, t.context.tokens],
-    [peer, ofPeer],
-  ] as const) {
-    for (const { method, url, open } of running.routes) {
-      if (method === 'HEAD') continue;
-      const name = `${method} ${url}`;
-      known.add(name);
-      const allowed = ALLOWED[name] ?? READERS;
-      t.true(method === 'GET' || name in ALLOWED || open, `${name} changes something and has no row`);
-      for (const who of [...Object.keys(tokens), undefined]) {
-        const { status, code } = await ask(running.url, method, url, who === undefined ? undefined : tokens[who]);
-        if (open) t.not(status, 401, `${name} as ${who}`);
-        else if (who === undefined) t.deepEqual([status, code], [401, 'UNAUTHORIZED'], name);
-        else if (allowed.includes(who))
-          t.false([401, 403].includes(status) && code !== 'UNAUTHORIZED' && !late(code), `${name} as ${who}: ${code}`);
-        else t.deepEqual([status, code], [403, 'NOT_PERMITTED'], `${name} as ${who}`);
-      }
-      const { code } = await ask(running.url, method, url, TOKEN);
-      t.not(code, 'UNAUTHORIZED', name);
+test('every route is open to the roles that the table says, and to nobody else', async (t) => {
+  const { all, tokens } = t.context;
+  const rows = rowsOf('LCD');
+  t.deepEqual(
+    namesOf(all.routes),
+    rows.map(([name]) => name).sort(),
+    'a route without a row, or a row without a route',
+  );
+  t.deepEqual(openOf(all.routes), rows.flatMap(([name, who]) => (who === 'all' ? [name] : [])).sort());
+  for (const [name, who] of rows) {
+    for (const by of [...Object.keys(tokens), undefined]) {
+      const { status, code } = await askRoute(all.url, name, by === undefined ? undefined : tokens[by]);
+      if (who === 'all') t.not(status, 401, `${name} as ${by}`);
+      else if (by === undefined) t.deepEqual([status, code], [401, 'UNAUTHORIZED'], name);
+      else if ((WHO[who] as readonly string[]).includes(by))
+        t.false([401, 403].includes(status), `${name} as ${by}: ${code}`);
+      else t.deepEqual([status, code], [403, 'NOT_PERMITTED'], `${name} as ${by}`);
     }
+    t.not((await askRoute(all.url, name, TOKEN)).code, 'UNAUTHORIZED', name);
   }
-  for (const name of [...Object.keys(ALLOWED), ...Object.keys(ROUTES)]) t.true(known.has(name), `${name} is no route`);
-  t.deepEqual(Object.keys(ALLOWED).sort(), Object.keys(ROUTES).sort());
+  const gated = ROWS.filter(
+    ([name, , who]) => !name.startsWith('GET') && !['all', 'identity', 'session', 'signed'].includes(who),
+  );
+  const owned = ROWS.filter(([, , who]) => who === 'owner' || who === 'relay');
+  t.deepEqual([...new Set([...gated, ...owned].map(([name]) => name))].sort(), Object.keys(ROUTES).sort());
 });
 
-/** A route that lets in may still refuse what is asked there. */
-const late = (code: string | undefined) => code !== 'NOT_PERMITTED';
-
-/** With placeholders that name nothing. What is asked of an open door is beside the point here. */
-async function ask(url: string, method: string, route: string, token: string | undefined) {
-  const path = route.replace(/:\w+/g, 'a'.repeat(32)).replace('*', '0/000.p/1');
-  const headers = { ...(token && { authorization: `Bearer ${token}` }) };
-  const answer = await fetch(new URL(path, url), { method, headers });
-  // A stream of events has no end: what a door says is all that is read.
-  if (answer.ok) {
-    await answer.body?.cancel();
-    return { status: answer.status, code: undefined };
-  }
-  const { code } = (await answer.json().catch(() => ({}))) as { code?: Code };
-  return { status: answer.status, code };
+async function issued({ owner }: Pick<Ground, 'owner'>, name: string, more: Parameters<typeof issueToken>[2] = {}) {
+  return (await issueToken(owner, name, more)).token;
 }
 
 const ID = new Uint8Array(16).fill(7);
@@ -243,7 +171,7 @@ test('a token brings what its scope and its person’s roles allow, signed by th
 
 test('a token for one product opens no other', async (t) => {
   const { all, people, owner } = t.context;
-  const token = await issued(t.context, 'operator', EVERYTHING, 'person', ['node']);
+  const token = await issued(t.context, 'operator', { products: ['node'] });
   const session = await openSession(apiClient(all.url, token));
   const product = { ...PRODUCT, name: 'elsewhere' };
   t.is(await codeFrom(registerProduct(session, people.operator!, product)), 'NOT_PERMITTED');
@@ -293,7 +221,7 @@ test('a token for one product opens no other', async (t) => {
 
 test('a stolen session ends with its token, and with its person', async (t) => {
   const { all, owner, people } = t.context;
-  const token = await issued(t.context, 'auditor', ['read']);
+  const token = await issued(t.context, 'auditor', { scopes: ['read'] });
   const thief = apiClient(all.url, token);
   await thief.get('/api/v1/people');
   t.is(await codeFrom(thief.post('/api/v1/transactions', new Uint8Array(9))), 'NOT_PERMITTED');

@@ -31,11 +31,7 @@ export interface ShownRoute {
  * guard(app, tokenGate(token));
  */
 export function guard(app: FastifyInstance, gate: Pick<TokenGate, 'accepts'>, door?: Door): void {
-  const shownRoutes: ShownRoute[] = [];
-  app.decorate('shownRoutes', shownRoutes);
-  app.addHook('onRoute', ({ method, url, config }) => {
-    for (const one of [method].flat()) shownRoutes.push({ method: one, url, open: config?.public === true });
-  });
+  showRoutesOf(app);
   app.decorateRequest('guest', null);
   app.addHook('onRequest', async (request, reply) => {
     if (request.routeOptions.config.public) return;
@@ -46,6 +42,15 @@ export function guard(app: FastifyInstance, gate: Pick<TokenGate, 'accepts'>, do
     if (!door || !guest || method === 'GET' || method === 'HEAD') return;
     if (ROUTES[route] !== 'statement') await door.request(guest, route, { query, params, body });
     else if (body instanceof Uint8Array) await door.statement(guest, body, codeIn(headers));
+  });
+}
+
+/** Keeps a list of what is registered from now on: the router's own word on which routes there are. */
+export function showRoutesOf(app: FastifyInstance): void {
+  const shownRoutes: ShownRoute[] = [];
+  app.decorate('shownRoutes', shownRoutes);
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const one of [method].flat()) shownRoutes.push({ method: one, url, open: config?.public === true });
   });
 }
 

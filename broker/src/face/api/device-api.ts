@@ -28,6 +28,7 @@ import { LOGIN_BYTES_MAX } from '../../distribution/delivery/login.ts';
 import { type DeviceSession, SESSION_SECONDS } from '../../distribution/delivery/mailboxes.ts';
 import type { EnrolmentDesk, Presenter } from '../../distribution/enrolment/desk.ts';
 import type { Log } from '../../distribution/ports.ts';
+import { showRoutesOf } from '../access/guard.ts';
 import { type EnrolAuthority, presentedBy } from './client-certificate.ts';
 import { answerOf } from './refusals.ts';
 
@@ -64,6 +65,7 @@ type DeviceParams = { Params: { device: string } };
 export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
   const { door, desk, deviceCa } = options;
   const app = createApp(options);
+  showRoutesOf(app);
   app.setErrorHandler((error, request, reply) => refuse(error as FastifyError, request, reply, options));
   app.setNotFoundHandler(() => {
     throw new Refusal('NOT_FOUND', 'devices have no such address');
@@ -100,9 +102,10 @@ export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
     return reply.code(202).send();
   });
   app.get<DeviceParams & { Querystring: { after?: string } }>(`${HTTP_ROOT}/d/:device/msg`, async (request, reply) => {
+    const own = session(request);
     const { after = '0' } = request.query;
     demand(/^\d{1,15}$/.test(after), 'BAD_REQUEST', 'after is the number of the last message that was heard');
-    return send(reply, encodeMessages(await door.messages(session(request), Number(after))));
+    return send(reply, encodeMessages(await door.messages(own, Number(after))));
   });
   app.get<DeviceParams & { Params: { head: string } }>(`${HTTP_ROOT}/d/:device/p/:head`, async (request, reply) => {
     const own = session(request);

@@ -22,6 +22,7 @@ import { readRevoke } from '../../ledger/contract/args.ts';
 import type { DeviceView } from '../../ledger/contract/views.ts';
 import type { BlobSource } from '../../store/blobs.ts';
 import { makeFolder } from '../../store/durable.ts';
+import type { ShownRoute } from '../access/guard.ts';
 import { closeApi } from '../api/app.ts';
 import { authorityKeys, type EnrolAuthority } from '../api/client-certificate.ts';
 import { createDeviceApi, type DeviceApiOptions } from '../api/device-api.ts';
@@ -44,6 +45,7 @@ export interface DistributionPart {
   delivery: Delivery | undefined;
   /** Where devices without MQTT ask, if anywhere. */
   devices: string | undefined;
+  deviceRoutes: readonly ShownRoute[] | undefined;
   figures: FigureSource[];
 }
 
@@ -119,13 +121,14 @@ export async function openDistributionPart(o: DistributionPartOptions, closers: 
   const refusals: RefusalCounts = {};
   const refused = (code: Code) => countRefusal(refusals, code);
   const parts = door && { door, desk, payload: distribution.payload, refused };
-  const devices = parts && (await openDeviceApi(o, devicePort!, parts, closers));
+  const api = parts && (await openDeviceApi(o, devicePort!, parts, closers));
   const figures = [
     distributionFigures({ distribution, delivery: embedded?.broker, door }),
     ...(door ? [refusalFigures('devices', refusals)] : []),
     rolloutFigures(ledger),
   ];
-  return { distribution, mqtt, brokerId, delivery: embedded?.broker, devices, figures };
+  const { url: devices, routes: deviceRoutes } = api ?? {};
+  return { distribution, mqtt, brokerId, delivery: embedded?.broker, devices, deviceRoutes, figures };
 }
 
 async function openDeviceApi(
@@ -133,7 +136,7 @@ async function openDeviceApi(
   port: number,
   parts: Pick<DeviceApiOptions, 'door' | 'desk' | 'payload' | 'refused'>,
   closers: Closers,
-): Promise<string> {
+): Promise<{ url: string; routes: readonly ShownRoute[] }> {
   checkHost(host, { tls, allowPlain });
   demand(tls || deviceCa === undefined, 'BAD_REQUEST', 'device certificates need --tls-cert and --tls-key');
   demand(tls || enrol === undefined, 'BAD_REQUEST', 'enrolment by certificate needs --tls-cert and --tls-key');
@@ -143,7 +146,7 @@ async function openDeviceApi(
   closers.add(() => closeApi(app));
   // A poll under way would hold the stop for its half minute.
   closers.add(() => parts.door.endAll());
-  return listen(app, host, port, tls !== undefined);
+  return { url: await listen(app, host, port, tls !== undefined), routes: app.shownRoutes };
 }
 
 /** What this server knows of devices beside the ledger, for answers about devices. */

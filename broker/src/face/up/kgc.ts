@@ -7,6 +7,7 @@ import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { createKey, loadPair } from '@countersign/device-sdk/host/key-file';
 import { silentLog } from '../../distribution/ports.ts';
 import { type Centre, openCentre } from '../../keys/kgc/centre.ts';
+import type { ShownRoute } from '../access/guard.ts';
 import { closeApi, createApi } from '../api/app.ts';
 import { kgcRoutes } from '../api/kgc-routes.ts';
 import { KEY_HOLDERS, keysFolder } from './folders.ts';
@@ -15,6 +16,8 @@ import { checkHost, listen, lockFolder, type StartOptions, started } from './par
 export interface RunningKgc {
   readonly url: string;
   readonly centre: Centre;
+  /** What its API answers. */
+  readonly routes: readonly ShownRoute[];
   close(): Promise<void>;
 }
 
@@ -47,7 +50,7 @@ export async function startKgc(options: KgcOptions): Promise<RunningKgc> {
     closers.add(() => closeApi(app));
     await app.register(kgcRoutes(centre, verifier.sha256));
     const url = await listen(app, host, options.port ?? 0, tls !== undefined);
-    return { url, centre, close: () => closers.close() };
+    return { url, centre, routes: app.shownRoutes, close: () => closers.close() };
   });
 }
 

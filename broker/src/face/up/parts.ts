@@ -65,6 +65,8 @@ export interface Running {
   readonly endpoints: Endpoints;
   /** What its API answers. */
   readonly routes: readonly ShownRoute[];
+  /** What its address for devices answers, where it has one. */
+  readonly deviceRoutes?: readonly ShownRoute[] | undefined;
   /** Stops everything and gives the folder free, within 5 seconds. */
   close(): Promise<void>;
 }

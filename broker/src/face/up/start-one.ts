@@ -183,7 +183,7 @@ export async function startDistributionServer(options: StartDistributionOptions)
     const content = contentFigures(join(serverFolder(data, 'distribution'), 'content'));
     const figures = [...part.figures, content];
     const server = { server: 'distribution', ledger, alarms, origin, routes, figures, endpoints };
-    return serve({ ...options, log }, server, closers);
+    return { ...(await serve({ ...options, log }, server, closers)), deviceRoutes: part.deviceRoutes };
   });
 }
 

@@ -143,7 +143,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
     );
     await issueIssued(running, options, verifier, tell);
     const published = options.samples === false ? [] : await samplesOf(running, options, verifier, tell);
-    return { ...running, made, quorum, samples: published };
+    return { ...running, deviceRoutes: part.deviceRoutes, made, quorum, samples: published };
   });
 }
 
