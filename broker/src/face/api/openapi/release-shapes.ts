@@ -1,0 +1,131 @@
+/** Products, releases and the trials of releases. */
+import { kept } from './kept.ts';
+import {
+  FLAG,
+  hexText,
+  list,
+  nullable,
+  number,
+  object,
+  oneOf,
+  record,
+  ref,
+  type Schema,
+  SECONDS,
+  text,
+  whole,
+} from './schema.ts';
+
+const BRANCH = object({
+  baseDigest: nullable(hexText(32)),
+  baseBytes: nullable(whole()),
+  payloadBytes: whole(),
+  chainHead: hexText(32),
+});
+const BRANCHES = list(ref('Branch'));
+
+export const RELEASE_SHAPES: Record<string, Schema> = {
+  Product: kept(
+    {
+      classId: hexText(16),
+      vendorId: hexText(16),
+      vendorDomain: text(),
+      name: text(),
+      memoryClass: oneOf('S', 'M', 'L', 'XL', 'G'),
+      frameBytes: whole(),
+      slotBytes: whole(),
+      imageBase: whole('0 where the encoder finds it'),
+      cpu: text(),
+      oneSlot: object({ pageBytes: whole(), stagingBytes: whole() }),
+      requireTrial: object({ devices: whole(), successPercent: number() }),
+      components: list(object({ id: text(), slotBytes: whole() })),
+      approvals: whole('by distinct people that a release needs; one where absent'),
+      head: hexText(32),
+      sequence: whole(),
+    },
+    ['cpu', 'oneSlot', 'requireTrial', 'components', 'approvals'],
+  ),
+  Branch: BRANCH,
+  Release: kept(
+    {
+      releaseLeaf: hexText(32, 'leaf hash of block 1: names the release everywhere'),
+      classId: hexText(16),
+      product: text(),
+      sequence: whole(),
+      version: text(),
+      policy: object({ mandatory: FLAG, log: FLAG, reboot: FLAG, downgrade: FLAG }),
+      manifestDigest: hexText(32),
+      imageDigest: hexText(32),
+      imageBytes: whole(),
+      fileName: text(),
+      contentId: text('CIDv1 of the image'),
+      previousLeaf: hexText(32),
+      branches: BRANCHES,
+      components: list(
+        object({ id: text(), imageDigest: hexText(32), imageBytes: whole(), contentId: text(), branches: BRANCHES }),
+      ),
+      state: oneOf('uploaded', 'approved', 'confirmed', 'rejected'),
+      deployer: text(),
+      approvals: list(text()),
+      approvedWith: list(object({ name: text(), before: whole('keys that the person had had before') })),
+      rejectedBy: nullable(text()),
+      rejectReason: nullable(text()),
+      leafIndex: nullable(whole()),
+      uploadedAt: SECONDS,
+      confirmedAt: nullable(SECONDS),
+    },
+    ['components', 'approvedWith'],
+  ),
+  Prepared: object({
+    releaseLeaf: hexText(32),
+    block1: hexText(),
+    manifest: hexText(),
+    contentId: text(),
+    fileName: text(),
+    sequence: whole(),
+    branches: list(
+      object(
+        {
+          component: text(),
+          base: nullable(text('version of the base')),
+          bytes: whole(),
+          percent: number('of the image'),
+          workspaceBytes: whole(),
+          path: oneOf('direct', 'composed', 'full'),
+          predictor: text(),
+          coder: text(),
+          seconds: number(),
+          trial: object({ operations: whole(), cuts: whole(), hardware: list(text()), seconds: number() }),
+        },
+        ['component'],
+      ),
+    ),
+    dropped: list(object({ component: text(), base: text(), reason: text() }, ['component'])),
+  }),
+  Trial: kept(
+    {
+      releaseLeaf: hexText(32),
+      sequence: whole(),
+      seed: text(),
+      faults: object({ lossPpm: whole(), liePpm: whole(), powerCut: whole() }),
+      profiles: list(
+        object(
+          {
+            hardware: text(),
+            baseDigest: nullable(hexText(32)),
+            devices: whole(),
+            outcomes: record(whole()),
+            components: list(object({ id: text(), baseDigest: nullable(hexText(32)), outcomes: record(whole()) })),
+          },
+          ['components'],
+        ),
+      ),
+      logDigest: hexText(32),
+      by: text(),
+      byBefore: whole('keys that the signer had had before'),
+      records: whole(),
+      recordsWithFailures: whole(),
+    },
+    ['byBefore'],
+  ),
+};
