@@ -4,23 +4,13 @@
  * head with a quorum is the published one, and nobody is shown a newer.
  */
 import { codeOf, demand, Refusal, type Verifier } from '@countersign/device-sdk';
-import {
-  type Cosignature,
-  encode,
-  equal,
-  findKey,
-  type Head,
-  hex,
-  kidOf,
-  readHead,
-  revokedFrom,
-  type SignedHead,
-  type TrustRoot,
-} from '@countersign/device-sdk/format';
-import { checkQuorum, cosignedBytes } from '@countersign/device-sdk/verify';
+import { type Cosignature, equal, type Head, hex, readHead } from '@countersign/device-sdk/format';
+import { checkQuorum } from '@countersign/device-sdk/verify';
 import type { Snapshot } from '../embedded/reader.ts';
 import { Growth, type Inside } from '../embedded/source.ts';
 import { serial } from '../serial.ts';
+import { checkCosignature, isCosignature } from './check-cosignature.ts';
+import { type CollectedHead, type Kept, messageOf, type Published, sameFields, sameHead } from './collected-head.ts';
 import type { CosignedFile } from './cosigned-file.ts';
 import type { CosignedHead } from './messages.ts';
 import { isOnChain, openHead } from './on-chain.ts';
@@ -33,14 +23,6 @@ const SNAPSHOTS_MAX = 1_024;
  * before its orderer was restarted or because somebody led it there, cannot sign this one any more.
  */
 const WANTED_MS_MAX = 30_000;
-
-/** A head as it was signed; with index where this process saw the block behind it. */
-export type Kept = Pick<Snapshot, 'head' | 'signed'> & Partial<Pick<Snapshot, 'index' | 'statements'>>;
-
-/** A published head and the signatures over it. */
-export interface Published extends Kept {
-  cosignatures: Cosignature[];
-}
 
 /** What an operator wants to know. */
 export interface QuorumState {
@@ -62,14 +44,6 @@ export interface QuorumState {
   cosignedSecondsAgo: Record<string, number>;
 }
 
-interface Collected {
-  kept: Kept;
-  by: Map<string, Cosignature>;
-  /** Since when a quorum is waited for, and since when for this head; milliseconds of the clock that only passes. */
-  since: number;
-  chosen: number;
-}
-
 export interface CosignedParts {
   inside: Inside;
   verifier: Verifier;
@@ -87,8 +61,8 @@ export class CosignedHeads {
   readonly #inOrder = serial();
   /** By key id; only keys that a trust root lists come in here. */
   readonly #takenMs = new Map<string, number>();
-  #wanted: Collected | undefined;
-  #published: Collected | undefined;
+  #wanted: CollectedHead | undefined;
+  #published: CollectedHead | undefined;
   // Not 0: a peer that remembers the mark of an earlier process must not wait for this one's to differ.
   #mark = Math.floor(Math.random() * 2 ** 40);
 
@@ -157,10 +131,11 @@ export class CosignedHeads {
       const read = readHead(bytes);
       const of = [this.#wanted, this.#published].find((item) => item && sameFields(item.kept.head, read));
       demand(of, 'STALE', 'a cosignature of a head that is not wanted here now');
-      const cosignature = this.#checked(of.kept.head, read);
+      const { verifier, inside, file } = this.#parts;
+      const cosignature = checkCosignature(verifier, inside.standing.point.root!, of.kept.head, read);
       if (of.by.has(hex(cosignature.kid))) return;
       this.#take(of, cosignature);
-      if (of === this.#published) await this.#parts.file.store(messageOf(of));
+      if (of === this.#published) await file.store(messageOf(of));
       else await this.#publishIfEnough(of);
       this.#tell();
     });
@@ -263,7 +238,7 @@ export class CosignedHeads {
     this.#wanted = { ...this.#collect(newest), ...(wanted && { since: wanted.since }) };
   }
 
-  #collect({ head, signed }: Pick<Kept, 'head' | 'signed'>): Collected {
+  #collect({ head, signed }: Pick<Kept, 'head' | 'signed'>): CollectedHead {
     const seen = this.#snapshots.get(head.size);
     const index = seen && equal(seen.head.indexRoot, head.indexRoot) ? seen : undefined;
     const kept: Kept = { head, signed, ...(index && { index: index.index, statements: index.statements }) };
@@ -271,7 +246,7 @@ export class CosignedHeads {
     return { kept, by: new Map(), since: now, chosen: now };
   }
 
-  async #publishIfEnough(wanted: Collected): Promise<void> {
+  async #publishIfEnough(wanted: CollectedHead): Promise<void> {
     const { verifier, inside, file } = this.#parts;
     try {
       checkQuorum(verifier, inside.standing.point.root!, wanted.kept.head, [...wanted.by.values()]);
@@ -284,7 +259,7 @@ export class CosignedHeads {
     this.#publish(wanted);
   }
 
-  #publish(next: Collected): void {
+  #publish(next: CollectedHead): void {
     this.#published = next;
     const { size } = next.kept.head;
     for (const past of this.#snapshots.keys()) if (past < size) this.#snapshots.delete(past);
@@ -308,50 +283,14 @@ export class CosignedHeads {
     return equal(head.indexRoot, kept.head.indexRoot) ? { index, statements } : {};
   }
 
-  #addIfGood(to: Collected, item: Cosignature): void {
-    if (!to.by.has(hex(item.kid)) && this.#verifies(to.kept.head, item)) this.#take(to, item);
+  #addIfGood(to: CollectedHead, item: Cosignature): void {
+    const { verifier, inside } = this.#parts;
+    const root = inside.standing.point.root!;
+    if (!to.by.has(hex(item.kid)) && isCosignature(verifier, root, to.kept.head, item)) this.#take(to, item);
   }
 
-  #take(to: Collected, item: Cosignature): void {
+  #take(to: CollectedHead, item: Cosignature): void {
     to.by.set(hex(item.kid), item);
     this.#takenMs.set(hex(item.kid), this.#parts.elapsedMs());
   }
-
-  #verifies(head: Head, item: Cosignature): boolean {
-    const { verifier, inside } = this.#parts;
-    const root: TrustRoot = inside.standing.point.root!;
-    const key = findKey(verifier.sha256, root, 'peer', item.kid);
-    const good = key && key.alg === item.alg && revokedFrom(verifier.sha256, root, key) === undefined;
-    return !!good && verifier.verify(key.alg, key.bytes, cosignedBytes(head, item), item.signature);
-  }
-
-  #checked(head: Head, read: SignedHead): Cosignature {
-    const { verifier, inside } = this.#parts;
-    const root = inside.standing.point.root!;
-    const key = findKey(verifier.sha256, root, 'peer', read.kid);
-    demand(key, 'UNKNOWN_KEY', `the trust root lists no peer ${hex(read.kid)}`);
-    demand(revokedFrom(verifier.sha256, root, key) === undefined, 'REVOKED', `peer ${hex(read.kid)} is revoked`);
-    const item: Cosignature = { kid: kidOf(verifier.sha256, key), alg: read.alg, signature: read.sign1.signature };
-    demand(this.#verifies(head, item), 'BAD_SIGNATURE', `peer ${hex(read.kid)} did not sign this head`);
-    return item;
-  }
-}
-
-function messageOf({ kept, by }: Collected): CosignedHead {
-  return { signed: kept.signed, root: kept.head.root, cosignatures: [...by.values()] };
-}
-
-/** All that a head's signature covers. */
-function sameHead(a: Head, b: Head): boolean {
-  return equal(a.root, b.root) && sameTuple(a, b);
-}
-
-/** A cosignature carries the root detached: the signature itself tells whether it is over the same one. */
-function sameFields(head: Head, { fields }: SignedHead): boolean {
-  return sameTuple(head, fields);
-}
-
-function sameTuple(a: Omit<Head, 'root'>, b: Omit<Head, 'root'>): boolean {
-  const tuple = (h: Omit<Head, 'root'>) => encode([h.origin, h.size, h.indexRoot, h.time, h.rootVersion]);
-  return equal(tuple(a), tuple(b));
 }

@@ -8,7 +8,8 @@ import { hex } from '@countersign/device-sdk/format';
 import type { LedgerHead, LedgerSource } from '../client.ts';
 import type { EmbeddedLedger } from '../embedded/source.ts';
 import { followWith } from '../follow.ts';
-import type { CosignedHeads, Published } from './cosigned-heads.ts';
+import type { Published } from './collected-head.ts';
+import type { CosignedHeads } from './cosigned-heads.ts';
 
 /** Peers sign within a second of a block; far below the 30 seconds after which an HTTP client gives up. */
 export const QUORUM_MS_MAX = 10_000;
