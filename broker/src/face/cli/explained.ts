@@ -188,7 +188,7 @@ export const EXPLAINED: Readonly<Record<Code, readonly [what: string, toDo: stri
   ],
   BUSY: ['A queue is full, or the server is stopping.', 'Come back later.'],
   UNAUTHORIZED: [
-    'No token, or a wrong one.',
+    "No token, or a wrong one: one that was revoked, another server's, or of a person who has left.",
     'Give `--data DIR` or `--token`; where the token is lost, `countersign up --new-token` makes another.',
   ],
   EXPIRED: [
@@ -201,7 +201,7 @@ export const EXPLAINED: Readonly<Record<Code, readonly [what: string, toDo: stri
   ],
   FACTOR_USED: [
     'This one-time code was used already, or it is older than one that was.',
-    'Wait for the next code. If nobody of yours used it, somebody watches: change key, token and factor.',
+    "Wait for the next code. If nobody of yours used it, somebody watches: change key, token and factor. If every code is refused so, the server's clock was ahead for a time: `people totp NAME --renew`.",
   ],
   LOCKED_OUT: [
     'Too many wrong one-time codes in a row for one person.',
