@@ -3,7 +3,8 @@ import type { Code } from '@countersign/device-sdk';
 import { ANNOUNCE } from '@countersign/device-sdk/format';
 import { Prng } from '@countersign/device-sdk/rig';
 import type { Found, Ground, Variant } from './attack.ts';
-import { type PocketRelease, PocketServer, type PublishOptions, type RootChange } from './pocket/publisher.ts';
+import { PocketServer, type RootChange } from './pocket/publisher.ts';
+import type { PocketRelease, PublishOptions } from './pocket/release.ts';
 import type { Birth, Look } from './port/port.ts';
 import { type Lie, Victim } from './victim.ts';
 

@@ -1,6 +1,7 @@
 /** A device under attack, with the network around it: what it asks is answered truly, unless the attack lies. */
 import { type Answer, encodeAnswer, type Request, readRequest } from '@countersign/device-sdk/format';
-import type { PocketRelease, PocketServer } from './pocket/publisher.ts';
+import type { PocketServer } from './pocket/publisher.ts';
+import type { PocketRelease } from './pocket/release.ts';
 import type { Birth, Ear, Look, Port, Said } from './port/port.ts';
 
 /** What stands in for an answer: another one, several, none, or bytes that are no answer at all. */

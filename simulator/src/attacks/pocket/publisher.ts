@@ -4,17 +4,12 @@
  * told to say it signs, which is what a stolen key does too.
  */
 
-import { makeDelta, makeFull } from '@countersign/broker/delta/index';
-import { readWholeHeader } from '@countersign/device-sdk/delta';
 import {
   ABORTED,
-  ANNOUNCE,
   type Announcement,
   type Answer,
   ackValue,
   type Branch,
-  CONSISTENCY,
-  ENTRIES,
   EVERYONE,
   encodeAnnouncement,
   encodeEnvelope,
@@ -22,13 +17,9 @@ import {
   encodeProvision,
   encodeReceipt,
   FRAME_BYTES,
-  FRAMES,
-  FRESHNESS,
-  freshValue,
   type Head,
-  headDigest,
+  hex,
   type IndexEntry,
-  ISSUED,
   indexLeaf,
   leafHash,
   type Manifest,
@@ -39,18 +30,13 @@ import {
   OPEN,
   type Payload,
   publicKeyOf,
-  REFUSED,
   type Report,
   ROLES,
-  ROOTS,
-  ROOTS_MAX,
   type Role,
   type RoleKeys,
   type Rollout,
-  readBlock1,
   readHead,
   readReport,
-  readRequest,
   readStatement,
   releaseImage,
   rolloutValue,
@@ -62,8 +48,11 @@ import {
   type TrustRoot,
 } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
+import { answersTo, issuedAnswer } from './answers.ts';
+import { containersOf, workspaceOf } from './containers.ts';
+import type { PocketRelease, PublishOptions } from './release.ts';
 import { signRoot } from './roots.ts';
-import { consistencyPath, inclusionPath, leavesOf, rootOf } from './tree.ts';
+import { inclusionPath, leavesOf, rootOf } from './tree.ts';
 import { sha256, verifier } from './verifier.ts';
 
 export { verifier };
@@ -77,44 +66,6 @@ const SIGNERS = Object.fromEntries(ROLES.map((role) => [role, nodeKeyStore(-19, 
   Role,
   Signer
 >;
-
-export interface PocketRelease {
-  manifest: Manifest;
-  manifestBytes: Uint8Array;
-  leaf: Uint8Array;
-  releaseLeaf: Uint8Array;
-  leafIndex: number;
-  block2: Uint8Array;
-  image: Uint8Array;
-  /** Images of further components, by id. */
-  components: Readonly<Record<string, Uint8Array>>;
-}
-
-export interface PublishOptions {
-  /** Images of further components, by id. */
-  components?: Readonly<Record<string, Uint8Array>>;
-  version?: string;
-  policy?: number;
-  /** Images of earlier releases to make deltas from. */
-  bases?: PocketRelease[];
-  change?: Partial<Manifest>;
-  checkpointBytes?: number;
-  /** Deltas for devices with one slot. */
-  inPlace?: boolean;
-  state?: number;
-  rollout?: Partial<Rollout>;
-  /** Bytes that stand in for what the encoder makes. */
-  containers?: { delta?: Uint8Array; full?: Uint8Array };
-  /** What the manifest says of its branches, where their headers cannot be read. */
-  workspaceBytes?: number;
-  /** Changes the manifest's bytes before anybody signs them. */
-  rewrite?: (manifest: Uint8Array) => Uint8Array;
-  /** Whose keys sign the two blocks. */
-  signers?: { collection?: Signer; distribution?: Signer };
-  previousLeaf?: Uint8Array;
-  /** What block 2 says that it saw. */
-  confirmed?: { releaseLeaf?: Uint8Array; size?: number; root?: Uint8Array };
-}
 
 export type RootChange = Partial<TrustRoot> & { peers?: RoleKeys };
 
@@ -198,7 +149,7 @@ export class PocketServer {
     );
     this.entries.push(leaf);
     const releaseLeaf = leafHash(sha256, leaf);
-    const confirmed = { releaseLeaf, size: this.entries.length, root: this.#treeRoot(), ...options.confirmed };
+    const confirmed = { releaseLeaf, size: this.entries.length, root: this.treeRoot(), ...options.confirmed };
     const block2 = await signBlock2(sha256, manifestBytes, confirmed, distribution);
     const release = {
       manifest,
@@ -225,21 +176,9 @@ export class PocketServer {
   }
 
   #branches(image: Uint8Array, options: PublishOptions): Branch[] {
-    const { bases = [], containers = {}, workspaceBytes } = options;
     const { checkpointBytes = this.pageBytes, inPlace = this.pageBytes !== undefined } = options;
-    const made = { class: this.memoryClass, checkpointBytes, inPlace };
-    const deltas = bases.map((base) => {
-      const container =
-        containers.delta ?? encoded(() => makeDelta(base.image, image, made).delta, made, base.image, image);
-      return this.branch(
-        container,
-        { digest: sha256(base.image), bytes: base.image.length },
-        undefined,
-        workspaceBytes,
-      );
-    });
-    const full = containers.full ?? encoded(() => makeFull(image, made).delta, made, image);
-    return [...deltas, this.branch(full, undefined, undefined, workspaceBytes)];
+    const made = containersOf(image, options, { class: this.memoryClass, checkpointBytes, inPlace });
+    return made.map(({ container, base }) => this.branch(container, base, undefined, options.workspaceBytes));
   }
 
   /** Registers a payload and describes it as a branch. */
@@ -250,12 +189,16 @@ export class PocketServer {
     workspaceBytes = workspaceOf(container),
   ): Branch {
     const { frames, payload } = makeFrames(sha256, container, frameBytes);
-    this.#payloads.set(key(payload.chainHead), frames);
+    this.#payloads.set(hex(payload.chainHead), frames);
     return { base, payload, memoryClass: this.memoryClass, workspaceBytes };
   }
 
   frames(payload: Payload): Uint8Array[] {
-    return this.#payloads.get(key(payload.chainHead))!;
+    return this.framesOf(payload.chainHead)!;
+  }
+
+  framesOf(chainHead: Uint8Array): Uint8Array[] | undefined {
+    return this.#payloads.get(hex(chainHead));
   }
 
   /** A rollout statement for a release, logged, and the class index that names it. */
@@ -290,7 +233,7 @@ export class PocketServer {
     return {
       origin: this.origin,
       size: this.entries.length,
-      root: this.#treeRoot(),
+      root: this.treeRoot(),
       indexRoot,
       time: this.time,
       rootVersion: this.root.version,
@@ -335,99 +278,29 @@ export class PocketServer {
     this.entries.push(entry);
   }
 
-  /** As the distribution server brings the `issueKey` of an implicit key, where it is in the log. */
-  async issued(id: number, thumbprint: Uint8Array): Promise<Answer> {
-    const entry = this.issues.get(key(thumbprint));
-    const index = entry ? this.entries.indexOf(entry) : -1;
-    if (!entry || index < 0) return { id, kind: REFUSED, code: 'NOT_FOUND', retrySeconds: 0 };
-    const path = inclusionPath(sha256, leavesOf(sha256, this.entries), index);
-    const head = readHead(await signHead(sha256, this.head(), this.signers.log));
-    return { id, kind: ISSUED, entry, receipt: encodeReceipt(head, index, path) };
+  /** The `issueKey` of an implicit key; a test may have it say something else. */
+  issued(id: number, thumbprint: Uint8Array): Promise<Answer> {
+    return issuedAnswer(this, id, thumbprint);
   }
 
   /** Answers a request as the distribution server does. */
-  async answers(bytes: Uint8Array): Promise<Answer[]> {
-    const request = readRequest(bytes);
-    const { id } = request;
-    switch (request.kind) {
-      case FRAMES: {
-        const frames = this.#payloads.get(key(request.chainHead));
-        if (!frames) return [{ id, kind: REFUSED, code: 'NOT_FOUND', retrySeconds: 0 }];
-        const wanted = frames.slice(request.first, request.first + request.count);
-        return wanted.map((frame, i) => ({ id, kind: FRAMES, index: request.first + i, frame }));
-      }
-      case CONSISTENCY:
-        return [
-          {
-            id,
-            kind: CONSISTENCY,
-            path: consistencyPath(sha256, leavesOf(sha256, this.entries.slice(0, request.to)), request.from),
-          },
-        ];
-      case ENTRIES:
-        return [{ id, kind: ENTRIES, entries: this.#chainFrom(request.leafHash, request.count) }];
-      case ROOTS:
-        return [{ id, kind: ROOTS, roots: this.roots.slice(request.from - 1, request.from - 1 + ROOTS_MAX) }];
-      case FRESHNESS: {
-        const signed = readHead(await signHead(sha256, this.head(), this.signers.log));
-        const value = freshValue({ nonce: request.nonce, headDigest: headDigest(sha256, signed, this.#treeRoot()) });
-        return [{ id, kind: FRESHNESS, statement: await signStatement(sha256, 'fresh', value, this.signers.command) }];
-      }
-      case ANNOUNCE:
-        return [{ id, kind: ANNOUNCE, announcement: await this.announcement(), membership: null }];
-      case ISSUED:
-        return [await this.issued(id, request.thumbprint)];
-    }
+  answers(bytes: Uint8Array): Promise<Answer[]> {
+    return answersTo(this, bytes);
   }
 
   /** Takes a report and gives its acknowledgement. */
   async report(bytes: Uint8Array): Promise<Uint8Array | undefined> {
     const report = readReport(readStatement(bytes, 'report').payload);
-    if (!this.reports.some((item) => item.counter === report.counter && key(item.deviceId) === key(report.deviceId)))
+    if (!this.reports.some((item) => item.counter === report.counter && hex(item.deviceId) === hex(report.deviceId)))
       this.reports.push(report);
     if (!this.acknowledges) return undefined;
     const value = ackValue({ deviceId: report.deviceId, counter: report.counter, leafHash: leafHash(sha256, bytes) });
     return signStatement(sha256, 'ack', value, this.signers.command);
   }
 
-  #chainFrom(leaf: Uint8Array, count: number): Uint8Array[] {
-    const entries: Uint8Array[] = [];
-    let wanted = leaf;
-    while (entries.length < count) {
-      const release = this.releases.find((item) => key(item.releaseLeaf) === key(wanted));
-      if (!release) break;
-      entries.push(release.leaf);
-      wanted = readBlock1(release.leaf).previousLeaf;
-    }
-    return entries;
-  }
-
-  #treeRoot(): Uint8Array {
+  treeRoot(): Uint8Array {
     return rootOf(sha256, leavesOf(sha256, this.entries));
   }
 }
 
-/** The encoder's search is most of the time of a publication, and hundreds of worlds publish the same few images. */
-const ENCODED = new Map<string, Uint8Array>();
-const ENCODED_MAX = 64;
-
-function encoded(make: () => Uint8Array, options: object, ...images: Uint8Array[]): Uint8Array {
-  const name = JSON.stringify([options, ...images.map((image) => key(sha256(image)))]);
-  const known = ENCODED.get(name);
-  if (known) return known;
-  const made = make();
-  if (ENCODED.size >= ENCODED_MAX) ENCODED.delete(ENCODED.keys().next().value!);
-  ENCODED.set(name, made);
-  return made;
-}
-
 const same = (bytes: Uint8Array): Uint8Array => bytes;
-
-/** Workspace that a container's header asks for. */
-function workspaceOf(container: Uint8Array): number {
-  return readWholeHeader(container).workspaceBytes;
-}
-
-function key(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
-}

@@ -2,7 +2,8 @@
 import { makeDelta, makeFull } from '@countersign/broker/delta/index';
 import type { Code } from '@countersign/device-sdk';
 import type { Variant } from '../attack.ts';
-import { type PublishOptions, verifier } from '../pocket/publisher.ts';
+import type { PublishOptions } from '../pocket/release.ts';
+import { verifier } from '../pocket/verifier.ts';
 import { changed, heard, image } from '../scene.ts';
 
 const { sha256 } = verifier;
