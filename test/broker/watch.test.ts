@@ -60,7 +60,7 @@ test('a release that another key uploaded is told twice, when it is uploaded and
   const mine = expectation([world.people.alice!]);
   const owner = await watch({ expectation: mine });
   await publish(world, 1);
-  t.deepEqual((await owner.round()).raised, [], "alice's own release");
+  t.like(await owner.round(), { raised: [], expectationProblem: null }, "alice's own release");
   const other = await watch({ expectation: expectation([newSigner()]), statePath: join(world.dir, 'other') });
   const { raised } = await other.round();
   t.deepEqual(
@@ -82,7 +82,10 @@ test('a release that another key uploaded is told twice, when it is uploaded and
     expectation: expectation([newSigner()], 'pump'),
     statePath: join(world.dir, 'third'),
   });
-  t.deepEqual((await elsewhere.round()).raised, [], "another's product");
+  const { raised: none, expectationProblem } = await elsewhere.round();
+  t.deepEqual(none, [], "another's product");
+  t.is(expectationProblem?.code, 'NOT_FOUND');
+  t.regex(expectationProblem!.text, /no product pump of /, 'and a product that is not there is said');
   const blind = await watch({
     expectation: mine,
     clients: [logClient(url, 'wrong')],

@@ -31,7 +31,7 @@ const DIGEST = /^[0-9a-f]{64}$/;
 export interface Expectation {
   /** SHA-256 of the signed trust roots that one expects, in hex. */
   trustRoots: string[];
-  products: { name: string; classId: string; uploaders: PublicKey[] }[];
+  products: { name: string; vendorDomain: string; classId: string; uploaders: PublicKey[] }[];
 }
 
 /**
@@ -64,6 +64,7 @@ function readProduct(verifier: Verifier, value: unknown) {
   demand(keys.length > 0, 'BAD_REQUEST', `${name}: the expectation names no uploader`);
   return {
     name,
+    vendorDomain,
     classId: hex(classId(vendorId(vendorDomain), name)),
     uploaders: keys.map((key) => readKey(verifier, key)),
   };

@@ -5,6 +5,7 @@ import { readBundle } from '../../ledger/c2sp/bundle.ts';
 import { NOTE_BYTES_MAX } from '../../ledger/c2sp/note.ts';
 import { entriesPath, hashTilePath, tilesBetween } from '../../ledger/c2sp/tile-path.ts';
 import type { LedgerHead } from '../../ledger/client.ts';
+import type { ProductView } from '../../ledger/contract/views.ts';
 import { httpLedger } from '../../ledger/http-client.ts';
 import { TILE_WIDTH } from '../../ledger/log/tiles.ts';
 import { LOG_PREFIX } from '../api/auditor-routes.ts';
@@ -27,6 +28,8 @@ export interface LogClient {
   leafHashes(from: number, to: number, size: number): AsyncGenerator<Uint8Array[]>;
   /** The entries themselves. */
   entries(from: number, to: number, size: number): AsyncGenerator<Uint8Array[]>;
+  /** Class ids, in hex, of the products on the record. */
+  products(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -83,6 +86,10 @@ export function logClient(url: string, token: string | undefined): LogClient {
       pieces(from, to, size, async (n, width) =>
         readBundle(await file(entriesPath({ n, width }), BUNDLE_BYTES_MAX), width),
       ),
+    products: async () => {
+      const all = (await ledger.evaluate('listProducts')) as ProductView[];
+      return all.map(({ classId }) => classId);
+    },
     close: () => ledger.close(),
   };
 }

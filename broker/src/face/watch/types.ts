@@ -46,6 +46,6 @@ export interface RoundReport {
   failed: { alarm: Alarm; why: string }[];
   /** What was wrong at the end of it, told now or before. */
   standing: string[];
-  /** Why what is expected could not be read, or held against the entries verified before; the round went on without. */
+  /** Why what is expected could not be read, or held against the entries, or names a product that the record does not have. */
   expectationProblem: { code: string; text: string } | null;
 }

@@ -15,6 +15,7 @@ import type { LogClient } from './log-client.ts';
 import { type Missing, noQuorum, quorumOf } from './quorum.ts';
 import { loadState, saveState, type WatchState } from './state.ts';
 import type { RoundReport, WatchOptions } from './types.ts';
+import { unknownProducts } from './unknown-products.ts';
 
 /** Alarms that wait for a command that works. Beyond it only their number is kept: the first ones say what began. */
 export const PENDING_MAX = 1_000;
@@ -65,6 +66,7 @@ export class Watch {
     const views: View[] = [];
     const findings = await this.#expect(wrong);
     const expectation = this.#expectation;
+    this.#expectationProblem ??= await unknownProducts(clients, expectation);
     for (const client of clients) views.push(await this.#look(client, wrong));
     const claims = [...this.#outsideClaim(views, wrong), ...views.flatMap((view) => view.claims)];
     const judged = await judgeClaims(verifier, claims, state, expectation, this.#o.elapsedMs);
