@@ -282,7 +282,7 @@ export const SURVIVORS: readonly Survivors[] = [
     checks: ['broker/src/ledger/contract/trial-args.ts readComponents demand first'],
   },
   {
-    why: 'frames by the dozen that nobody waits for: test/attacks/device-network sends them',
+    why: 'frames by the dozen that nobody waits for: test/attacks/device-spending sends them',
     checks: ['device-sdk/src/fetch/fetcher.ts #bear throw LINK_LOST'],
   },
   {

@@ -2,11 +2,23 @@
 import { setImmediate as later } from 'node:timers/promises';
 import { type Answer, type Request, readRequest } from '@countersign/device-sdk/format';
 import { Prng } from '@countersign/device-sdk/rig';
-import type { PocketServer } from './pocket.ts';
+import { PocketServer } from './pocket.ts';
 import type { PocketDevice } from './pocket-device.ts';
 
 export const image = (seed: number, bytes = 9000): Uint8Array =>
   Uint8Array.from({ length: bytes }, (_, i) => (i * seed + (i >> 5) * 3) & 0xff);
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+
+/** A publisher and the release that devices leave the factory with. */
+export async function world() {
+  const server = await PocketServer.create('M');
+  return { server, first: await server.publish(image(3)) };
+}
+
+/** Of the release that a device runs. */
+export const sequence = (device: PocketDevice): number => device.device!.state.running.sequence;
 
 /** Bytes that do not compress. */
 export function noise(bytes: number): Uint8Array {
