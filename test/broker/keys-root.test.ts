@@ -1,7 +1,15 @@
 /** The next trust root from plan to submission: the difference that people read, signatures from several machines, key rings. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { planNextRoot, type RootChange, rotation } from '@countersign/broker/keys/next-root';
+import type { ApiClient } from '@countersign/broker/face/client/api-client';
+import { rootFrom } from '@countersign/broker/face/client/roots';
+import {
+  planNextRoot,
+  type RootChange,
+  rotation,
+  signedRootOf,
+  signRootPayload,
+} from '@countersign/broker/keys/next-root';
 import { openKeyRing } from '@countersign/broker/keys/ring';
 import { authorRoot } from '@countersign/broker/keys/root';
 import { rootDifference } from '@countersign/broker/keys/root-diff';
@@ -23,6 +31,7 @@ import {
   type Role,
   readRootPayload,
   readSignedRoot,
+  type SignedRoot,
   type Signer,
   type TrustRoot,
 } from '@countersign/device-sdk/format';
@@ -168,6 +177,39 @@ test('a ring signs with the key that the root names, also with one that another 
   t.deepEqual(reopened.publicKey('collection'), made!.key);
   await writeFile(join(dir, 'service.2.key'), await readFile(join(dir, 'collection.2.key')), { mode: 0o600 });
   t.is(codeOf(await t.throwsAsync(openKeyRing(dir, ['collection', 'service']))), 'BAD_STORE');
+});
+
+test('the root in force is proven from whichever root is held, and from no other', async (t) => {
+  const dir = await temporary(t);
+  const key = await createKey(join(dir, 'a.key'), 'root');
+  const [first, other] = [await firstRoot([key], 1), await firstRoot([key], 1)];
+  const after = async ({ root }: Pick<SignedRoot, 'root'>, headAgeMax: number) => {
+    const next = planNextRoot(verifier, root, { headAgeMax });
+    const bytes = signedRootOf(sha256, next, [await signRootPayload(sha256, next, key)]);
+    return { root: next, bytes };
+  };
+  const second = await after(first, 77);
+  const third = await after(second, 78);
+  const shows = (...roots: { bytes: Uint8Array }[]): ApiClient => ({
+    url: 'http://a.test',
+    get: async (path, query) => {
+      t.is(path, '/api/v1/ledger/roots');
+      return { roots: roots.slice(Number(query!.from) - 1).map(({ bytes }) => hex(bytes)) };
+    },
+    bytes: () => Promise.reject(new Error('not asked for')),
+    post: () => Promise.reject(new Error('not asked for')),
+  });
+  const honest = shows(first, second, third);
+  for (const held of [undefined, first, second, third])
+    t.is((await rootFrom(honest, verifier, held?.bytes)).root.version, 3);
+  for (const [what, code, api, held] of [
+    ['a root of another ledger', 'BAD_ROOT', honest, other],
+    ['another root of that version', 'BAD_ROOT', honest, await after(first, 79)],
+    ['a server that is behind', 'BAD_ROOT', shows(first), second],
+    ['a root left out', 'BAD_ROOT', shows(first, third), first],
+    ['no root at all', 'UNREACHABLE', shows(), undefined],
+  ] as const)
+    t.is(codeOf(await t.throwsAsync(rootFrom(api, verifier, held?.bytes))), code, what);
 });
 
 test('keys root sign and show work on a file alone; another current root than the known one is refused', async (t) => {

@@ -25,9 +25,10 @@ function cleanEnv(): NodeJS.ProcessEnv {
 }
 
 /** A command that goes on until it is told to end, or by itself. */
-export function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+export function start(args: readonly string[], cwd?: string): { child: ChildProcess; ended: Promise<Ended> } {
   const child = spawn(process.execPath, [fileURLToPath(entry), ...args], {
     env: cleanEnv(),
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

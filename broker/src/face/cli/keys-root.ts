@@ -18,9 +18,10 @@ import {
   readDraft,
   signDraft,
 } from '../../keys/root-draft.ts';
-import { ledgerSize, rootInForce, submitRoot } from '../client/roots.ts';
+import { apiClient } from '../client/api-client.ts';
+import { ledgerSize, rootFrom, rootInForce, submitRoot } from '../client/roots.ts';
 import { publicKeysByRole, readServerKeysFile } from '../up/identities.ts';
-import { connect, dataFolder, readInput, type ServerOptions, serverOptions } from './connect.ts';
+import { addressOf, connect, dataFolder, readInput, type ServerOptions, serverOptions } from './connect.ts';
 import { note, type Outcome, verb, WrongUse } from './program.ts';
 import { pinnedIn } from './sign-root.ts';
 import { collect, readWhole } from './values.ts';
@@ -29,10 +30,43 @@ export function rootVerbs(keys: Command): void {
   const root = keys
     .command('root')
     .description('the next trust root: planned, signed by root keys anywhere, submitted');
+  currentVerb(root);
   nextVerb(root);
   showVerb(root);
   signVerb(root);
   submitVerb(root);
+}
+
+interface CurrentOptions extends ServerOptions {
+  trust?: string;
+  out?: string;
+}
+
+function currentVerb(root: Command): void {
+  const command = serverOptions(
+    root.command('current').description('the trust root in force, proven from one that you hold; needs no token'),
+  )
+    .option('--trust <file>', 'a trust root that you have verified, of any version, instead of the one in --data')
+    .option('-o, --out <file>', 'file for it, as --trust takes it');
+  verb(command, async (options: CurrentOptions) => {
+    const verifier = nodeVerifier();
+    const { sha256 } = verifier;
+    const { url, token } = await addressOf(options);
+    const held = options.trust === undefined ? await pinnedIn(dataFolder(options)) : await readInput(options.trust);
+    const current = await rootFrom(apiClient(url, token), verifier, held);
+    if (!held) note('nothing was compared: this is what the server says of itself (--trust FILE)');
+    const before = held && readSignedRoot(sha256, held).root;
+    const changes = before ? rootDifference(sha256, before, current.root) : [];
+    if (options.out !== undefined) await writeFile(options.out, current.bytes, { flag: 'wx' });
+    const { version, origin } = current.root;
+    const sum = hex(sha256(current.bytes));
+    const since = before && before.version < version ? [`since trust root ${before.version}:`] : [];
+    const lines = [`trust root ${version} of ${origin}`, `SHA-256 ${sum}`, ...since];
+    return {
+      json: { version, origin, sha256: sum, anchored: held !== undefined, changes, file: options.out ?? null },
+      text: [...lines, ...changes.map((line) => `  ${line}`)].join('\n'),
+    };
+  });
 }
 
 interface NextOptions extends ServerOptions {
