@@ -31,6 +31,22 @@ test('a product of their own, registered twice, published twice, asked for by ev
       ...['--memory-class', memoryClass, '--slot-bytes', slotBytes],
     );
 
+  const empty = join(folder, 'empty.bin');
+  await writeFile(empty, '');
+  const asNew = ['--new-product', '--vendor', 'example.com', '--memory-class', 'M', '--slot-bytes', '262144'];
+  const nothing = await publish(empty, ...asNew);
+  t.deepEqual([nothing.code, nothing.json.error?.code], [1, 'BAD_REQUEST']);
+  const lacking = await publish(before, ...asNew, '--component-slot', 'radio=4096');
+  t.deepEqual([lacking.code, lacking.json.error?.code], [1, 'BAD_REQUEST'], 'without the image of its radio');
+  const large = ['--component-slot', 'radio=65536', '--component', `radio=${before}`];
+  const larger = await publish(before, ...asNew, ...large);
+  t.deepEqual([larger.code, larger.json.error?.code], [1, 'NO_SPACE']);
+  const none = await runJson<unknown[]>('history', 'thermostat', ...here);
+  t.is(none.code, 1, 'no product was registered for an image that is refused');
+  const without = await publish(before, ...asNew, '--bases', '0.9.0');
+  t.deepEqual([without.code, without.json.error?.code], [1, 'NOT_FOUND']);
+  t.regex(without.stderr, /product thermostat stays on the record/, 'what the server alone finds out');
+
   const small = await register('M', '65536');
   t.deepEqual([small.code, small.json.error?.code], [1, 'NO_SPACE']);
   const first = await register('M', '262144');

@@ -1,7 +1,8 @@
 /** A release's components as the planner sees them: each with its own images, bases and places in the manifest. */
 import { demand } from '@countersign/device-sdk';
 import { BRANCHES_MAX } from '@countersign/device-sdk/format';
-import type { DeviceView, ProductView, ReleaseView } from '../ledger/contract/views.ts';
+import type { Product } from '../ledger/contract/args.ts';
+import type { DeviceView, ReleaseView } from '../ledger/contract/views.ts';
 import { BASES_MAX } from './plan.ts';
 
 /** Images of further components, by id. */
@@ -18,7 +19,11 @@ export interface ComponentOrder {
  * The application first, then the product's further components in its order.
  * @throws Refusal BAD_REQUEST where an image is missing or nobody's; NO_SPACE
  */
-export function componentsOf(product: ProductView, image: Uint8Array, further: Images): ComponentOrder[] {
+export function componentsOf(
+  product: Pick<Product, 'name' | 'slotBytes' | 'components'>,
+  image: Uint8Array,
+  further: Images,
+): ComponentOrder[] {
   const own = product.components ?? [];
   const strange = Object.keys(further).find((id) => !own.some((item) => item.id === id));
   demand(strange === undefined, 'BAD_REQUEST', `${product.name} has no component ${strange?.slice(0, 32)}`);

@@ -7,7 +7,7 @@ import {
   POLICY_REBOOT,
   VERSION_CHARS_MAX,
 } from '@countersign/device-sdk/format';
-import type { ProductView, ReleaseView } from '../ledger/contract/views.ts';
+import type { ReleaseView } from '../ledger/contract/views.ts';
 
 export type Policy = ReleaseView['policy'];
 
@@ -33,7 +33,7 @@ export function checkLabels({ version, fileName }: ReleaseOrder): void {
 }
 
 /** @throws Refusal BAD_REQUEST, NO_SPACE */
-export function checkOrder(image: Uint8Array, order: ReleaseOrder, product: ProductView): void {
+export function checkOrder(image: Uint8Array, order: ReleaseOrder, product: { name: string; slotBytes: number }): void {
   checkLabels(order);
   demand(image.length > 0, 'BAD_REQUEST', 'the image is empty');
   const fits = image.length <= product.slotBytes;

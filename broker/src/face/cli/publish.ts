@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
-import { checkLabels, type ReleaseOrder } from '../../collection/order.ts';
+import { componentsOf } from '../../collection/components.ts';
+import { checkLabels, checkOrder, type ReleaseOrder } from '../../collection/order.ts';
 import type { ProductView, ReleaseView } from '../../ledger/contract/views.ts';
 import type { CommittedView } from '../api/views.ts';
 import {
@@ -76,12 +77,20 @@ function publishVerb(program: Command): void {
     const image = await readInput(path);
     const components = await readComponents(options.component);
     const product = options.newProduct ? newProductOf(options, image.length) : undefined;
+    if (product) {
+      checkOrder(image, order, product);
+      componentsOf(product, image, components);
+    }
     const { session, signer } = await connectAs(options, ['engineer']);
     if (product) await registerNew(session, signer, product);
     else await getProduct(session, options.product);
     const bytes = [image, ...Object.values(components)].reduce((sum, { length }) => sum + length, 0);
     note(`making and trying deltas for ${options.product} ${options.version} (${bytes} bytes) …`);
-    const done = await publish(session, signer, image, order, components);
+    const done = await publish(session, signer, image, order, components).catch((error) => {
+      // What the server alone finds out (a trial, a queue) comes too late: the record takes nothing back.
+      if (product) note(`product ${product.name} stays on the record; the same command again goes on with it`);
+      throw error;
+    });
     if (options.wait) {
       note('waiting for the approval …');
       done.release = await waitForRelease(session, done.release.releaseLeaf, 'confirmed', WAIT_MS);
