@@ -277,7 +277,7 @@ test('at a device, no statement is the entry of an issued key but a transaction,
       transactionValue({ ...args, args: c1.args }),
       server.signers.service,
     );
-    const is = codeOfRefusal(() => verifier.implicit!.isIssue(entry, print));
+    const is = codeOfRefusal(() => verifier.implicit!.isIssue(entry, print, { revocations: [] }, 0));
     t.is(is, kind === 'tx' ? 'accepted' : is === 'TOO_LARGE' ? is : 'WRONG_TYPE', kind);
     const asFirst = await signStatement(sha256, kind, digest, server.signers.collection);
     const asSecond = await signStatement(sha256, kind, digest, server.signers.distribution);

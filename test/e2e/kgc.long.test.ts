@@ -123,6 +123,15 @@ test('a release under keys of a centre reaches a device that knows the distribut
   const gateway = new Gateway(at('device'), commandProfile(at('device'), [{ url: distribution.ready.mqtt }]));
   t.teardown(() => gateway.end());
   const id = await gateway.enrol(at('distribution'), '1.0.0');
+  // Another one, on a site without a line: what it needs will be carried there.
+  const away = new Gateway(
+    at('away'),
+    commandProfile(at('away'), [{ url: distribution.ready.mqtt }]),
+    [],
+    ['--bundle', at('carried')],
+  );
+  t.teardown(() => away.end());
+  await away.enrol(at('distribution'), '1.0.0');
   await publishAndOpen('1.0.1');
 
   // 12: the collection server's sockets are closed before the device begins, and the centre's.
@@ -135,7 +144,25 @@ test('a release under keys of a centre reaches a device that knows the distribut
   await untilDevice(at('distribution'), id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
   t.deepEqual(await readFile(join(at('device'), 'target.bin')), Buffer.from(readSample('sensor-node', '1.0.1')));
   await gateway.end();
+
+  // The same release in a file, with both keys' entries; every server is gone before the other device begins.
+  const order = ['--release', 'sensor-node@1.0.1', '--from', 'sensor-node@1.0.0', '--out', at('carried')];
+  const made = await done('bundle', ...order, '--data', at('distribution'));
+  t.is(made.issuedKeys, 2);
+  const told = await done('bundle', 'info', at('carried'), '--trust', at('ledger/trust-root.cbor'));
+  t.deepEqual([told.issuedKeys, told.anchored, told.branches], [2, true, made.branches]);
   for (const server of [distribution, ledger]) t.is((await server.stop()).code, 0);
+  t.true(await isClosed(ledger.ready.url));
+  away.supervise();
+  // It asks its link for anything only when the trial is over.
+  await away.until(() => {
+    const tried = away.lines.findLastIndex((line) => line.kind === 'booted' && line.slot === 1);
+    return tried >= 0 && away.lines.slice(tried).some((line) => line.kind === 'link' && line.up);
+  });
+  await away.end();
+  const status = await done('device', 'status', '--profile', away.profile);
+  t.is(status.version, '1.0.1', JSON.stringify(status));
+  t.deepEqual(await readFile(join(at('away'), 'target.bin')), Buffer.from(readSample('sensor-node', '1.0.1')));
   const audited = await done('audit', at('ledger'));
   t.true(audited.ok, JSON.stringify(audited.problems));
 });

@@ -2,6 +2,7 @@
 import { encode, leafHash } from '@countersign/device-sdk/format';
 import { type BundleHead, encodeStart, START_BYTES } from '@countersign/device-sdk/host/bundle/format';
 import { peaksOf } from '@countersign/device-sdk/host/bundle/growth';
+import type { BundledIssue } from '@countersign/device-sdk/host/bundle/issued';
 import { encodeHello, encodeMessage, HELLO, PING } from '@countersign/device-sdk/host/local/format';
 import { bytesOf, classId, payloadOf, sha256, type World } from '../support/world.ts';
 import type { FormatVector } from './make-format.ts';
@@ -35,6 +36,40 @@ export function localVectors(accepted: Accepted, refused: Refused): FormatVector
 }
 
 export function bundleVectors(accepted: Accepted, refused: Refused, w: World): FormatVector[] {
+  return [...plainBundles(accepted, refused, w), ...issuedBundles(accepted, refused, w)];
+}
+
+/** Under implicit keys: a tenth element, which no other bundle has. */
+function issuedBundles(accepted: Accepted, refused: Refused, w: World): FormatVector[] {
+  const one = (name: string): BundledIssue => ({
+    ...{ thumbprint: sha256(bytesOf(`key ${name}`)), entry: new Uint8Array(300).fill(name.length) },
+    ...{ leafIndex: 3, path: [sha256(bytesOf('left')), sha256(bytesOf('right'))] },
+  });
+  const both = [one('first'), one('second')];
+  const head: BundleHead = {
+    ...{ origin: 'example/log', classId, sequence: 7, version: '1.2.0', roots: [w.root], announcement: w.announcement },
+    ...{ growth: null, entries: [], payloads: [payloadOf('one', 2_000, 256)], issued: both },
+  };
+  const start = (change: Partial<BundleHead>) => encodeStart(sha256, { ...head, ...change });
+  const longer = { ...both[0]!, entry: new Uint8Array(1_025) };
+  return [
+    accepted('bundle', 'bundle-issued', 'both signers have implicit keys', start({})),
+    accepted('bundle', 'bundle-issued-one', 'one of them has', start({ issued: both.slice(0, 1) })),
+    refused('bundle', 'bundle-issued-none', 'an element for no key', 'MALFORMED', start({ issued: [] })),
+    refused('bundle', 'bundle-issued-many', 'three keys', 'MALFORMED', start({ issued: [...both, one('third')] })),
+    refused('bundle', 'bundle-issued-twice', 'one key twice', 'MALFORMED', start({ issued: [both[0]!, both[0]!] })),
+    refused('bundle', 'bundle-issued-long', 'an entry of 1,025 bytes', 'TOO_LARGE', start({ issued: [longer] })),
+    refused(
+      'bundle',
+      'bundle-issued-head',
+      'no announcement whose head the proofs are under',
+      'MALFORMED',
+      start({ announcement: w.announcement.slice(0, -1) }),
+    ),
+  ];
+}
+
+function plainBundles(accepted: Accepted, refused: Refused, w: World): FormatVector[] {
   const leaves = [...'abcdefg'].map((letter) => leafHash(sha256, bytesOf(letter)));
   const head: BundleHead = {
     ...{ origin: 'example/log', classId, sequence: 7, version: '1.2.0' },

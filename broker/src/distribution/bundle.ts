@@ -7,6 +7,7 @@ import {
   hex,
   leafHash,
   NO_LEAF,
+  readAnnouncement,
   readReceipt,
   readSignedRoot,
 } from '@countersign/device-sdk/format';
@@ -14,6 +15,8 @@ import type { BundleHead } from '@countersign/device-sdk/host/bundle/format';
 import { type Growth, LEAVES_MAX } from '@countersign/device-sdk/host/bundle/growth';
 import type { LedgerClient } from '../ledger/client.ts';
 import type { Current } from './announcer.ts';
+import { issuesUnder } from './issued.ts';
+import { peaksIn } from './peaks.ts';
 import type { Releases, SignedRelease } from './releases.ts';
 
 export interface BundleWanted {
@@ -49,12 +52,8 @@ export async function bundleHead(parts: Parts, wanted: BundleWanted): Promise<Bu
   const since = bases.filter((item) => item.release.manifest.sequence >= oldest.release.manifest.sequence);
   const roots = await ledger.roots(1);
   const newest = readSignedRoot(verifier.sha256, roots.at(-1)!).root;
-  const carried = newest.implicit === undefined;
-  demand(
-    carried,
-    'UNSUPPORTED',
-    'a bundle does not carry the issueKey entries that devices ask for under implicit keys',
-  );
+  const { envelope } = readAnnouncement(current.bytes);
+  const issued = await issuesUnder(parts, newest, envelope, current.head.size);
   const payloads = branchesFor(signed, since, wanted.full);
   demand(payloads.length > 0, 'NOT_FOUND', 'the release has no such branch');
   return {
@@ -68,6 +67,7 @@ export async function bundleHead(parts: Parts, wanted: BundleWanted): Promise<Bu
       newest.roles.peer.threshold > 0 ? null : await growthSince(parts, leafOf(verifier, oldest), current.head.size),
     entries: entriesBefore(parts, signed, oldest),
     payloads,
+    ...(issued && { issued }),
   };
 }
 
@@ -100,23 +100,6 @@ async function growthSince({ verifier, ledger }: Parts, baseLeaf: Uint8Array, si
   return { from, peaks: peaksIn(await ledger.consistency(from, size), from, size), leaves };
 }
 
-/** The peaks of the smaller tree stand in a path of consistency: its first hash, and all that lie to the left of it. */
-function peaksIn(path: readonly Uint8Array[], from: number, size: number): Uint8Array[] {
-  const [first, ...rest] = path;
-  demand(first, 'NOT_FOUND', 'the ledger gives no path of consistency');
-  const peaks = [first];
-  let [fn, sn] = [from - 1, size - 1];
-  while (fn % 2 === 1) [fn, sn] = [half(fn), half(sn)];
-  for (const hash of rest) {
-    if (fn % 2 === 1 || fn === sn) {
-      peaks.unshift(hash);
-      while (fn % 2 === 0 && fn !== 0) [fn, sn] = [half(fn), half(sn)];
-    }
-    [fn, sn] = [half(fn), half(sn)];
-  }
-  return peaks;
-}
-
 /** Releases between, as a device asks for them; beyond sixteen the class index alone must do. */
 function entriesBefore({ releases }: Parts, signed: SignedRelease, oldest: SignedRelease): Uint8Array[] {
   const found: Uint8Array[] = [];
@@ -133,10 +116,6 @@ function entriesBefore({ releases }: Parts, signed: SignedRelease, oldest: Signe
 
 function leafOf({ sha256 }: Verifier, { release }: SignedRelease): Uint8Array {
   return leafHash(sha256, release.block1.leaf);
-}
-
-function half(n: number): number {
-  return Math.floor(n / 2);
 }
 
 function isPowerOfTwo(n: number): boolean {

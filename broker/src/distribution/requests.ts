@@ -19,11 +19,9 @@ import {
   readRequest,
   type Signer,
   signStatement,
-  unhex,
 } from '@countersign/device-sdk/format';
 import { commandWords, logText } from '@countersign/device-sdk/host/command-words';
 import type { LedgerClient } from '../ledger/client.ts';
-import type { IssuedKeyView } from '../ledger/contract/views.ts';
 import type { Allowance } from './allowance.ts';
 import { type Announcer, demandInside } from './announcer.ts';
 import { BoundedMap } from './bounded-map.ts';
@@ -31,6 +29,7 @@ import type { Clones } from './clones.ts';
 import type { DeliveryPort } from './delivery/port.ts';
 import type { Devices, KnownDevice } from './devices.ts';
 import { freshness as freshnessRule } from './freshness.ts';
+import { issueOf } from './issued.ts';
 import type { Payloads } from './payloads.ts';
 import type { Log, ServerClock } from './ports.ts';
 import type { Releases } from './releases.ts';
@@ -178,10 +177,7 @@ export function requestHandler(parts: Parts): Requests {
 
   /** Of a key that the ledger has: its entry, and a receipt under the newest head. */
   async function issued({ id, kind, thumbprint }: RequestOf<typeof ISSUED>): Promise<Answer> {
-    const print = hex(thumbprint);
-    const { points } = (await ledger.evaluate('getIssuedKey', print)) as IssuedKeyView;
-    const leaf = unhex(points.find((point) => point.thumbprint === print)!.entry)!;
-    const entry = await ledger.entry(leaf);
+    const { leaf, entry } = await issueOf(ledger, thumbprint);
     // By the witness: the device asks next how the announcement's head grew into this one, and is answered about heads
     // that were seen here alone. A device that has just claimed made the log grow, and no announcement has followed.
     return { id, kind, entry, receipt: (await witness.receipt(leaf)).bytes };

@@ -13,6 +13,7 @@ import type { Proven } from '../../src/verify/types.ts';
 import type { BundleFile } from './file.ts';
 import type { BundleHead } from './format.ts';
 import { sameRoot } from './growth.ts';
+import { checkIssued } from './issued.ts';
 
 export interface Checked {
   proven: Proven;
@@ -25,7 +26,7 @@ export interface Checked {
 }
 
 /**
- * Trust roots, release, log, releases between, frames: in the order in which a device would meet them.
+ * Trust roots, release, log, issued keys, releases between, frames: in the order in which a device would meet them.
  * @param trust a trust root from outside: the one that the devices hold, or an earlier one
  * @throws Refusal with the code of the first thing that does not hold
  */
@@ -36,6 +37,7 @@ export function checkBundle(verifier: Verifier, file: BundleFile, trust?: Uint8A
   const proven = proveRelease(verifier, shapeAnnouncement(verifier, head.announcement), root);
   checkSaid(head, proven);
   checkLog(verifier, head, proven, root);
+  checkIssued(verifier, root.root, proven, head);
   checkEntries(verifier, head, proven);
   for (const payload of head.payloads) checkFrames(verifier, file, payload, proven);
   const branches = branchesOf(proven);

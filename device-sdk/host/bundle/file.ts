@@ -4,12 +4,21 @@ import { demand, Refusal } from '../../src/errors.ts';
 import { equal } from '../../src/format/bytes.ts';
 import { frameLength, framesBytes } from '../../src/format/frames.ts';
 import { HASH_BYTES, leafHash, type Sha256 } from '../../src/format/merkle.ts';
-import { type Answer, CONSISTENCY, ENTRIES, type Request, ROOTS, ROOTS_MAX } from '../../src/format/requests.ts';
+import {
+  type Answer,
+  CONSISTENCY,
+  ENTRIES,
+  ISSUED,
+  type Request,
+  ROOTS,
+  ROOTS_MAX,
+} from '../../src/format/requests.ts';
 import { readSignedRoot } from '../../src/format/root.ts';
 import type { Payload } from '../../src/format/suit.ts';
 import type { Shelf } from '../relay/shelf.ts';
 import { type BundleHead, bundleBytes, readHead, readStart, START_BYTES } from './format.ts';
 import { growthPath } from './growth.ts';
+import { receiptOf } from './issued.ts';
 
 export class BundleFile implements Shelf {
   readonly head: BundleHead;
@@ -72,6 +81,11 @@ export class BundleFile implements Shelf {
       case ROOTS: {
         const roots = this.#rootsFrom(request.from);
         return roots.length > 0 ? { id, kind: ROOTS, roots } : undefined;
+      }
+      case ISSUED: {
+        const { announcement, issued = [] } = this.head;
+        const item = issued.find(({ thumbprint }) => equal(thumbprint, request.thumbprint));
+        return item && { id, kind: ISSUED, entry: item.entry, receipt: receiptOf(item, announcement) };
       }
       default:
         return undefined;

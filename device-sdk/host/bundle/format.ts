@@ -21,6 +21,7 @@ import {
   VERSION_CHARS_MAX,
 } from '../../src/format/suit.ts';
 import { checkGrowth, type Growth, LEAVES_MAX, PEAKS_MAX } from './growth.ts';
+import { type BundledIssue, issuedValue, readIssued } from './issued.ts';
 
 export const BUNDLE_VERSION = 1;
 /** `countersign`, a zero byte, `bundle` and a line feed: a transfer in text mode does not leave it whole. */
@@ -31,7 +32,7 @@ export const START_BYTES = MAGIC.length + 4 + HASH_BYTES;
 export const BUNDLE_ROOTS_MAX = 64;
 /** A release's leaf: a signature with its headers. */
 const BLOCK1_BYTES_MAX = 1_024;
-/** The rest is the announcement, releases between and descriptions. */
+/** The rest is the announcement, releases between, issued keys and descriptions. */
 export const BUNDLE_HEAD_BYTES_MAX =
   LEAVES_MAX * HASH_BYTES + BUNDLE_ROOTS_MAX * (ROOT_BYTES_MAX + 4) + ANNOUNCEMENT_BYTES_MAX + 65_536;
 /** Eight branches of the largest image. */
@@ -51,10 +52,12 @@ export interface BundleHead {
   entries: Uint8Array[];
   /** In the order in which their frames follow. */
   payloads: Payload[];
+  /** The `issueKey` entries of the signers' implicit keys, the first signer's first; absent where there are none. */
+  issued?: BundledIssue[] | undefined;
 }
 
 export function encodeHead(head: BundleHead): Uint8Array {
-  const { growth } = head;
+  const { growth, issued } = head;
   return encode([
     BUNDLE_VERSION,
     head.origin,
@@ -67,6 +70,7 @@ export function encodeHead(head: BundleHead): Uint8Array {
     head.payloads.map(
       ({ chainHead, bytes, frameBytes, frameCount }): Value => [chainHead, bytes, frameBytes, frameCount],
     ),
+    ...(issued ? [issuedValue(issued)] : []),
   ]);
 }
 
@@ -92,18 +96,22 @@ export function readHead(sha256: Sha256, digest: Uint8Array, bytes: Uint8Array):
   demand(equal(sha256(bytes), digest), 'MALFORMED', 'the head part is damaged: its digest is another');
   const items = asArray(decode(bytes), 'bundle');
   demand(items[0] === BUNDLE_VERSION, 'UNSUPPORTED', `bundle version ${shown(items[0])}`);
-  const [, origin, classId, release, roots, announcement, growth, entries, payloads] = asArray(items, 'bundle', 9);
+  const optional = items.length === 10;
+  const all = asArray(items, 'bundle', optional ? 10 : 9);
+  const [, origin, classId, release, roots, told, growth, entries, payloads, issued] = all;
   const [sequence, version] = asArray(release, 'bundle release', 2);
+  const announcement = some(told, 'announcement', ANNOUNCEMENT_BYTES_MAX);
   return {
     origin: asText(origin, 'origin'),
     classId: asBytes(classId, 'class id', CLASS_BYTES),
     sequence: asUint(sequence, 'sequence'),
     version: asText(version, 'version', VERSION_CHARS_MAX),
     roots: list(roots, 'trust roots', BUNDLE_ROOTS_MAX).map((root) => some(root, 'trust root', ROOT_BYTES_MAX)),
-    announcement: some(announcement, 'announcement', ANNOUNCEMENT_BYTES_MAX),
+    announcement,
     growth: growth === null ? null : readGrowth(growth),
     entries: list(entries, 'entries', ENTRIES_MAX).map((entry) => some(entry, 'entry', BLOCK1_BYTES_MAX)),
     payloads: readPayloads(payloads),
+    ...(optional && { issued: readIssued(issued, announcement) }),
   };
 }
 

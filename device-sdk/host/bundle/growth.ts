@@ -59,7 +59,7 @@ export function growthPath(sha256: Sha256, growth: Growth, from: number, to: num
 }
 
 /** Where the peaks of a tree end, and how large they are. */
-function peakSizes(size: number): { start: number; size: number }[] {
+export function peakSizes(size: number): { start: number; size: number }[] {
   const found: { start: number; size: number }[] = [];
   for (let start = 0; start < size; ) {
     let part = 1;

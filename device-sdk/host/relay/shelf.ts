@@ -6,6 +6,6 @@ export interface Shelf {
   announcements(classId: Uint8Array): readonly Uint8Array[];
   /** Frames `first` to `first + count - 1`, as many as there are; undefined where the payload is not here. */
   frames(chainHead: Uint8Array, first: number, count: number): readonly Uint8Array[] | undefined;
-  /** Consistency, entries, trust roots; undefined where it is not known here. */
+  /** Consistency, entries, trust roots, issued keys; undefined where it is not known here. */
   answer(request: Request): Answer | undefined;
 }

@@ -48,7 +48,7 @@ export function ecqvKeys(sha256: Sha256): ImplicitPart {
       read.set(root, known.set(role, keys));
       return keys;
     },
-    isIssue: (entry, print) => isIssueOf(sha256, entry, print),
+    isIssue: (entry, print, root, leafIndex) => isIssueOf(sha256, entry, print, root, leafIndex),
     derive(from) {
       const known = derived.find((item) => equal(item.from, from));
       if (known) return known.key;

@@ -23,7 +23,7 @@ export class IssuedKeys {
 
   /**
    * Whether both signers' keys are on the record, in the history that the announcement is of.
-   * @throws Refusal NO_RECEIPT, SPLIT_VIEW; NOT_FOUND where the server has no such entry; LINK_LOST
+   * @throws Refusal NO_RECEIPT, SPLIT_VIEW; REVOKED where the centre was, before the entry; NOT_FOUND where the server has no such entry; LINK_LOST
    */
   async prove(asker: Asker, verifier: Verifier, trust: Trust, proven: Proven): Promise<void> {
     const { block1, block2 } = proven.envelope;
@@ -44,8 +44,10 @@ async function entryOf(asker: Asker, verifier: Verifier, trust: Trust, print: Ui
   const answer = await asker.ask({ kind: ISSUED, thumbprint: print });
   demand(answer.kind === ISSUED, 'MALFORMED', 'another answer');
   demand(answer.entry.length <= ISSUED_BYTES_MAX, 'TOO_LARGE', `an entry of ${answer.entry.length} bytes`);
-  demand(verifier.implicit?.isIssue(answer.entry, print), 'NO_RECEIPT', 'the entry is not the issueKey of this key');
-  return verifyReceipt(verifier, trust.root, readReceipt(answer.receipt), leafHash(verifier.sha256, answer.entry));
+  const receipt = readReceipt(answer.receipt);
+  const is = verifier.implicit?.isIssue(answer.entry, print, trust.root, receipt.leafIndex);
+  demand(is, 'NO_RECEIPT', 'the entry is not the issueKey of this key');
+  return verifyReceipt(verifier, trust.root, receipt, leafHash(verifier.sha256, answer.entry));
 }
 
 async function checkOneHistory(asker: Asker, verifier: Verifier, a: Head, b: Head): Promise<void> {

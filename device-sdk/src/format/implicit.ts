@@ -131,12 +131,20 @@ export interface ListingRoot {
   readonly implicit?: Value;
 }
 
+/** As much of a trust root as says from which size of the log on a key is void. */
+export interface RevokingRoot {
+  readonly revocations: readonly { readonly thumbprint: Uint8Array; readonly logSize: number }[];
+}
+
 /** What a verifier needs for implicit keys: crypto/ecqv.ts is one, injected. */
 export interface ImplicitPart {
   /** The implicit keys of a role, in the form of {@link implicitPublicKey}. @throws Refusal MALFORMED, UNSUPPORTED, BAD_ROOT */
   keysOf(root: ListingRoot, role: string): readonly PublicKey[];
-  /** Whether an entry of the ledger is the `issueKey` of the implicit key with this thumbprint. @throws Refusal MALFORMED, WRONG_TYPE */
-  isIssue(entry: Uint8Array, thumbprint: Uint8Array): boolean;
+  /**
+   * Whether an entry of the ledger, the one with this index, is the `issueKey` of the implicit key with this thumbprint.
+   * @throws Refusal MALFORMED, WRONG_TYPE; REVOKED where the root revokes the centre from there on or earlier
+   */
+  isIssue(entry: Uint8Array, thumbprint: Uint8Array, root: RevokingRoot, leafIndex: number): boolean;
   /** The ESP256 key, 65 bytes, that one of them stands for. @throws Refusal BAD_KEY */
   derive(implicitKey: Uint8Array): Uint8Array;
 }

@@ -61,6 +61,7 @@ function told(file: string, { head, bytes, checked }: Made): Outcome {
     logFrom: head.growth?.from ?? null,
     logSize: proven.head.size,
     cosignatures,
+    issuedKeys: head.issued?.length ?? 0,
     ageSeconds,
     /** A device with a clock takes it until then. */
     freshUntil: new Date((proven.head.time + root.root.headAgeMax) * 1000).toISOString(),
@@ -82,6 +83,7 @@ function told(file: string, { head, bytes, checked }: Made): Outcome {
         ['trust root', String(json.rootVersion)],
         ['log', json.logFrom === null ? `${json.logSize} entries` : `from ${json.logFrom} to ${json.logSize} entries`],
         ['cosignatures', String(cosignatures)],
+        ['issued keys on record', String(json.issuedKeys)],
         ['head age', `${ageSeconds} s`],
         ['fresh until', `${json.freshUntil}${json.fresh ? '' : ', which is over'}`],
         ['goes on from your trust root', anchored ? 'yes' : 'no, or no --trust FILE was given'],

@@ -20,7 +20,7 @@ import { changed, found, makeScene, recovers, type Scene, type SceneOptions } fr
 
 const { sha256 } = verifier;
 
-type Trial = Scene & Issuance;
+export type Trial = Scene & Issuance;
 
 /** @param logged what is on the record before the first release */
 export async function under(
@@ -37,7 +37,10 @@ export async function under(
       shows(server, item, entry);
     }
   };
-  return { ...(await makeScene(ground, { ...options, root: implicitRoot(issued), begins })), ...issued };
+  return {
+    ...(await makeScene(ground, { ...options, root: { ...implicitRoot(issued), ...options.root }, begins })),
+    ...issued,
+  };
 }
 
 /** Both signers have issued keys, on the record; the device hears what the centre's keeper makes of that. */

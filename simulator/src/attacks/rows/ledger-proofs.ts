@@ -17,6 +17,7 @@ import { verifier } from '../pocket/publisher.ts';
 import { inclusionPath, leavesOf } from '../pocket/tree.ts';
 import { found, heard, lied, makeScene, type Scene } from '../scene.ts';
 import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
+import { bundledRows, revokedCentreRow } from './bundled.ts';
 import { issuedElsewhere, unissuedRows } from './centre.ts';
 import { centreRootRows, revokedIssueRows } from './centre-roots.ts';
 import { rootRows } from './device-more.ts';
@@ -188,6 +189,7 @@ export const unlogged: Attack = {
       altered(s, ({ indexProof }) => ({ indexProof: { ...indexProof, index: 1 } })),
     ),
     ...unissuedRows,
+    ...bundledRows,
     ...announcerRows,
   ],
 };
@@ -290,6 +292,7 @@ export const revokedKey: Attack = {
     ...(['collection', 'distribution', 'log', 'command'] as const).map(revoked),
     afterReboot(),
     ...revokedIssueRows,
+    revokedCentreRow,
     ...revokedRows,
     ...rotatedKeyRows,
     ...convictedRows,
