@@ -12,8 +12,9 @@ import {
 import { CODES, type Code, codeOf, Refusal } from '@countersign/device-sdk';
 import { hex } from '@countersign/device-sdk/format';
 import test from 'ava';
+import { refuses } from './engines/bed.ts';
 import { embedded } from './engines/engine.ts';
-import { failing, profile, REQUIRED, recordOf, refuses, send, uploaded } from './engines/trial-bed.ts';
+import { failing, profile, REQUIRED, recordOf, send, uploaded } from './engines/trial-bed.ts';
 import { act, newWorld, ORIGIN, PRODUCT, PRODUCT_OBJECT, previousOf, sha256 } from './ledger-world.ts';
 
 test('an approved release that waits for a better record is confirmed when it comes', async (t) => {

@@ -27,8 +27,8 @@ import {
   newList,
 } from '@countersign/simulator/attacks/server/grants';
 import { act, addProduct, newSigner, sha256, tx, type World } from '../ledger-world.ts';
+import { type Row, refuses } from './bed.ts';
 import type { NamedRule, Rule } from './rule.ts';
-import { type Row, refuses } from './trial-bed.ts';
 
 export const GRANT_RULES: NamedRule[] = [];
 

@@ -18,8 +18,8 @@ import {
   type TestDevice,
   tx,
 } from '../ledger-world.ts';
+import { refuses } from './bed.ts';
 import type { NamedRule, Rule } from './rule.ts';
-import { refuses } from './trial-bed.ts';
 
 const ofDevice = ({ id }: TestDevice): Subject => ({ kind: 'device', id });
 const objectOf = (subject: Subject) => objectDigest(sha256, 'passport', subjectId(subject));

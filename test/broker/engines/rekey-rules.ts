@@ -9,8 +9,8 @@ import {
 import type { HistoryItem, PersonView } from '@countersign/broker/ledger/contract/views';
 import { hex, publicKeyOf, type Signer, utf8 } from '@countersign/device-sdk/format';
 import { act, addProduct, newSigner, PRODUCT, PRODUCT_OBJECT, personObject, publish, tx } from '../ledger-world.ts';
+import { refuses } from './bed.ts';
 import type { NamedRule, Rule } from './rule.ts';
-import { refuses } from './trial-bed.ts';
 
 export const REKEY_RULES: NamedRule[] = [];
 

@@ -3,8 +3,8 @@ import { planNextRoot, type RootChange } from '@countersign/broker/keys/next-roo
 import { readSignedRoot, type Signer, type TrustRoot } from '@countersign/device-sdk/format';
 import { signedRoot } from '@countersign/simulator/attacks/server/next-roots';
 import { addProduct, newSigner, publish, sha256, verifier } from '../ledger-world.ts';
+import { refuses } from './bed.ts';
 import type { NamedRule, Rule } from './rule.ts';
-import { refuses } from './trial-bed.ts';
 
 export const ROOT_RULES: NamedRule[] = [];
 

@@ -1,7 +1,6 @@
 /** A release that waits for its trial, and records about it. */
 import { objectDigest, type Product, productArgs } from '@countersign/broker/ledger/contract/args';
 import { type TrialProfile, type TrialRecord, trialArgs } from '@countersign/broker/ledger/contract/trial-args';
-import { type Code, codeOf } from '@countersign/device-sdk';
 import { type Manifest, utf8 } from '@countersign/device-sdk/format';
 import type { ExecutionContext } from 'ava';
 import {
@@ -71,15 +70,4 @@ export const trialObject = (leaf: Uint8Array) => objectDigest(sha256, 'trial', l
 
 export async function send(world: World, signer: Parameters<typeof tx>[0], record: TrialRecord) {
   return act(world, signer, 'trial', trialObject(record.releaseLeaf), trialArgs(record));
-}
-
-export type Row = [why: string, code: Code, submitted: () => Promise<unknown>];
-
-export async function refuses(t: ExecutionContext, world: World, rows: Row[]): Promise<void> {
-  const { size } = (await world.ledger.head()).head;
-  for (const [why, code, submitted] of rows) {
-    const error = await t.throwsAsync(submitted(), undefined, why);
-    t.is(codeOf(error), code, `${why}: ${error?.message}`);
-  }
-  t.is((await world.ledger.head()).head.size, size);
 }

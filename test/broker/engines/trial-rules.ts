@@ -4,8 +4,9 @@ import { type TrialProfile, trialArgs } from '@countersign/broker/ledger/contrac
 import type { TrialView } from '@countersign/broker/ledger/contract/views';
 import { hex, publicKeyOf, utf8, type Value } from '@countersign/device-sdk/format';
 import { act, enrolment, newRelease, newSigner, person, personObject, planOf, tx } from '../ledger-world.ts';
+import { refuses } from './bed.ts';
 import type { NamedRule, Rule } from './rule.ts';
-import { BRANCHES, failing, profile, REQUIRED, recordOf, refuses, send, trialObject, uploaded } from './trial-bed.ts';
+import { BRANCHES, failing, profile, REQUIRED, recordOf, send, trialObject, uploaded } from './trial-bed.ts';
 
 export const TRIAL_RULES: NamedRule[] = [];
 
