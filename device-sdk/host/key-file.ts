@@ -63,6 +63,8 @@ interface KeyFile extends Described {
 export interface KeyFileInfo {
   readonly role: KeyRole;
   readonly name: string | undefined;
+  /** Of an issued key. */
+  readonly epoch: number | undefined;
   readonly alg: number;
   /** As its statements name it: of an issued key thumbprint, point and key of the centre. */
   readonly publicKey: Uint8Array;
@@ -144,9 +146,9 @@ export async function loadPair(path: string, role: 'kgc' | 'request', passphrase
 /** What stands in a key file beside the secret. @throws Refusal BAD_STORE */
 export async function keyFileInfo(path: string, options: SecretFileOptions = {}): Promise<KeyFileInfo> {
   const file = await readKeyFile(path, options);
-  const { role, name, alg } = file;
+  const { role, name, epoch, alg } = file;
   const kept = isCommand(file) ? 'command' : file.sealed === undefined ? 'open' : 'sealed';
-  return { role, name, alg, publicKey: unhex(file.implicit ?? file.publicKey)!, kept };
+  return { role, name, epoch, alg, publicKey: unhex(file.implicit ?? file.publicKey)!, kept };
 }
 
 function isCommand(file: KeyFile): file is KeyFile & CommandKeyFile {

@@ -6,7 +6,7 @@ import { eventText, saidOnce } from '@countersign/broker/face/cli/device-text';
 import { createProgram } from '@countersign/broker/face/cli/program';
 import type { ApiClient } from '@countersign/broker/face/client/api-client';
 import { fetchFiles } from '@countersign/broker/face/client/audit';
-import type { KeyRow } from '@countersign/broker/face/client/key-list';
+import type { KeyRow } from '@countersign/broker/face/client/key-row';
 import { Refusal } from '@countersign/device-sdk';
 import { type Inspection, readStatement, readTransaction } from '@countersign/device-sdk/format';
 import { type FolderOptions, openFolder } from '@countersign/device-sdk/host/folder';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiClient, apiClient } from '@countersign/broker/face/client/api-client';
 import { enrolDevices, revokeDevice } from '@countersign/broker/face/client/devices';
-import type { KeyRow } from '@countersign/broker/face/client/key-list';
+import type { KeyRow } from '@countersign/broker/face/client/key-row';
 import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/face/client/people';
 import {
   approve,

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { rootFindings } from '@countersign/broker/face/client/key-list';
+import { keyRows } from '@countersign/broker/face/client/key-list';
+import { recordFindings, rootFindings } from '@countersign/broker/face/client/named-keys';
 import { createPerson, listPeopleKeys, loadPerson } from '@countersign/broker/keys/people';
 import { openKeyRing } from '@countersign/broker/keys/ring';
 import { authorRoot } from '@countersign/broker/keys/root';
@@ -14,6 +15,10 @@ import {
   ALG_ESP256,
   checkStatement,
   hex,
+  type ImplicitKey,
+  implicitKeysValue,
+  implicitThumbprint,
+  kidOf,
   type PublicKey,
   publicKeyOf,
   ROLES,
@@ -32,6 +37,7 @@ import { findPassphrase } from '@countersign/device-sdk/host/passphrase';
 import { readPublicKeyFile } from '@countersign/device-sdk/host/public-key';
 import { readSecretFile } from '@countersign/device-sdk/host/secret-file';
 import test from 'ava';
+import { issueTo, newCentre } from '../support/kgc.ts';
 
 const verifier = nodeVerifier();
 const { sha256 } = verifier;
@@ -355,6 +361,57 @@ test('a list of keys says which trust roots named a key, and that it is retired 
       ['retired', 'trust roots 1 to 2'],
       ['revoked', 'trust root 2'],
       ['active', 'trust root 3'],
+    ],
+  );
+});
+
+test('an issued key is listed with its identity and its centre, on the record or in a trust root', async (t) => {
+  const [centre, other] = [newCentre(), newCentre()];
+  const identity = { role: 'distribution', name: 'one' } as const;
+  const [first, second] = [
+    await issueTo(centre, { ...identity, epoch: 1 }),
+    await issueTo(other, { ...identity, epoch: 2 }),
+  ];
+  const print = (key: ImplicitKey) => implicitThumbprint(sha256, key);
+  const none = { threshold: 0, keys: [], implicit: [] };
+  const roles = Object.fromEntries(ROLES.map((role) => [role, none]));
+  const root = {
+    ...{ version: 1, revocations: [{ thumbprint: thumbprint(sha256, centre.publicKey), logSize: 9 }] },
+    roles: { ...roles, distribution: { ...none, implicit: [print(first.key)] } },
+    implicit: implicitKeysValue({ centres: [centre.publicKey], keys: [first.key] }),
+  } as unknown as TrustRoot;
+  const named = rootFindings(sha256, [root]);
+  const kid = ({ publicKey }: typeof centre) => hex(kidOf(sha256, publicKey));
+  t.like(named[0]!, {
+    ...{ kind: 'distribution', name: 'one' },
+    issued: { epoch: 1, centre: kid(centre) },
+    state: 'active',
+  });
+  t.like(named[1]!, { kind: 'kgc', state: 'revoked', namedBy: 'trust root 1' });
+  const seen = (key: ImplicitKey) => ({
+    ...{ thumbprint: hex(print(key)), centre: hex(key.centre), point: hex(key.point), by: 'bob', entry: '', time: 1 },
+  });
+  const views = [first, second].map(({ key }) => ({
+    ...identity,
+    epoch: key.epoch,
+    points: [seen(key)],
+    convicted: false,
+  }));
+  const record = recordFindings(named, views);
+  t.is(record.length, 1, 'what a root names is one row');
+  t.like(record[0]!, {
+    name: 'one',
+    issued: { epoch: 2, centre: kid(other) },
+    state: 'next',
+    namedBy: 'ledger: issued',
+  });
+  const rows = keyRows(sha256, [], { findings: [...named, ...record], used: new Map(), lookedFrom: 0 });
+  t.deepEqual(
+    rows.map(({ name, epoch, centre, alg }) => [name, epoch, centre, alg]),
+    [
+      ['one', 1, kid(centre), ALG_ESP256],
+      [null, null, null, ALG_ESP256],
+      ['one', 2, kid(other), ALG_ESP256],
     ],
   );
 });

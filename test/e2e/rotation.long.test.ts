@@ -3,9 +3,10 @@
  * version. Real servers over sockets, a peer, two key generation centres, the command for each, the true SDK on virtual boards.
  */
 import { join } from 'node:path';
+import type { KeyRow } from '@countersign/broker/face/client/key-row';
 import { ledgerSize, rootInForce } from '@countersign/broker/face/client/roots';
 import { activeKeys } from '@countersign/broker/keys/next-root';
-import { type ImplicitRole, isImplicit, type Role, type Signer } from '@countersign/device-sdk/format';
+import { hex, type ImplicitRole, isImplicit, kidOf, type Role, type Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { readSample } from '@countersign/firmware-samples';
 import test, { type ExecutionContext } from 'ava';
@@ -20,7 +21,7 @@ import {
   personRekeys,
   thiefsKey,
 } from '../support/ceremony.ts';
-import { runHereJson as runJson } from '../support/command-here.ts';
+import { runHere, runHereJson as runJson } from '../support/command-here.ts';
 import { pause } from '../support/relay-world.ts';
 import { PRODUCT, type Site } from '../support/site.ts';
 import { nothingOfAThief, type Stolen } from '../support/stolen-keys.ts';
@@ -53,7 +54,7 @@ const CEREMONY: [what: string, step: Step, between?: Step][] = [
   ['collection, issued', issued('collection', 1, 1), noSecondCentre],
   ['distribution, issued', issued('distribution', 1, 1)],
   ['peer', (c) => peerRekeys(c), deviceLost],
-  ['distribution, issued, stolen', issued('distribution', 1, 2, 'UNKNOWN_KEY')],
+  ['distribution, issued, stolen', issued('distribution', 1, 2, 'UNKNOWN_KEY'), listed],
   ['a stolen centre makes room', async (c) => byTravelling(c, ...(await newCentre(c))), trickedOperator],
   ['a stolen centre', async (c) => c.done(...(await newCentre(c)), '--data', c.data), tooLate],
   ['collection, issued, stolen', stolen('collection', 'UNKNOWN_KEY')],
@@ -106,6 +107,25 @@ async function noSecondCentre(c: Ceremony, _thefts: Thefts, t: ExecutionContext)
   const words = await c.from(2, 'distribution', 1);
   const { json } = await runJson('keys', 'rotate', 'distribution', ...words, '--data', c.data);
   t.is(json.error?.code, 'UNKNOWN_KEY', 'a centre is exchanged with all its keys, by keys rotate kgc');
+}
+
+/** What keys list says in the midst of it: of each issued key which one it is, of whom, where it lies, what would break. */
+async function listed(c: Ceremony, _thefts: Thefts, t: ExecutionContext): Promise<void> {
+  const { json: rows } = await runJson<KeyRow[]>('keys', 'list', '--data', c.data);
+  const of = (kind: string, epoch: number) => rows.find((row) => row.kind === kind && row.epoch === epoch)!;
+  const centre = hex(kidOf(verifier.sha256, c.centres[0].centre.publicKey));
+  const one = { name: 'one', centre, publicKey: null, kept: 'open' };
+  t.like(of('collection', 1), { ...one, state: 'active', namedBy: 'trust roots 11 to 14' });
+  t.like(of('distribution', 1), { ...one, state: 'revoked', namedBy: 'trust roots 12 to 14' });
+  t.like(of('distribution', 2), { ...one, state: 'active', namedBy: 'trust root 14' });
+  t.regex(of('distribution', 2).file!, /distribution\.\d\.key$/);
+  t.regex(of('distribution', 2).without, /second signature/);
+  // Asked for and refused, it is of no trust root and not on the record: a file alone says whose it is.
+  const other = hex(kidOf(verifier.sha256, c.centres[1].centre.publicKey));
+  t.true(rows.some((row) => row.centre === other && row.epoch === 1 && row.state === 'next' && row.namedBy === null));
+  t.like(rows.find(({ kid }) => kid === centre)!, { kind: 'kgc', state: 'active', file: null });
+  const { stdout } = await runHere('keys', 'list', '--data', c.data);
+  t.true(stdout.includes(`one, epoch 2, of centre ${centre}`));
 }
 
 /** Whose size is said first is kept: what came before the theft stays the former centre's. */

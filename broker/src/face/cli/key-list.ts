@@ -2,13 +2,14 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { ALG_ED25519, ALG_ESP256 } from '@countersign/device-sdk/format';
+import { ALG_ED25519, ALG_ESP256, hex, kidOf, type PublicKey } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { type KeyFileInfo, keyFileInfo } from '@countersign/device-sdk/host/key-file';
 import { credentialsFolder } from '@countersign/device-sdk/host/passphrase';
 import type { Command } from 'commander';
 import { KEY_KINDS, type KeyKind } from '../client/key-kinds.ts';
-import { askKeys, type Installation, type KeyInFolder, type KeyRow, keyRows } from '../client/key-list.ts';
+import { askKeys, type Installation, keyRows } from '../client/key-list.ts';
+import type { KeyInFolder, KeyRow } from '../client/key-row.ts';
 import { endpointPath, KEY_HOLDERS, keysFolder, peopleFolder } from '../up/folders.ts';
 import { kgcKeyPath } from '../up/kgc.ts';
 import { connect, dataFolder, type ServerOptions, serverOptions } from './connect.ts';
@@ -71,15 +72,26 @@ async function keyFiles(folder: string, credential = false): Promise<KeyInFolder
 }
 
 function inFolder(file: string, info: KeyFileInfo, credential: boolean): KeyInFolder {
-  const { role, name = null, alg, publicKey, kept } = info;
-  return { kind: role, name, file, kept: credential ? 'credential' : kept, key: { alg, bytes: publicKey } };
+  const { role, name = null, epoch, alg, publicKey, kept } = info;
+  const key = { alg, bytes: publicKey };
+  const issued = epoch === undefined ? undefined : { epoch, centre: centreOf(key) };
+  return { kind: role, name, file, kept: credential ? 'credential' : kept, key, issued };
 }
+
+/** The centre's key is the end of an issued one. */
+function centreOf({ alg, bytes }: PublicKey): string {
+  return hex(kidOf(nodeVerifier().sha256, { alg, bytes: bytes.slice(-CENTRE_BYTES) }));
+}
+
+/** An uncompressed point on P-256. */
+const CENTRE_BYTES = 65;
 
 const ORDER = Object.keys(KEY_KINDS);
 
 function byKind(a: KeyRow, b: KeyRow): number {
   const order = (kind: KeyKind) => ORDER.indexOf(kind);
-  return order(a.kind) - order(b.kind) || (a.name ?? '').localeCompare(b.name ?? '');
+  const byName = (a.name ?? '').localeCompare(b.name ?? '');
+  return order(a.kind) - order(b.kind) || byName || (a.epoch ?? 0) - (b.epoch ?? 0);
 }
 
 const ALGS = new Map([
@@ -91,7 +103,7 @@ function textOf(rows: readonly KeyRow[]): string {
   const head = ['key', 'name', 'state', 'algorithm', 'kid', 'named by', 'where', 'last used', 'public key'];
   const cells = rows.map((row) => [
     row.kind,
-    row.name,
+    nameText(row),
     row.state,
     row.alg === null ? null : (ALGS.get(row.alg) ?? String(row.alg)),
     row.kid,
@@ -103,6 +115,10 @@ function textOf(rows: readonly KeyRow[]): string {
   const kinds = ORDER.filter((kind) => rows.some((row) => row.kind === kind));
   const needed = kinds.map((kind) => [kind, KEY_KINDS[kind as KeyKind].without]);
   return `${table(head, cells)}\n\n${table(['key', 'without it'], needed)}`;
+}
+
+function nameText({ name, epoch, centre }: KeyRow): string | null {
+  return epoch === null ? name : `${name}, epoch ${epoch}, of centre ${centre}`;
 }
 
 function usedText({ lastUsed, lastUsedFrom }: KeyRow): string {

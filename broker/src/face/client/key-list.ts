@@ -4,65 +4,25 @@
  */
 import { codeOf } from '@countersign/device-sdk';
 import {
+  ALG_ESP256,
   decodeSign1,
   HEADER_KID,
   hex,
+  isImplicit,
   kidOf,
   type PublicKey,
-  ROLES,
   readSignedRoot,
   type Sha256,
   type TrustRoot,
   thumbprint,
   unhex,
 } from '@countersign/device-sdk/format';
-import type { DeviceView, GrantView, PersonView } from '../../ledger/contract/views.ts';
+import type { DeviceView, GrantView, IssuedKeyView, PersonView } from '../../ledger/contract/views.ts';
 import type { HeadView } from '../api/views.ts';
-import { KEY_KINDS, type KeyKind } from './key-kinds.ts';
+import { KEY_KINDS } from './key-kinds.ts';
+import type { Finding, KeyInFolder, KeyRow } from './key-row.ts';
+import { recordFindings, rootFindings } from './named-keys.ts';
 import type { Session } from './session.ts';
-
-/** `next`: made, and named by nothing yet. `retired`: an earlier trust root named it. */
-export type KeyState = 'active' | 'next' | 'proposed' | 'retired' | 'revoked' | 'used up' | 'unknown';
-
-export interface KeyRow {
-  kind: KeyKind;
-  /** Of a person; the id of a device or grant. */
-  name: string | null;
-  alg: number | null;
-  /** Hex; null where only a thumbprint is known (an implicit key). */
-  publicKey: string | null;
-  thumbprint: string;
-  kid: string | null;
-  state: KeyState;
-  /** What names it: trust root versions, or the ledger. */
-  namedBy: string | null;
-  /** Key file, and how the secret is kept in it; null for keys that are elsewhere. */
-  file: string | null;
-  kept: 'open' | 'sealed' | 'command' | 'credential' | null;
-  sealed: boolean;
-  /** The newest thing it was seen to have signed; null with the reason in `lastUsedFrom`. */
-  lastUsed: { entry: number | null; time: number } | null;
-  /** How that is known. */
-  lastUsedFrom: string;
-  /** What would not work without it. */
-  without: string;
-}
-
-/** A key that lies in the folder. */
-export interface KeyInFolder extends Pick<KeyRow, 'kind' | 'name' | 'file' | 'kept'> {
-  key: PublicKey;
-}
-
-/** What one place says of one key. */
-export interface Finding extends Pick<KeyRow, 'kind' | 'name'> {
-  key?: PublicKey;
-  /** Where there is no key beside it. */
-  thumbprint?: string;
-  state: KeyState;
-  namedBy: string | null;
-  file?: string | null;
-  kept?: KeyRow['kept'];
-}
 
 /** Entries looked at from the newest on: some seconds of work for a server, and a day of a fleet of 1,000. */
 export const ENTRIES_LOOKED_AT = 5_120;
@@ -80,7 +40,9 @@ export async function askKeys(session: Session, withDevices: boolean): Promise<I
   const { api, verifier } = session;
   const { roots } = (await api.get('/api/v1/trust-roots')) as { roots: string[] };
   const read = roots.map((bytes) => readSignedRoot(verifier.sha256, unhex(bytes)!).root);
-  const findings = [...rootFindings(verifier.sha256, read)];
+  const named = rootFindings(verifier.sha256, read);
+  const onRecord = (await api.get('/api/v1/issued-keys')) as IssuedKeyView[];
+  const findings = [...named, ...recordFindings(named, onRecord)];
   for (const person of (await api.get('/api/v1/people')) as (PersonView & { alg: number })[]) {
     findings.push({
       ...{ kind: 'person', name: person.name, key: keyOf(person), state: person.state },
@@ -108,28 +70,6 @@ export async function askKeys(session: Session, withDevices: boolean): Promise<I
 
 function keyOf({ alg, publicKey }: { alg: number; publicKey: string }): PublicKey {
   return { alg, bytes: unhex(publicKey)! };
-}
-
-/** @param roots in order */
-export function rootFindings(sha256: Sha256, roots: readonly TrustRoot[]): Finding[] {
-  const found = new Map<string, Finding & { from: number; to: number }>();
-  for (const root of roots) {
-    for (const kind of ROLES) {
-      const { keys, implicit } = root.roles[kind];
-      const named = keys.map((key) => ({ key, thumbprint: hex(thumbprint(sha256, key)) }));
-      for (const one of [...named, ...implicit.map((print) => ({ thumbprint: hex(print) }))]) {
-        const { from } = found.get(one.thumbprint) ?? { from: root.version };
-        found.set(one.thumbprint, { kind, name: null, ...one, state: 'active', namedBy: null, from, to: root.version });
-      }
-    }
-  }
-  const newest = roots.at(-1);
-  const revoked = new Set(newest?.revocations.map((one) => hex(one.thumbprint)));
-  return [...found.values()].map(({ from, to, ...finding }) => ({
-    ...finding,
-    state: revoked.has(finding.thumbprint!) ? 'revoked' : to === newest!.version ? 'active' : 'retired',
-    namedBy: from === to ? `trust root ${from}` : `trust roots ${from} to ${to}`,
-  }));
 }
 
 /** Who signed the newest entries, and the newest head. */
@@ -190,14 +130,17 @@ function printOf(sha256: Sha256, { key, thumbprint: print }: Finding): string {
 }
 
 function rowOf(sha256: Sha256, print: string, finding: Finding, installation: Installation | undefined): KeyRow {
-  const { kind, name, key, state, namedBy, file = null, kept = null } = finding;
+  const { kind, name, key, issued, state, namedBy, file = null, kept = null } = finding;
   const kid = key ? hex(kidOf(sha256, key)) : print.slice(0, 16);
   const { signs, without } = KEY_KINDS[kind];
   const used = installation?.used;
   const special = kind === 'orderer' && key ? used?.get(`orderer ${hex(key.bytes)}`) : undefined;
   const lastUsed = special ?? used?.get(kid) ?? null;
+  const { epoch = null, centre = null } = issued ?? {};
+  const shown = key && !isImplicit(key) ? hex(key.bytes) : null;
+  const alg = issued ? ALG_ESP256 : (key?.alg ?? null);
   return {
-    ...{ kind, name, alg: key?.alg ?? null, publicKey: key ? hex(key.bytes) : null, thumbprint: print, kid },
+    ...{ kind, name, epoch, centre, alg, publicKey: shown, thumbprint: print, kid },
     ...{ state, namedBy, file, kept, sealed: kept === 'sealed', lastUsed },
     lastUsedFrom: installation ? sourceOf(signs, lastUsed !== null, installation) : 'no server was asked',
     without,
