@@ -22,6 +22,8 @@ test(`${RUNS} worlds of ${DEVICES} devices in chaos: safe at every step, and eve
       chaos: true,
       // Of every three worlds one has devices of two components.
       radio: number % 3 === 2,
+      // Of every four one has signers whose keys a key generation centre issued; of these again one in three both.
+      kgc: number % 4 === 1,
       line: (text) => {
         if (text.includes('power cut')) cuts++;
       },

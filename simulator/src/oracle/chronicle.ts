@@ -5,6 +5,7 @@
  */
 import { type Item, readCbor } from './cbor.ts';
 import { hex, type JudgedKey, keyOf, sha256 } from './crypto.ts';
+import { type Centres, implicitKeyOf, readImplicit } from './implicit.ts';
 import { type JudgedRelease, readUploaded } from './release.ts';
 import { type LoggedReport, reportOf } from './report.ts';
 import type { Overheard } from './second.ts';
@@ -38,6 +39,9 @@ export class Chronicle {
   readonly #faults = new Map<string, string[]>();
   readonly #secondSigned = new Set<string>();
   #roles: Roles = new Map();
+  #centres: Centres = new Map();
+  /** Where the `issueKey` of each implicit key stands, by its thumbprint. */
+  readonly #issued = new Map<string, number>();
   /** Of blocks that were read whole: the size of the tree behind them, and their time. */
   readonly #times: { size: number; time: number }[] = [];
 
@@ -107,7 +111,9 @@ export class Chronicle {
     if (!this.#people.has(release.uploader)) faults.push('was uploaded by nobody who was enrolled');
     if (others.length === 0) faults.push('was approved by no second person');
     const fits = release.first.payload && Buffer.compare(release.first.payload, release.suitDigest) === 0;
-    if (!fits || !this.#holds('collection', release.first)) faults.push('has no valid first signature');
+    const logged = release.leafIndex ?? this.tree.size;
+    if (!fits || !this.#holds('collection', release.first, undefined, logged))
+      faults.push('has no valid first signature');
     if (!release.confirmed || release.leafIndex === undefined) faults.push('is not in the log');
     if (release.leafIndex !== undefined) this.#faults.set(release.leaf, faults);
     return faults;
@@ -116,21 +122,27 @@ export class Chronicle {
   /** Whether a second signature was heard that a logged statement names and a distribution key made for this block 1. */
   isSecondSigned(release: JudgedRelease, overheard: Overheard): boolean {
     if (this.#secondSigned.has(release.leaf)) return true;
-    const digests = this.#words.filter(({ releaseLeaf }) => releaseLeaf === release.leaf).map(({ second }) => second);
-    const signed = digests.some((digest) => {
+    const words = this.#words.filter(({ releaseLeaf }) => releaseLeaf === release.leaf);
+    const signed = words.some(({ second: digest, leafIndex }) => {
       const bytes = overheard.block(digest);
       const second = bytes && readSigned(bytes);
       const confirms = second && (readCbor(second.header.get(-65537) as Uint8Array) as Item[]);
       if (!second || !confirms || hex(confirms[0]) !== release.leaf) return false;
-      return this.#holds('distribution', second, release.suitDigest);
+      return this.#holds('distribution', second, release.suitDigest, leafIndex);
     });
     if (signed) this.#secondSigned.add(release.leaf);
     return signed;
   }
 
   #readRoot([payload, signatures]: Item[]): void {
-    const [, , roles] = readCbor(payload as Uint8Array) as Item[];
-    for (const [role, [, keys]] of roles as Map<string, Item[][]>) this.#roles.set(role, keys!.map(keyOf));
+    const [, , roles, , , , , , implicit] = readCbor(payload as Uint8Array) as Item[];
+    const { centres, keys: issued } = readImplicit(implicit);
+    this.#centres = centres;
+    for (const [role, [, keys, prints]] of roles as Map<string, Item[][]>) {
+      const listed = new Set(prints!.map(hex));
+      const own = issued.filter((it) => it.role === role && listed.has(it.key.issued!)).map(({ key }) => key);
+      this.#roles.set(role, [...keys!.map(keyOf), ...own]);
+    }
     const [threshold] = (roles as Map<string, Item[]>).get('root')!;
     const signed = (signatures as Uint8Array[]).map((bytes) => signedOf(readCbor(bytes))!);
     const signers = this.#roles.get('root')!.filter((key) => signed.some((s) => s.holds(key, payload as Uint8Array)));
@@ -143,7 +155,7 @@ export class Chronicle {
     const kind = kindOf(signed.header);
     if (kind === 'report') this.reports.push(reportOf(signed, bytes, index));
     if (kind === 'rollout') this.#readRollout(signed, index);
-    if (kind === 'tx') return this.#readTransaction(signed);
+    if (kind === 'tx') return this.#readTransaction(signed, index);
     if (kind !== undefined) return undefined;
     const release = this.releases.get(hex(leafHashOf(bytes)));
     if (release?.confirmed) release.leafIndex = index;
@@ -159,9 +171,10 @@ export class Chronicle {
     this.#words.push({ ...place, sequence: sequence as number, open: state === OPEN });
   }
 
-  #readTransaction(signed: Signed): Uint8Array | undefined {
+  #readTransaction(signed: Signed, index: number): Uint8Array | undefined {
     const [, action, object, , args] = readCbor(signed.payload!) as [string, string, Uint8Array, Uint8Array, Item];
     if (action === 'enrol') this.#enrol(args as Item[]);
+    if (action === 'issueKey' && this.#isByPerson(signed)) this.#readIssue(args as Item[], index);
     if (action === 'upload' && this.#isByPerson(signed)) {
       const release = readUploaded(args, signed.kid);
       this.releases.set(release.leaf, release);
@@ -179,14 +192,26 @@ export class Chronicle {
     this.#people.set(person.kid, person);
   }
 
+  /** The key has to show that somebody can sign with it: a centre can name points that nobody has the key of. */
+  #readIssue([named, possession]: Item[], index: number): void {
+    const { key } = implicitKeyOf(named, this.#centres);
+    const proof = readSigned(possession as Uint8Array);
+    const proven = proof && kindOf(proof.header) === 'possession' && proof.kid === key.kid && proof.holds(key);
+    if (!proven) this.problems.push(`entry ${index} issues a key that signed no proof of possession`);
+    else if (!this.#issued.has(key.issued!)) this.#issued.set(key.issued!, index);
+  }
+
   #isByPerson(signed: Signed): boolean {
     const person = this.#people.get(signed.kid);
     return person !== undefined && signed.holds(person);
   }
 
-  #holds(role: string, signed: Signed, detached?: Uint8Array): boolean {
+  /** @param at where in the log it was used: an implicit key is on the record before */
+  #holds(role: string, signed: Signed, detached?: Uint8Array, at = this.tree.size): boolean {
     const key = this.#roles.get(role)?.find(({ kid }) => kid === signed.kid);
-    return key !== undefined && signed.holds(key, detached);
+    if (!key) return false;
+    const known = key.issued === undefined || (this.#issued.get(key.issued) ?? at) < at;
+    return known && signed.holds(key, detached);
   }
 }
 

@@ -12,6 +12,7 @@ interface Options extends PersonOptions {
   chaos?: boolean;
   lie?: number;
   radio?: boolean;
+  kgc?: boolean;
   product?: string;
   from?: string;
   devices: number;
@@ -50,6 +51,8 @@ export function simulateVerb(program: Command): void {
     .option('--lie <percent>', 'of messages that a gateway alters or replays; with --virtual only', readLoss)
     .option('--radio', 'with --virtual: a product of two components [with --chaos: one seed in three]')
     .option('--no-radio', 'with --virtual and --chaos: the application alone, whatever the seed says')
+    .option('--kgc', 'with --virtual: signers whose keys a centre issued [with --chaos: one seed in four]')
+    .option('--no-kgc', 'with --virtual and --chaos: keys that the servers made, whatever the seed says')
     .option('--devices <n>', 'how many', readDevices, 20)
     .option('--label <key=value>', 'label every device, beside hw=REVISION; repeat for more', collectLabels)
     .addOption(
@@ -93,14 +96,14 @@ const VIRTUAL_SECONDS = 6 * 3600;
 const BESIDE_A_SERVER = ['product', 'from', 'server', 'as', 'label'] as const;
 
 /** A server that runs cannot be given wrong clocks, and no gateway stands before it. */
-const VIRTUAL_ALONE = ['chaos', 'lie', 'radio'] as const;
+const VIRTUAL_ALONE = ['chaos', 'lie', 'radio', 'kgc'] as const;
 
 async function simulateVirtually(command: Command, options: Options) {
   for (const name of BESIDE_A_SERVER) {
     const given = command.getOptionValueSource(name) === 'cli';
     if (given) throw new WrongUse(`--virtual has no server to join: leave out --${name}`);
   }
-  const { devices, revisions = DEFAULT_REVISIONS, lie = 0, loss, powerCut, chaos = false, radio } = options;
+  const { devices, revisions = DEFAULT_REVISIONS, lie = 0, loss, powerCut, chaos = false, radio, kgc } = options;
   // Loaded when asked for: a whole world takes its time.
   const [{ runVirtual }, { CHAOS_RATES }] = await Promise.all([
     import('../virtual/run.ts'),
@@ -110,7 +113,7 @@ async function simulateVirtually(command: Command, options: Options) {
   const { outcome, verdict, reached, events, looks, replay } = await runVirtual({
     ...{ seed, devices, revisions, releases: VIRTUAL_RELEASES },
     rates: chaos ? CHAOS_RATES : { loss: loss / 100, lie: lie / 100, powerCut },
-    ...{ chaos, radio },
+    ...{ chaos, radio, kgc },
     timeoutSeconds: options.timeout ?? VIRTUAL_SECONDS,
     line: note,
   });

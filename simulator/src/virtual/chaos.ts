@@ -27,6 +27,13 @@ export function drawsRadio(seed: string): boolean {
   return new Prng(seed, 'radio').oneIn(RADIO_ONE_IN);
 }
 
+/** And so many have signers whose keys are of a key generation centre. */
+const KGC_ONE_IN = 4;
+
+export function drawsKgc(seed: string): boolean {
+  return new Prng(seed, 'kgc').oneIn(KGC_ONE_IN);
+}
+
 interface Moment {
   at: number;
   happen(): Promise<unknown> | unknown;

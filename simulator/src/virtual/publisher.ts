@@ -18,6 +18,7 @@ import {
   type RolloutAction,
   rolloutArgs,
 } from '@countersign/broker/ledger/contract/args';
+import { identityDigest, issueKeyArgs } from '@countersign/broker/ledger/contract/issue-key-args';
 import { classId, vendorId } from '@countersign/broker/ledger/contract/uuid';
 import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
 import type { BlobStore } from '@countersign/broker/store/blobs';
@@ -26,6 +27,7 @@ import {
   type Action,
   ALG_ED25519,
   hex,
+  type ImplicitKeys,
   NO_LEAF,
   publicKeyOf,
   type Role,
@@ -38,6 +40,7 @@ import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import { Prng } from '@countersign/device-sdk/rig';
 import type { Profile } from '../fleet/profile.ts';
 import { branchesHere } from './branches.ts';
+import { possessionOf, type VirtualIssuance } from './issued.ts';
 
 export const ORIGIN = 'virtual.example/countersign';
 
@@ -46,7 +49,7 @@ type Person = keyof typeof PEOPLE;
 type Part = Exclude<Role, 'peer'>;
 const PARTS: readonly Part[] = ['collection', 'distribution', 'command', 'log', 'orderer', 'service', 'root'];
 
-/** Ed25519 alone, whose signatures are a function of key and message. Whoever knows the seed knows every key. */
+/** Ed25519, whose signatures are a function of key and message. Whoever knows the seed knows every key. */
 export type Keys = Record<Part | Person, Signer>;
 
 export function keysOf(seed: string): Keys {
@@ -58,9 +61,11 @@ export function keysOf(seed: string): Keys {
 export async function genesisOf(
   { sha256 }: Verifier,
   keys: Keys,
+  implicit?: ImplicitKeys,
 ): Promise<{ rootBytes: Uint8Array; people: Uint8Array[] }> {
-  const roles = Object.fromEntries(PARTS.map((role) => [role, [publicKeyOf(keys[role])]]));
-  const rootBytes = await authorRoot(sha256, { origin: ORIGIN, keys: roles }, [keys.root]);
+  const listed = PARTS.filter((role) => !implicit?.keys.some((key) => key.role === role));
+  const roles = Object.fromEntries(listed.map((role) => [role, [publicKeyOf(keys[role])]]));
+  const rootBytes = await authorRoot(sha256, { origin: ORIGIN, keys: roles, implicit }, [keys.root]);
   const people: Uint8Array[] = [];
   for (const name of Object.values(PEOPLE)) {
     const args = enrolPersonArgs({ name, roles: [name as PersonRole], key: publicKeyOf(keys[name]) });
@@ -89,6 +94,15 @@ export class VirtualPublisher {
     this.classId = classId(vendorId(product.vendorDomain), product.name);
     const parts = { ledger, blobs, verifier, signer, service, origin: ORIGIN, runner: branchesHere };
     this.#collection = createCollection(parts);
+  }
+
+  /** Puts keys of a centre on the record, before their first use. */
+  async issue(seed: string, { implicit, signers }: VirtualIssuance): Promise<void> {
+    const { sha256 } = this.#verifier;
+    for (const key of implicit.keys) {
+      const possession = await possessionOf(sha256, seed, signers[key.role]);
+      await this.#act('operator', 'issueKey', identityDigest(sha256, key), issueKeyArgs({ key, possession }));
+    }
   }
 
   async addProduct(): Promise<void> {

@@ -11,7 +11,7 @@ import { carriedBytes } from '../report/bytes.ts';
 import { whereabouts } from '../report/lines.ts';
 import type { FleetOutcome } from '../report/outcome.ts';
 import { wornFlash } from '../report/wear.ts';
-import { drawsRadio, runChaos } from './chaos.ts';
+import { drawsKgc, drawsRadio, runChaos } from './chaos.ts';
 import type { VirtualRates } from './faults.ts';
 import { type VirtualLog, virtualLog } from './log.ts';
 import { chronicleOf } from './record.ts';
@@ -25,6 +25,8 @@ export interface VirtualOptions {
   rates: VirtualRates;
   /** Devices of two components, an application and a radio. Left out: by the seed with chaos, else no. */
   radio?: boolean | undefined;
+  /** Signers with keys of a key generation centre. Left out: by the seed with chaos, else no. */
+  kgc?: boolean | undefined;
   /** Rolled out one after another, each when the fleet is through with the one before. */
   releases: readonly string[];
   /** Virtual seconds for each of them. */
@@ -55,7 +57,9 @@ const SWITCH_ON_MS = 20;
 const LOOK_MS = 1_000;
 
 export async function runVirtual(asked: VirtualOptions): Promise<VirtualRun> {
-  const options = { ...asked, radio: asked.radio ?? (asked.chaos === true && drawsRadio(asked.seed)) };
+  const chaotic = asked.chaos === true;
+  const radio = asked.radio ?? (chaotic && drawsRadio(asked.seed));
+  const options = { ...asked, radio, kgc: asked.kgc ?? (chaotic && drawsKgc(asked.seed)) };
   const { line, releases, timeoutSeconds } = options;
   let log: VirtualLog | undefined;
   const later: Log = {
@@ -131,18 +135,20 @@ async function figuresOf({ ledger }: VirtualWorld): Promise<FleetOutcome['ledger
 }
 
 /** Everything that is needed to do it again, before anything is done. */
-function headlineOf({ seed, devices, revisions, rates, releases, radio }: VirtualOptions): string {
+function headlineOf({ seed, devices, revisions, rates, releases, radio, kgc }: VirtualOptions): string {
   const { loss, lie, powerCut } = rates;
   const cut = powerCut > 0 ? `1/${powerCut} operations` : 'never';
   const faults = `loss ${percent(loss)}%  lies ${percent(lie)}%  power-cut ${cut}`;
   const parts = radio ? '  components app,radio' : '';
-  return `virtual  seed ${seed}  devices ${devices}${parts}  hardware ${formatRevisions(revisions)}  releases ${releases.join(',')}  ${faults}`;
+  const keys = kgc ? '  keys issued' : '';
+  return `virtual  seed ${seed}  devices ${devices}${parts}${keys}  hardware ${formatRevisions(revisions)}  releases ${releases.join(',')}  ${faults}`;
 }
 
-function replayOf({ seed, devices, revisions, rates, chaos, radio, timeoutSeconds }: VirtualOptions): string {
+function replayOf({ seed, devices, revisions, rates, chaos, radio, kgc, timeoutSeconds }: VirtualOptions): string {
   const { loss, lie, powerCut } = rates;
   const faults = ['--loss', percent(loss), '--lie', percent(lie), '--power-cut', powerCut > 0 ? `1/${powerCut}` : '0'];
-  const parts = radio ? ['--radio'] : chaos ? ['--no-radio'] : [];
+  const drawn = (name: string, on?: boolean) => (on ? [`--${name}`] : chaos ? [`--no-${name}`] : []);
+  const parts = [...drawn('radio', radio), ...drawn('kgc', kgc)];
   const own = ['--virtual', ...(chaos ? ['--chaos'] : faults), ...parts, '--seed', seed, '--devices', String(devices)];
   const rest = ['--revisions', formatRevisions(revisions), '--timeout', String(timeoutSeconds)];
   return `replay: countersign simulate ${[...own, ...rest].join(' ')}`;

@@ -22,6 +22,7 @@ import type { Goal } from '../fleet/tally.ts';
 import { memoryBlobs } from './blobs.ts';
 import { NO_VIRTUAL_FAULTS, type VirtualRates } from './faults.ts';
 import { virtualGate } from './gate.ts';
+import { issueAll } from './issued.ts';
 import { VirtualNetwork } from './network.ts';
 import { FACTORY_VERSION, imageOf, PRODUCT, PRODUCT_WITH_RADIO, partsOf } from './product.ts';
 import { genesisOf, type Keys, keysOf, ORIGIN, VirtualPublisher } from './publisher.ts';
@@ -34,6 +35,8 @@ export interface WorldOptions {
   rates: VirtualRates;
   /** A product of two components: an application and a radio. Default: the application alone. */
   radio?: boolean;
+  /** The two signers have their keys from a key generation centre. Default: Ed25519 keys of their own. */
+  kgc?: boolean;
   /** What the distribution server logs. */
   log: Log;
 }
@@ -88,8 +91,9 @@ export class VirtualWorld {
   static async create(options: WorldOptions): Promise<VirtualWorld> {
     const verifier = nodeVerifier();
     const time = new VirtualTime();
-    const keys = keysOf(options.seed);
-    const { rootBytes, people } = await genesisOf(verifier, keys);
+    const issued = options.kgc ? issueAll(verifier.sha256, options.seed) : undefined;
+    const keys = { ...keysOf(options.seed), ...issued?.signers };
+    const { rootBytes, people } = await genesisOf(verifier, keys, issued?.implicit);
     const { orderer: ordererSigner, log: logSigner } = keys;
     const { now, elapsedMs } = time;
     const genesis = { origin: ORIGIN, rootBytes, people, ordererSigner, logSigner, verifier };
@@ -104,6 +108,7 @@ export class VirtualWorld {
       rootBytes,
       dir,
     });
+    if (issued) await world.publisher.issue(options.seed, issued);
     await world.#build();
     return world;
   }
