@@ -6,14 +6,9 @@ import { codeOfRefusal } from '../support/refused.ts';
 import { bytesOfListing } from './annotate.ts';
 import { backends, backendsWith } from './backends.ts';
 import { READERS } from './format-readers.ts';
-import {
-  type FormatVector,
-  formatVectors,
-  keyVectors,
-  LISTING,
-  listedManifest,
-  manifestListing,
-} from './make-format.ts';
+import type { FormatVector } from './format-vector.ts';
+import { formatVectors, keyVectors, LISTING } from './make-format.ts';
+import { listedManifest, manifestListing } from './manifest-notes.ts';
 
 const folder = new URL('../../vectors/format/', import.meta.url);
 const generated = await formatVectors();

@@ -23,8 +23,7 @@ import { certifiedEntry } from '@countersign/device-sdk/host/certified';
 import { claimEntry, claimKey, enrolmentEntry } from '@countersign/device-sdk/host/claim';
 import { encodeListing, encodeListingAsk, listedEntry, serialDigest } from '@countersign/device-sdk/host/listing';
 import { bytesOf, classId, deviceId, ORIGIN, sha256, signers } from '../support/world.ts';
-import type { FormatVector } from './make-format.ts';
-import type { Accepted, Refused } from './make-near.ts';
+import { accepted, type FormatVector, refused } from './format-vector.ts';
 
 /** Made once by simulator/src/attacks/server/certificates.ts, whose keys are random: of SN-2, for TLS clients, by an authority of P-256. */
 const CERTIFICATE = unhex(
@@ -43,7 +42,7 @@ const SECOND_ALGORITHM = 241;
 
 const SERIALS = ['SN-1', 'SN-2', 'SN-3'];
 
-export async function enrolmentVectors(accepted: Accepted, refused: Refused): Promise<FormatVector[]> {
+export async function enrolmentVectors(): Promise<FormatVector[]> {
   const { signer, grantId } = claimKey({ sha256 }, hex(bytesOf('claim code', 16)));
   const common = { grantId, key: publicKeyOf(signer), classId, devices: 3, expires: 1_800_000_000 };
   const { device, person } = signers;

@@ -5,14 +5,11 @@ import { peaksOf } from '@countersign/device-sdk/host/bundle/growth';
 import type { BundledIssue } from '@countersign/device-sdk/host/bundle/issued';
 import { encodeHello, encodeMessage, HELLO, PING } from '@countersign/device-sdk/host/local/format';
 import { bytesOf, classId, payloadOf, sha256, type World } from '../support/world.ts';
-import type { FormatVector } from './make-format.ts';
-
-export type Accepted = (reader: string, id: string, why: string, input: Uint8Array) => FormatVector;
-export type Refused = (reader: string, id: string, why: string, code: string, input: Uint8Array) => FormatVector;
+import { accepted, type FormatVector, refused } from './format-vector.ts';
 
 const deviceId = bytesOf('device', 16);
 
-export function localVectors(accepted: Accepted, refused: Refused): FormatVector[] {
+export function localVectors(): FormatVector[] {
   const hello = encodeHello({ deviceId, classId, login: bytesOf('login') });
   return [
     accepted('hello', 'hello', 'who, of which class, and a login', hello),
@@ -35,12 +32,12 @@ export function localVectors(accepted: Accepted, refused: Refused): FormatVector
   ];
 }
 
-export function bundleVectors(accepted: Accepted, refused: Refused, w: World): FormatVector[] {
-  return [...plainBundles(accepted, refused, w), ...issuedBundles(accepted, refused, w)];
+export function bundleVectors(w: World): FormatVector[] {
+  return [...plainBundles(w), ...issuedBundles(w)];
 }
 
 /** Under implicit keys: a tenth element, which no other bundle has. */
-function issuedBundles(accepted: Accepted, refused: Refused, w: World): FormatVector[] {
+function issuedBundles(w: World): FormatVector[] {
   const one = (name: string): BundledIssue => ({
     ...{ thumbprint: sha256(bytesOf(`key ${name}`)), entry: new Uint8Array(300).fill(name.length) },
     ...{ leafIndex: 3, path: [sha256(bytesOf('left')), sha256(bytesOf('right'))] },
@@ -69,7 +66,7 @@ function issuedBundles(accepted: Accepted, refused: Refused, w: World): FormatVe
   ];
 }
 
-function plainBundles(accepted: Accepted, refused: Refused, w: World): FormatVector[] {
+function plainBundles(w: World): FormatVector[] {
   const leaves = [...'abcdefg'].map((letter) => leafHash(sha256, bytesOf(letter)));
   const head: BundleHead = {
     ...{ origin: 'example/log', classId, sequence: 7, version: '1.2.0' },
