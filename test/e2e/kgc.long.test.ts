@@ -91,7 +91,7 @@ test('a release under keys of a centre reaches a device that knows the distribut
     await cp(at('ledger/people'), join(at(server), 'people'), { recursive: true });
   }
 
-  // 8: the vendor's image comes to the collection server, which signs; without issueKey nobody takes that signature.
+  // 8: both keys are put on the record. Before that nobody takes a signature of them.
   const product = ['--new-product', '--vendor', 'example.com', '--memory-class', 'L', '--slot-bytes', `${SLOT_BYTES}`];
   const publish = (version: string, ...more: string[]) => [
     ...['publish', image(version), '--product', 'sensor-node', '--version', version],
@@ -111,7 +111,8 @@ test('a release under keys of a centre reaches a device that knows the distribut
   );
   const publishAndOpen = async (version: string, ...more: string[]) => {
     const { releaseLeaf } = await done<ReleaseView>(...publish(version, ...more));
-    // 9: it is approved and confirmed. 10: the distribution server checks the first signature and signs second.
+    // 9: the collection server signs the image, and another person approves. 10: the distribution server checks the first
+    // signature and signs second.
     await done('approve', releaseLeaf, '--wait', '--as', 'approver', '--data', at('collection'));
     const plan = ['--jitter', '0', '--as', 'operator', '--data', at('distribution')];
     const { rolloutId } = await done<Opened>('rollout', 'open', releaseLeaf, ...plan);
