@@ -52,6 +52,8 @@ test('several people sign trust roots on machines of their own, by the words of 
   t.like(told, { version: 4, anchored: true, file: 'newest.cbor' });
   t.true(told.changes.some((line: string) => line.startsWith(`x root ${ben} revoked`)));
   t.is(hex(sha256(new Uint8Array(await readFile(m.at('ann', 'newest.cbor'))))), told.sha256);
+  const vkey = await runJson('keys', 'vkey', m.at('ann', 'newest.cbor'));
+  t.is(vkey.code, 0, 'tools of auditors take their keys from it, too');
   const audited = await runJson('audit', m.at('o', 'l'), '--trust', m.at('ann', 'newest.cbor'));
   t.is(audited.code, 0, JSON.stringify(audited.json));
 });

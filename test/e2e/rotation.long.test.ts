@@ -32,6 +32,8 @@ interface Thefts {
   ofRoot: Stolen['ofRoot'][number][];
   people: Signer[];
   device?: Stolen['device'];
+  /** From where on the first centre is a thief's. */
+  ofCentre?: string[];
 }
 
 type Step = (c: Ceremony, thefts: Thefts, t: ExecutionContext) => Promise<unknown>;
@@ -55,8 +57,12 @@ const CEREMONY: [what: string, step: Step, between?: Step][] = [
   ['distribution, issued', issued('distribution', 1, 1)],
   ['peer', (c) => peerRekeys(c), deviceLost],
   ['distribution, issued, stolen', issued('distribution', 1, 2, 'UNKNOWN_KEY'), listed],
-  ['a stolen centre makes room', async (c) => byTravelling(c, ...(await newCentre(c))), trickedOperator],
-  ['a stolen centre', async (c) => c.done(...(await newCentre(c)), '--data', c.data), tooLate],
+  [
+    'a stolen centre makes room',
+    async (c, thefts) => byTravelling(c, ...(await newCentre(c, thefts))),
+    trickedOperator,
+  ],
+  ['a stolen centre', async (c, thefts) => c.done(...(await newCentre(c, thefts)), '--data', c.data), tooLate],
   ['collection, issued, stolen', stolen('collection', 'UNKNOWN_KEY')],
   ['distribution, issued', exchanged('distribution')],
   ['no centre any more', centresLeave],
@@ -128,10 +134,11 @@ async function listed(c: Ceremony, _thefts: Thefts, t: ExecutionContext): Promis
   t.true(stdout.includes(`one, epoch 2, of centre ${centre}`));
 }
 
-/** Whose size is said first is kept: what came before the theft stays the former centre's. */
-async function newCentre(c: Ceremony): Promise<string[]> {
+/** Both calls say from where on: what the thief did between them is after it. */
+async function newCentre(c: Ceremony, thefts: Thefts): Promise<string[]> {
+  thefts.ofCentre ??= await since(c);
   const tokens = [...(await c.from(2, 'collection', 2)), ...(await c.from(2, 'distribution', 3))];
-  return ['keys', 'rotate', 'kgc', ...tokens, ...(await since(c))];
+  return ['keys', 'rotate', 'kgc', ...tokens, ...thefts.ofCentre];
 }
 
 /** The thief of the centre issues a key to himself, and somebody puts it on the record: no root lists it. */
@@ -185,7 +192,7 @@ test('every key is exchanged and stolen: no device is locked out, believes a thi
     await between?.(c, thefts, t);
   }
   t.is(births.length, CEREMONY.length + 1);
-  await nothingOfAThief(t, s, { device: thefts.device!, ...thefts }, births);
+  await nothingOfAThief(t, s, { ...thefts, device: thefts.device! }, births);
   await everybodyUpdates(t, c, first);
   const audited = await runJson('audit', join(c.data, 'ledger'), '--trust', join(c.data, 'trust-root.cbor'));
   t.is(audited.code, 0, audited.stderr);
