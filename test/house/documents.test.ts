@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { ROLES } from '@countersign/device-sdk/format';
 import test from 'ava';
 import { runHere } from '../support/command-here.ts';
 import { repository } from '../support/repository.ts';
@@ -187,6 +188,39 @@ test('every test, command, file and bench that docs/SEEDS.md names exists', asyn
     const options = words.filter((word) => word.startsWith('--'));
     for (const option of options) t.regex(help, new RegExp(`${option}(?![\\w-])`), `countersign ${words.join(' ')}`);
   }
+});
+
+test('THREATS says of the key of every role, and of every other kind of key, what its thief can do', (t) => {
+  const text = readFileSync(join(repository, 'docs/THREATS.md'), 'utf8');
+  const [, section = ''] = text.split('## What a thief of one key can do');
+  const rows = section
+    .split('\n## ')[0]!
+    .split('\n')
+    .filter((line) => line.startsWith('| '));
+  const first = rows.map((row) => row.split('|')[1]!);
+  for (const role of ROLES)
+    t.true(
+      first.some((cell) => cell.includes(`\`${role}\``)),
+      role,
+    );
+  const others = [
+    ...["a person's", "a device's", "a grant's", 'on a list', "a factory's certificate", "a factory's authority's"],
+    ...[
+      'key generation centre',
+      'a token of the API',
+      'client-token',
+      'authenticator',
+      'a bundle',
+      'TLS key of a server',
+    ],
+    ...['TLS key of a gateway', 'a provisioning record', 'a passphrase'],
+  ];
+  for (const kind of others)
+    t.true(
+      first.some((cell) => cell.includes(kind)),
+      kind,
+    );
+  for (const row of rows) t.is(row.split('|').length, 5, `three cells: ${row.slice(0, 60)}`);
 });
 
 test('every test file that a document names exists', (t) => {
