@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { finishKey, issueShare } from '@countersign/broker/keys/kgc/ecqv';
 import { type Code, codeOf } from '@countersign/device-sdk';
+import { bigEndian } from '@countersign/device-sdk/crypto/arithmetic';
 import { ecqvKeys, hashToScalar, reconstructKey } from '@countersign/device-sdk/crypto/ecqv';
 import { nobleVerifier } from '@countersign/device-sdk/crypto/noble';
 import { esp256Equation } from '@countersign/device-sdk/crypto/noble-esp256';
 import {
   add,
-  bigEndian,
   compressed,
   INFINITY,
   multiply,

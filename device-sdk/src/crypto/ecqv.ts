@@ -10,7 +10,8 @@ import { type ImplicitPart, implicitKeysFor, implicitKeysOf, type ListingRoot } 
 import { isIssueOf } from '../format/issue-entry.ts';
 import type { Sha256 } from '../format/merkle.ts';
 import { IMPLICIT_KEY_BYTES } from './algorithms.ts';
-import { add, bigEndian, COMPRESSED_BYTES, multiply, readPoint, writePoint } from './p256-point.ts';
+import { bigEndian } from './arithmetic.ts';
+import { add, COMPRESSED_BYTES, multiply, readPoint, writePoint } from './p256-point.ts';
 
 /** @param hash SHA-256 of the certificate */
 export function hashToScalar(hash: Uint8Array): bigint {

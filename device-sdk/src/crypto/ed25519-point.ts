@@ -2,6 +2,7 @@
  * Just enough of edwards25519 to tell whether a public key lies in the prime-order subgroup. Every backend shares it,
  * as node:crypto and tweetnacl offer no arithmetic of points. It sees public keys only and need not be constant time.
  */
+import { littleEndian, primeField } from './arithmetic.ts';
 
 /** Extended coordinates of RFC 8032 section 5.1.4: x = X/Z, y = Y/Z, xy = T/Z. */
 export interface Point {
@@ -26,7 +27,7 @@ export function isTorsionFree(point: Point): boolean {
  * @returns undefined where y is not below p, no x exists, or x is zero with its sign set.
  */
 export function decodePoint(bytes: Uint8Array): Point | undefined {
-  const number = bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  const number = littleEndian(bytes);
   const y = number & ((1n << 255n) - 1n);
   const sign = number >> 255n;
   if (y >= P) return undefined;
@@ -37,6 +38,7 @@ export function decodePoint(bytes: Uint8Array): Point | undefined {
 }
 
 const P = 2n ** 255n - 19n;
+const { mod, power } = /* @__PURE__ */ primeField(P);
 const L = 0x1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3edn;
 /** -121665 / 121666 */
 const D = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n;
@@ -60,18 +62,4 @@ function rootOfRatio(u: bigint, v: bigint): bigint | undefined {
   const check = mod(v * candidate * candidate);
   if (check === u) return candidate;
   return check === mod(-u) ? mod(candidate * ROOT_OF_MINUS_ONE) : undefined;
-}
-
-function power(base: bigint, exponent: bigint): bigint {
-  let product = 1n;
-  for (const bit of exponent.toString(2)) {
-    product = mod(product * product);
-    if (bit === '1') product = mod(product * base);
-  }
-  return product;
-}
-
-function mod(value: bigint): bigint {
-  const rest = value % P;
-  return rest < 0n ? rest + P : rest;
 }

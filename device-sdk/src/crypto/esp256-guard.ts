@@ -1,4 +1,5 @@
 import { demand } from '../errors.ts';
+import { bigEndian } from './arithmetic.ts';
 
 /**
  * Shape of an ESP256 verification: an uncompressed key of 65 bytes, r and s both in [1, n - 1]. A high s is allowed,
@@ -35,8 +36,4 @@ const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
 function isScalar(bytes: Uint8Array): boolean {
   const value = bigEndian(bytes);
   return value > 0n && value < N;
-}
-
-function bigEndian(bytes: Uint8Array): bigint {
-  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 }

@@ -2,6 +2,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import type { KeyStore, Verifier } from '../ports.ts';
 import { ED25519 } from './algorithms.ts';
+import { littleEndian } from './arithmetic.ts';
 import { guardedVerifier } from './guarded.ts';
 import { nobleHashes } from './noble-hashes.ts';
 
@@ -33,8 +34,4 @@ export function ed25519Equation(publicKey: Uint8Array, message: Uint8Array, sign
   const h = Point.Fn.create(littleEndian(digest));
   const expected = Point.BASE.multiplyUnsafe(s).subtract(a.multiplyUnsafe(h)).toBytes();
   return expected.every((byte, i) => byte === r[i]);
-}
-
-function littleEndian(bytes: Uint8Array): bigint {
-  return bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 }

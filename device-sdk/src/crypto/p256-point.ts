@@ -3,6 +3,7 @@
  * every start of a process may pay. It sees public values only and need not be constant time.
  */
 import { Refusal } from '../errors.ts';
+import { bigEndian, primeField } from './arithmetic.ts';
 
 /** Jacobian coordinates: x = X/Z², y = Y/Z³; infinity has Z = 0. */
 export interface Point {
@@ -18,6 +19,7 @@ export const COMPRESSED_BYTES = 33;
 /** The order of the group. */
 export const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const P = 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffffn;
+const { mod, power } = /* @__PURE__ */ primeField(P);
 const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
 
 /** scalar * point, by doubling and adding. */
@@ -93,26 +95,8 @@ export function compressed(point: Uint8Array): Uint8Array {
   return bytes;
 }
 
-export function bigEndian(bytes: Uint8Array): bigint {
-  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
-}
-
 export function bytes32(value: bigint): Uint8Array {
   const bytes = new Uint8Array(32);
   for (let i = 31, rest = value; i >= 0; i--, rest >>= 8n) bytes[i] = Number(rest & 0xffn);
   return bytes;
-}
-
-function power(base: bigint, exponent: bigint): bigint {
-  let product = 1n;
-  for (const bit of exponent.toString(2)) {
-    product = mod(product * product);
-    if (bit === '1') product = mod(product * base);
-  }
-  return product;
-}
-
-function mod(value: bigint): bigint {
-  const rest = value % P;
-  return rest < 0n ? rest + P : rest;
 }

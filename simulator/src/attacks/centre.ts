@@ -2,8 +2,9 @@
 import { finishKey, issueShare, type Share } from '@countersign/broker/keys/kgc/ecqv';
 import { implicitSigner } from '@countersign/broker/keys/kgc/signer';
 import { identityDigest, issueKeyArgs, possessionValue } from '@countersign/broker/ledger/contract/issue-key-args';
+import { bigEndian } from '@countersign/device-sdk/crypto/arithmetic';
 import { hashToScalar } from '@countersign/device-sdk/crypto/ecqv';
-import { bigEndian, bytes32, compressed, P256_ORDER } from '@countersign/device-sdk/crypto/p256-point';
+import { bytes32, compressed, P256_ORDER } from '@countersign/device-sdk/crypto/p256-point';
 import {
   ALG_ESP256,
   hex,

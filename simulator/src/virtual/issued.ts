@@ -4,7 +4,8 @@
  */
 import { finishKey, issueShare } from '@countersign/broker/keys/kgc/ecqv';
 import { possessionValue } from '@countersign/broker/ledger/contract/issue-key-args';
-import { bigEndian, bytes32, compressed, P256_ORDER } from '@countersign/device-sdk/crypto/p256-point';
+import { bigEndian } from '@countersign/device-sdk/crypto/arithmetic';
+import { bytes32, compressed, P256_ORDER } from '@countersign/device-sdk/crypto/p256-point';
 import {
   ALG_ESP256,
   IMPLICIT_ROLES,

@@ -4,16 +4,9 @@
  */
 import { demand, Refusal } from '@countersign/device-sdk';
 import { ESP256 } from '@countersign/device-sdk/crypto/algorithms';
+import { bigEndian } from '@countersign/device-sdk/crypto/arithmetic';
 import { hashToScalar, reconstructKey } from '@countersign/device-sdk/crypto/ecqv';
-import {
-  add,
-  bigEndian,
-  bytes32,
-  compressed,
-  P256_ORDER,
-  readPoint,
-  writePoint,
-} from '@countersign/device-sdk/crypto/p256-point';
+import { add, bytes32, compressed, P256_ORDER, readPoint, writePoint } from '@countersign/device-sdk/crypto/p256-point';
 import { equal } from '@countersign/device-sdk/format';
 import { generateKeyPair, type KeyPair, publicKeyOf } from '@countersign/device-sdk/host/crypto';
 
