@@ -5,18 +5,14 @@ import { checkLines } from '../../distribution/enrolment/lists.ts';
 import { writeDurable } from '../../store/durable.ts';
 import { grantAuthority, grantList } from '../client/grants.ts';
 import { readListFile } from '../client/list-file.ts';
-import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
-import { connectAs, type PersonOptions, personOptions, readInput } from './connect.ts';
+import { connectAs, personOptions, readInput } from './connect.ts';
+import { expiryOf, factoryFiles, factoryOptions, type GrantOptions } from './grant-options.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { timeText } from './table.ts';
 import { readCount, readSpan } from './values.ts';
 
-interface AuthoriseOptions extends PersonOptions {
-  product: string;
-  expires: number;
+interface AuthoriseOptions extends GrantOptions {
   codes?: string;
-  provision?: string;
-  out: string;
 }
 
 /** `devices authorise`: a list of serials, each of which may enrol itself once. */
@@ -29,22 +25,17 @@ export function authoriseVerb(devices: Command): void {
   )
     .requiredOption('--product <name>', 'product name or class id')
     .option('--expires <time>', 'for so long: 12h, 30d', readSpan, 30 * 86_400)
-    .option('--codes <file>', 'make a code for each serial that has nothing beside it, and write them here')
-    .option('--provision <version>', "write the factory's files: this release and its record, for any device")
-    .option('--out <folder>', 'where they go', '.');
-  verb(command, async (file: string, options: AuthoriseOptions) => {
+    .option('--codes <file>', 'make a code for each serial that has nothing beside it, and write them here');
+  verb(factoryOptions(command), async (file: string, options: AuthoriseOptions) => {
     const { session, signer } = await connectAs(options, ['operator']);
     const { lines, codes } = readListFile(session.verifier, new TextDecoder().decode(await readInput(file)));
     if (codes.length > 0 && options.codes === undefined) {
       throw new WrongUse(`${codes.length} serials have no key: give --codes FILE to make a code for each`);
     }
     checkLines(lines);
-    const files: Partial<FactoryFiles> =
-      options.provision === undefined
-        ? {}
-        : await writeFactoryFiles(session, options.product, options.provision, undefined, options.out);
+    const files = await factoryFiles(session, options);
     if (codes.length > 0) await writeCodes(options.codes!, codes);
-    const expires = Math.floor(Date.now() / 1000) + options.expires;
+    const expires = expiryOf(options);
     const { grantId, committed } = await grantList(session, signer, { product: options.product, expires }, lines);
     note(`${lines.length} serials may enrol, once each, until ${timeText(expires)}`);
     const json = { grantId: hex(grantId), devices: lines.length, expires, entry: committed.leafIndex, ...files };
@@ -52,12 +43,8 @@ export function authoriseVerb(devices: Command): void {
   });
 }
 
-interface AuthorityOptions extends PersonOptions {
-  product: string;
+interface AuthorityOptions extends GrantOptions {
   count: number;
-  expires: number;
-  provision?: string;
-  out: string;
 }
 
 /** `devices authority`: certificates of a factory's own authority. */
@@ -70,16 +57,13 @@ export function authorityVerb(devices: Command): void {
   )
     .requiredOption('--product <name>', 'product name or class id')
     .requiredOption('--count <n>', 'for so many devices', readCount)
-    .option('--expires <time>', 'for so long: 12h, 30d', readSpan, 30 * 86_400)
-    .option('--provision <version>', "write the factory's files: this release and its record, for any device")
-    .option('--out <folder>', 'where they go', '.');
-  verb(command, async (file: string, options: AuthorityOptions) => {
+    .option('--expires <time>', 'for so long: 12h, 30d', readSpan, 30 * 86_400);
+  verb(factoryOptions(command), async (file: string, options: AuthorityOptions) => {
     const { session, signer } = await connectAs(options, ['operator']);
     const authority = readPublicKeyFile(await readInput(file));
-    const { product, provision, count, out } = options;
-    const files: Partial<FactoryFiles> =
-      provision === undefined ? {} : await writeFactoryFiles(session, product, provision, undefined, out);
-    const expires = Math.floor(Date.now() / 1000) + options.expires;
+    const { product, count } = options;
+    const files = await factoryFiles(session, options);
+    const expires = expiryOf(options);
     const wish = { product, devices: count, expires };
     const { grantId, committed } = await grantAuthority(session, signer, wish, authority);
     note(`${count} devices may enrol with its certificates, until ${timeText(expires)}`);

@@ -2,19 +2,15 @@ import { hex } from '@countersign/device-sdk/format';
 import type { Command } from 'commander';
 import type { GrantView } from '../../ledger/contract/views.ts';
 import { grantCode, revokeGrant } from '../client/grants.ts';
-import { type FactoryFiles, writeFactoryFiles } from '../client/provision.ts';
 import { authoriseVerb, authorityVerb } from './authorise.ts';
 import { connect, connectAs, type PersonOptions, personOptions, type ServerOptions, serverOptions } from './connect.ts';
+import { expiryOf, factoryFiles, factoryOptions, type GrantOptions } from './grant-options.ts';
 import { note, verb } from './program.ts';
 import { table, timeText } from './table.ts';
 import { readCount, readDeviceId, readSpan } from './values.ts';
 
-interface CodeOptions extends PersonOptions {
-  product: string;
+interface CodeOptions extends GrantOptions {
   count: number;
-  expires: number;
-  provision?: string;
-  out: string;
 }
 
 /** `devices code`, `devices grants`, `devices revoke-grant`: enrolment without a person at the line. */
@@ -54,16 +50,11 @@ function codeVerb(devices: Command): void {
   )
     .requiredOption('--product <name>', 'product name or class id')
     .option('--count <n>', 'for so many devices', readCount, 1)
-    .option('--expires <time>', 'for so long: 30m, 12h, 7d', readSpan, 86_400)
-    .option('--provision <version>', "write the factory's files: this release and its record, for any device")
-    .option('--out <folder>', 'where they go', '.');
-  verb(command, async (options: CodeOptions) => {
+    .option('--expires <time>', 'for so long: 30m, 12h, 7d', readSpan, 86_400);
+  verb(factoryOptions(command), async (options: CodeOptions) => {
     const { session, signer } = await connectAs(options, ['operator']);
-    const expires = Math.floor(Date.now() / 1000) + options.expires;
-    const files: Partial<FactoryFiles> =
-      options.provision === undefined
-        ? {}
-        : await writeFactoryFiles(session, options.product, options.provision, undefined, options.out);
+    const expires = expiryOf(options);
+    const files = await factoryFiles(session, options);
     const { code, grantId, committed } = await grantCode(session, signer, {
       ...{ product: options.product, devices: options.count, expires },
     });
