@@ -2,20 +2,25 @@
 import {
   ANNOUNCE,
   CONSISTENCY,
+  commandValue,
   ENTRIES,
   encodeAnnouncement,
   encodeAnswer,
   FRAMES,
+  type PublicKey,
   publicKeyOf,
   REFUSED,
   ROOTS,
   readRequest,
+  type Signer,
+  signStatement,
   thumbprint,
 } from '@countersign/device-sdk/format';
 import test from 'ava';
 import { changed, HOUR, image, junk, lying, MINUTE, noise, pass, sequence, world } from '../support/hostile.ts';
 import { rotate, verifier } from '../support/pocket.ts';
 import { PocketDevice } from '../support/pocket-device.ts';
+import { keyOf } from '../support/root-life.ts';
 
 const { sha256 } = verifier;
 
@@ -282,6 +287,41 @@ test('a restart head in a new trust root frees a device that a thief of the log 
   await device.start();
   t.is(device.device!.state.root.root.version, 2);
   t.is(sequence(device), 3);
+});
+
+test('a thief of the command key who used the highest number there is does not keep his successor from being heard', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await server.publish(changed(first.image, 5), { bases: [first] });
+  await device.start();
+  const thief = server.signers.command;
+  const heard = () => device.device!.state.counters.command;
+  const say = async (counter: number, by: Signer) => {
+    const value = commandValue({ deviceId: device.deviceId, counter, command: 1 });
+    device.link!.events!.command(await signStatement(sha256, 'cmd', value, by));
+  };
+  await say(Number.MAX_SAFE_INTEGER, thief);
+  t.is(heard(), Number.MAX_SAFE_INTEGER);
+  const next = keyOf('the next command key');
+  const both = [thief, next].map(publicKeyOf);
+  const roles = (keys: PublicKey[]) => ({
+    ...server.root.roles,
+    command: { threshold: 1, keys, implicit: [] },
+  });
+  // While the former key counts, what it has signed before is not heard again.
+  await rotate(server, { roles: roles(both) });
+  await device.start();
+  t.is(device.device!.state.root.root.version, 2);
+  t.is(heard(), Number.MAX_SAFE_INTEGER);
+  const print = thumbprint(sha256, both[0]!);
+  await rotate(server, { roles: roles(both), revocations: [{ thumbprint: print, logSize: 1 }] });
+  await device.start();
+  t.is(device.device!.state.root.root.version, 3);
+  t.is(heard(), 0);
+  await say(Number.MAX_SAFE_INTEGER, thief);
+  t.is(heard(), 0);
+  await say(1, next);
+  t.is(heard(), 1);
 });
 
 test('what is too large is refused before it is parsed or hashed', async (t) => {

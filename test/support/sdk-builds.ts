@@ -42,22 +42,22 @@ export const SDK_BUILDS: readonly SdkBuild[] = [
   {
     name: 'core with Ed25519 and SHA-256 of noble',
     entries: ['index', 'crypto/noble-ed25519'],
-    bytesMax: 137_300,
+    bytesMax: 137_600,
     slimMax: 121_300,
     goalBytes: 80_000,
   },
   {
     name: 'core with P-256 besides',
     entries: ['index', 'crypto/noble'],
-    bytesMax: 157_500,
+    bytesMax: 157_700,
     slimMax: 141_300,
     goalBytes: 100_000,
   },
   {
     name: 'everything',
     entries: ['index', 'one-slot', 'delta/decoders', 'crypto/noble'],
-    bytesMax: 200_300,
-    slimMax: 182_200,
+    bytesMax: 200_600,
+    slimMax: 182_400,
   },
 ];
 

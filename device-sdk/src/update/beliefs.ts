@@ -12,7 +12,7 @@ import type { Store } from '../store/store.ts';
 import { checkApplicability } from '../verify/applies.ts';
 import { checkSuccession } from '../verify/head.ts';
 import { isUnchanged, needsOf, proveRelease, shapeAnnouncement, verifyCurrent } from '../verify/release.ts';
-import { restartHead } from '../verify/root.ts';
+import { commandsBeginAnew, restartHead } from '../verify/root.ts';
 import type { Proofs, Proven, Shaped, Trust } from '../verify/types.ts';
 
 export interface BeliefsPorts {
@@ -109,8 +109,13 @@ export class Beliefs {
     const wanted = shaped.receipt.signed.fields.rootVersion;
     if (wanted <= store.state.root.root.version) return;
     await fetchRoots(asker, store.verifier, store.state.root, wanted, (root) => {
-      const head = restartHead(store.state.root.root, root.root);
-      store.commit(head ? { root, head, rolloutSequence: 0 } : { root });
+      const { root: current, counters } = store.state;
+      const head = restartHead(current.root, root.root);
+      store.commit({
+        root,
+        ...(head && { head, rolloutSequence: 0 }),
+        ...(commandsBeginAnew(store.verifier, current.root, root.root) && { counters: { ...counters, command: 0 } }),
+      });
     });
   }
 }

@@ -47,6 +47,19 @@ export function restartHead(current: TrustRoot, next: TrustRoot): Head | undefin
   return { ...restart, origin, time: 0, rootVersion: version };
 }
 
+/**
+ * Whether a command key that counts under `current` no longer does under `next`: then numbers of commands begin anew. A thief of
+ * that key may have used the highest number that there is, and no later command would ever be heard.
+ */
+export function commandsBeginAnew({ sha256 }: Verifier, current: TrustRoot, next: TrustRoot): boolean {
+  const [before, after] = [current, next].map((root) =>
+    root.roles.command.keys
+      .filter((key) => revokedFrom(sha256, root, key) === undefined)
+      .map(({ bytes }) => hex(bytes)),
+  );
+  return before!.some((key) => !after!.includes(key));
+}
+
 /** Key checks are expensive and happen once, here, where keys enter. */
 function checkKeys(verifier: Verifier, root: TrustRoot): void {
   const known = root.implicit === undefined || verifier.implicit;
