@@ -136,6 +136,20 @@ test('a watch begins and goes on with any trust root that the log leads to', asy
   }
 });
 
+test('more trust roots than are taken in one look are taken in the next one', async (t) => {
+  const { world, watch } = await bed(t);
+  let bytes = world.rootBytes;
+  for (let i = 0; i < 17; i++) {
+    bytes = await after(world, bytes, 90_000 + i);
+    await world.ledger.submit(bytes);
+  }
+  const first = await (await watch('a', undefined)).round();
+  t.deepEqual([first.raised.length, first.entries, first.servers[0]!.problem?.code], [16, 0, 'OLD_ROOT']);
+  const second = await (await watch('a', undefined)).round();
+  t.deepEqual([second.raised.length, second.entries, second.servers[0]!.problem], [1, 20, null]);
+  t.true([...first.raised, ...second.raised].every(({ kind }) => kind === 'new-root'));
+});
+
 test('a tree that was signed under the root from outside and does not hold it is told', async (t) => {
   const { world, watch, client } = await bed(t);
   const second = await after(world, world.rootBytes, 90_000);

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { KeyRow } from '@countersign/broker/face/client/key-row';
 import { ledgerSize, rootInForce } from '@countersign/broker/face/client/roots';
+import type { RoundReport } from '@countersign/broker/face/watch/types';
 import { activeKeys } from '@countersign/broker/keys/next-root';
 import { hex, type ImplicitRole, isImplicit, kidOf, type Role, type Signer } from '@countersign/device-sdk/format';
 import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
@@ -194,6 +195,7 @@ test('every key is exchanged and stolen: no device is locked out, believes a thi
   t.is(births.length, CEREMONY.length + 1);
   await nothingOfAThief(t, s, { ...thefts, device: thefts.device! }, births);
   await everybodyUpdates(t, c, first);
+  await watchers(t, c);
   const audited = await runJson('audit', join(c.data, 'ledger'), '--trust', join(c.data, 'trust-root.cbor'));
   t.is(audited.code, 0, audited.stderr);
 });
@@ -217,4 +219,31 @@ async function everybodyUpdates(t: ExecutionContext, { s, births }: Ceremony, fi
   }
   while ((await s.updated(second)) < DEVICES) await pause();
   t.true((await s.updated(first)) > 0);
+}
+
+/** Auditors who hold the first root and the newest one: roots are told to the former alone, and nothing else to anybody. */
+async function watchers(t: ExecutionContext, c: Ceremony): Promise<void> {
+  const newest = c.at('newest.cbor');
+  await c.done('keys', 'root', 'current', '--data', c.data, '--out', newest);
+  const look = async (trust: string, state: string) => {
+    const words = [
+      '--watch',
+      c.s.session.api.url,
+      '--once',
+      '--alarm',
+      'true',
+      '--state',
+      c.at(state),
+      '--trust',
+      trust,
+    ];
+    return (await runJson<RoundReport>('audit', ...words)).json;
+  };
+  const first = join(c.data, 'trust-root.cbor');
+  const raised = [...(await look(first, 'first')).raised, ...(await look(first, 'first')).raised];
+  t.deepEqual([raised.length, new Set(raised.map(({ kind }) => kind))], [CEREMONY.length, new Set(['new-root'])]);
+  const late = await look(newest, 'newest');
+  const { size } = (await c.s.session.api.get('/api/v1/head')) as { size: number };
+  t.deepEqual([late.raised, late.standing, late.anchored], [[], [], true]);
+  t.true(late.entries > CEREMONY.length && late.entries <= size);
 }

@@ -188,6 +188,8 @@ export class Watch {
       if (!this.#expectation?.trustRoots.includes(digest))
         this.#newRoots.push(newRoot(client.url, this.#root.version, digest));
     }
+    // Its head is of none of these: it would look as if a stranger had signed it.
+    demand(next.length <= ROOTS_MAX, 'OLD_ROOT', `${client.url} has more trust roots than are taken in one look`);
   }
 
   /** A head from outside is a claim whose root nobody tells: the tree of that size must be the one it signs. */
