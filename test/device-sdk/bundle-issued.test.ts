@@ -22,7 +22,8 @@ import {
 } from '@countersign/simulator/attacks/centre';
 import { rotate } from '@countersign/simulator/attacks/pocket/roots';
 import { consistencyPath, inclusionPath, leavesOf } from '@countersign/simulator/attacks/pocket/tree';
-import { STRANGER } from '@countersign/simulator/attacks/stolen';
+import type { Scene } from '@countersign/simulator/attacks/scene';
+import { cosigned, PEERS, quorum, STRANGER } from '@countersign/simulator/attacks/stolen';
 import test, { type ExecutionContext } from 'ava';
 import { pocketBundle, writeBundle } from '../support/bundle.ts';
 import { PocketServer, TIME, verifier } from '../support/pocket.ts';
@@ -38,7 +39,6 @@ const FIRST_ISSUE = 3;
 async function world(t: ExecutionContext, root: Partial<TrustRoot> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-issued-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, 'bundle');
   const issued = await issuance();
   const server = await PocketServer.create('M', { ...implicitRoot(issued), ...root });
   const { c1, d1, centre } = issued;
@@ -63,7 +63,9 @@ async function world(t: ExecutionContext, root: Partial<TrustRoot> = {}) {
   const device = new PocketDevice(server, base, { ports });
   await server.publish(NEW, { version: '1.0.1', bases: [base] });
   const good = await pocketBundle(server, from);
+  let written = 0;
   const write = (change: Partial<BundleHead> = {}) => {
+    const path = join(folder, `bundle-${written++}`);
     writeBundle(path, { ...good, ...change }, (payload) => server.frames(payload));
     const file = new BundleFile(path, sha256);
     shelves.splice(0, 1, file);
@@ -76,7 +78,7 @@ async function world(t: ExecutionContext, root: Partial<TrustRoot> = {}) {
   const waits = (seconds: number) => {
     now += seconds;
   };
-  return { ...{ issued, others, server, base, from, device, good, write, hears, waits } };
+  return { issued, others, server, base, from, device, shelves, good, write, hears, waits };
 }
 
 /** Another entry of this log in the place of one. */
@@ -115,6 +117,23 @@ test('a device that never reaches a server takes a release of issued keys from a
   t.is(await w.hears(), '1.0.1', w.device.codes().join());
   t.is(Buffer.compare(w.device.runningImage(NEW.length), NEW), 0);
   t.deepEqual(w.server.reports, []);
+});
+
+test('with peers a bundle needs no growth for them, and another bundle beside it does no lasting harm', async (t) => {
+  const w = await world(t, { roles: { ...implicitRoot(await issuance()).roles, peer: quorum(2).peers } });
+  const announcement = await cosigned({ server: w.server } as Scene, PEERS.slice(0, 2));
+  const own = { announcement, growth: null };
+  t.is(checkBundle(verifier, w.write(own)).cosignatures, 2);
+  // For another class, whose proof is of no use here; and for this one, by a hand that spoilt the proofs.
+  const spoilt = w.good.issued!.map((item) => ({ ...item, path: item.path.toReversed() }));
+  const besides = [
+    w.write({ ...own, classId: new Uint8Array(16), issued: spoilt }),
+    w.write({ ...own, issued: spoilt }),
+  ];
+  w.shelves.splice(0, 1, ...besides, w.write(own));
+  for (let i = 0; i < 4 && (await w.hears()) !== '1.0.1'; i++);
+  t.is(w.device.device!.state.running.version, '1.0.1', w.device.codes().join());
+  t.deepEqual([...new Set(w.device.codes())], ['NO_RECEIPT']);
 });
 
 test('a stale bundle of issued keys is a FREEZE, as any other', async (t) => {

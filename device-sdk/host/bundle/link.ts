@@ -14,7 +14,7 @@ import {
   readRequest,
 } from '../../src/format/requests.ts';
 import type { Link, LinkEvents } from '../../src/ports.ts';
-import type { Shelf } from '../relay/shelf.ts';
+import { type Shelf, Shelves } from '../relay/shelf.ts';
 
 /** What a device keeps, too. */
 const REPORTS_MAX = 8;
@@ -45,10 +45,12 @@ class BundleLink implements BundleAndNetwork {
   /** The device knows that the link is up. */
   #told = false;
   #reports: Uint8Array[] = [];
+  readonly #shelves: Shelves;
   #turn = 0;
 
   constructor(options: BundleLinkOptions) {
     this.#options = options;
+    this.#shelves = new Shelves(options.shelves);
   }
 
   get networkUp(): boolean {
@@ -131,10 +133,8 @@ class BundleLink implements BundleAndNetwork {
       const announcement = known[this.#turn++ % Math.max(1, known.length)] ?? null;
       return { id, kind: ANNOUNCE, announcement, membership: null };
     }
-    for (const shelf of shelves) {
-      const answer = shelf.answer(request);
-      if (answer) return { ...answer, id };
-    }
+    const answer = this.#shelves.answer(classId, request);
+    if (answer) return { ...answer, id };
     const code = request.kind === FRAMES ? 'NOT_FOUND' : 'UNREACHABLE';
     return { id, kind: REFUSED, code, retrySeconds: RETRY_SECONDS };
   }

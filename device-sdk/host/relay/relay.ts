@@ -30,7 +30,7 @@ import { FrameCache } from './frame-cache.ts';
 import { FrameSource } from './frame-source.ts';
 import { Notes } from './notes.ts';
 import { ReportStore } from './report-store.ts';
-import type { Shelf } from './shelf.ts';
+import { type Shelf, Shelves } from './shelf.ts';
 import { type Identity, Station } from './station.ts';
 
 export interface RelayOptions {
@@ -90,6 +90,7 @@ export class Relay {
   readonly #connections = new Set<Connection>();
   readonly #addresses = new Map<string, number>();
   readonly #server: Server;
+  readonly #shelves: Shelves;
   #turn = 0;
 
   constructor(options: RelayOptions) {
@@ -105,6 +106,7 @@ export class Relay {
     this.#frames = new FrameSource({
       ...{ cache: this.#cache, shelves: options.shelves ?? [], timer, nextId: () => randomInt(2 ** 32) },
     });
+    this.#shelves = new Shelves(options.shelves ?? []);
     this.#server = createServer((socket) => this.#connected(socket));
   }
 
@@ -267,10 +269,8 @@ export class Relay {
       const announcement = known[this.#turn++ % Math.max(1, known.length)] ?? null;
       return { id, kind: ANNOUNCE, announcement, membership: null };
     }
-    for (const shelf of this.#options.shelves ?? []) {
-      const answer = shelf.answer(request);
-      if (answer) return { ...answer, id };
-    }
+    const answer = this.#shelves.answer(classId, request);
+    if (answer) return { ...answer, id };
     const kept = KEPT.has(request.kind) ? this.#answers.get(nameOf(request)) : undefined;
     if (kept) return { ...readAnswer(kept), id };
     return { id, kind: REFUSED, code: 'UNREACHABLE', retrySeconds: ALONE_SECONDS };
