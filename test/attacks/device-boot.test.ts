@@ -1,12 +1,23 @@
 /** Images that do not come up, self-tests that break, and boot loaders that go their own way. */
 import { Device } from '@countersign/device-sdk';
 import { outcomeOf } from '@countersign/device-sdk/format';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { changed, HOUR, MINUTE, pass, sequence, world } from '../support/hostile.ts';
 import { verifier } from '../support/pocket.ts';
 import { PocketDevice } from '../support/pocket-device.ts';
 
 const { sha256 } = verifier;
+
+/** Power goes after the journal has confirmed, and before the loader hears of it. */
+async function diesAtConfirm(t: ExecutionContext, device: PocketDevice): Promise<void> {
+  const { boot } = device.board;
+  const confirm = boot.confirm.bind(boot);
+  boot.confirm = () => {
+    throw new Error('the power is gone');
+  };
+  await t.throwsAsync(() => device.start(), { message: 'the power is gone' });
+  boot.confirm = confirm;
+}
 
 test('a self-test that throws or hangs ends in a revert with its reason', async (t) => {
   for (const [code, selfTest] of [
@@ -55,12 +66,7 @@ test('an image that was confirmed and then never boots again is told to the load
   const device = new PocketDevice(server, first);
   const second = await server.publish(changed(first.image, 5), { bases: [first] });
   const { boot } = device.board;
-  const confirm = boot.confirm.bind(boot);
-  boot.confirm = () => {
-    throw new Error('the power is gone');
-  };
-  await t.throwsAsync(() => device.start(), { message: 'the power is gone' });
-  boot.confirm = confirm;
+  await diesAtConfirm(t, device);
   t.is(device.device!.state.floor, 2, 'the journal has confirmed');
   const start = boot.boot.bind(boot);
   let crashes = 0;
@@ -97,12 +103,7 @@ test('a loader that went back after a confirmation is told again, and the image 
   const device = new PocketDevice(server, first);
   await server.publish(changed(first.image, 5), { bases: [first] });
   const { boot } = device.board;
-  const confirm = boot.confirm.bind(boot);
-  boot.confirm = () => {
-    throw new Error('the power is gone');
-  };
-  await t.throwsAsync(() => device.start(), { message: 'the power is gone' });
-  boot.confirm = confirm;
+  await diesAtConfirm(t, device);
   await device.start();
   t.is(sequence(device), 2);
   t.is(boot.record.good, 1);
@@ -117,12 +118,7 @@ test('a slot that does not hold what the journal confirmed is never given to the
   const device = new PocketDevice(server, first);
   await server.publish(changed(first.image, 5), { bases: [first] });
   const { boot } = device.board;
-  const confirm = boot.confirm.bind(boot);
-  boot.confirm = () => {
-    throw new Error('the power is gone');
-  };
-  await t.throwsAsync(() => device.start(), { message: 'the power is gone' });
-  boot.confirm = confirm;
+  await diesAtConfirm(t, device);
   device.board.slots[1].corrupt(100, 0x01);
   await device.start();
   t.is(sequence(device), 1);

@@ -10,13 +10,13 @@ import { blockFileRoutes } from '@countersign/broker/face/api/block-file-routes'
 import { collectionRoutes, PREPARATIONS_MAX } from '@countersign/broker/face/api/collection-routes';
 import { newToken, tokenGate } from '@countersign/broker/face/api/token';
 import test, { type ExecutionContext } from 'ava';
+import { SILENT } from '../support/silent-log.ts';
 
 const TOKEN = newToken();
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 
 async function served(t: ExecutionContext, collection: Partial<Collection> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-http-'));
-  const app = createApi({ server: 'test', gate: tokenGate(TOKEN), log });
+  const app = createApi({ server: 'test', gate: tokenGate(TOKEN), log: SILENT });
   t.teardown(async () => {
     app.server.closeAllConnections();
     await app.close();

@@ -23,6 +23,7 @@ import { leafHash, publicKeyOf, readSignedRoot, type Signer, thumbprint } from '
 import test, { type ExecutionContext } from 'ava';
 import { auditLog, auditorKey, isSignedNote, verifyProof } from '../support/c2sp-auditor.ts';
 import { runVerbJson } from '../support/command-here.ts';
+import { SILENT } from '../support/silent-log.ts';
 import {
   addProduct,
   enrolDevices,
@@ -38,7 +39,6 @@ import {
 import { until } from './peer-bed.ts';
 
 const TOKEN = 'a-token-for-this-test';
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 test('an auditor with a key and an address recomputes the log, and proves an entry offline', async (t) => {
   const { world, url } = await served(t);
@@ -350,7 +350,7 @@ async function served(t: ExecutionContext) {
   const world = await newWorld();
   const peer = newSigner();
   const gate = { accepts: (header: string | undefined) => header === `Bearer ${TOKEN}` };
-  const app = createApi({ server: 'ledger', gate, log: silent as never });
+  const app = createApi({ server: 'ledger', gate, log: SILENT as never });
   await app.register(auditorRoutes(world.ledger));
   const store = noteFile(join(world.dir, 'cosigned'));
   await app.register(witnessRoutes(witnessOf(world, peer, store), ORIGIN));

@@ -13,10 +13,10 @@ import { encodeRequest } from '@countersign/broker/ledger/c2sp/witness';
 import { hex, publicKeyOf } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { run, start } from '../support/command.ts';
+import { SILENT } from '../support/silent-log.ts';
 import { addProduct, newSigner, newWorld, ORIGIN, PRODUCT, publish, sha256, type World } from './ledger-world.ts';
 
 const TOKEN = 'a-token-for-this-test';
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 test('killed before it stored, a witness has the old checkpoint; after it, the new one; never two', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'countersign-witness-'));
@@ -113,7 +113,7 @@ test('alarms that no command takes are kept up to a limit, and are tried a few a
 async function served(t: ExecutionContext): Promise<{ world: World; url: string }> {
   const world = await newWorld({ begins: Math.floor(Date.now() / 1000) + 60 });
   const gate = { accepts: (header: string | undefined) => header === `Bearer ${TOKEN}` };
-  const app = createApi({ server: 'ledger', gate, log: silent as never });
+  const app = createApi({ server: 'ledger', gate, log: SILENT as never });
   await app.register(ledgerRoutes(world.ledger));
   await app.register(auditorRoutes(world.ledger));
   const url = await app.listen({ host: '127.0.0.1', port: 0 });

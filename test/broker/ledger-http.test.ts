@@ -5,6 +5,7 @@ import { httpLedger } from '@countersign/broker/ledger/http-client';
 import { type Code, codeOf } from '@countersign/device-sdk';
 import { OPEN } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
+import { SILENT } from '../support/silent-log.ts';
 import {
   addProduct,
   CLASS,
@@ -21,7 +22,6 @@ import {
 } from './ledger-world.ts';
 
 const TOKEN = 'a token for this test';
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 test('a ledger over HTTP answers as the ledger itself', async (t) => {
   const { world, url } = await served(t);
@@ -94,7 +94,7 @@ async function served(t: ExecutionContext) {
   const app = createApi({
     server: 'ledger',
     gate: { accepts: (header) => header === `Bearer ${TOKEN}` },
-    log: silent as never,
+    log: SILENT as never,
   });
   await app.register(ledgerRoutes(world.ledger));
   const url = await app.listen({ host: '127.0.0.1', port: 0 });

@@ -21,6 +21,7 @@ import type { Peer, PeerEvent, PeerOptions } from '@countersign/broker/ledger/pe
 import { fileBlobStore } from '@countersign/broker/store/file-blobs';
 import { publicKeyOf, readSignedRoot, type Signer, type TrustRoot } from '@countersign/device-sdk/format';
 import type { ExecutionContext } from 'ava';
+import { SILENT } from '../support/silent-log.ts';
 import {
   addProduct,
   enrolDevices,
@@ -35,7 +36,6 @@ import {
 } from './ledger-world.ts';
 
 export const TOKEN = 'a-token-for-this-test';
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A peer of a test: its folder outlives it. */
 export interface TestPeer {
@@ -207,7 +207,7 @@ async function listen(routes: ApiPart['routes']) {
   const app = createApi({
     server: 'test',
     gate: { accepts: (authorization) => authorization === `Bearer ${TOKEN}` },
-    log: silent,
+    log: SILENT,
   });
   for (const route of routes) await app.register(route);
   await app.listen({ host: '127.0.0.1', port: 0 });

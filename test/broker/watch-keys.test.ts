@@ -12,16 +12,16 @@ import { codeOf, Refusal } from '@countersign/device-sdk';
 import { hex, readSignedRoot, signHead, utf8 } from '@countersign/device-sdk/format';
 import { C1, issuance, issueTo } from '@countersign/simulator/attacks/centre';
 import test, { type ExecutionContext } from 'ava';
+import { SILENT } from '../support/silent-log.ts';
 import { act, newWorld, PRODUCT, sha256, verifier, type World, type WorldOptions } from './ledger-world.ts';
 
 const TOKEN = 'a-token-for-this-test';
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 
 async function bed(t: ExecutionContext, change: WorldOptions = {}) {
   const world = await newWorld(change);
   t.teardown(() => world.end());
   const gate = { accepts: (header: string | undefined) => header === `Bearer ${TOKEN}` };
-  const app = createApi({ server: 'ledger', gate, log });
+  const app = createApi({ server: 'ledger', gate, log: SILENT });
   t.teardown(() => app.close());
   await app.register(ledgerRoutes(world.ledger));
   await app.register(auditorRoutes(world.ledger));

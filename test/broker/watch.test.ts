@@ -18,6 +18,7 @@ import { codeOf, Refusal } from '@countersign/device-sdk';
 import { type Head, hex, readHead, type Signer, signHead, utf8 } from '@countersign/device-sdk/format';
 import test, { type ExecutionContext } from 'ava';
 import { runHere } from '../support/command-here.ts';
+import { SILENT } from '../support/silent-log.ts';
 import {
   act,
   addProduct,
@@ -35,7 +36,6 @@ import {
 } from './ledger-world.ts';
 
 const TOKEN = 'a-token-for-this-test';
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const ALARM = { kind: 'split-view', code: 'SPLIT_VIEW', text: 'x', url: 'http://a', evidence: {}, id: 'x' } as const;
 
 test('a log that grows as it should is followed in silence, over restarts of the watch', async (t) => {
@@ -454,7 +454,7 @@ async function bed(t: ExecutionContext, change: WorldOptions = {}) {
 
   async function serve(ledger: EmbeddedLedger, forAuditors = ledger): Promise<string> {
     const gate = { accepts: (header: string | undefined) => header === `Bearer ${TOKEN}` };
-    const app = createApi({ server: 'ledger', gate, log: silent as never });
+    const app = createApi({ server: 'ledger', gate, log: SILENT as never });
     await app.register(ledgerRoutes(ledger));
     await app.register(auditorRoutes(forAuditors));
     closers.push(() => app.close());

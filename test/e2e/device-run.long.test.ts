@@ -12,10 +12,10 @@ import {
   commandProfile,
   deviceOf,
   type ForFactory,
+  firstRelease,
   Gateway,
   PRODUCT,
   release,
-  SLOT_BYTES,
   untilDevice,
 } from '../support/gateway.ts';
 import { repository } from '../support/repository.ts';
@@ -223,23 +223,7 @@ test.serial(
       await gateway.end();
       await server.stop();
     });
-    // A server with TLS publishes no samples of its own.
-    const product = [
-      '--new-product',
-      '--vendor',
-      'example.com',
-      '--memory-class',
-      'L',
-      '--slot-bytes',
-      String(SLOT_BYTES),
-    ];
-    for (const step of [
-      ['publish', image('1.0.0'), '--product', PRODUCT, '--version', '1.0.0', ...product, '--as', 'engineer'],
-      ['approve', `${PRODUCT}@1.0.0`, '--as', 'approver', '--wait'],
-    ]) {
-      const { code, stderr } = await runJson(...step, '--data', data);
-      t.is(code, 0, stderr);
-    }
+    await firstRelease(data);
     const asked = ['--product', PRODUCT, '--count', '5', '--provision', '1.0.0', '--out', join(folder, 'line')];
     const made = await runJson<ForFactory>('devices', 'authority', ca, ...asked, '--data', data, '--as', 'operator');
     t.is(made.code, 0, made.stderr);

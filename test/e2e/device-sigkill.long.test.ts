@@ -9,18 +9,8 @@ import { Prng } from '@countersign/device-sdk/rig';
 import { readSample } from '@countersign/firmware-samples';
 import test, { type ExecutionContext } from 'ava';
 import { run, runJson, temporary, type Up, up } from '../support/command.ts';
-import {
-  base,
-  commandProfile,
-  Gateway,
-  type Line,
-  PRODUCT,
-  release,
-  SLOT_BYTES,
-  untilDevice,
-} from '../support/gateway.ts';
+import { base, commandProfile, firstRelease, Gateway, type Line, release, untilDevice } from '../support/gateway.ts';
 import { certificates, isInstalled, issueDevice, startMosquitto } from '../support/mosquitto.ts';
-import { repository } from '../support/repository.ts';
 
 const VERSIONS = ['1.0.1', '1.1.0', '1.2.0', '1.3.0', '1.4.0'];
 const KILLS = 25;
@@ -33,8 +23,6 @@ const LATER_MS = 150;
 const MILESTONES = [undefined, undefined, 'stage apply', 'stage trial', 'restart', 'booted on trial'];
 /** Nothing more to hear: an installer is at work, or the device waits for its next question. */
 const SILENT_MS = 2_500;
-
-const factory = join(repository, 'firmware-samples/images/sensor-node-1.0.0.bin');
 
 function makeImage(version: string): Uint8Array {
   const random = new Prng('device sigkill', version);
@@ -168,27 +156,6 @@ function momentOf(line: Line): string {
   if (line.kind === 'stage') return `stage ${line.stage}`;
   if (line.kind === 'command') return `command ${line.name}`;
   return line.kind;
-}
-
-/** Over TLS no samples are published by the server itself. */
-async function firstRelease(data: string): Promise<void> {
-  const product = [
-    '--new-product',
-    '--vendor',
-    'example.com',
-    '--memory-class',
-    'L',
-    '--slot-bytes',
-    String(SLOT_BYTES),
-  ];
-  const steps = [
-    ['publish', factory, '--product', PRODUCT, '--version', '1.0.0', ...product, '--as', 'engineer'],
-    ['approve', `${PRODUCT}@1.0.0`, '--as', 'approver', '--wait'],
-  ];
-  for (const step of steps) {
-    const { code, stderr } = await runJson(...step, '--data', data);
-    if (code !== 0) throw new Error(stderr);
-  }
 }
 
 function tlsOptions(pki: string): string[] {

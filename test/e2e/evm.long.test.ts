@@ -20,7 +20,7 @@ import { nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
 import { ACCOUNTS, anvilPath, deployOn, startAnvil } from '../support/anvil.ts';
-import { type Ended, run, runJson, start, temporary, up } from '../support/command.ts';
+import { run, runJson, startPeer, temporary, up } from '../support/command.ts';
 import { commandProfile, Gateway, PRODUCT, release, SLOT_BYTES, untilDevice } from '../support/gateway.ts';
 import { repository } from '../support/repository.ts';
 
@@ -119,20 +119,6 @@ test('publish, two votes, rollout, report and audit on an EVM chain, and all of 
   t.is((await server.stop('SIGTERM')).code, 0);
   t.is((await peer.stop('SIGTERM')).code, 0);
 });
-
-async function startPeer(...args: string[]): Promise<{ stop(signal: NodeJS.Signals): Promise<Ended> }> {
-  const { child, ended } = start(['peer', '--json', ...args]);
-  await new Promise<void>((resolve, reject) => {
-    child.stdout!.once('data', () => resolve());
-    void ended.then(({ code, stderr }) => reject(new Error(`peer ended with ${code}: ${stderr}`)));
-  });
-  return {
-    stop(signal) {
-      child.kill(signal);
-      return ended;
-    },
-  };
-}
 
 async function head(data: string): Promise<string> {
   const { json } = await runJson('head', '--data', data);

@@ -8,7 +8,7 @@ import type { AuditResult } from '@countersign/broker/ledger/audit-result';
 import type { DeviceView, HistoryItem } from '@countersign/broker/ledger/contract/views';
 import { readSample } from '@countersign/firmware-samples';
 import test from 'ava';
-import { type Ended, runJson, start, temporary, up } from '../support/command.ts';
+import { runJson, start, startPeer, temporary, type Up, up } from '../support/command.ts';
 import { runVerbJson } from '../support/command-here.ts';
 import { commandProfile, Gateway, PRODUCT, release, untilDevice } from '../support/gateway.ts';
 import { repository } from '../support/repository.ts';
@@ -25,23 +25,8 @@ async function published(data: string, version: string): Promise<void> {
   if (publish.code !== 0 || approve.code !== 0) throw new Error(publish.stderr + approve.stderr);
 }
 
-interface PeerProcess {
-  stop(signal: NodeJS.Signals): Promise<Ended>;
-}
-
-async function peer(folder: string, name: string, follow: string): Promise<PeerProcess> {
-  const { child, ended } = start(['peer', '--json', '--follow', follow, '--data', join(folder, name)]);
-  await new Promise<void>((resolve, reject) => {
-    child.stdout!.once('data', () => resolve());
-    void ended.then(({ code, stderr }) => reject(new Error(`peer ended with ${code}: ${stderr}`)));
-  });
-  return {
-    stop(signal) {
-      child.kill(signal);
-      return ended;
-    },
-  };
-}
+const peer = (folder: string, name: string, follow: string) =>
+  startPeer('--follow', follow, '--data', join(folder, name));
 
 test('any one process is killed: the device updates while two peers are honest, and the ledger comes back from them', async (t) => {
   t.timeout(600_000);
@@ -57,7 +42,7 @@ test('any one process is killed: the device updates while two peers are honest, 
   );
   let server = await up('--data', orderer, ...SERVER, ...OPERATOR, ...keys.flat());
   t.deepEqual((server.ready as unknown as { quorum: unknown }).quorum, { needed: 2, peers: 3 });
-  const peers = new Map<string, PeerProcess>();
+  const peers = new Map<string, Pick<Up, 'stop'>>();
   for (const name of PEERS) peers.set(name, await peer(folder, name, orderer));
   const own = join(folder, 'gateway');
   const gateway = new Gateway(own, commandProfile(own, [{ url: server.ready.mqtt }]));
@@ -140,7 +125,7 @@ test('any one process is killed: the device updates while two peers are honest, 
   }
 
   /** A peer whose orderer is away: it opens its copy and serves it. */
-  function lonely(at: string, name: string): Promise<PeerProcess> {
+  function lonely(at: string, name: string): Promise<Pick<Up, 'stop'>> {
     return peer(at, name, orderer);
   }
 });

@@ -97,6 +97,21 @@ export async function up(...args: string[]): Promise<Up> {
   };
 }
 
+/** Starts `peer --json` and waits until it says that it follows. */
+export async function startPeer(...args: string[]): Promise<Pick<Up, 'stop'>> {
+  const { child, ended } = start(['peer', '--json', ...args]);
+  await new Promise<void>((resolve, reject) => {
+    child.stdout!.once('data', () => resolve());
+    void ended.then(({ code, stderr }) => reject(new Error(`peer ended with ${code}: ${stderr}`)));
+  });
+  return {
+    stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
+
 /** A folder that is gone afterwards. */
 export async function temporary(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-test-'));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { DeviceView } from '@countersign/broker/ledger/contract/views';
 import type { ProcessEvent } from '@countersign/device-sdk/host/device-process';
 import { runJson, start } from './command.ts';
+import { repository } from './repository.ts';
 
 /** One line of `device run --json`; an error in it is its text. */
 export type Line = ProcessEvent;
@@ -178,6 +179,20 @@ export async function release(data: string, image: string, version: string, more
   for (const step of steps) {
     const { code, stderr } = await runJson(...step, '--data', data);
     if (code !== 0) throw new Error(`${step[0]}: ${stderr}`);
+  }
+}
+
+/** Registers the product with its first release: over TLS a server publishes no samples itself. */
+export async function firstRelease(data: string): Promise<void> {
+  const image = join(repository, `firmware-samples/images/${PRODUCT}-1.0.0.bin`);
+  const shape = ['--vendor', 'example.com', '--memory-class', 'L', '--slot-bytes', String(SLOT_BYTES)];
+  const steps = [
+    ['publish', image, '--product', PRODUCT, '--version', '1.0.0', '--new-product', ...shape, '--as', 'engineer'],
+    ['approve', `${PRODUCT}@1.0.0`, '--as', 'approver', '--wait'],
+  ];
+  for (const step of steps) {
+    const { code, stderr } = await runJson(...step, '--data', data);
+    if (code !== 0) throw new Error(stderr);
   }
 }
 

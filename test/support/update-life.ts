@@ -5,13 +5,13 @@
 import { outcomeOf } from '@countersign/device-sdk/format';
 import { type BoardOptions, CUT_PHASES, type CutPhase } from '@countersign/device-sdk/rig';
 import type { ExecutionContext } from 'ava';
+import { changed, image } from './hostile.ts';
 import { type PocketRelease, PocketServer, verifier } from './pocket.ts';
 import { PocketDevice, type PocketDeviceOptions } from './pocket-device.ts';
 
 const { sha256 } = verifier;
+/** Of each image. */
 const BYTES = 9000;
-const image = (seed: number) => Uint8Array.from({ length: BYTES }, (_, i) => (i * seed + (i >> 5) * 3) & 0xff);
-const changed = (base: Uint8Array, at: number) => base.map((byte, i) => (i % 997 === at ? byte ^ 0x5a : byte));
 
 interface Scene {
   server: PocketServer;

@@ -2,7 +2,7 @@
 import type { TrialAuthority } from '@countersign/broker/collection/trial/authority';
 import type { Authenticate } from '@countersign/broker/distribution/delivery/login';
 import { deviceGate } from '@countersign/broker/distribution/delivery/login';
-import { type Code, demand, Refusal, type Verifier } from '@countersign/device-sdk';
+import { type Code, Refusal, type Verifier } from '@countersign/device-sdk';
 import {
   ANNOUNCE,
   type Answer,
@@ -25,6 +25,7 @@ import {
 } from '@countersign/device-sdk/format';
 import type { Profile } from '../fleet/profile.ts';
 import type { VirtualNetwork } from '../virtual/network.ts';
+import { memoryCounters } from '../world/login-counters.ts';
 
 /** As the provisioning record of a trial names it. */
 export const TRIAL_BROKER = 'trial-bench';
@@ -44,15 +45,7 @@ export function trialGate(
   devices: ReadonlyMap<string, Profile>,
   classId: Uint8Array,
 ): Authenticate {
-  const highest = new Map<string, number>();
-  const counters = {
-    async take(deviceId: Uint8Array, counter: number): Promise<void> {
-      const last = highest.get(hex(deviceId)) ?? -1;
-      demand(counter > last, 'BAD_COUNTER', `login ${counter} after ${last}`);
-      highest.set(hex(deviceId), counter);
-    },
-    async close() {},
-  };
+  const counters = memoryCounters();
   const device = async (deviceId: Uint8Array) => {
     const profile = devices.get(hex(deviceId));
     return profile && { key: publicKeyOf(profile.keys), classId, revoked: false };

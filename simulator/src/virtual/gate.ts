@@ -1,20 +1,13 @@
 import { type Authenticate, type DeviceRecord, deviceGate } from '@countersign/broker/distribution/delivery/login';
 import type { LedgerClient } from '@countersign/broker/ledger/client';
 import type { DeviceView } from '@countersign/broker/ledger/contract/views';
-import { codeOf, demand, type Verifier } from '@countersign/device-sdk';
+import { codeOf, type Verifier } from '@countersign/device-sdk';
 import { hex, unhex } from '@countersign/device-sdk/format';
+import { memoryCounters } from '../world/login-counters.ts';
 
 /** The true gate for devices; the counters of their logins are kept in memory, and outlive the server. */
 export function virtualGate(verifier: Verifier, ledger: LedgerClient, brokerId: string): Authenticate {
-  const highest = new Map<string, number>();
-  const counters = {
-    async take(deviceId: Uint8Array, counter: number): Promise<void> {
-      const last = highest.get(hex(deviceId)) ?? -1;
-      demand(counter > last, 'BAD_COUNTER', `login ${counter} after ${last}`);
-      highest.set(hex(deviceId), counter);
-    },
-    async close() {},
-  };
+  const counters = memoryCounters();
   return deviceGate({ brokerId, counters, verifier, device: (deviceId) => deviceOf(ledger, deviceId) });
 }
 
