@@ -207,6 +207,10 @@ test('a token for one product opens no other', async (t) => {
   };
   t.is(await label(2), undefined);
   for (const ids of [[3], [2, 3], [9]]) t.is(await label(...ids), 'NOT_PERMITTED', String(ids));
+  const command = (id: string) => codeFrom(session.api.post(`/api/v1/devices/${id}/commands`, { command: 'ask' }));
+  t.is(await command('02'.repeat(16)), undefined);
+  for (const id of ['03'.repeat(16), '03030303']) t.is(await command(id), 'NOT_PERMITTED', id);
+  t.is(await command('09'.repeat(16)), 'NOT_FOUND');
   const prepare = (name: string) =>
     codeFrom(
       session.api.post(
@@ -345,6 +349,7 @@ const LEAVES: Record<string, 'entry' | { none: string }> = {
   },
   'POST /api/v1/rollouts/plan': { none: 'only computes' },
   'POST /api/v1/devices/labels': { none: 'names and owners live outside the ledger' },
+  'POST /api/v1/devices/:name/commands': { none: 'asks one device to ask; decides nothing' },
   'POST /api/v1/grants/:id/list': { none: 'serials live outside the ledger; their root is an entry already' },
   'POST /api/v1/passports': { none: 'a document that a `passport` entry names already' },
   'POST /api/v1/ledger/cosignatures': { none: 'a peer’s signature over a head' },

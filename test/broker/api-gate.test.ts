@@ -56,6 +56,7 @@ const ROUTES: [method: string, path: string][] = [
   ['GET', '/api/v1/devices'],
   ['GET', `/api/v1/devices/${ID}`],
   ['POST', '/api/v1/devices/labels'],
+  ['POST', `/api/v1/devices/${ID}/commands`],
   ['GET', '/api/v1/grants'],
   ['POST', `/api/v1/grants/${ID}/list`],
   ['GET', '/api/v1/rollouts'],

@@ -15,15 +15,26 @@ import {
   waitForRelease,
 } from '@countersign/broker/face/client/releases';
 import { controlRollout, getRollout, openRollout, randomDeviceId } from '@countersign/broker/face/client/rollouts';
+import { rootInForce } from '@countersign/broker/face/client/roots';
 import { openSession, type Session } from '@countersign/broker/face/client/session';
 import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
 import { createPerson, loadPerson } from '@countersign/broker/keys/people';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
 import { codeOf, Refusal } from '@countersign/device-sdk';
-import { ALG_ED25519, hex, publicKeyOf, readProvision, type Signer } from '@countersign/device-sdk/format';
+import {
+  ALG_ED25519,
+  COMMAND_ASK,
+  COMMAND_RETRY,
+  hex,
+  publicKeyOf,
+  readCommand,
+  readProvision,
+  type Signer,
+} from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { createKey } from '@countersign/device-sdk/host/key-file';
+import { verifyStatement } from '@countersign/device-sdk/verify';
 import { readSample } from '@countersign/firmware-samples';
 import anyTest, { type TestFn } from 'ava';
 import type { Answer } from '../support/command.ts';
@@ -273,7 +284,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   throw new Error('it did not come to hold');
 }
 
-test('a revoked device is put out of the MQTT broker at once, and stays out', async (t) => {
+test('a device hears the commands of an operator, until it is revoked: then it is put out of the MQTT broker at once', async (t) => {
   const { session, operator, all } = t.context;
   const device = makeDevice();
   await enrolDevices(session, operator, 'valve-controller', [{ id: device.id, key: publicKeyOf(device.keys) }]);
@@ -285,7 +296,22 @@ test('a revoked device is put out of the MQTT broker at once, and stays out', as
   };
   const { client, code } = await login();
   t.is(code, 0);
+  t.is(await client.subscribe(`ota/v1/d/${device.name}/cmd`, 1), 1);
+  const retry = (id: string, ...words: string[]) =>
+    runHereJson<Answer & { counter: number }>('devices', 'retry', id, ...words, '--data', t.context.data);
+  const { root } = await rootInForce(session);
+  for (const [i, command] of [COMMAND_ASK, COMMAND_RETRY].entries()) {
+    const words = command === COMMAND_ASK ? ['--ask'] : [];
+    const sent = await retry(device.name, ...words);
+    t.is(sent.code, 0, sent.stderr);
+    await until(async () => client.count > i);
+    const bytes = new Uint8Array(client.messages()[i]!.payload);
+    const said = readCommand(verifyStatement(session.verifier, root, bytes, 'cmd', 'command').payload);
+    t.deepEqual(said, { deviceId: device.id, counter: sent.json.counter, command });
+  }
+  t.is((await retry('0'.repeat(32))).json.error?.code, 'NOT_FOUND');
   await revokeDevice(session, operator, device.id, 'stolen');
+  t.is((await retry(device.name)).json.error?.code, 'REVOKED');
   // Nothing else ends it: it has a keep-alive of sixteen minutes.
   await until(async () => client.closed);
   t.is((await login()).code, 5);

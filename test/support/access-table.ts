@@ -94,6 +94,7 @@ export const ROWS: readonly [route: string, servers: string, who: Who][] = [
   ['GET /proof/:leaf/receipt', 'LCDP', 'read'],
   ['GET /provision/:product/:version', 'D', 'read'],
   ['GET /witness/:name/checkpoint', 'P', 'all'],
+  ['POST /api/v1/devices/:name/commands', 'D', 'devices'],
   ['POST /api/v1/devices/labels', 'D', 'devices'],
   ['POST /api/v1/grants/:id/list', 'D', 'devices'],
   ['POST /api/v1/ledger/cosignatures', 'LP', 'relay'],

@@ -4,7 +4,7 @@ import { findProduct } from '../../collection/product.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
 import { ENROL_DEVICES_MAX } from '../../ledger/contract/args.ts';
 import type { DeviceView, GrantView } from '../../ledger/contract/views.ts';
-import { findRelease } from '../api/names.ts';
+import { findDevice, findRelease } from '../api/names.ts';
 
 /** As it came: what a route would refuse is about nothing here, and refused there. */
 export interface Asked {
@@ -26,6 +26,9 @@ const ABOUT: Readonly<Record<string, (ledger: LedgerClient, asked: Asked) => Cla
     if (!Array.isArray(devices) || devices.length > ENROL_DEVICES_MAX) return [];
     return Promise.all(texts(devices.map((device) => Object(device).deviceId)).map((id) => classOfDevice(ledger, id)));
   },
+  'POST /api/v1/devices/:name/commands': async (ledger, { params }) => [
+    (await findDevice(ledger, (params as { name: string }).name)).classId,
+  ],
   'POST /api/v1/grants/:id/list': async (ledger, { params }) => {
     const { id } = params as { id: string };
     return [((await ledger.evaluate('getGrant', id)) as GrantView).classId];

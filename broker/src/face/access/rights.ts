@@ -33,6 +33,7 @@ export const ROUTES: Readonly<Record<string, Right>> = {
   'POST /api/v1/releases/prepare': 'publish',
   'POST /api/v1/rollouts/plan': 'rollout',
   'POST /api/v1/devices/labels': 'devices',
+  'POST /api/v1/devices/:name/commands': 'devices',
   'POST /api/v1/grants/:id/list': 'devices',
   'POST /api/v1/passports': 'record',
   'POST /api/v1/ledger/cosignatures': 'relay',

@@ -1,5 +1,5 @@
 import { demand } from '@countersign/device-sdk';
-import { hex, unhex } from '@countersign/device-sdk/format';
+import { COMMAND_ASK, COMMAND_RETRY, hex, unhex } from '@countersign/device-sdk/format';
 import { encodeHead } from '@countersign/device-sdk/host/bundle/format';
 import type { FastifyInstance } from 'fastify';
 import type { RegistryEntry } from '../../distribution/registry.ts';
@@ -8,8 +8,8 @@ import type { Distribution } from '../../distribution/server.ts';
 import type { LedgerClient } from '../../ledger/client.ts';
 import { ENROL_DEVICES_MAX } from '../../ledger/contract/args.ts';
 import { type Fields, fieldsOf, numberOf, textOf } from './ask.ts';
-import { findRelease, findRollout } from './names.ts';
-import { SET_LABELS } from './openapi/device-operations.ts';
+import { findDevice, findRelease, findRollout } from './names.ts';
+import { SEND_COMMAND, SET_LABELS } from './openapi/device-operations.ts';
 import { BUNDLE, PROVISION } from './openapi/release-operations.ts';
 import { DISTRIBUTION, PLAN, PROGRESS } from './openapi/rollout-operations.ts';
 import { planJson } from './plan-json.ts';
@@ -43,6 +43,21 @@ export function distributionRoutes(
       await distribution.registry.put(entries);
       return { devices: entries.length };
     });
+    app.post<{ Params: { name: string } }>(
+      '/api/v1/devices/:name/commands',
+      { schema: SEND_COMMAND },
+      async ({ params, body }) => {
+        const { deviceId, state } = await findDevice(ledger, params.name);
+        const command = textOf(fieldsOf(body, 'the command', ['command']), 'command');
+        demand(command === 'ask' || command === 'retry', 'BAD_REQUEST', 'a command is ask or retry');
+        demand(state !== 'revoked', 'REVOKED', `device ${deviceId} is revoked`);
+        const counter = await distribution.sendCommand(
+          unhex(deviceId)!,
+          command === 'ask' ? COMMAND_ASK : COMMAND_RETRY,
+        );
+        return { deviceId, command, counter };
+      },
+    );
     app.get('/api/v1/distribution', { schema: DISTRIBUTION }, async () => {
       const { head, ...status } = distribution.status();
       return { ...status, size: head?.size ?? null };

@@ -47,6 +47,7 @@ export function deviceVerbs(program: Command): void {
   enrolVerb(devices);
   revokeVerb(devices);
   aclVerb(devices);
+  retryVerb(devices);
   grantVerbs(devices);
 }
 
@@ -231,6 +232,22 @@ function aclVerb(devices: Command): void {
     const acl = mosquittoAcl(revoked.sort());
     if (options.out !== undefined) await writeDurable(options.out, utf8(acl), { mode: 0o640 });
     return { json: { revoked, file: options.out ?? null, acl }, text: options.out ?? acl };
+  });
+}
+
+/** For a device that has used up what a rollout may cost it, or that should not wait for its next question. */
+function retryVerb(devices: Command): void {
+  const command = serverOptions(
+    devices
+      .command('retry')
+      .description('have a device ask now and try again what it has given up for this rollout')
+      .argument('<id>', 'device id, or at least its first 8 digits'),
+  ).option('--ask', 'only ask now: what it has used up stays used up');
+  verb(command, async (id: string, options: ServerOptions & { ask?: boolean }) => {
+    const { api } = await connect(options);
+    const path = `/api/v1/devices/${inPath(id.toLowerCase())}/commands`;
+    const json = (await api.post(path, { command: options.ask ? 'ask' : 'retry' })) as { counter: number };
+    return { json, text: `command ${json.counter} went out; a device that is not connected does not hear it` };
   });
 }
 

@@ -112,7 +112,7 @@ export const EXPLAINED: Readonly<Record<Code, readonly [what: string, toDo: stri
   ],
   CAP_REACHED: [
     'The fetches or the bytes for this rollout are used up.',
-    "See the device's earlier reports for why. Lost fetches are forgiven after a day; for the bytes open a new rollout, or send the device a retry command.",
+    "See the device's earlier reports for why. Lost fetches are forgiven after a day; for the bytes open a new rollout, or send the device a command: `countersign devices retry`.",
   ],
   BAD_DELTA: [
     'A delta breaks its own format or bounds.',

@@ -34,6 +34,14 @@ export const SET_LABELS = operation({
   }),
   answer: object({ devices: whole('how many') }),
 });
+export const SEND_COMMAND = operation({
+  ...{ tag, summary: 'Have a device ask now' },
+  description:
+    'Signed by the command key. `ask`: for its announcement; `retry`: besides, it forgets refusals and fetches and bytes that were used up. A device that is not connected does not hear it.',
+  params: { name: text('device id in hex, from its first 8 digits on') },
+  body: strictly({ command: text('ask or retry') }),
+  answer: object({ deviceId: hexText(16), command: text(), counter: whole('of the command') }),
+});
 export const PUT_PASSPORT = operation({
   ...{ tag, summary: 'Hand in a signed passport' },
   body: { bytes: 'COSE_Sign1', types: STATEMENT_TYPES },
