@@ -295,7 +295,7 @@ async function serverOf(t: ExecutionContext, { ledger }: World, enrol?: EnrolAut
     clock.ms += 1_000;
     return sendClaim(http, await entry).then((classId) => (equal(classId, CLASS) ? 'OK' : 'another class'), codeOf);
   };
-  return { clock, folder, names, lists, http, send, clientOf };
+  return { clock, folder, names, lists, http, send, clientOf, app };
 }
 
 test('at the server: a code works as often as it says, answers twice to one device, and tells strangers nothing', async (t) => {
@@ -411,8 +411,11 @@ test('at the server: a certificate over TLS enrols its device; each that should 
   const [factory, foreign] = [new Authority('factory'), new Authority('foreign')];
   const denyFile = join(await temporary(t), 'deny');
   writeFileSync(denyFile, '# lost on the way\nSN-LOST\n00:04:D3\n');
-  const enrol = { ca: factory.cert, crl: factory.crl([77]), denyFile };
-  const { clock, names, clientOf } = await serverOf(t, world, enrol);
+  const crlFile = join(await temporary(t), 'revoked.pem');
+  const crl = factory.crl([77]);
+  writeFileSync(crlFile, crl);
+  const enrol = { ca: factory.cert, crl, crlFile, denyFile };
+  const { clock, names, clientOf, app } = await serverOf(t, world, enrol);
   const [authority] = authorityKeys(enrol);
   const grant = newGrant({ kind: 'authority', devices: 3, content: thumbprint(sha256, authority!) });
   await act(world, alice, 'enrol', grantObject(grant.grantId), grant.args);
@@ -478,6 +481,28 @@ test('at the server: a certificate over TLS enrols its device; each that should 
   t.is(await claim(withCertificate(third), taken), 'CONFLICT', 'a device that is known');
   writeFileSync(denyFile, 'SN-3\n');
   t.is(await ask(withCertificate(third)).then(() => 'OK', codeOf), 'NOT_PERMITTED', 'denied since then');
+  writeFileSync(denyFile, '');
+  // The authority revokes a certificate while the server runs, and its holder keeps his connection.
+  const robbed = factory.issue({ name: 'SN-4', serial: 78 });
+  const kept = withCertificate(robbed);
+  t.deepEqual((await ask(kept)).grantId, grant.grantId);
+  writeFileSync(crlFile, factory.crl([77, 78]));
+  await app.revocationLists!.reread();
+  const onceMore = withCertificate(robbed);
+  for (const [one, why] of [
+    [kept, 'on the connection that he had'],
+    [onceMore, 'on another'],
+  ] as const)
+    t.is(await ask(one).then(() => 'OK', codeOf), 'NOT_PERMITTED', why);
+  t.deepEqual((await ask(withCertificate(factory.issue({ name: 'SN-5' })))).grantId, grant.grantId);
+  for (const damaged of ['', 'no list', crl.slice(0, crl.length / 2)]) {
+    writeFileSync(crlFile, damaged);
+    await app.revocationLists!.reread();
+    t.is(await ask(withCertificate(robbed)).then(() => 'OK', codeOf), 'NOT_PERMITTED', 'the last good list holds');
+  }
+  rmSync(crlFile);
+  await app.revocationLists!.reread();
+  t.is(await ask(withCertificate(robbed)).then(() => 'OK', codeOf), 'NOT_PERMITTED', 'and no list opens nothing');
   rmSync(denyFile);
   t.is(await ask(withCertificate(third)).then(() => 'OK', codeOf), 'BAD_STORE', 'the deny list is gone');
 });

@@ -12,8 +12,10 @@ import type { Presented } from '../../distribution/enrolment/desk.ts';
 export interface EnrolAuthority {
   /** PEM: the authority, and those above it up to its root. */
   ca: string;
-  /** PEM, read at the start: lists of revoked certificates, one of each authority. */
+  /** PEM: lists of revoked certificates, one of each authority. */
   crl?: string | undefined;
+  /** Where they come from: read again while the server runs. */
+  crlFile?: string | undefined;
   /** A serial number in hex or a name on each line; read at each claim. */
   denyFile?: string | undefined;
 }

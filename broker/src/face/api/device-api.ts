@@ -2,7 +2,7 @@
  * The address at which devices without MQTT ask: apart from the API of people, whose token it does not know. A device
  * logs in with the statement that it would give the MQTT broker, and then names its session.
  */
-import type { TLSSocket } from 'node:tls';
+import type { Server, TLSSocket } from 'node:tls';
 import { type Code, demand, Refusal } from '@countersign/device-sdk';
 import { HASH_BYTES, type Payload, unhex, WINDOW_MAX } from '@countersign/device-sdk/format';
 import { AUTHORITY_ASK_BYTES_MAX } from '@countersign/device-sdk/host/certified';
@@ -31,7 +31,9 @@ import type { Log } from '../../distribution/ports.ts';
 import { showRoutesOf } from '../access/guard.ts';
 import { type EnrolAuthority, presentedBy } from './client-certificate.ts';
 import { answerOf } from './refusals.ts';
+import { followLists, type RevocationLists } from './revocation-lists.ts';
 
+const MIN_VERSION = 'TLSv1.2' as const;
 /** As many as the MQTT broker takes. */
 export const DEVICE_CONNECTIONS_MAX = 20_000;
 /** A report has under 1 KB, a login under 512 bytes, a request under 128. */
@@ -60,12 +62,22 @@ export interface DeviceApiOptions {
   refused?: ((code: Code) => void) | undefined;
 }
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Where devices enrol by certificates and an authority revokes some. */
+    revocationLists: RevocationLists | undefined;
+  }
+}
+
 type DeviceParams = { Params: { device: string } };
 
 export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
   const { door, desk, deviceCa } = options;
   const app = createApp(options);
   showRoutesOf(app);
+  const lists = listsOf(app, options);
+  app.decorate('revocationLists', lists);
+  app.addHook('onClose', async () => lists?.close());
   app.setErrorHandler((error, request, reply) => refuse(error as FastifyError, request, reply, options));
   app.setNotFoundHandler(() => {
     throw new Refusal('NOT_FOUND', 'devices have no such address');
@@ -123,6 +135,12 @@ export function createDeviceApi(options: DeviceApiOptions): FastifyInstance {
   return app;
 }
 
+function listsOf(app: FastifyInstance, { tls, enrol, log }: DeviceApiOptions): RevocationLists | undefined {
+  if (!tls || enrol?.crlFile === undefined) return undefined;
+  const context = { ...tls, ca: enrol.ca, crl: enrol.crl, minVersion: MIN_VERSION };
+  return followLists(app.server as unknown as Server, enrol.crlFile, context, log);
+}
+
 function createApp({ tls, deviceCa, enrol }: DeviceApiOptions): FastifyInstance {
   const options: FastifyServerOptions = {
     bodyLimit: BODY_BYTES_MAX,
@@ -138,7 +156,7 @@ function createApp({ tls, deviceCa, enrol }: DeviceApiOptions): FastifyInstance 
     rejectUnauthorized: false,
     ...(enrol.crl && { crl: enrol.crl }),
   };
-  const https = tls && { ...tls, ...demanded, ...asked, minVersion: 'TLSv1.2' };
+  const https = tls && { ...tls, ...demanded, ...asked, minVersion: MIN_VERSION };
   const app: FastifyInstance = Fastify((https ? { ...options, https } : options) as FastifyServerOptions);
   app.server.maxConnections = DEVICE_CONNECTIONS_MAX;
   app.server.headersTimeout = REQUEST_MS_MAX;
@@ -157,9 +175,10 @@ function checkCertificate(request: FastifyRequest, deviceCa: string | undefined,
   demand(name === device, 'NOT_PERMITTED', 'the certificate is of another device');
 }
 
-function presenterOf({ raw }: FastifyRequest, { enrol }: DeviceApiOptions): Presenter {
+function presenterOf({ raw, server }: FastifyRequest, { enrol }: DeviceApiOptions): Presenter {
   return async () => {
     demand(enrol, 'NOT_PERMITTED', 'no certificate enrols devices here');
+    server.revocationLists?.check(raw.socket as TLSSocket);
     return presentedBy(raw.socket as TLSSocket, enrol, Math.floor(Date.now() / 1000));
   };
 }

@@ -186,7 +186,9 @@ async function mqttLogin(o: UpOptions): Promise<MqttLogin | undefined> {
 
 async function enrolOf(o: UpOptions): Promise<EnrolAuthority | undefined> {
   const ca = await pemOf(o.enrolCa);
-  if (ca !== undefined) return { ca, crl: await pemOf(o.enrolCrl), denyFile: o.enrolDeny };
+  if (ca !== undefined) {
+    return { ca, crl: await pemOf(o.enrolCrl), crlFile: o.enrolCrl, denyFile: o.enrolDeny };
+  }
   if (o.enrolCrl !== undefined || o.enrolDeny !== undefined)
     throw new WrongUse('--enrol-crl and --enrol-deny need --enrol-ca');
   return undefined;

@@ -26,7 +26,7 @@ export function upVerb(program: Command): void {
     .option('--device-port <n>', 'let devices come by HTTP too, on this port; 0 for any; as last time', readPort)
     .option('--device-ca <file>', 'such devices need a certificate of this authority, in PEM')
     .option('--enrol-ca <file>', 'devices may enrol themselves with certificates of this authority, in PEM')
-    .option('--enrol-crl <file>', 'revoked ones, in PEM: a list of each authority; read at the start')
+    .option('--enrol-crl <file>', 'revoked ones, in PEM: a list of each authority; read again each minute')
     .option('--enrol-deny <file>', 'more of them: a serial number or a name on each line; read at each claim')
     .option('--tls-cert <file>', 'certificate in PEM, for API and MQTT')
     .option('--tls-key <file>', 'its key in PEM')
