@@ -5,6 +5,7 @@
 import type { Code } from '@countersign/device-sdk';
 import type { Attack, Found, Ground, Variant } from './attack.ts';
 import { verifier } from './pocket/publisher.ts';
+import { mixedRows, setRows } from './rows/device-components.ts';
 import { makeScene, recovers, type Scene } from './scene.ts';
 import { ATTACKS } from './suite.ts';
 
@@ -18,7 +19,14 @@ interface Difference {
 
 const NO_WAY_BACK = 'there is no other image to go back to';
 
+const ONE_COMPONENT = 'a device with one slot has one component';
+
 export const DIFFERENCES: readonly Difference[] = [
+  ...[...mixedRows, ...setRows].map(({ how }) => ({
+    id: mixedRows.some((row) => row.how === how) ? 11 : 12,
+    how,
+    why: ONE_COMPONENT,
+  })),
   { id: 7, how: 'signs a release below the device’s own floor', why: NO_WAY_BACK },
   {
     id: 15,

@@ -26,6 +26,8 @@ export interface SceneOptions {
   /** Before the second release is published. */
   first?: (server: PocketServer) => unknown;
   image?: Uint8Array;
+  /** Of the first release, further components by id: the device has them, too. */
+  components?: Readonly<Record<string, Uint8Array>>;
   /** It has taken release 2, so that release 1 is old. */
   updated?: boolean;
 }
@@ -46,7 +48,7 @@ export async function makeScene(ground: Ground, options: SceneOptions = {}): Pro
   const server = await PocketServer.create('M', options.root);
   server.pageBytes = ground.port.pageBytes;
   await options.begins?.(server);
-  const first = await server.publish(image(3));
+  const first = await server.publish(image(3), options.components && { components: options.components });
   const victim = await Victim.born(ground.port, server, first, options.birth);
   ground.after(() => ground.port.close());
   victim.lie = silent;
@@ -70,11 +72,13 @@ export const silent: Lie = (answer) => (answer.kind === ANNOUNCE ? { ...answer, 
 type Watched = 'slot' | 'running' | 'other' | 'trial' | 'sequence' | 'floor' | 'root' | 'head' | 'failed';
 
 function watched(look: Look): Record<Watched, unknown> {
-  const { slot, slots, trial, sequence, floor, rootVersion, headSize, headRoot, failed } = look;
+  const { slot, slots, components = {}, trial, sequence, floor, rootVersion, headSize, headRoot, failed } = look;
+  const other = slot === 0 ? 1 : 0;
+  const all = (number: 0 | 1) => [slots, ...Object.values(components)].map((pair) => pair[number]).join(' ');
   return {
     ...{ slot, trial, sequence, floor, failed },
-    running: slots[slot],
-    other: slots[slot === 0 ? 1 : 0],
+    running: all(slot),
+    other: all(other),
     root: rootVersion,
     head: `${headSize} ${headRoot}`,
   };

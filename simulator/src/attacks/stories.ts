@@ -11,7 +11,7 @@ import {
 } from '@countersign/device-sdk/format';
 import type { Ground } from './attack.ts';
 import { verifier } from './pocket/publisher.ts';
-import { changed, makeScene, type Scene, type SceneOptions } from './scene.ts';
+import { changed, makeScene, NOISE, type Scene, type SceneOptions } from './scene.ts';
 import { act, addProduct, newRelease, newWorld } from './server/ledger-world.ts';
 import { codeFrom } from './server/try.ts';
 import { STRANGER } from './stolen.ts';
@@ -53,7 +53,17 @@ export const STORIES: readonly Story[] = [
     name: 'OVERRIDE',
     how: 'not supported: nothing in a manifest may be overridden, and it names no place to fetch from',
   },
-  { name: 'COMPONENT', how: 'not supported yet: a manifest has one component, whole or not at all' },
+  {
+    name: 'COMPONENT',
+    how: 'one manifest names every component; all become current by one switch. They have one owner',
+    async run(ground) {
+      const radio = NOISE.subarray(0, 2000);
+      const [one, two] = [radio, changed(radio, 9)].map((bytes) => ({ radio: bytes }));
+      const s = await updating(ground, { components: one, publish: { components: two } });
+      const [said] = s.server.reports.at(-1)?.components ?? [];
+      return said?.code === 'OK' ? runs(s, 2) : `it said ${said?.code} of the radio`;
+    },
+  },
   {
     name: 'MULTI_AUTH',
     how: 'a release is confirmed after an approval by somebody else than its uploader, and not before',

@@ -46,6 +46,7 @@ export class Victim {
     const birth: Birth = {
       record: server.provision(release, DEVICE_ID),
       image: release.image,
+      components: Object.entries(release.components).map(([id, image]) => ({ id, image, slotBytes: 16_384 })),
       key: DEVICE_KEY,
       writeBytes: 8,
       eraseBytes: 1024,

@@ -18,6 +18,8 @@ export const PAGE_BYTES = 4096;
 export type Hardware = (Board | OneSlotBoard) & {
   /** A slot; with one slot, 1 is the staging area. */
   region(slot: 0 | 1): FlashRegion;
+  /** The two slots of each further component. */
+  further: readonly { id: string; slots: readonly [FlashRegion, FlashRegion] }[];
   /** What the loader has written down. */
   record(): { good: 0 | 1; trial: 0 | 1 | undefined };
   /** Whether the release that is pending runs now, on trial. */
@@ -31,6 +33,7 @@ export function makeHardware(birth: Birth, layout: SlotLayout, verifier: Verifie
 function twoSlots(board: Board): Hardware {
   return Object.assign(board, {
     region: (slot: 0 | 1) => board.slots[slot],
+    further: board.slots.components ?? [],
     record: () => (board.boot as VirtualBoot).record,
     runs: ({ pending }: Device['state']) => pending?.slot === board.boot.running(),
   });
@@ -42,6 +45,7 @@ function oneSlot(birth: Birth, verifier: Verifier): Hardware {
   const board = createOneSlotBoard({ ...birth, ...sizes, verifier }, 'attacked');
   return Object.assign(board, {
     region: (slot: 0 | 1) => (slot === 0 ? board.slots.slot : board.slots.staging),
+    further: [],
     record: () => ({ good: 0 as const, trial: undefined }),
     runs: ({ pending, inPlace }: Device['state']) => pending !== undefined && inPlace?.written === true,
   });

@@ -11,6 +11,8 @@ export interface Birth {
   record: Uint8Array;
   /** What is in slot 0. */
   image: Uint8Array;
+  /** Further components, each with two slots of its own: what lies in slot 0. Left out: none. */
+  components?: readonly { id: string; image: Uint8Array; slotBytes: number }[];
   /** Seed of the device's Ed25519 key. */
   key: Uint8Array;
   writeBytes: number;
@@ -55,6 +57,8 @@ export interface Look {
   slot: 0 | 1;
   /** SHA-256 of each whole slot; with one slot the second is the staging area. */
   slots: readonly [string, string];
+  /** The same of further components, by id; left out where there are none. */
+  components?: Readonly<Record<string, readonly [string, string]>>;
   /** The slot that is to be tried next or is being tried. */
   trial: 0 | 1 | null;
   /** Of the confirmed release. */

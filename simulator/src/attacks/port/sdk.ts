@@ -140,10 +140,12 @@ class Life {
     const { board } = this;
     const { running, floor, head, root, rolloutSequence, outbox, counters, failed } = this.#demandDevice().state;
     const { good, trial } = board.record();
-    const whole = (slot: 0 | 1) => hex(verifier.sha256(board.region(slot).dump()));
+    const digest = (region: { dump(): Uint8Array }) => hex(verifier.sha256(region.dump()));
+    const further = board.further.map(({ id, slots: [a, b] }) => [id, [digest(a), digest(b)]] as const);
     return {
       slot: good,
-      slots: [whole(0), whole(1)],
+      slots: [digest(board.region(0)), digest(board.region(1))],
+      ...(further.length > 0 && { components: Object.fromEntries(further) }),
       trial: trial ?? null,
       sequence: running.sequence,
       floor,

@@ -12,6 +12,7 @@ import type { Attack, Variant } from '../attack.ts';
 import { altered } from '../forge.ts';
 import { verifier } from '../pocket/publisher.ts';
 import { changed, found, heard, lied, makeScene, NOISE, recovers, type Scene } from '../scene.ts';
+import { mixedRows, setRows } from './device-components.ts';
 
 const { sha256 } = verifier;
 
@@ -63,6 +64,7 @@ export const mixAndMatch: Attack = {
       },
       { image: NOISE },
     ),
+    ...mixedRows,
   ],
 };
 
@@ -80,6 +82,7 @@ export const partialBundle: Attack = {
     withheld('keeps back the last frame', (index, count) => index === count - 1),
     withheld('keeps back every second frame', (index) => index % 2 === 1),
     withheld('keeps back all but the first frame', (index) => index > 0),
+    ...setRows,
   ],
 };
 
