@@ -65,15 +65,21 @@ export interface ClaimDevice {
 
 /** @throws Refusal MALFORMED, TOO_LARGE */
 export function readClaimArgs(args: Value): { what: 'claim' } & ClaimDevice {
-  const [word, grantId, id, key, proof] = asArray(args, 'enrol claim', 5);
-  demand(asText(word, 'what is enrolled') === 'claim', 'MALFORMED', 'this is no claim');
-  return {
-    what: 'claim',
+  return readClaim(args, 'claim', 0).claim;
+}
+
+/** What every claim begins with, and the elements that its kind has besides. */
+function readClaim<W extends string>(args: Value, what: W, besides: number) {
+  const [word, grantId, id, key, proof, ...own] = asArray(args, `enrol ${what}`, 5 + besides);
+  demand(asText(word, 'what is enrolled') === what, 'MALFORMED', `this is no enrolment as ${what}`);
+  const claim = {
+    what,
     grantId: asBytes(grantId, 'grant id', ID_BYTES),
     id: asBytes(id, 'device id', ID_BYTES),
     key: readCoseKey(key!),
     proof: asBytes(proof, 'proof'),
   };
+  return { claim, own };
 }
 
 export interface ListedDevice extends ClaimDevice {
@@ -87,16 +93,12 @@ export interface ListedDevice extends ClaimDevice {
 
 /** @throws Refusal MALFORMED, TOO_LARGE */
 export function readListedArgs(args: Value): { what: 'listed' } & ListedDevice {
-  const [word, grantId, id, key, proof, serial, listedKey, index, path] = asArray(args, 'enrol listed', 9);
-  demand(asText(word, 'what is enrolled') === 'listed', 'MALFORMED', 'this is no claim by a list');
+  const { claim, own } = readClaim(args, 'listed', 4);
+  const [serial, listedKey, index, path] = own;
   const hashes = asArray(path, 'inclusion path');
   demand(hashes.length <= LIST_PATH_MAX, 'MALFORMED', `an inclusion path of ${hashes.length} hashes`);
   return {
-    what: 'listed',
-    grantId: asBytes(grantId, 'grant id', ID_BYTES),
-    id: asBytes(id, 'device id', ID_BYTES),
-    key: readCoseKey(key!),
-    proof: asBytes(proof, 'proof'),
+    ...claim,
     serial: asBytes(serial, 'serial digest', 32),
     listedKey: readCoseKey(listedKey!),
     index: asUint(index, 'index', GRANT_DEVICES_MAX),
@@ -118,17 +120,9 @@ export interface CertifiedDevice extends ClaimDevice {
 
 /** @throws Refusal MALFORMED, TOO_LARGE */
 export function readCertifiedArgs(args: Value): { what: 'certified' } & CertifiedDevice {
-  const [word, grantId, id, key, proof, authority, certificate] = asArray(args, 'enrol certified', 7);
-  demand(asText(word, 'what is enrolled') === 'certified', 'MALFORMED', 'this is no claim by certificate');
-  return {
-    what: 'certified',
-    grantId: asBytes(grantId, 'grant id', ID_BYTES),
-    id: asBytes(id, 'device id', ID_BYTES),
-    key: readCoseKey(key!),
-    proof: asBytes(proof, 'proof'),
-    authority: readCoseKey(authority!),
-    certificate: asBytes(certificate, 'certificate'),
-  };
+  const { claim, own } = readClaim(args, 'certified', 2);
+  const [authority, certificate] = own;
+  return { ...claim, authority: readCoseKey(authority!), certificate: asBytes(certificate, 'certificate') };
 }
 
 /** Tells a claim by certificate from every other enrolment. */
