@@ -57,6 +57,7 @@ for (const geometry of PLAIN) {
         whole(board);
       }
     }
+    t.log(`twice ${(dry.flash.power.operations - before) * CUT_PHASES.length} cuts`);
   });
 }
 
@@ -102,7 +103,7 @@ test('a staged delta is applied over its own base, through a cut at every operat
   t.true(applyStaged(dry, job(), payload));
   t.is(Buffer.compare(dry.slot.dump(0, fresh.length), fresh), 0);
   const operations = dry.flash.power.operations - before;
-  t.log(`${operations} operations`);
+  t.log(`${operations} cuts`);
   for (let operation = 0; operation < operations; operation++) {
     const made = board(`${operation}`);
     made.flash.power.cutAt(before + operation, CUT_PHASES[operation % CUT_PHASES.length]!);

@@ -54,6 +54,7 @@ for (const geometry of GEOMETRIES) {
         t.true(slot.dump(image.length).every((byte) => byte === 0xff));
       }
     }
+    t.log(`twice ${dry.power.operations * CUT_PHASES.length} cuts`);
     t.true(resumed > 0);
   });
 }
