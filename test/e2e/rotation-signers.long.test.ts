@@ -177,7 +177,8 @@ test('a peer changes its key while it follows, and the quorum holds under the ne
     t.is(code, 0, stderr);
     return json;
   };
-  t.is((await runJson('keys', 'rotate', 'peer', '--data', at('ledger'))).json.error?.code, 'NOT_FOUND');
+  const rotate = (...words: string[]) => runJson('keys', 'rotate', 'peer', ...words, '--data', at('ledger'));
+  t.is((await rotate()).code, 2, 'which of the two is not said');
   // Another person joins the root on a machine of her own: from the next version on two must sign.
   const ada = await runJson('keys', 'server', 'root', '--data', at('ada'));
   await writeFile(at('ada.json'), JSON.stringify(ada.json));
@@ -193,4 +194,28 @@ test('a peer changes its key while it follows, and the quorum holds under the ne
   t.is((await head()).cosignatures, 2);
   const { root } = await rootInForce(session, trustRoot);
   t.false(root.roles.peer.keys.some(({ bytes }) => hex(bytes) === hex(former!.bytes)));
+
+  // The second one by one command; where two sign, it writes the draft. The other peer stays as it is.
+  const [first, second] = peers.map(({ keys }) => keys[0]!.publicKey);
+  const kid = hex(kidOf(sha256, root.roles.peer.keys.find(({ bytes }) => hex(bytes) === second)!));
+  const wrong: [code: string, words: string[]][] = [
+    ['NOT_FOUND', [hex(kidOf(sha256, former!)), '--peer-data', at('peer1')]],
+    ['BAD_REQUEST', [kid, '--peer-data', at('peer1')]],
+    ['NOT_FOUND', [kid]],
+  ];
+  for (const [code, words] of wrong) t.is((await rotate(...words)).json.error?.code, code);
+  const travels = at('peer2.draft.json');
+  const planned = await rotate(`${root.origin}/peer/${kid}`, '--peer-data', at('peer2'), '-o', travels);
+  t.is(planned.code, 0, planned.stderr);
+  await done('sign', travels, '--key', at('ada/root/keys/root.key'));
+  await done('submit', travels, '--data', at('ledger'));
+  while ((await head()).rootVersion !== 3) await pause();
+  t.is((await head()).cosignatures, 2);
+  const after = (await rootInForce(session, trustRoot)).root.roles.peer.keys.map(({ bytes }) => hex(bytes));
+  const before = root.roles.peer.keys.map(({ bytes }) => hex(bytes));
+  t.deepEqual(
+    [first, second].map((key) => after.includes(key!)),
+    [false, false],
+  );
+  t.deepEqual([after.length, after.filter((key) => before.includes(key)).length], [2, 1]);
 });

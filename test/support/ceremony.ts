@@ -139,9 +139,7 @@ export async function peerJoins(t: ExecutionContext, c: Ceremony): Promise<void>
 }
 
 export async function peerRekeys(c: Ceremony, ...words: string[]): Promise<void> {
-  const file = c.at(`peer.${c.births.length}.json`);
-  await writeFile(file, JSON.stringify(await c.done('keys', 'server', 'peer', '--next', '--data', c.at('peer'))));
-  await c.done('keys', 'rotate', 'peer', '--keys', file, ...words, '--data', c.data);
+  await c.done('keys', 'rotate', 'peer', '--peer-data', c.at('peer'), ...words, '--data', c.data);
 }
 
 /** Centres and all keys that they issued go, with all that those keys signed. */

@@ -124,9 +124,10 @@ export function activeKeys(verifier: Keyed, root: TrustRoot, role: Role): Public
 }
 
 /**
- * Replaces every active key of a role by new ones. A collection key's releases stay valid, so it stays listed and is
+ * Replaces every active key of a role, or some of them, by new ones. A collection key's releases stay valid, so it stays listed and is
  * revoked from this log size on; a stolen key likewise, from where the theft may have begun. Another key is taken out:
  * what it signed is signed again.
+ * @param replaced those that go; the others of the role stay as they are
  */
 export function rotation(
   verifier: Keyed,
@@ -135,9 +136,10 @@ export function rotation(
   keys: readonly PublicKey[],
   logSize: number,
   stolen = false,
+  replaced: readonly PublicKey[] = activeKeys(verifier, current, role),
 ): RootChange {
   const { sha256 } = verifier;
-  const active = activeKeys(verifier, current, role).map((key) => hex(kidOf(sha256, key)));
+  const active = replaced.map((key) => hex(kidOf(sha256, key)));
   const revoked = role === 'collection' || stolen ? active : [];
   return {
     add: keys.map((key) => ({ role, key })),

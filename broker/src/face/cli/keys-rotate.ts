@@ -13,23 +13,28 @@ import { publicKeysByRole, readServerKeysFile, SERVER_ROLES } from '../up/identi
 import { connect, dataFolder, personOptions } from './connect.ts';
 import { isOfCentre, type RotateIssuedOptions, rotateIssued } from './keys-rotate-issued.ts';
 import { verb, WrongUse } from './program.ts';
+import { replacedPeer } from './rotate-peer.ts';
 import { pinnedIn, signAndSubmit } from './sign-root.ts';
 import { collect, readWhole } from './values.ts';
 
 interface RotateOptions extends RotateIssuedOptions {
   keys?: string;
+  peerData?: string;
 }
 
 export function rotateVerb(keys: Command): void {
   const command = personOptions(
     keys
-      .command('rotate <role>')
-      .description(`replace the key of a role: ${ROLES.join(', ')}; or kgc: a centre, and the keys that it issued`),
+      .command('rotate <role> [peer]')
+      .description(
+        `replace the key of a role: ${ROLES.join(', ')} (which one: its key id); or kgc: a centre, and the keys that it issued`,
+      ),
   )
     .option(
       '--keys <file>',
       'public keys made where the server runs (`keys server X --next`), instead of new ones in --data',
     )
+    .option('--peer-data <dir>', "for peer: the peer's own folder, instead of --data: its next key is made there")
     .option('--stolen-from <size>', "the key is a thief's: only its work before this leaf counts", readWhole)
     .option('--root-keys <dir>', 'folder of root key files, instead of root/keys in --data')
     .option('-o, --out <file>', 'where the keys here are too few: file for those who sign besides')
@@ -43,11 +48,13 @@ export function rotateVerb(keys: Command): void {
     )
     .option('--issued <file>', 'what `keys request --next` left where the server runs, instead of asking', collect, [])
     .option('--name <name>', 'name of the server at the centre, where it has no key of one yet');
-  verb(command, async (name: string, options: RotateOptions) => {
+  verb(command, async (name: string, peer: string | undefined, options: RotateOptions) => {
+    if (name !== 'peer' && (peer ?? options.peerData) !== undefined)
+      throw new WrongUse(`${name} has no name and no folder of its own beside its role: those are for peer`);
     if (name === 'kgc') return rotateIssued(name, options);
     const role = ROLES.find((item) => item === name);
     if (!role) throw new WrongUse(`${name} is no role of the trust root: ${ROLES.join(', ')}, kgc`);
-    if (!isOfCentre(options)) return rotateOwn(role, options);
+    if (!isOfCentre(options)) return rotateOwn(role, peer, options);
     const issued = IMPLICIT_ROLES.find((item) => item === role);
     if (!issued) throw new WrongUse(`no centre issues a ${role} key, only ${IMPLICIT_ROLES.join(' and ')}`);
     return rotateIssued(issued, options);
@@ -55,8 +62,9 @@ export function rotateVerb(keys: Command): void {
 }
 
 /** The new key was made here, or where its server runs. */
-async function rotateOwn(role: Role, options: RotateOptions) {
+async function rotateOwn(role: Role, peer: string | undefined, options: RotateOptions) {
   const data = dataFolder(options);
+  const keysIn = role === 'peer' ? (options.peerData ?? data) : data;
   const session = await connect(options);
   const { verifier } = session;
   const current = await rootInForce(session, await pinnedIn(data));
@@ -65,8 +73,11 @@ async function rotateOwn(role: Role, options: RotateOptions) {
   if (from > size) throw new WrongUse(`--stolen-from ${from}: the ledger has ${size} entries`);
   const passphrase = await findPassphrase({ file: options.passphraseFile });
   const listed = ROLES.flatMap((item) => keysOf(verifier, current.root, item));
-  const next = await nextKeys(role, listed, data, passphrase, options);
-  const change = rotation(verifier, current.root, role, next, from, options.stolenFrom !== undefined);
+  const made = options.keys === undefined ? keysIn : undefined;
+  // Before the next key is made: a call that names the wrong peer leaves nothing behind.
+  const replaced = role === 'peer' ? [await replacedPeer(verifier, current.root, peer, made, passphrase)] : undefined;
+  const next = await nextKeys(role, listed, keysIn, passphrase, options);
+  const change = rotation(verifier, current.root, role, next, from, options.stolenFrom !== undefined, replaced);
   return signAndSubmit(session, current, planNextRoot(verifier, current.root, change), {
     ...{ data, passphrase, rootKeys: options.rootKeys, out: options.out },
   });
