@@ -334,7 +334,11 @@ test('every key of an installation is listed with what names it, where it is, wh
     t.true(of(role).lastUsed!.entry! > 0 && of(role).lastUsed!.entry! < size, role);
   }
   t.like(of('log').lastUsed, { entry: null });
-  t.is(of('root').lastUsed, null);
+  // A root key signs roots, and a second signature is known by the statement that names it.
+  t.deepEqual(of('root').lastUsed!.entry, 0);
+  const second = rows.find(({ kind, state }) => kind === 'distribution' && state === 'active')!;
+  t.true(second.lastUsed!.entry! <= of('command').lastUsed!.entry! && second.lastUsed!.time > 0);
+  t.regex(second.lastUsedFrom, /second signature/);
   t.like(of('person', 'engineer'), { state: 'active', namedBy: 'ledger: engineer' });
   t.true(of('person', 'operator').lastUsed!.entry! > of('person', 'engineer').lastUsed!.entry!);
   const [inForce, made] = rows.filter(({ kind }) => kind === 'distribution');

@@ -2,7 +2,9 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiClient } from '@countersign/broker/face/client/api-client';
+import { askUses, ENTRIES_LOOKED_AT, sourceOf } from '@countersign/broker/face/client/key-uses';
 import { rootFrom } from '@countersign/broker/face/client/roots';
+import type { Session } from '@countersign/broker/face/client/session';
 import {
   planNextRoot,
   type RootChange,
@@ -21,18 +23,22 @@ import {
   readDraft,
   signDraft,
 } from '@countersign/broker/keys/root-draft';
-import { codeOf } from '@countersign/device-sdk';
+import { codeOf, Refusal } from '@countersign/device-sdk';
 import {
+  encodeReceipt,
   encodeRoot,
+  encodeSignedRoot,
   hex,
   kidOf,
   publicKeyOf,
   ROLES,
   type Role,
+  readHead,
   readRootPayload,
   readSignedRoot,
   type SignedRoot,
   type Signer,
+  signHead,
   type TrustRoot,
 } from '@countersign/device-sdk/format';
 import { createKey } from '@countersign/device-sdk/host/key-file';
@@ -210,6 +216,45 @@ test('the root in force is proven from whichever root is held, and from no other
     ['no root at all', 'UNREACHABLE', shows(), undefined],
   ] as const)
     t.is(codeOf(await t.throwsAsync(rootFrom(api, verifier, held?.bytes))), code, what);
+});
+
+test('the last use of a root key is found where its root lies before the entries that are looked at, and no forged one counts', async (t) => {
+  const [ada, ben] = [newSigner(), newSigner()];
+  const { bytes, root, keys } = await firstRoot([ada, ben], 1);
+  const payload = encodeRoot(root);
+  const byAda = await signRootPayload(sha256, root, ada);
+  // Whoever submits a root may put something beside its signatures that names another key.
+  const forged = await signRootPayload(sha256, root, { ...ben, sign: async () => new Uint8Array(64).fill(7) });
+  const first = readSignedRoot(sha256, encodeSignedRoot(payload, [byAda, forged]));
+  const head = {
+    origin: 'o',
+    size: 10_000,
+    time: 77,
+    rootVersion: 1,
+    root: new Uint8Array(32),
+    indexRoot: new Uint8Array(32),
+  };
+  const signed = await signHead(sha256, head, keys.log[0]!);
+  const answers = (ofLedger: boolean) => async (path: string, query?: Record<string, string>) => {
+    if (path === '/api/v1/head') return { size: head.size, time: head.time, rootVersion: 1, signed: hex(signed) };
+    if (!ofLedger) throw new Refusal('NOT_FOUND', path);
+    if (path === '/api/v1/ledger/head') return { head, cosignatures: [{ kid: '0102030405060708' }] };
+    if (path.startsWith('/api/v1/ledger/receipts/')) return { receipt: hex(encodeReceipt(readHead(signed), 3, [])) };
+    t.is(path, '/api/v1/ledger/follow');
+    const at = Number(query!.from);
+    return { events: at === 3 ? [{ leafIndex: 3, bytes: hex(first.bytes), time: 5 }] : [] };
+  };
+  const session = (ofLedger: boolean) => ({ verifier, api: { get: answers(ofLedger) } }) as unknown as Session;
+  const second = { ...first, root: { ...root, version: 2 } };
+  const { used, lookedFrom } = await askUses(session(true), [first, second]);
+  t.is(lookedFrom, head.size - ENTRIES_LOOKED_AT);
+  t.deepEqual(used.get(kid(ada)), { entry: 3, time: 5 });
+  t.is(used.get(kid(ben)), undefined);
+  t.deepEqual(used.get('0102030405060708'), { entry: null, time: 77 });
+  t.deepEqual(used.get(kid(keys.log[0]!)), { entry: null, time: 77 });
+  const none = await askUses(session(false), [openRoot(verifier, bytes)]);
+  t.deepEqual([none.lookedFrom, none.used.get(kid(ada))], [undefined, undefined]);
+  t.regex(sourceOf('roots', false, none), /ask the ledger/);
 });
 
 test('keys root sign and show work on a file alone; another current root than the known one is refused', async (t) => {

@@ -3,6 +3,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { apiClient } from '@countersign/broker/face/client/api-client';
 import { makeBundle } from '@countersign/broker/face/client/bundle';
+import type { KeyRow } from '@countersign/broker/face/client/key-row';
 import { rootInForce } from '@countersign/broker/face/client/roots';
 import { openSession, type Session } from '@countersign/broker/face/client/session';
 import type { ServerKeys } from '@countersign/broker/face/up/identities';
@@ -218,4 +219,17 @@ test('a peer changes its key while it follows, and the quorum holds under the ne
     [false, false],
   );
   t.deepEqual([after.length, after.filter((key) => before.includes(key)).length], [2, 1]);
+
+  const { json: rows } = await runJson<KeyRow[]>('keys', 'list', '--data', at('ledger'));
+  const seen = (kind: string) => rows.filter((row) => row.kind === kind && row.lastUsed !== null);
+  t.deepEqual(
+    seen('peer').map(({ publicKey, state }) => [publicKey!, state]),
+    after.map((key) => [key, 'active']),
+    'those that cosigned the newest head',
+  );
+  // Both signed the newest of three roots.
+  const { json: newest } = await runJson('keys', 'root', 'current', '--data', at('ledger'));
+  t.is(newest.version, 3);
+  t.deepEqual([seen('root').length, new Set(seen('root').map(({ lastUsed }) => lastUsed!.entry)).size], [2, 1]);
+  t.true(seen('root')[0]!.lastUsed!.entry! > 0);
 });

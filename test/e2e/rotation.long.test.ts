@@ -131,6 +131,7 @@ async function listed(c: Ceremony, _thefts: Thefts, t: ExecutionContext): Promis
   const other = hex(kidOf(verifier.sha256, c.centres[1].centre.publicKey));
   t.true(rows.some((row) => row.centre === other && row.epoch === 1 && row.state === 'next' && row.namedBy === null));
   t.like(rows.find(({ kid }) => kid === centre)!, { kind: 'kgc', state: 'active', file: null });
+  t.true(rows.find(({ kid }) => kid === centre)!.lastUsed!.entry! > 0, 'when it issued the newest key on the record');
   const { stdout } = await runHere('keys', 'list', '--data', c.data);
   t.true(stdout.includes(`one, epoch 2, of centre ${centre}`));
 }
