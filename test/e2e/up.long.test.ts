@@ -67,3 +67,19 @@ test('three processes with keys and folders of their own do the work of one', as
   t.regex(elsewhere.json.error!.text, /collection server has no POST/);
   for (const server of [distribution, collection, ledger]) t.is((await server.stop()).code, 0);
 });
+
+test('beyond this machine it is said that no second factor is demanded, and nowhere else', async (t) => {
+  const data = join(await temporary(t), 'data');
+  const started = async (...words: string[]) => {
+    const server = await up('--data', data, '--no-samples', '--port', '0', '--mqtt-port', '0', ...words);
+    const { code, stderr } = await server.stop();
+    t.is(code, 0, stderr);
+    return { said: server.ready.warnings, stderr };
+  };
+  const far = ['--host', '0.0.0.0', '--plain'];
+  const { said, stderr } = await started(...far);
+  t.deepEqual([said.length, stderr.includes(`warning: ${said[0]}\n`)], [1, true]);
+  t.regex(said[0]!, /--require-totp/);
+  t.deepEqual((await started(...far, '--require-totp')).said, []);
+  t.deepEqual((await started()).said, []);
+});

@@ -72,6 +72,7 @@ export interface Up {
     origin: string;
     samples: string[];
     pid: number;
+    warnings: string[];
   };
   /** Sends a signal and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<Ended>;

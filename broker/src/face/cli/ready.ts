@@ -1,12 +1,28 @@
 /** What `up` says when everything answers: one line for scripts, or where everything is for people. */
-import { clientTokenPath, peopleFolder, trustRootPath } from '../up/folders.ts';
+import { clientTokenPath, peopleFolder, type ServerName, trustRootPath } from '../up/folders.ts';
 import type { FirstPerson } from '../up/identities.ts';
 import type { Quorum } from '../up/ledger.ts';
-import type { Running } from '../up/parts.ts';
+import { isLoopback, type Running } from '../up/parts.ts';
 import type { RunningAll } from '../up/start.ts';
 import { nextCommand } from './connect.ts';
 
-export function readyJson(running: Running & Partial<RunningAll>, data: string) {
+interface Asked {
+  host?: string | undefined;
+  only?: ServerName | undefined;
+  requireTotp?: boolean | undefined;
+}
+
+/** What an operator may not have thought of; a line each. */
+export function warningsOf({ host, only, requireTotp }: Asked): string[] {
+  // The ledger's server alone asks for codes; the other two hand them on to it.
+  const asks = only === undefined || only === 'ledger';
+  return asks && !requireTotp && host !== undefined && !isLoopback(host) ? [NO_FACTOR] : [];
+}
+
+const NO_FACTOR =
+  'no second factor is demanded: the key file of a person and a token are enough to approve or open a rollout from afar (--require-totp)';
+
+export function readyJson(running: Running & Partial<RunningAll>, data: string, warnings: readonly string[]) {
   const { url, token, tokenIsNew, endpoints, made = [], samples = [], quorum } = running;
   return {
     ready: true,
@@ -17,6 +33,7 @@ export function readyJson(running: Running & Partial<RunningAll>, data: string) 
     ...endpoints,
     people: made,
     samples,
+    warnings,
     ...(quorum && { quorum }),
   };
 }

@@ -24,7 +24,7 @@ import { engineOf } from './engine.ts';
 import { followed } from './followed.ts';
 import { closeInTime, logTo, pemOf, stopSignal, tlsOf } from './process.ts';
 import { note, WrongUse } from './program.ts';
-import { readyJson, readyText } from './ready.ts';
+import { readyJson, readyText, warningsOf } from './ready.ts';
 
 export interface UpOptions {
   only?: ServerName;
@@ -82,7 +82,9 @@ export async function runUp(options: UpOptions): Promise<void> {
   const stopped = stopSignal();
   try {
     const running = await start(options, data);
-    if (options.json) process.stdout.write(`${JSON.stringify(readyJson(running, data))}\n`);
+    const warnings = warningsOf(options);
+    for (const warning of warnings) note(`warning: ${warning}`);
+    if (options.json) process.stdout.write(`${JSON.stringify(readyJson(running, data, warnings))}\n`);
     else process.stdout.write(`${readyText(running, data, named === undefined)}\n`);
     note(`stopping on ${await stopped}`);
     await closeInTime(() => running.close());

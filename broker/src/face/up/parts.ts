@@ -191,9 +191,12 @@ async function openGate(options: StartOptions): Promise<TokenGate> {
 
 /** @throws Refusal BAD_REQUEST */
 export function checkHost(host: string, { tls, allowPlain }: Pick<StartOptions, 'tls' | 'allowPlain'>): void {
-  const loopback = host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-  if (loopback || tls || allowPlain) return;
+  if (isLoopback(host) || tls || allowPlain) return;
   throw new Refusal('BAD_REQUEST', `on ${host} the token would travel in clear: give --tls-cert and --tls-key`);
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 export async function listen(app: FastifyInstance, host: string, port: number, tls: boolean): Promise<string> {
