@@ -11,15 +11,19 @@ const WHOLE = [
   /^device-sdk\/src\/device\.ts$/,
   /^broker\/src\/ledger\/(contract|log)\//,
   /^broker\/src\/ledger\/(execution|replay|outside-head|audit)\.ts$/,
-  /^broker\/src\/distribution\/intake\//,
+  /^broker\/src\/distribution\/(intake|enrolment)\//,
   /^broker\/src\/distribution\/(confirmed|witness)\.ts$/,
   /^broker\/src\/distribution\/delivery\/(login|gate|rights|counters|broker)\.ts$/,
   /^broker\/src\/collection\/check-prepared\.ts$/,
+  /^broker\/src\/face\/access\//,
   /^broker\/src\/face\/api\/token\.ts$/,
 ];
 
 /** Where something hostile is passed over in silence; elsewhere a silent return is about order, power or haste. */
-const GUARDED = [/^device-sdk\/src\/(verify\/|report\/reports|fetch\/(asker|guard|window))/];
+const GUARDED = [
+  /^device-sdk\/src\/(verify\/|report\/reports|fetch\/(asker|guard|window))/,
+  /^broker\/src\/face\/access\/tokens\.ts$/,
+];
 
 /** `device-sdk/src/verify/head.ts` of a compiled file's address; undefined where it is not in scope. */
 export function pathOf(url: string): string | undefined {

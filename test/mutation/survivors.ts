@@ -422,6 +422,41 @@ export const SURVIVORS: readonly Survivors[] = [
       'broker/src/distribution/delivery/counters.ts badStore throw BAD_STORE',
     ],
   },
+  {
+    why: 'the description of a request says the same before its route is asked: face/api/openapi',
+    checks: [
+      "broker/src/face/access/access-routes.ts grantOf demand kind === 'person' || kind === 'machine'",
+      'broker/src/face/access/access-routes.ts scopeIn demand scope',
+      'broker/src/face/access/tokens.ts issue demand good',
+    ],
+  },
+  {
+    why: 'names come from the record, whose contract has the same rule; test/broker/access-factors',
+    checks: ['broker/src/face/access/factors.ts checkName demand /^[a-z0-9][a-z0-9._-]{0,31}$/.test(person)'],
+  },
+  {
+    why: "the server's own folder, or one that the system does not let it read; test/broker/access-factors, enrolment",
+    checks: [
+      'broker/src/face/access/factors.ts read demand good && unhex(file.sealed.text)',
+      'broker/src/face/access/factors.ts read throw BAD_STORE',
+      'broker/src/face/access/tokens.ts readAll throw BAD_STORE',
+      'broker/src/distribution/enrolment/lists.ts readLines throw BAD_STORE',
+    ],
+  },
+  {
+    why: '200,000 lines that operators signed for: a limit on memory',
+    checks: ['broker/src/distribution/enrolment/lists.ts put demand all + lines.length <= LISTED_MAX'],
+  },
+  {
+    why: 'a revocation that ends while the first use is being computed, some 30 ms: no try can choose which is first',
+    checks: ['broker/src/face/access/tokens.ts find guard files.get(file.id)?.revokedAt !== null'],
+  },
+  {
+    why: 'how often a use is written down is about flushes; it is for people to read',
+    checks: [
+      'broker/src/face/access/tokens.ts note guard file.usedAt !== null && Math.abs(now() - file.usedAt) < NOTED_SECONDS',
+    ],
+  },
 ];
 
 export function reasonOf(name: string): string | undefined {

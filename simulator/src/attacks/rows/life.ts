@@ -8,6 +8,7 @@ import { changed, found, harmOf, makeScene, recovers, type Scene } from '../scen
 import { STRANGER } from '../stolen.ts';
 import { DEVICE_ID } from '../victim.ts';
 import { claimRows } from './server-claims.ts';
+import { deskRows } from './server-desk.ts';
 import { cloneRows, floodRows, gatewayRows, reportRows } from './server-devices.ts';
 
 const { sha256 } = verifier;
@@ -130,7 +131,7 @@ export const clone: Attack = {
   name: 'cloned identity',
   source: 'two devices, one identity',
   against: ['server'],
-  variants: [...cloneRows, ...claimRows],
+  variants: [...cloneRows, ...claimRows, ...deskRows],
 };
 
 export const gateway: Attack = {

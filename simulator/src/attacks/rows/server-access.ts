@@ -1,114 +1,13 @@
 /** Row 44 at the API's door: stolen, borrowed and outlived tokens, and second factors. */
-import { join } from 'node:path';
-import { createDoor } from '@countersign/broker/face/access/door';
-import { type Factors, openFactors, WRONG_MAX } from '@countersign/broker/face/access/factors';
-import { SCOPES, type Scope } from '@countersign/broker/face/access/rights';
-import { openTokens, type Tokens } from '@countersign/broker/face/access/tokens';
+import { WRONG_MAX } from '@countersign/broker/face/access/factors';
 import { hotp, STEP_SECONDS, stepAt } from '@countersign/broker/face/access/totp';
-import { createApi } from '@countersign/broker/face/api/app';
-import { ledgerRoutes } from '@countersign/broker/face/api/ledger-routes';
-import { newToken, tokenGate } from '@countersign/broker/face/api/token';
 import { enrolPersonArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
-import { type Code, Refusal } from '@countersign/device-sdk';
-import { publicKeyOf, type Signer, utf8, type Value } from '@countersign/device-sdk/format';
+import { publicKeyOf, utf8 } from '@countersign/device-sdk/format';
 import type { Variant } from '../attack.ts';
-import {
-  act,
-  newRelease,
-  newSigner,
-  ORIGIN,
-  personObject,
-  previousOf,
-  tx,
-  verifier,
-  type World,
-} from '../server/ledger-world.ts';
-import { contract } from '../server/try.ts';
+import { type Deed, door, EVERYTHING, guarded, type Scene, signed, waiting } from '../server/guests.ts';
+import { act, newRelease, newSigner, personObject } from '../server/ledger-world.ts';
 
-const LOG = { debug() {}, info() {}, warn() {}, error() {} };
-const EVERYTHING = SCOPES.filter((scope) => scope !== 'relay');
 const DAY = 86_400;
-
-/** The API of a ledger, and what an adversary does at it. */
-interface Scene {
-  world: World;
-  clock: { now: number };
-  tokens: Tokens;
-  factors: Factors;
-  tokenOf(name: string, scopes?: readonly Scope[], products?: string[]): Promise<string>;
-  /** Sends bob's, or somebody's, signed transaction; throws what the API refuses. */
-  send(deed: Deed): Promise<void>;
-}
-
-interface Deed {
-  token: string;
-  action: string;
-  object: Uint8Array;
-  args?: Value;
-  by?: Signer;
-  code?: string;
-  /** Signed before, and sent as it is. */
-  bytes?: Uint8Array;
-}
-
-function door(how: string, expect: Code, prepare: (scene: Scene) => Promise<() => Promise<void>>): Variant {
-  return contract(how, expect, async (world) => prepare(await sceneOf(world)));
-}
-
-async function sceneOf(world: World): Promise<Scene> {
-  const clock = { now: 1_800_000_000 };
-  const now = () => clock.now;
-  const { ledger } = world;
-  const tokens = await openTokens(join(world.dir, 'api', 'tokens'), now);
-  const factors = openFactors(join(world.dir, 'api', 'totp'), { now });
-  const app = createApi({
-    server: 'attacked',
-    gate: tokenGate(newToken()),
-    door: createDoor({ tokens, ledger, verifier, origin: ORIGIN, factors }),
-    log: LOG,
-  });
-  await app.register(ledgerRoutes(ledger));
-  return {
-    ...{ world, clock, tokens, factors },
-    async tokenOf(name, scopes = EVERYTHING, products) {
-      return (await tokens.issue({ kind: 'person', name, scopes, products }, 1)).token;
-    },
-    async send(deed) {
-      const { token, code } = deed;
-      const bytes = await signed(world, deed);
-      const { body } = await app.inject({
-        method: 'POST',
-        url: '/api/v1/ledger/transactions',
-        headers: {
-          ...{ 'content-type': 'application/cbor', authorization: `Bearer ${token}` },
-          ...(code && { 'countersign-code': code }),
-        },
-        payload: Buffer.from(bytes),
-      });
-      const { code: refusal } = JSON.parse(body) as { code?: Code };
-      if (refusal) throw new Refusal(refusal, 'over HTTP');
-    },
-  };
-}
-
-async function signed(world: World, { action, object, args, by = world.people.bob!, bytes }: Deed) {
-  if (bytes) return bytes;
-  return tx(by, { action, object, previous: await previousOf(world, object), ...(args && { args }) });
-}
-
-/** A release that waits for bob's approval: with the right token and code it would be given. */
-async function waiting({ world }: Scene): Promise<{ action: string; object: Uint8Array }> {
-  const { leaf, args } = await newRelease(world, 1);
-  await act(world, world.people.alice!, 'upload', leaf, args);
-  return { action: 'approve', object: leaf };
-}
-
-/** Bob has a second factor, and the adversary has bob's key and bob's token. */
-async function guarded(scene: Scene) {
-  const secret = await scene.factors.enrol('bob', false);
-  const deed = { ...(await waiting(scene)), token: await scene.tokenOf('bob') };
-  return { deed, codeAt: (shift = 0) => hotp(secret, stepAt(scene.clock.now + shift)) };
-}
 
 /** Carol approves releases, and is dismissed: her key and her token are still there. */
 async function dismissed(scene: Scene): Promise<Deed> {

@@ -13,6 +13,7 @@ import { grantRows } from './server-grants.ts';
 import { peopleRows } from './server-people.ts';
 import { rekeyRows } from './server-rekeys.ts';
 import { rolloutRows } from './server-rollouts.ts';
+import { tokenRows } from './server-tokens.ts';
 import { passportRows } from './server-trials.ts';
 
 const TOKEN = 'x'.repeat(43);
@@ -47,6 +48,7 @@ export const unauthorised: Attack = {
   variants: [
     ...passportRows,
     ...accessRows,
+    ...tokenRows,
     api('calls the API without a token', undefined),
     api('calls the API with the token of another server', `Bearer ${'y'.repeat(43)}`),
     api('calls the API with the token and more', `Bearer ${TOKEN}y`),
