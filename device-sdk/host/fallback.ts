@@ -4,8 +4,11 @@
  */
 import { codeOf } from '../src/errors.ts';
 import type { Entropy, Link, LinkEvents, Timer } from '../src/ports.ts';
+import { FALLBACK_LIMITS, type FallbackLimits } from './fallback-limits.ts';
 import { systemEntropy, systemTimer } from './system.ts';
 import { lost } from './wire.ts';
+
+export type { FallbackLimits };
 
 export interface Way {
   name: string;
@@ -23,41 +26,6 @@ export interface FallbackOptions {
   limits?: Partial<FallbackLimits>;
   on?: (change: { from: string; to: string; why: WhyLeft }) => void;
 }
-
-export interface FallbackLimits {
-  /** Troubles in a row before the next way, by their class. A login that is refused will be refused again. */
-  lostMax: number;
-  refusedMax: number;
-  /** Connections that ended before `stableMs`. */
-  flapsMax: number;
-  stableMs: number;
-  /** Neither a connection nor a trouble. */
-  lateMs: number;
-  /** Connected, asked, and nothing was heard: a broker without its server. Longer than the SDK waits for an answer. */
-  silentMs: number;
-  /** Before the first way again once all have failed; doubles, so that a fleet does not circle. */
-  roundMs: number;
-  roundMsMax: number;
-  /** Until a better way is tried; doubles each time that it does not work. */
-  returnMs: number;
-  returnMsMax: number;
-  /** Nothing was asked for this long: a switch would end a fetch. */
-  quietMs: number;
-}
-
-export const FALLBACK_LIMITS: Readonly<FallbackLimits> = {
-  lostMax: 3,
-  refusedMax: 1,
-  flapsMax: 3,
-  stableMs: 5_000,
-  lateMs: 30_000,
-  silentMs: 30_000,
-  roundMs: 2_000,
-  roundMsMax: 300_000,
-  returnMs: 300_000,
-  returnMsMax: 3_600_000,
-  quietMs: 10_000,
-};
 
 export function fallbackLink(options: FallbackOptions): Link {
   return options.ways.length === 1 ? options.ways[0].make(() => undefined) : new Fallback(options);
