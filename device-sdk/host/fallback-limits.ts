@@ -16,6 +16,8 @@ export interface FallbackLimits {
   /** Until a better way is tried; doubles each time that it does not work. */
   returnMs: number;
   returnMsMax: number;
+  /** Without junk for this long the waits begin anew. Longer than any way back, or a liar would begin anew each time. */
+  trustMs: number;
   /** Nothing was asked for this long: a switch would end a fetch. */
   quietMs: number;
 }
@@ -31,5 +33,6 @@ export const FALLBACK_LIMITS: Readonly<FallbackLimits> = {
   roundMsMax: 300_000,
   returnMs: 300_000,
   returnMsMax: 3_600_000,
+  trustMs: 7_200_000,
   quietMs: 10_000,
 };

@@ -16,8 +16,8 @@ export interface Way {
   make(trouble: (error: unknown) => void): Link;
 }
 
-/** Why a way was left. */
-export type WhyLeft = 'refused' | 'lost' | 'silent' | 'flapping' | 'late' | 'better';
+/** Why a way was left. `junk`: it was up, and what came by it proved nothing or was not what was asked for. */
+export type WhyLeft = 'refused' | 'lost' | 'silent' | 'flapping' | 'late' | 'junk' | 'better';
 
 export interface FallbackOptions {
   ways: readonly [Way, ...Way[]];
@@ -55,12 +55,15 @@ class Fallback implements Link {
   #flaps = 0;
   #rounds = 0;
   #returnMs: number;
+  /** Junk came by one of the ways not long ago: that one comes up is then no reason to be quicker again. */
+  #doubted = false;
   #quiet = true;
   #cancelQuiet: () => void = nothing;
   #cancelSilent: (() => void) | undefined;
   #cancelStable: () => void = nothing;
   #cancelReturn: () => void = nothing;
   #cancelRound: () => void = nothing;
+  #cancelTrust: () => void = nothing;
 
   constructor(options: FallbackOptions) {
     this.#ways = options.ways;
@@ -88,9 +91,22 @@ class Fallback implements Link {
     await this.#upLink().report(bytes);
   }
 
+  /** Every way may lie: none is left for good, and each time the way back to the first takes longer. */
+  distrust(): void {
+    const leg = this.#leg;
+    if (this.#closed || !leg?.up || leg.ended) return;
+    const { returnMsMax, trustMs } = this.#limits;
+    this.#doubted = true;
+    this.#cancelTrust();
+    this.#cancelTrust = this.#timer.after(trustMs, () => this.#trust());
+    if (leg.index === 0) this.#returnMs = Math.min(2 * this.#returnMs, returnMsMax);
+    this.#leave(leg, 'junk');
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const cancel of [this.#cancelQuiet, this.#cancelStable, this.#cancelReturn, this.#cancelRound]) cancel();
+    this.#cancelTrust();
     this.#heard();
     for (const leg of [this.#leg, this.#probe]) if (leg) this.#end(leg);
   }
@@ -147,7 +163,7 @@ class Fallback implements Link {
     this.#cancelStable();
     this.#cancelStable = this.#timer.after(this.#limits.stableMs, () => {
       this.#flaps = 0;
-      this.#rounds = 0;
+      if (!this.#doubted) this.#rounds = 0;
     });
     this.#events!.up();
     this.#planReturn();
@@ -172,6 +188,12 @@ class Fallback implements Link {
     this.#on({ from: this.#name(leg.index), to: this.#name(next), why });
     if (next === 0) this.#nextRound();
     else this.#use(next);
+  }
+
+  #trust(): void {
+    this.#doubted = false;
+    this.#rounds = 0;
+    this.#returnMs = this.#limits.returnMs;
   }
 
   #nextRound(): void {
@@ -208,7 +230,7 @@ class Fallback implements Link {
     this.#probe = undefined;
     this.#leg = leg;
     this.#flaps = 0;
-    this.#returnMs = this.#limits.returnMs;
+    if (!this.#doubted) this.#returnMs = this.#limits.returnMs;
     this.#end(former);
     this.#heard();
     if (former.up) this.#events!.down();

@@ -11,7 +11,7 @@
 
 import type { DevicePorts, Tell } from './device-ports.ts';
 import { demand, Refusal } from './errors.ts';
-import { Asker } from './fetch/asker.ts';
+import { Asker, HINTS } from './fetch/asker.ts';
 import { fetchAnnouncement } from './fetch/proofs.ts';
 import { AskSchedule } from './fetch/schedule.ts';
 import { placesOf } from './fetch/target.ts';
@@ -61,7 +61,7 @@ export class Device {
     this.#work = new Work({
       ...this.#trial,
       ...{ asker, resender, entropy, clock, offline, veto, workspace, memoryClass, decoders, windowBytes, tell },
-      retry: () => this.#retryLater(),
+      retry: (refusal) => this.#retryLater(refusal),
       succeeded: () => this.#schedule.succeeded(),
       guard: (work) => this.#guard(work),
       refused: (refusal) => this.#tellRefused(refusal),
@@ -187,14 +187,21 @@ export class Device {
     fetchAnnouncement(this.#asker).then(
       (bytes) => bytes && this.#guard(() => this.#work.receive(bytes, true)),
       (error: unknown) => {
-        if (error instanceof Refusal) this.#retryLater();
+        if (error instanceof Refusal) this.#retryLater(error);
         else this.#fault(error);
       },
     );
   }
 
-  #retryLater(): void {
-    if (!this.#store.closed) this.#schedule.retry(this.#asker.takeWaitMs());
+  /**
+   * @param refusal why an attempt came to nothing. What a server may say of itself, and a flash that fails, are nothing
+   * against the link; all else that another answer would change is, for as long as the link says that it is up.
+   */
+  #retryLater(refusal?: Refusal): void {
+    if (this.#store.closed) return;
+    const blameless = !refusal || HINTS.has(refusal.code) || refusal.code === 'FLASH_FAULT';
+    if (!blameless && this.#asker.connected) this.#link.distrust?.();
+    this.#schedule.retry(this.#asker.takeWaitMs());
   }
 
   #halt(): void {

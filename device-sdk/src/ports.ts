@@ -132,6 +132,12 @@ export interface Link {
   request(bytes: Uint8Array): Promise<void>;
   /** Sends a report. Delivery is proven by the signed acknowledgement alone. */
   report(bytes: Uint8Array): Promise<void>;
+  /**
+   * The device has been lied to or starved by this link while it was up: wrong frames, a flood or a trickle, proofs that
+   * prove nothing, silence where an answer was due. A link that has another way takes it; one that has none leaves this
+   * out. It must not throw, and may call `down` before it returns. At most once for each attempt of the device.
+   */
+  distrust?(): void;
   close(): Promise<void>;
 }
 

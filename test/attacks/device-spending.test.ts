@@ -1,7 +1,8 @@
 /** What a hostile or failing network may cost a device: bytes, requests, records of the store. */
-import { commandValue, FRAMES, REFUSED, signStatement } from '@countersign/device-sdk/format';
+import { type Code, Refusal } from '@countersign/device-sdk';
+import { type Answer, commandValue, FRAMES, FRESHNESS, REFUSED, signStatement } from '@countersign/device-sdk/format';
 import test from 'ava';
-import { changed, HOUR, image, lying, MINUTE, noise, pass, sequence, world } from '../support/hostile.ts';
+import { changed, HOUR, image, junk, lying, MINUTE, noise, pass, sequence, world } from '../support/hostile.ts';
 import { PocketServer, pocketLink, verifier } from '../support/pocket.ts';
 import { PocketDevice } from '../support/pocket-device.ts';
 
@@ -152,4 +153,73 @@ test('logins are counted ahead: one record for many connections, and none is use
     t.is(device.board.power.operations, before);
   }
   t.is(seen.size, 93);
+});
+
+type Change = Parameters<typeof lying>[1];
+const frames =
+  (change: (answer: Extract<Answer, { kind: typeof FRAMES }>) => Answer | Answer[]): Change =>
+  (answer) =>
+    answer.kind === FRAMES ? change(answer) : answer;
+const refusing = (code: Code): Change => frames(({ id }) => ({ id, kind: REFUSED, code, retrySeconds: 0 }));
+
+const CHARGED: [how: string, blamed: boolean, lie: Change][] = [
+  ['zeros for frames', true, frames((answer) => ({ ...answer, frame: new Uint8Array(answer.frame.length) }))],
+  ['frames that nobody waits for', true, frames((answer) => Array(40).fill({ ...answer, index: 4_000_000 }))],
+  ['no frames', true, frames(() => [])],
+  ['no answers', true, () => []],
+  [
+    'a false proof of freshness',
+    true,
+    (answer) => (answer.kind === FRESHNESS ? { ...answer, statement: answer.statement.slice(0, -1) } : answer),
+  ],
+  ['a word that no server may say', true, refusing('RESULT_MISMATCH')],
+  ['that it is busy', false, refusing('BUSY')],
+  ['that it has no such delta', false, refusing('NOT_FOUND')],
+];
+
+for (const [how, blamed, lie] of CHARGED) {
+  test(`${how}: the link is ${blamed ? 'given up as a liar' : 'kept'}`, async (t) => {
+    const { server, first } = await world();
+    const device = new PocketDevice(server, first, { clock: false });
+    await server.publish(noise(9_000), { bases: [] });
+    const lies = lying(server, lie);
+    await device.start();
+    await pass(device, 2 * MINUTE);
+    t.true(lies.told > 0);
+    t.is(device.link!.distrusted > 0, blamed, device.codes().join(' '));
+    lies.on = false;
+    await device.start();
+    t.is(sequence(device), 2);
+  });
+}
+
+test('a link that goes down, a false announcement and a flash that fails are nothing against the link', async (t) => {
+  const { server, first } = await world();
+  const device = new PocketDevice(server, first);
+  await device.start();
+  const { events } = device.link!;
+  events!.announcement(junk(1));
+  await pass(device, MINUTE);
+  const second = await server.publish(noise(9_000), { bases: [] });
+  const lies = lying(server, (answer) => (answer.kind === FRAMES && answer.index > 2 ? [] : answer));
+  events!.announcement(await server.announcement());
+  await pass(device, 1_000);
+  events!.down();
+  await pass(device, MINUTE);
+  t.true(device.codes().includes('LINK_LOST'), device.codes().join(' '));
+  t.is(device.link!.distrusted, 0);
+
+  const { store } = device.board;
+  const write = store.write.bind(store);
+  store.write = () => {
+    throw new Refusal('FLASH_FAULT', 'worn out');
+  };
+  events!.up();
+  await pass(device, MINUTE);
+  t.true(device.codes().includes('FLASH_FAULT'), device.codes().join(' '));
+  t.is(device.link!.distrusted, 0);
+  store.write = write;
+  lies.on = false;
+  await device.start();
+  t.is(sequence(device), 2, second.manifest.version);
 });

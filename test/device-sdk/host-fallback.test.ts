@@ -164,3 +164,80 @@ test('it goes back to the better way when that works, and not in the middle of a
   pass(10_000_000);
   t.is(mqtt.made, 3);
 });
+
+test('a way that brings junk is left at the first word of it, and each way back takes longer', async (t) => {
+  const { mqtt, http, told, link, pass, time } = world();
+  mqtt.events!.up();
+  const waits: number[] = [];
+  for (let round = 1; round <= 6; round++) {
+    await link.request(new Uint8Array());
+    mqtt.events!.answer(new Uint8Array());
+    told.length = 0;
+    link.distrust!();
+    t.deepEqual(told, ['down', 'mqtt → http: junk']);
+    t.is(mqtt.closed, round);
+    mqtt.events!.announcement(new Uint8Array());
+    t.is(told.length, 2, 'what it still says is not heard');
+    http.events!.up();
+    const before = time.now;
+    while (mqtt.made === round) pass(1_000);
+    waits.push(time.now - before);
+    mqtt.events!.up();
+    t.is(told.at(-2), 'http → mqtt: better');
+  }
+  for (let i = 1; i < 3; i++) t.true(waits[i]! > 1.9 * waits[i - 1]!, waits.join(' '));
+  t.true(waits[0]! > 300_000 && waits.at(-1)! <= 3_601_000, 'it is tried again each hour, whatever it did');
+  await link.close();
+});
+
+test('an hour of true answers is no pardon, and two hours without junk are', async (t) => {
+  const wait = (between: number) => {
+    const { mqtt, http, link, pass, time } = world();
+    mqtt.events!.up();
+    for (let round = 1; round <= 2; round++) {
+      link.distrust!();
+      http.events!.up();
+      if (round === 2) break;
+      while (mqtt.made === round) pass(1_000);
+      mqtt.events!.up();
+      pass(between);
+    }
+    const before = time.now;
+    while (mqtt.made === 2) pass(1_000);
+    return time.now - before;
+  };
+  t.true(wait(3_600_000) > 1_100_000);
+  t.true(wait(7_200_000) < 700_000);
+});
+
+test('where every way brings junk they are tried in turn, each round later, and none is left for good', async (t) => {
+  const { mqtt, http, told, link, pass, time } = world();
+  const waits: number[] = [];
+  for (let round = 1; round <= 12; round++) {
+    mqtt.events!.up();
+    pass(6_000);
+    link.distrust!();
+    t.is(http.made, round);
+    link.distrust!();
+    t.is(http.closed, round - 1, 'a word about a way that is not up yet is about the one before');
+    http.events!.up();
+    pass(6_000);
+    link.distrust!();
+    t.is(told.at(-1), 'http → mqtt: junk');
+    const before = time.now;
+    while (mqtt.made === round) pass(100);
+    waits.push(time.now - before);
+  }
+  for (let i = 1; i < 7; i++) t.true(waits[i]! > 1.9 * waits[i - 1]!, waits.join(' '));
+  t.true(waits.at(-1)! <= 300_100, waits.join(' '));
+  await link.close();
+  const made = mqtt.made;
+  link.distrust!();
+  pass(100_000_000);
+  t.is(mqtt.made + http.made, made + 12, 'a link that was closed stays closed');
+});
+
+test('a link of one way has no other to go to, and says so by leaving the word out', (t) => {
+  const only = new FakeWay('mqtt');
+  t.is(fallbackLink({ ways: [only] }).distrust, undefined);
+});

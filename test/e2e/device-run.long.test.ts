@@ -18,9 +18,13 @@ import {
   release,
   untilDevice,
 } from '../support/gateway.ts';
+import { door, JunkBroker } from '../support/junk-broker.ts';
+import { freePort } from '../support/ports.ts';
 import { repository } from '../support/repository.ts';
 
 const image = (version: string) => join(repository, `firmware-samples/images/sensor-node-${version}.bin`);
+/** Wrong frames that end a fetch. */
+const BAD_FRAMES_MAX = 8;
 const SERVER = ['--port', '0', '--mqtt-port', '0', '--device-port', '0'];
 
 test('an external installer takes an update; one that fails sends the target back, and the ledger knows why', async (t) => {
@@ -103,6 +107,30 @@ test('a health check that says no sends the gateway back; a veto keeps it where 
   t.is(reverted.version, '1.0.0');
   t.true(gateway.starts >= 3, 'into the trial and back');
   await gateway.until(() => gateway.lines.at(-1)?.kind !== 'restart');
+});
+
+test('a broker that sends junk is left for HTTP, and the update comes by that', async (t) => {
+  t.timeout(600_000);
+  const folder = await temporary(t);
+  const server = await up('--data', join(folder, 'server'), ...SERVER);
+  t.teardown(() => server.stop());
+  const { data, mqtt, devices } = server.ready as unknown as Record<'data' | 'mqtt' | 'devices', string>;
+  // The other way opens when the broker has lied enough: a slow machine may have the device leave it for less.
+  const http = `http://127.0.0.1:${await freePort()}`;
+  const opens = () => void door(t, Number(new URL(http).port), devices);
+  const broker = new JunkBroker({ lies: BAD_FRAMES_MAX, call: opens });
+  await broker.listen(t, mqtt);
+  const boot = { kind: 'link', current: 'current' };
+  const gateway = new Gateway(join(folder, 'gateway'), { ...base([{ url: broker.url }, { url: http }]), boot });
+  t.teardown(() => gateway.end());
+  const id = await gateway.enrol(data, '1.0.0');
+  gateway.supervise();
+  await release(data, image('1.0.1'), '1.0.1');
+  await untilDevice(data, id, ({ outcome, version }) => outcome === 'updated' && version === '1.0.1');
+  const left = gateway.lines.some((line) => line.kind === 'way' && line.from === broker.url && line.why === 'junk');
+  t.true(left, gateway.errors);
+  t.true(gateway.lines.some((line) => line.kind === 'refused' && line.code === 'BAD_FRAME'));
+  t.true(broker.lies >= BAD_FRAMES_MAX, `${broker.lies} frames`);
 });
 
 test('a device makes its own key and id, enrols itself with a code, updates and reports', async (t) => {

@@ -18,39 +18,39 @@ export interface SdkBuild {
 const CLASS_L_CORTEX_M = '{ lite, thumb } from delta/decoders';
 
 export const SDK_BUILDS: readonly SdkBuild[] = [
-  { name: 'core: two slots, class S', entries: ['index'], bytesMax: 97_200, slimMax: 81_500, goalBytes: 40_000 },
+  { name: 'core: two slots, class S', entries: ['index'], bytesMax: 97_300, slimMax: 81_500, goalBytes: 40_000 },
   {
     name: 'core, one Cortex-M predictor',
     entries: ['index', '{ thumb } from delta/decoders'],
-    bytesMax: 108_000,
+    bytesMax: 108_100,
     slimMax: 91_900,
   },
   {
     name: 'core, classes M and L',
     entries: ['index', '{ lite } from delta/decoders'],
-    bytesMax: 116_600,
+    bytesMax: 116_700,
     slimMax: 100_100,
   },
   {
     name: 'core, classes M and L for Cortex-M',
     entries: ['index', CLASS_L_CORTEX_M],
-    bytesMax: 118_700,
+    bytesMax: 118_800,
     slimMax: 102_300,
   },
-  { name: 'core, every decoder', entries: ['index', 'delta/decoders'], bytesMax: 133_000, slimMax: 116_500 },
-  { name: 'core, one slot', entries: ['index', 'one-slot'], bytesMax: 104_200, slimMax: 87_500 },
+  { name: 'core, every decoder', entries: ['index', 'delta/decoders'], bytesMax: 133_100, slimMax: 116_500 },
+  { name: 'core, one slot', entries: ['index', 'one-slot'], bytesMax: 104_300, slimMax: 87_500 },
   {
     name: 'core with Ed25519 and SHA-256 of noble',
     entries: ['index', 'crypto/noble-ed25519'],
-    bytesMax: 137_600,
-    slimMax: 121_300,
+    bytesMax: 137_700,
+    slimMax: 121_400,
     goalBytes: 80_000,
   },
   {
     name: 'core with P-256 besides',
     entries: ['index', 'crypto/noble'],
     bytesMax: 157_700,
-    slimMax: 141_300,
+    slimMax: 141_400,
     goalBytes: 100_000,
   },
   {

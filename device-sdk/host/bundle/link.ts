@@ -90,6 +90,11 @@ class BundleLink implements BundleAndNetwork {
     throw new Refusal('LINK_LOST', 'the report waits for the network');
   }
 
+  /** What bundles answer was proven when they were opened; where the network is up, it was the network. */
+  distrust(): void {
+    if (this.#networkUp) this.#options.network?.distrust?.();
+  }
+
   async close(): Promise<void> {
     this.#events = undefined;
     await this.#options.network?.close();

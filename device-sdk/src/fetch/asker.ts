@@ -14,7 +14,7 @@ export const OPEN_REQUESTS_MAX = 4;
  * Codes that a server may give for not answering. An answer is not signed, so a code that speaks against a release or a
  * branch is not taken from it: with BAD_DELTA, said twice, a lying broker could have a branch given up for ever.
  */
-const HINTS: ReadonlySet<Code> = new Set(['NOT_FOUND', 'BUSY', 'RATE_LIMITED', 'NOT_OPEN', 'UNREACHABLE']);
+export const HINTS: ReadonlySet<Code> = new Set(['NOT_FOUND', 'BUSY', 'RATE_LIMITED', 'NOT_OPEN', 'UNREACHABLE']);
 
 type Distribute<T> = T extends unknown ? Omit<T, 'id'> : never;
 /** A request before it has its id. */

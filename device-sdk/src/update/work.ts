@@ -18,8 +18,8 @@ export interface WorkPorts extends InstallerPorts {
   clock: Clock;
   offline?: boolean;
   veto?: Veto;
-  /** Asks for the announcement again, soon. */
-  retry(): void;
+  /** Asks for the announcement again, soon; told of what made that necessary, where something was refused. */
+  retry(refusal?: Refusal): void;
   /** An announcement was understood to its end. */
   succeeded(): void;
   refused(refusal: Refusal): void;
@@ -116,7 +116,7 @@ export class Work {
       if (!(error instanceof Refusal)) throw error;
       this.#p.store.demandOpen();
       this.#p.refused(error);
-      if (!SETTLED.has(error.code) && !this.#beliefs.refused.has(letter.bytes)) this.#p.retry();
+      if (!SETTLED.has(error.code) && !this.#beliefs.refused.has(letter.bytes)) this.#p.retry(error);
     }
   }
 

@@ -28,6 +28,9 @@ export class Victim {
   /** Frames it has been sent. */
   frames = 0;
   lie: Lie = (answer) => answer;
+  /** What another mirror answers. Where there is one, the device goes to it when it gives up the one that it has. */
+  other: Lie | undefined;
+  switches = 0;
   /** While false, a restart that the device wants waits. */
   restarts = true;
   /** While false, nothing that it sends arrives. */
@@ -100,6 +103,7 @@ export class Victim {
         this.cuts++;
         return;
       }
+      if (said.distrusted && this.other) queue.push(...(await this.#switch(this.other)));
       if (said.restart && this.restarts) {
         this.boots++;
         queue.splice(0, queue.length, await this.port.boot());
@@ -107,6 +111,13 @@ export class Victim {
       }
       for (const { by, bytes } of said.sent) for await (const next of this.#carry(by, bytes)) queue.push(next);
     }
+  }
+
+  async #switch(other: Lie): Promise<Said[]> {
+    this.lie = other;
+    this.other = undefined;
+    this.switches++;
+    return [await this.port.link(false), await this.port.link(true)];
   }
 
   async *#carry(by: Said['sent'][number]['by'], bytes: Uint8Array): AsyncGenerator<Said> {

@@ -6,9 +6,13 @@ import type { PocketServer } from './publisher.ts';
 export function pocketLink(
   server: PocketServer,
   options: { announce?: boolean } = {},
-): Link & { events: LinkEvents | undefined } {
+): Link & { events: LinkEvents | undefined; distrusted: number } {
   const link = {
     events: undefined as LinkEvents | undefined,
+    distrusted: 0,
+    distrust(): void {
+      link.distrusted++;
+    },
     open(events: LinkEvents, login: () => Promise<Uint8Array>): void {
       if (server.gone) return;
       link.events = events;

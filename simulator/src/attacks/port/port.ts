@@ -43,6 +43,8 @@ export interface Said {
   codes: readonly string[];
   /** Milliseconds until the device wants to be woken; null where it only listens. */
   dueMs: number | null;
+  /** It has given its mirror up as a liar and wants another one (Link.distrust). Left out: it has not. */
+  distrusted?: boolean;
   /** It wants to be restarted: the suite calls {@link Port.boot}. */
   restart: boolean;
   /** The power went, as {@link Port.cutPower} had asked. */

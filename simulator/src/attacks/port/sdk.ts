@@ -72,7 +72,7 @@ class Life {
   #clock: { seconds: number; at: number } | undefined;
   #device: Device | undefined;
   #boots = 0;
-  #said: { sent: { by: Mouth; bytes: Uint8Array }[]; codes: string[]; cut: boolean; fault: string | null } = nothing();
+  #said = nothing();
   /** Of the link, from its opening to its end. */
   events: LinkEvents | undefined;
 
@@ -103,9 +103,8 @@ class Life {
     } catch (error) {
       this.#failed(error);
     }
-    const { sent, codes, cut, fault } = this.#said;
     const { dueMs } = this.#time;
-    return { sent, codes, cut, fault, dueMs: dueMs ?? null, restart: this.board.boot.restartRequested };
+    return { ...this.#said, dueMs: dueMs ?? null, restart: this.board.boot.restartRequested };
   }
 
   async boot(): Promise<void> {
@@ -180,6 +179,9 @@ class Life {
         },
         request: send('request'),
         report: send('report'),
+        distrust: () => {
+          this.#said.distrusted = true;
+        },
         close: async () => {
           this.events = undefined;
         },
@@ -240,6 +242,11 @@ class Life {
   }
 }
 
-function nothing() {
-  return { sent: [] as { by: Mouth; bytes: Uint8Array }[], codes: [] as string[], cut: false, fault: null };
+type Kept = Omit<Said, 'dueMs' | 'restart' | 'sent' | 'codes'> & {
+  sent: { by: Mouth; bytes: Uint8Array }[];
+  codes: string[];
+};
+
+function nothing(): Kept {
+  return { sent: [], codes: [], cut: false, fault: null };
 }

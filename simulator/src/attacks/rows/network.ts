@@ -12,6 +12,7 @@ import { flipped } from '../forge.ts';
 import { verifier } from '../pocket/publisher.ts';
 import { found, heard, lied, makeScene, NOISE, recovers, type Scene } from '../scene.ts';
 import { DEVICE_ID, type Lie } from '../victim.ts';
+import { droppingMirrors, lyingMirrors } from './mirrors.ts';
 import { loginRows, pathRows } from './server-network.ts';
 
 const { sha256 } = verifier;
@@ -145,6 +146,7 @@ export const dropped: Attack = {
   variants: [
     healing('drops every frame', 'LINK_LOST', () => (answer) => (answer.kind === FRAMES ? [] : answer)),
     healing('drops every answer', 'LINK_LOST', () => () => []),
+    ...droppingMirrors,
     healing('drops every second answer', 'held', () => everySecond(), HOUR),
     erased(),
   ],
@@ -248,6 +250,7 @@ export const mirror: Attack = {
   variants: [
     healing('serves junk for every frame', 'BAD_FRAME', () => onFrames((frame) => new Uint8Array(frame.length))),
     bounded(),
+    ...lyingMirrors,
     healing(
       'serves every third frame wrong',
       'held',
