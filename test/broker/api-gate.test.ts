@@ -45,6 +45,7 @@ const ROUTES: [method: string, path: string][] = [
   ['GET', '/api/v1/products/thermostat'],
   ['GET', '/api/v1/releases'],
   ['GET', `/api/v1/releases/${NAME}`],
+  ['GET', `/api/v1/releases/${NAME}/applies`],
   ['POST', '/api/v1/releases/prepare'],
   ['POST', '/api/v1/releases'],
   ['GET', '/api/v1/people'],

@@ -282,7 +282,12 @@ async function shapesAgree(w: World, rolloutId: string): Promise<void> {
   const leaf = leafHash((await entries(w))[0]!);
   const paths = [
     ...['/healthz', '/api/v1/endpoints', '/api/v1/head', '/api/v1/products', `/api/v1/products/${PRODUCT}`],
-    ...['/api/v1/releases', `/api/v1/releases/${releaseLeaf}`, `/api/v1/releases?product=${PRODUCT}`],
+    ...[
+      '/api/v1/releases',
+      `/api/v1/releases/${releaseLeaf}`,
+      `/api/v1/releases/${releaseLeaf}/applies`,
+      `/api/v1/releases?product=${PRODUCT}`,
+    ],
     ...['/api/v1/people', '/api/v1/people/engineer', '/api/v1/devices', `/api/v1/devices/${device!.deviceId}`],
     ...['/api/v1/rollouts', `/api/v1/rollouts/${rolloutId}`, `/api/v1/rollouts/${rolloutId}/progress`],
     ...[`/api/v1/history/${rolloutId}`, `/api/v1/history/${PRODUCT}`, `/api/v1/entries/${leaf}`],

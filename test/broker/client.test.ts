@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiClient, apiClient } from '@countersign/broker/face/client/api-client';
 import { enrolDevices, revokeDevice } from '@countersign/broker/face/client/devices';
+import { readFleetApplies } from '@countersign/broker/face/client/fleet-applies';
 import type { KeyRow } from '@countersign/broker/face/client/key-row';
+import { putPassport, subjectOf } from '@countersign/broker/face/client/passports';
 import { approvePerson, proposePerson, revokePerson } from '@countersign/broker/face/client/people';
 import {
   approve,
@@ -14,13 +16,20 @@ import {
   reject,
   waitForRelease,
 } from '@countersign/broker/face/client/releases';
-import { controlRollout, getRollout, openRollout, randomDeviceId } from '@countersign/broker/face/client/rollouts';
+import {
+  controlRollout,
+  getRollout,
+  type Opened,
+  openRollout,
+  randomDeviceId,
+} from '@countersign/broker/face/client/rollouts';
 import { rootInForce } from '@countersign/broker/face/client/roots';
 import { openSession, type Session } from '@countersign/broker/face/client/session';
 import { type RunningAll, startAll } from '@countersign/broker/face/up/start';
 import { createPerson, loadPerson } from '@countersign/broker/keys/people';
 import { auditFolder } from '@countersign/broker/ledger/audit';
 import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
+import type { FleetApplies } from '@countersign/broker/passport/fleet';
 import { codeOf, Refusal } from '@countersign/device-sdk';
 import {
   ALG_ED25519,
@@ -31,6 +40,7 @@ import {
   readCommand,
   readProvision,
   type Signer,
+  unhex,
 } from '@countersign/device-sdk/format';
 import { generateKeyPair, nodeVerifier } from '@countersign/device-sdk/host/crypto';
 import { createKey } from '@countersign/device-sdk/host/key-file';
@@ -180,6 +190,22 @@ test('a rollout waits for the confirmation and for the cosignatures, and says so
   t.is(opened.plan.waves.length, 1);
   t.deepEqual(late, { confirmation: 2, quorum: 2 });
   t.regex(said.join('|'), /^approved; waiting .*\|0 of 2 peers; waiting a minute/);
+});
+
+test('a server that counts devices wrongly is told', (t) => {
+  const good = { releaseLeaf: 'a', devices: 3, applies: 1, refused: [], withoutPassport: 1, unread: 1 };
+  t.deepEqual(readFleetApplies(good), good);
+  const row = { code: 'WRONG_BASE', devices: 1, reason: 'x' };
+  const wrong = [
+    undefined,
+    { ...good, devices: 2 },
+    { ...good, applies: 1.5, devices: 3.5 },
+    { ...good, refused: 'none' },
+    { ...good, devices: 4, refused: [{ ...row, code: 'WHATEVER' }] },
+    { ...good, devices: 4, refused: [{ ...row, reason: 1 }] },
+  ];
+  for (const answer of wrong)
+    t.is(codeOf(t.throws(() => readFleetApplies(answer))), 'MALFORMED', JSON.stringify(answer));
 });
 
 test('a person is proposed by one and approved by another, signs, and is revoked in the same way', async (t) => {
@@ -351,6 +377,43 @@ test('every key of an installation is listed with what names it, where it is, wh
   t.false(told.stdout.includes('this device cannot log in'), 'devices only where asked for');
   const offline = (await runHereJson<KeyRow[]>('keys', 'list', '--offline', '--data', data)).json;
   t.true(offline.every((row) => row.state === 'unknown' && row.lastUsed === null && row.file !== null));
+});
+
+test('a rollout is refused where the release applies to no device that has a passport, unless it is meant', async (t) => {
+  const { session, operator, data } = t.context;
+  const { releaseLeaf, imageDigest, imageBytes } = made.release!;
+  const here = ['--data', data];
+  const all = (await session.api.get('/api/v1/devices')) as { deviceId: string; state: string }[];
+  const [one, other, ...rest] = all.flatMap(({ deviceId, state }) => (state === 'enrolled' ? [deviceId] : []));
+  const devices = rest.length + 2;
+  const preview = () => runHereJson<FleetApplies>('rollout', 'preview', 'valve-controller@2.0.0', ...here);
+  const put = async (deviceId: string | undefined, digest: string) => {
+    const components = [{ name: 'app', version: '2.0.0', digest: unhex(digest)!, bytes: imageBytes }];
+    const content = { hardware: 'A', bootloader: null, sdk: null, components };
+    await putPassport(session, operator, await subjectOf(session, deviceId!), content);
+  };
+  const before = await preview();
+  t.is(before.code, 0, before.stderr);
+  t.like(before.json, { releaseLeaf, devices, applies: 0, withoutPassport: devices, unread: 0 });
+  await put(one, imageDigest);
+  const none = await preview();
+  t.deepEqual([none.code, none.json.refused.map(({ code, devices }) => [code, devices])], [1, [['DUPLICATE', 1]]]);
+  const open = (...more: string[]) =>
+    runHereJson<Opened & Answer>('rollout', 'open', releaseLeaf, '--as', 'operator', ...more, ...here);
+  const refused = await open();
+  t.deepEqual([refused.code, refused.json.error?.code], [1, 'DUPLICATE']);
+  t.regex(refused.json.error!.text, /no device that has a passport \(DUPLICATE 1\)/);
+  await put(other, 'ab'.repeat(32));
+  t.like((await preview()).json, { devices, applies: 1, withoutPassport: devices - 2 });
+  const { stdout } = await runHere('rollout', 'preview', releaseLeaf, ...here);
+  t.regex(stdout, /applies to 1 of \d+ devices, not to 1/);
+  t.regex(stdout, /\nDUPLICATE +1 +it runs 2\.0\.0 already/);
+  await put(other, imageDigest);
+  const meant = await open('--anyway');
+  t.is(meant.code, 0, meant.stderr);
+  t.like(meant.json.applies, { devices, applies: 0 });
+  const shown = await runHereJson<{ applies: FleetApplies }>('rollout', 'show', meant.json.rolloutId, ...here);
+  t.deepEqual(shown.json.applies, meant.json.applies);
 });
 
 test("a person's next key: one command, another person's approval, and what the former one signed stays good", async (t) => {

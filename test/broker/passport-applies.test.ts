@@ -134,6 +134,9 @@ test('of several components each is compared and counted, and a foreign one is s
   t.deepEqual(judged(foreign), ['differs', 'CONFLICT']);
   t.regex(agreementOf(foreign).text, /^radio is .{12} in the passport and .{12} in the report$/);
   t.deepEqual(judged(facts('radio x', 'image 2', 'radio x')), ['agrees', 'WRONG_BASE']);
+  const { device: _, ...alone } = whole;
+  const without = { ...alone, passport: { ...whole.passport, components: whole.passport.components.slice(0, 1) } };
+  t.deepEqual(judged(without), ['unreported', 'WRONG_COMPONENTS']);
 });
 
 test('older ones are not current, and what nobody confirmed is not listed', (t) => {

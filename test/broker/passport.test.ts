@@ -1,7 +1,9 @@
 /** Passports: whose word they are, which one is in force, and what they and a device's reports say of releases. */
-import { objectDigest } from '@countersign/broker/ledger/contract/args';
+import { objectDigest, rejectArgs, revokeArgs } from '@countersign/broker/ledger/contract/args';
 import { passportArgs, type Subject, subjectId } from '@countersign/broker/ledger/contract/passport-args';
+import type { ReleaseView } from '@countersign/broker/ledger/contract/views';
 import { applicability, findPassport, takePassport } from '@countersign/broker/passport/desk';
+import { appliesToFleet, demandApplies, type FleetApplies } from '@countersign/broker/passport/fleet';
 import { PASSPORT_BYTES_MAX, type Passport, readPassport, signPassport } from '@countersign/broker/passport/passport';
 import { type Code, codeOf } from '@countersign/device-sdk';
 import { type encode, hex, type Signer, signStatement, utf8 } from '@countersign/device-sdk/format';
@@ -14,6 +16,7 @@ import {
   enrolDevices,
   manifestOf,
   newDevice,
+  newRelease,
   newSigner,
   newWorld,
   nextReport,
@@ -214,6 +217,57 @@ test('what applies follows from passport, reports and trial, with a sentence for
   t.is((await judged())[0], 'differs', 'a device that reports less than its passport says');
   const alone = await applicability(desk, await findPassport(desk, 'product', hex(CLASS)));
   t.deepEqual([alone.agreement.state, alone.releases[0]!.applies], ['unreported', true]);
+});
+
+test('of a fleet it is counted to whom a release applies, to whom not and why, and of whom nothing is known', async (t) => {
+  const made = await worldOf(t);
+  const { world, desk, device, first, alice, bob } = made;
+  const second = await publish(world, 2, first.leaf);
+  const [done, silent, unread, gone] = Array.from({ length: 4 }, () => newDevice()) as [
+    TestDevice,
+    TestDevice,
+    TestDevice,
+    TestDevice,
+  ];
+  await enrolDevices(world, [done, silent, unread, gone]);
+  const judged = async ({ leaf } = second) =>
+    appliesToFleet(desk, (await world.ledger.evaluate('getRelease', hex(leaf))) as ReleaseView);
+  const refusedOf = ({ refused }: FleetApplies) => refused.map(({ code, devices }) => [code, devices]);
+  const nobody = await judged();
+  t.like(nobody, { devices: 5, applies: 0, refused: [], withoutPassport: 5, unread: 0 });
+  t.notThrows(() => demandApplies(nobody), 'nothing is known of any');
+
+  const runs = (sequence: number) => [{ name: 'app', version: `1.${sequence}.0`, ...imageOf(sequence) }];
+  await put(made, passportOf(ofDevice(done), { components: runs(2) }));
+  const none = await judged();
+  t.deepEqual(refusedOf(none), [['DUPLICATE', 1]]);
+  t.is(codeOf(t.throws(() => demandApplies(none))), 'DUPLICATE');
+
+  await put(made, passportOf(ofDevice(device)));
+  await put(made, passportOf(ofDevice(gone)));
+  const object = objectDigest(sha256, 'device', gone.id);
+  await act(world, bob, 'revoke', object, revokeArgs('device', gone.id, 'lost'));
+  const lost = await signPassport(sha256, passportOf(ofDevice(unread)), bob);
+  const args = passportArgs({ subject: ofDevice(unread), serial: 1, digest: sha256(lost) });
+  await act(world, bob, 'passport', objectOf(ofDevice(unread)), args);
+  const some = await judged();
+  t.like(some, { devices: 4, applies: 1, withoutPassport: 1, unread: 1 });
+  t.deepEqual(refusedOf(some), [['DUPLICATE', 1]]);
+  t.notThrows(() => demandApplies(some));
+
+  await put(made, passportOf(OF_CLASS));
+  t.like(await judged(), { applies: 2, withoutPassport: 0, unread: 1 });
+  t.deepEqual(refusedOf(await judged(first)), [
+    ['DUPLICATE', 2],
+    ['ROLLBACK', 1],
+  ]);
+
+  const third = await newRelease(world, 3, second.leaf);
+  await act(world, alice, 'upload', third.leaf, third.args);
+  t.is((await judged(third)).applies, 3, 'as if it were confirmed');
+  t.is((await judged()).applies, 2, 'and nothing is changed by that');
+  await act(world, bob, 'reject', third.leaf, rejectArgs('no'));
+  t.is(codeOf(await t.throwsAsync(judged(third))), 'NOT_APPROVED');
 });
 
 function releaseOf(sequence: number, first: TestRelease, second: TestRelease): TestRelease {

@@ -70,6 +70,7 @@ export const ROWS: readonly [route: string, servers: string, who: Who][] = [
   ['GET /api/v1/products/:name', 'LCDP', 'read'],
   ['GET /api/v1/releases', 'LCDP', 'read'],
   ['GET /api/v1/releases/:name', 'LCDP', 'read'],
+  ['GET /api/v1/releases/:name/applies', 'CD', 'read'],
   ['GET /api/v1/rollouts', 'LCDP', 'read'],
   ['GET /api/v1/rollouts/:name', 'LCDP', 'read'],
   ['GET /api/v1/rollouts/:name/progress', 'D', 'read'],

@@ -1,5 +1,5 @@
 /** Which releases apply to a device, by its passport and its own reports, and in a sentence why the others do not. */
-import type { Code } from '@countersign/device-sdk';
+import { type Code, demand } from '@countersign/device-sdk';
 import { APPLICATION, HASH_BYTES, hex } from '@countersign/device-sdk/format';
 import type { DeviceView, ProductView, ReleaseView, TrialView } from '../ledger/contract/views.ts';
 import { applicationOf, type Passport } from './passport.ts';
@@ -69,13 +69,20 @@ function reportedBy({ device }: Facts): Map<string, string> | undefined {
 export function appliesTo(facts: Facts): Applies[] {
   const agreement = agreementOf(facts);
   const confirmed = facts.releases.filter(({ state }) => state === 'confirmed');
-  return [...confirmed]
-    .sort((a, b) => b.sequence - a.sequence)
-    .map((release) => {
-      const { releaseLeaf, version, sequence } = release;
-      const [code, reason] = judge(facts, agreement, release);
-      return { releaseLeaf, version, sequence, applies: code === 'OK', code, reason };
-    });
+  return [...confirmed].sort((a, b) => b.sequence - a.sequence).map((release) => rowOf(facts, agreement, release));
+}
+
+/** One confirmed release of those in the facts. @throws Refusal NOT_FOUND */
+export function judgeRelease(facts: Facts, releaseLeaf: string): Applies {
+  const release = facts.releases.find((one) => one.releaseLeaf === releaseLeaf);
+  demand(release, 'NOT_FOUND', `the product has no release ${releaseLeaf}`);
+  return rowOf(facts, agreementOf(facts), release);
+}
+
+function rowOf(facts: Facts, agreement: Agreement, release: ReleaseView): Applies {
+  const { releaseLeaf, version, sequence } = release;
+  const [code, reason] = judge(facts, agreement, release);
+  return { releaseLeaf, version, sequence, applies: code === 'OK', code, reason };
 }
 
 type Verdict = [code: Code | 'OK', reason: string];
@@ -121,6 +128,8 @@ function reached(
   const ways: string[] = [];
   for (const { id, imageDigest, branches } of imagesOf(release)) {
     const base = runs.get(id);
+    // Devices take exactly the components that they have: a full image of another one helps nobody.
+    if (base === undefined) return ['WRONG_COMPONENTS', `it has no component ${id}`];
     if (base === imageDigest) continue;
     const delta = branches.find(({ baseDigest }) => baseDigest !== null && baseDigest === base);
     const branch = delta ?? branches.find(({ baseDigest }) => baseDigest === null);

@@ -97,22 +97,26 @@ export async function applicability(
   { passport, view }: HeldPassport,
   deviceId?: string,
 ): Promise<{ agreement: Agreement; releases: Applies[] }> {
-  const product = (await ledger.evaluate('getProduct', view.classId)) as ProductView;
-  const facts: Facts = {
-    passport,
-    product,
-    releases: (await ledger.evaluate('listReleases', view.classId)) as ReleaseView[],
-    device: deviceId === undefined ? undefined : ((await ledger.evaluate('getDevice', deviceId)) as DeviceView),
-    trials: await trialsOf(ledger, product),
-    floor: (await found<IndexState>(ledger.evaluate('getIndexEntry', view.classId)))?.floor ?? 0,
-  };
+  const device = deviceId === undefined ? undefined : ((await ledger.evaluate('getDevice', deviceId)) as DeviceView);
+  const facts: Facts = { ...(await factsOfClass(ledger, view.classId)), passport, device };
   return { agreement: agreementOf(facts), releases: appliesTo(facts) };
 }
 
-/** Of the one release that can apply. */
-async function trialsOf(ledger: LedgerClient, { head }: ProductView): Promise<Map<string, TrialView>> {
-  const trial = await found<TrialView>(ledger.evaluate('getTrial', head));
-  return new Map(trial ? [[head, trial]] : []);
+/** @param tried the release whose trial is looked at; the current one, which alone can apply, where none is named */
+export async function factsOfClass(
+  ledger: LedgerClient,
+  classId: string,
+  tried?: string,
+): Promise<Omit<Facts, 'passport' | 'device'>> {
+  const product = (await ledger.evaluate('getProduct', classId)) as ProductView;
+  const leaf = tried ?? product.head;
+  const trial = await found<TrialView>(ledger.evaluate('getTrial', leaf));
+  return {
+    product,
+    releases: (await ledger.evaluate('listReleases', classId)) as ReleaseView[],
+    trials: new Map(trial ? [[leaf, trial]] : []),
+    floor: (await found<IndexState>(ledger.evaluate('getIndexEntry', classId)))?.floor ?? 0,
+  };
 }
 
 async function found<T>(asked: Promise<unknown>): Promise<T | undefined> {

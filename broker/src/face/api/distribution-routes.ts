@@ -5,8 +5,9 @@ import type { FastifyInstance } from 'fastify';
 import type { RegistryEntry } from '../../distribution/registry.ts';
 import type { PlanRequest, WaveRequest } from '../../distribution/rollouts/waves.ts';
 import type { Distribution } from '../../distribution/server.ts';
-import type { LedgerClient } from '../../ledger/client.ts';
 import { ENROL_DEVICES_MAX } from '../../ledger/contract/args.ts';
+import type { DeskParts } from '../../passport/desk.ts';
+import { appliesToFleet, demandApplies } from '../../passport/fleet.ts';
 import { type Fields, fieldsOf, numberOf, textOf } from './ask.ts';
 import { findDevice, findRelease, findRollout } from './names.ts';
 import { SEND_COMMAND, SET_LABELS } from './openapi/device-operations.ts';
@@ -16,19 +17,27 @@ import { planJson } from './plan-json.ts';
 
 /** 500 devices with the most and longest labels that the registry takes have 1.1 MB. */
 const LABELS_BODY_BYTES_MAX = 1_200_000;
+const PLAN_FIELDS = ['release', 'waves', 'window', 'jitterSeconds', 'attemptsMax', 'anyway'];
 const SECONDS_MAX = 2 ** 40;
 
 /** Plans, labels, progress, and `GET /provision/:product/:version`: what only the distribution server knows. */
 export function distributionRoutes(
   distribution: Distribution,
-  ledger: LedgerClient,
+  desk: DeskParts,
 ): (app: FastifyInstance) => Promise<void> {
+  const { ledger } = desk;
   return async (app) => {
     app.post('/api/v1/rollouts/plan', { schema: PLAN }, async ({ body }) => {
-      const fields = fieldsOf(body, 'the plan', ['release', 'waves', 'window', 'jitterSeconds', 'attemptsMax']);
-      const { releaseLeaf, product, version, state } = await findRelease(ledger, textOf(fields, 'release'));
+      const fields = fieldsOf(body, 'the plan', PLAN_FIELDS);
+      const release = await findRelease(ledger, textOf(fields, 'release'));
+      const { product, version, state } = release;
       demand(state === 'confirmed', 'NOT_APPROVED', `${product} ${version} is ${state}, not confirmed`);
-      return planJson(await distribution.planWaves(planOf(unhex(releaseLeaf)!, fields)));
+      const { anyway = false } = fields;
+      demand(typeof anyway === 'boolean', 'BAD_REQUEST', 'anyway is true or false');
+      const plan = await distribution.planWaves(planOf(unhex(release.releaseLeaf)!, fields));
+      const applies = await appliesToFleet(desk, release);
+      if (!anyway) demandApplies(applies);
+      return { ...planJson(plan), applies };
     });
     app.get<{ Params: { name: string } }>(
       '/api/v1/rollouts/:name/progress',

@@ -3,7 +3,9 @@ import { type Command, Option } from 'commander';
 import { componentsOf } from '../../collection/components.ts';
 import { checkLabels, checkOrder, type ReleaseOrder } from '../../collection/order.ts';
 import type { ProductView, ReleaseView } from '../../ledger/contract/views.ts';
+import type { FleetApplies } from '../../passport/fleet.ts';
 import type { CommittedView } from '../api/views.ts';
+import { fleetAppliesIfKnown } from '../client/fleet-applies.ts';
 import {
   approve,
   getProduct,
@@ -13,6 +15,7 @@ import {
   reject,
   waitForRelease,
 } from '../client/releases.ts';
+import type { Session } from '../client/session.ts';
 import {
   connect,
   connectAs,
@@ -24,6 +27,7 @@ import {
   type ServerOptions,
   serverOptions,
 } from './connect.ts';
+import { fleetAppliesText } from './fleet-applies.ts';
 import { type NewProductOptions, newProductOf, newProductOptions, registerNew } from './new-product.ts';
 import { note, verb } from './program.ts';
 import { short, table } from './table.ts';
@@ -95,8 +99,20 @@ function publishVerb(program: Command): void {
       note('waiting for the approval …');
       done.release = await waitForRelease(session, done.release.releaseLeaf, 'confirmed', WAIT_MS);
     }
-    return { json: publishedJson(done, image.length), text: publishedText(done, image.length, options) };
+    const applies = await appliesNow(session, done);
+    const text = publishedText(done, image.length, options, applies);
+    return { json: { ...publishedJson(done, image.length), applies }, text };
   });
+}
+
+/** The release is on the record: that nobody counted for whom it is changes nothing of it. */
+async function appliesNow(session: Session, { release }: Published): Promise<FleetApplies | null> {
+  try {
+    return await fleetAppliesIfKnown(session, release.releaseLeaf);
+  } catch (error) {
+    note(`published, and not counted to how many devices it applies: ${(error as Error).message}`);
+    return null;
+  }
 }
 
 /** People take their time; a script that waits longer is better served by asking again. */
@@ -119,7 +135,12 @@ function publishedJson(done: Published, imageBytes: number) {
   return { ...release, branches, dropped, leafIndex, leafHash };
 }
 
-function publishedText(done: Published, imageBytes: number, options: ServerOptions): string {
+function publishedText(
+  done: Published,
+  imageBytes: number,
+  options: ServerOptions,
+  applies: FleetApplies | null,
+): string {
   const { release, branches, dropped } = done;
   const several = release.components !== undefined;
   const rows = branches.map((b) => [
@@ -145,6 +166,7 @@ function publishedText(done: Published, imageBytes: number, options: ServerOptio
     ...dropped.map(
       ({ component, base, reason }) => `no delta from ${base}${component ? ` of ${component}` : ''}: ${reason}`,
     ),
+    ...(applies && applies.devices > 0 ? [fleetAppliesText(applies)] : []),
     '',
     release.state === 'uploaded'
       ? `next: a second person runs  ${nextCommand(options, `approve ${short(release.releaseLeaf)}`)}`

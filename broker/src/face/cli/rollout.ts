@@ -2,7 +2,10 @@ import { EVERYONE } from '@countersign/device-sdk/format';
 import type { Command } from 'commander';
 import type { WaveRequest } from '../../distribution/rollouts/waves.ts';
 import type { RolloutView } from '../../ledger/contract/views.ts';
+import { appliesToNone } from '../../passport/fleet.ts';
 import type { PlanJson } from '../api/plan-json.ts';
+import { fleetAppliesIfKnown, getFleetApplies } from '../client/fleet-applies.ts';
+import { getRelease } from '../client/releases.ts';
 import {
   controlRollout,
   getRollout,
@@ -13,6 +16,7 @@ import {
   rolloutProgress,
 } from '../client/rollouts.ts';
 import { connect, connectAs, type PersonOptions, personOptions, type ServerOptions, serverOptions } from './connect.ts';
+import { fleetAppliesText } from './fleet-applies.ts';
 import { note, verb, WrongUse } from './program.ts';
 import { printable, short, table, timeText } from './table.ts';
 import { collect, readPercent, readWhole } from './values.ts';
@@ -25,11 +29,13 @@ interface OpenOptions extends PersonOptions {
   attempts?: number;
   from?: string;
   until?: string;
+  anyway?: boolean;
 }
 
-/** `rollout open|pause|resume|abort|advance|show|list`. */
+/** `rollout preview|open|pause|resume|abort|advance|show|list`. */
 export function rolloutVerbs(program: Command): void {
   const rollout = program.command('rollout').description('open a release to the fleet, in waves, and brake it');
+  previewVerb(rollout);
   openVerb(rollout);
   controlVerb(rollout, 'pause', 'start nothing new; devices that are at it finish');
   controlVerb(rollout, 'resume', 'go on after a pause');
@@ -37,6 +43,20 @@ export function rolloutVerbs(program: Command): void {
   controlVerb(rollout, 'advance', 'open the next wave before the plan would');
   showVerb(rollout);
   listVerb(rollout);
+}
+
+function previewVerb(rollout: Command): void {
+  const command = serverOptions(
+    rollout
+      .command('preview <release>')
+      .description('to how many devices a release would apply, by their passports; nothing is signed'),
+  );
+  verb(command, async (release: string, options: ServerOptions) => {
+    const session = await connect(options);
+    const { releaseLeaf } = await getRelease(session, release);
+    const applies = await getFleetApplies(session, releaseLeaf);
+    return { json: applies, text: fleetAppliesText(applies), ok: !appliesToNone(applies) };
+  });
 }
 
 function openVerb(rollout: Command): void {
@@ -47,12 +67,15 @@ function openVerb(rollout: Command): void {
     .option('--jitter <seconds>', 'devices spread their start over so many seconds [10]', readWhole)
     .option('--attempts <n>', 'attempts of one device at this release [3]', readWhole)
     .option('--from <time>', 'not before this time (ISO 8601)')
-    .option('--until <time>', 'not after this time (ISO 8601)');
+    .option('--until <time>', 'not after this time (ISO 8601)')
+    .option('--anyway', 'also where the release applies to no device that has a passport');
   verb(command, async (release: string, options: OpenOptions) => {
     const wish = wishOf(options);
     const { session, signer } = await connectAs(options, ['operator']);
     const opened = await openRollout(session, signer, release, wish, note);
-    const text = [`rollout ${opened.rolloutId}`, planTable(opened.plan.waves)].join('\n');
+    const text = [`rollout ${opened.rolloutId}`, planTable(opened.plan.waves), fleetAppliesText(opened.applies)].join(
+      '\n',
+    );
     return { json: opened, text };
   });
 }
@@ -68,6 +91,7 @@ function wishOf(o: OpenOptions): RolloutWish {
     ...(window && { window: { start: secondsOf(o.from) ?? 0, end: secondsOf(o.until) ?? null } }),
     ...(o.jitter !== undefined && { jitterSeconds: o.jitter }),
     ...(o.attempts !== undefined && { attemptsMax: o.attempts }),
+    ...(o.anyway && { anyway: true }),
   };
 }
 
@@ -108,7 +132,9 @@ function showVerb(rollout: Command): void {
     const session = await connect(options);
     const found = await getRollout(session, id);
     const progress = await rolloutProgress(session, found.rolloutId);
-    return { json: { ...found, progress }, text: rolloutText(found, progress) };
+    const applies = await fleetAppliesIfKnown(session, found.releaseLeaf);
+    const text = rolloutText(found, progress) + (applies ? `\n${fleetAppliesText(applies)}` : '');
+    return { json: { ...found, progress, applies }, text };
   });
 }
 

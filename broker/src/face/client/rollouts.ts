@@ -6,8 +6,10 @@ import { equal, hex, ID_BYTES, type Signer, unhex } from '@countersign/device-sd
 import type { WaveRequest } from '../../distribution/rollouts/waves.ts';
 import { objectDigest, type Plan, rolloutArgs } from '../../ledger/contract/args.ts';
 import type { RolloutView, TotalsView } from '../../ledger/contract/views.ts';
+import type { FleetApplies } from '../../passport/fleet.ts';
 import { type PlanJson, readPlanJson } from '../api/plan-json.ts';
 import type { CommittedView } from '../api/views.ts';
+import { readFleetApplies } from './fleet-applies.ts';
 import { getProvenRelease, waitForRelease } from './releases.ts';
 import { inPath, perform, type Session } from './session.ts';
 
@@ -17,11 +19,15 @@ export interface RolloutWish {
   window?: { start: number; end: number | null };
   jitterSeconds?: number;
   attemptsMax?: number;
+  /** Also where it applies to none of the devices that have a passport. */
+  anyway?: boolean;
 }
 
 export interface Opened extends CommittedView {
   rolloutId: string;
   plan: PlanJson;
+  /** The server's word, as it was planned. */
+  applies: FleetApplies;
 }
 
 /** The confirmation takes a second after an approval, the cosignatures one more; a server or peer that starts anew, some. */
@@ -33,7 +39,7 @@ const RETRY_MS = 500;
  * @param release leaf hash, prefix or PRODUCT@VERSION of a release that is approved
  * @param waiting hears once for what it waits
  * @throws Refusal BAD_STATEMENT where the plan is for another release than asked; NOT_APPROVED, and NO_QUORUM when the
- * time is over
+ * time is over; the code of most devices where it applies to none of those that have a passport
  */
 export async function openRollout(
   session: Session,
@@ -48,11 +54,13 @@ export async function openRollout(
     await waitForRelease(session, releaseLeaf, 'confirmed', READY_MS_MAX);
   }
   const waves = wish.waves?.length ? wish.waves : [{ percent: 100 }];
-  const { plan, json } = readPlanJson(await askForPlan(session, { release: releaseLeaf, ...wish, waves }, waiting));
+  const answer = await askForPlan(session, { release: releaseLeaf, ...wish, waves }, waiting);
+  const { plan, json } = readPlanJson(answer);
+  const applies = readFleetApplies(Object(answer).applies);
   checkPlan(plan, unhex(releaseLeaf)!, waves.length);
   const object = objectDigest(session.verifier.sha256, 'rollout', plan.rolloutId);
   const deed = { action: 'rollout', object, args: rolloutArgs({ op: 'open', plan }) } as const;
-  return { ...(await perform(session, signer, deed)), rolloutId: hex(plan.rolloutId), plan: json };
+  return { ...(await perform(session, signer, deed)), rolloutId: hex(plan.rolloutId), plan: json, applies };
 }
 
 async function askForPlan({ api }: Session, request: object, waiting: (text: string) => void): Promise<unknown> {

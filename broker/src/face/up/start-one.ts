@@ -167,7 +167,7 @@ export async function startDistributionServer(options: StartDistributionOptions)
       blobRoutes(held),
       ipfsRoutes(storedBlocks(held), options.openGateway === true),
       passportRoutes({ ledger, blobs: held, verifier }),
-      distributionRoutes(distribution, ledger),
+      distributionRoutes(distribution, { ledger, blobs: held, verifier }),
       listRoutes(distribution.lists, ledger),
     ];
     const endpoints = (url: string): Endpoints => ({

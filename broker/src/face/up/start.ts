@@ -123,7 +123,7 @@ export async function startAll(options: StartAllOptions): Promise<RunningAll> {
           ipfsRoutes(storedBlocks(blobs), options.openGateway === true),
           passportRoutes({ ledger, blobs, verifier }),
           collectionRoutes(collection),
-          distributionRoutes(distribution, ledger),
+          distributionRoutes(distribution, { ledger, blobs, verifier }),
           listRoutes(distribution.lists, ledger),
         ],
         alarms,

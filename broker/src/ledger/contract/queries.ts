@@ -43,6 +43,7 @@ export const QUERIES: Readonly<Record<QueryName, Query>> = {
   getIndexEntry: (s, args) => one(s, 'index', args),
   getTrial: (s, args) => one(s, 'trial', args),
   getPassport: passport,
+  listPassports: (s, [classId]) => all(s, 'passport', (held) => !classId || held.classId === classId),
   getIssuedKey: issuedKey,
   listIssuedKeys: async (s) => (await all(s, 'identity')).sort((a, b) => Number(b.convicted) - Number(a.convicted)),
   getPrevious: previous,
@@ -60,7 +61,7 @@ async function one<T extends Listed>(s: LedgerStub, type: T, args: string[]) {
   return found;
 }
 
-async function all<T extends Listed>(
+async function all<T extends Listed | 'passport'>(
   s: LedgerStub,
   type: T,
   take: (value: Types[T]) => boolean = () => true,

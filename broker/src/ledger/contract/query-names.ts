@@ -24,6 +24,8 @@ export type QueryName =
   | 'getTrial'
   /** (device or product, id) which passport is the newest */
   | 'getPassport'
+  /** ([classId]) of its devices and its own */
+  | 'listPassports'
   /** (thumbprint) the identity of an implicit key with its points; () all, convicted first */
   | 'getIssuedKey'
   | 'listIssuedKeys'

@@ -1,5 +1,5 @@
 import { operation } from './operation.ts';
-import { list, nullable, number, ref, strictly, text, whole } from './schema.ts';
+import { FLAG, list, nullable, number, ref, strictly, text, whole } from './schema.ts';
 
 const tag = 'Rollouts';
 const NAME = { name: text('rollout id in hex, from its first 8 digits on') };
@@ -22,6 +22,12 @@ export const DISTRIBUTION = operation({
   summary: 'How the distribution server goes',
   answer: ref('Distribution'),
 });
+export const APPLIES = operation({
+  ...{ tag, summary: 'To how many devices a release applies, by their passports' },
+  description: 'One that is not confirmed yet is judged as if it were.',
+  params: { name: text('leaf hash, from its first 8 digits on, or PRODUCT@VERSION') },
+  answer: ref('FleetApplies'),
+});
 export const PLAN = operation({
   ...{ tag, summary: 'Plan the waves of a rollout', description: 'An operator signs the answer to open it.' },
   body: strictly(
@@ -41,8 +47,9 @@ export const PLAN = operation({
       window: strictly({ start: whole(undefined, SECONDS_MAX), end: nullable(whole(undefined, SECONDS_MAX)) }, ['end']),
       jitterSeconds: whole(undefined, { maximum: 86_400 }),
       attemptsMax: whole(undefined, { maximum: 255 }),
+      anyway: { ...FLAG, description: 'also where it applies to no device that has a passport' },
     },
-    ['window', 'jitterSeconds', 'attemptsMax'],
+    ['window', 'jitterSeconds', 'attemptsMax', 'anyway'],
   ),
   answer: ref('Plan'),
 });

@@ -44,6 +44,15 @@ export const ROLLOUT_SHAPES: Record<string, Schema> = {
     jitterSeconds: whole(),
     attemptsMax: whole(),
     args: hexText(undefined, 'what an operator signs'),
+    applies: ref('FleetApplies'),
+  }),
+  FleetApplies: object({
+    releaseLeaf: hexText(32),
+    devices: whole('enrolled ones of the class'),
+    applies: whole('to so many it applies, by their passports and reports'),
+    refused: list(object({ code: text(), devices: whole(), reason: text('of one of them') })),
+    withoutPassport: whole('neither their own nor their class’s'),
+    unread: whole('have one whose document could not be read'),
   }),
   Progress: object({
     rollout: ref('Rollout'),
