@@ -38,11 +38,21 @@ test('no approval before the trial, whose record anybody can repeat', async (t) 
   const running = await up(...here, '--no-samples');
   t.teardown(() => running.stop('SIGKILL'));
   const publish = (version: string, ...more: string[]) =>
-    runJson('publish', image(version), '--product', 'sensor-node', '--version', version, ...more, ...here);
+    runJson<Answer & { applies?: object }>(
+      'publish',
+      image(version),
+      '--product',
+      'sensor-node',
+      '--version',
+      version,
+      ...more,
+      ...here,
+    );
   const rule = ['--trial-devices', '2', '--trial-success', '100'];
   const shape = ['--vendor', 'example.com', '--memory-class', 'L', '--slot-bytes', '229376'];
   const factory = await publish('1.0.0', '--new-product', ...shape, ...rule);
   t.is(factory.code, 0, factory.stderr);
+  t.like(factory.json.applies, { devices: 0, applies: 0, refused: [], withoutPassport: 0, unread: 0 });
   const approve = (version: string) => runJson('approve', `sensor-node@${version}`, '--wait', ...here);
   const trial = (version: string, ...more: string[]) =>
     runJson<Answer & Tried>('trial', `sensor-node@${version}`, ...more, ...here);

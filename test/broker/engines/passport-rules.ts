@@ -63,11 +63,10 @@ rule('an operator puts a passport on the record, one after the other, for what i
     ['an older one', 'BAD_COUNTER', () => send(bob, subject, 1)],
   ]);
   await send(bob, subject, 2);
-  t.like(await world.ledger.evaluate('getPassport', 'device', hex(device.id)), {
-    serial: 2,
-    by: 'bob',
-    classId: hex(CLASS),
-  });
+  const held = await world.ledger.evaluate('getPassport', 'device', hex(device.id));
+  t.like(held, { serial: 2, by: 'bob', classId: hex(CLASS) });
+  t.deepEqual(await world.ledger.evaluate('listPassports', hex(CLASS)), [held]);
+  t.deepEqual(await world.ledger.evaluate('listPassports', '0'.repeat(32)), []);
   t.deepEqual(readPassportArgs(passportArgs({ subject, serial: 2, digest })), { subject, serial: 2, digest });
   await act(world, bob, 'revoke', objectDigest(sha256, 'device', device.id), revokeArgs('device', device.id, 'a test'));
   await refuses(t, world, [['a device that is revoked', 'REVOKED', () => send(bob, subject, 3)]]);
