@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Link, Refusal } from '@countersign/device-sdk';
-import { hex, makeFrames, reportValue, signStatement } from '@countersign/device-sdk/format';
+import { FRAMES, hex, makeFrames, reportValue, signStatement } from '@countersign/device-sdk/format';
 import { nodeKeyStore } from '@countersign/device-sdk/host/crypto';
 import {
   ASK_LOGIN,
@@ -229,6 +229,51 @@ test('a child that asks without end takes no place of another', (t) => {
   t.deepEqual(told, []);
   source.close();
   cache.close();
+});
+
+test('a way that brings wrong frames is given up; frames out of order, late or without a place are nothing against it', (t) => {
+  const cache = new FrameCache(folderOf(t), sha256, 1_000_000);
+  const { frames, payload } = makeFrames(sha256, PAYLOAD, 512);
+  const time = new PocketTime();
+  let id = 0;
+  const source = new FrameSource({ cache, shelves: [], timer: time, nextId: () => ++id });
+  let distrusted = 0;
+  const way: Way = { up: true, request: async () => undefined, distrust: () => distrusted++ };
+  const want = () =>
+    source.want({
+      ...{ chainHead: payload.chainHead, first: 0, count: 4, way },
+      ...{ deliver: () => undefined, refuse: () => undefined },
+    });
+  const bring = (index: number, frame: Uint8Array) => source.hear({ id, kind: FRAMES, index, frame });
+  want();
+  const wrong = frames.map((frame) => frame.map((byte) => byte ^ 1));
+  for (const index of [2, 3, 2]) bring(index, frames[index]!);
+  for (const index of [1, 2, 3]) bring(index, wrong[index]!);
+  t.is(distrusted, 0, 'before the first frame nobody can tell');
+  bring(0, frames[0]!);
+  bring(1, wrong[1]!);
+  bring(1, wrong[1]!);
+  bring(0, frames[0]!);
+  t.is(distrusted, 0);
+  bring(1, wrong[1]!);
+  t.is(distrusted, 1);
+  bring(1, frames[1]!);
+  for (let i = 0; i < 3; i++) bring(2, wrong[2]!);
+  t.is(distrusted, 2, 'and again where it goes on');
+  source.close();
+  cache.close();
+
+  const full = new FrameCache(folderOf(t), sha256, 100);
+  const small = new FrameSource({ cache: full, shelves: [], timer: time, nextId: () => ++id });
+  small.want({
+    ...{ chainHead: payload.chainHead, first: 0, count: 4, way },
+    ...{ deliver: () => undefined, refuse: () => undefined },
+  });
+  for (let i = 0; i < 4; i++) small.hear({ id, kind: FRAMES, index: 0, frame: frames[0]! });
+  t.is(full.count(payload.chainHead), 0);
+  t.is(distrusted, 2, 'a disk without room');
+  small.close();
+  full.close();
 });
 
 test('the cache forgets whole payloads, the one that was used longest ago first, and never exceeds its bound', (t) => {

@@ -96,6 +96,13 @@ export class FrameCache {
     return true;
   }
 
+  /** Whether the chain names another frame here. False where nobody can tell, which is nothing against who sent it. */
+  isWrong(chainHead: Uint8Array, index: number, frame: Uint8Array): boolean {
+    if (index === 0) return !equal(this.#sha256(frame), chainHead);
+    const held = this.#held(chainHead);
+    return held !== undefined && index === held.count && !equal(this.#sha256(frame), held.expected);
+  }
+
   close(): void {
     for (const { fd } of this.#open.values()) closeSync(fd);
     this.#open.clear();

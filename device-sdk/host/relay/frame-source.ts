@@ -13,6 +13,8 @@ import type { Shelf } from './shelf.ts';
 export interface Way {
   readonly up: boolean;
   request(bytes: Uint8Array): Promise<void>;
+  /** It has brought wrong frames. @see Link.distrust */
+  distrust?(): void;
 }
 
 export interface Wanted {
@@ -62,6 +64,8 @@ export class FrameSource {
   readonly #options: FrameSourceOptions;
   readonly #fetches = new Map<string, Fetch>();
   readonly #byId = new Map<number, Fetch>();
+  /** Wrong frames of each way since it was last given up. */
+  readonly #wrong = new WeakMap<Way, number>();
   #wanted = 0;
   /** Frames that came from the server, wrong ones included. */
   fetched = 0;
@@ -129,13 +133,25 @@ export class FrameSource {
 
   #frame(fetch: Fetch, index: number, frame: Uint8Array): void {
     this.fetched++;
-    // Not the next one, or not the one: asking again, in time, is all there is to do.
-    if (!this.#options.cache.add(fetch.chainHead, index, frame)) return;
+    // Not the next one, or not the one: asking again, in time, is all there is to do for those who wait.
+    if (!this.#options.cache.add(fetch.chainHead, index, frame)) {
+      this.#blame(fetch, index, frame);
+      return;
+    }
     fetch.tries = 0;
     if (fetch.asked) fetch.silent.delete(fetch.asked.way);
     if (fetch.asked && index + 1 >= fetch.asked.end) this.#endQuestion(fetch);
     else this.#arm(fetch);
     this.#pump(fetch);
+  }
+
+  /** Children see only what is proven, so that their way lies is for the gateway to notice. */
+  #blame({ chainHead, asked }: Fetch, index: number, frame: Uint8Array): void {
+    if (!asked || !this.#options.cache.isWrong(chainHead, index, frame)) return;
+    const { way } = asked;
+    const wrong = (this.#wrong.get(way) ?? 0) + 1;
+    this.#wrong.set(way, wrong % TRIES_MAX);
+    if (wrong === TRIES_MAX) way.distrust?.();
   }
 
   /** Gives what is here, and asks for what is not. */

@@ -125,6 +125,10 @@ export class Station implements Way {
     return this.#link.request(bytes);
   }
 
+  distrust(): void {
+    this.#link.distrust?.();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelFirst();
