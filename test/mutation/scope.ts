@@ -9,9 +9,10 @@ const LEFT_OUT = [
 const WHOLE = [
   /^device-sdk\/src\/(verify|format|update|fetch|install|store|report|delta)\//,
   /^device-sdk\/src\/device\.ts$/,
-  /^broker\/src\/ledger\/(contract|log)\//,
+  /^broker\/src\/ledger\/(contract|log|peer)\//,
   /^broker\/src\/ledger\/(execution|replay|outside-head|audit)\.ts$/,
   /^broker\/src\/distribution\/(intake|enrolment)\//,
+  /^broker\/src\/keys\//,
   /^broker\/src\/distribution\/(confirmed|witness)\.ts$/,
   /^broker\/src\/distribution\/delivery\/(login|gate|rights|counters|broker)\.ts$/,
   /^broker\/src\/collection\/check-prepared\.ts$/,

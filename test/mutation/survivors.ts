@@ -457,6 +457,34 @@ export const SURVIVORS: readonly Survivors[] = [
       'broker/src/face/access/tokens.ts note guard file.usedAt !== null && Math.abs(now() - file.usedAt) < NOTED_SECONDS',
     ],
   },
+  {
+    why: "a disk that fails under a running peer: nobody's lie",
+    checks: ['broker/src/ledger/peer/chain.ts #orFail throw BAD_STORE'],
+  },
+  {
+    why: 'the contract confirms no release without its upload, and the copy holds only what it has executed: chain.ts',
+    checks: ['broker/src/ledger/peer/holdings.ts manifestOf demand upload'],
+  },
+  {
+    why: "folders and files of the machine itself that cannot be read: nobody's lie",
+    checks: [
+      'broker/src/keys/kgc/list.ts findIdentity throw BAD_STORE',
+      'broker/src/keys/kgc/request.ts readIssued throw NOT_FOUND',
+      'broker/src/keys/people.ts listPeopleKeys throw BAD_STORE',
+    ],
+  },
+  {
+    why: 'a random generator that gives infinity eight times in a row, which nobody can bring about from outside',
+    checks: ['broker/src/keys/kgc/ecqv.ts issueShare throw INTERNAL'],
+  },
+  {
+    why: 'wrong use of a command by who owns the folder: a second key without `next`, more keys than a root can name, a text too long',
+    checks: [
+      'broker/src/keys/kgc/request.ts requestKey demand number === 1 || options.next',
+      'broker/src/keys/ring.ts prepare demand number <= KEYS_MAX',
+      'broker/src/keys/tx.ts signTransaction demand statement.length <= TX_BYTES_MAX',
+    ],
+  },
 ];
 
 export function reasonOf(name: string): string | undefined {

@@ -116,22 +116,24 @@ export function missing(verifier: Verifier, draft: RootDraft): Demanded[] {
 /** The signed root, as devices will check it. @throws Refusal BAD_ROOT where signatures are missing */
 export function finishedRoot(verifier: Verifier, draft: RootDraft): Uint8Array {
   const { root } = readSignedRoot(verifier.sha256, draft.current);
-  demand(draft.signatures.length > 0, 'BAD_ROOT', 'nobody has signed this root yet');
   const bytes = signedRootOf(verifier.sha256, draft.next, draft.signatures);
   nextRoot(verifier, root, bytes);
   return bytes;
 }
 
 function parse(text: string): { current: unknown; next: unknown; signatures: unknown } {
-  let file: unknown;
-  try {
-    file = JSON.parse(text);
-  } catch (cause) {
-    throw new Refusal('MALFORMED', 'this is no draft of a trust root', { cause });
-  }
-  const { format, current, next, signatures } = Object(file) as Record<string, unknown>;
+  const { format, current, next, signatures } = Object(jsonOf(text)) as Record<string, unknown>;
   demand(format === FORMAT, 'MALFORMED', 'this is no draft of a trust root');
   return { current, next, signatures };
+}
+
+/** @returns undefined for what is no JSON */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function bytesOf(value: unknown, what: string): Uint8Array {

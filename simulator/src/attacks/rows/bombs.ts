@@ -4,12 +4,13 @@ import type { Attack, Variant } from '../attack.ts';
 import { flipped } from '../forge.ts';
 import { found, heard, lied, makeScene } from '../scene.ts';
 import { DELTA, FRESH, FULL, full, header, numbers, WORKSPACE_BYTES } from './containers.ts';
+import { peerDataRows } from './server-copies.ts';
 
 export const endlessData: Attack = {
   id: 18,
   name: 'endless data',
   source: 'TUF, Uptane',
-  against: ['device'],
+  against: ['device', 'server'],
   variants: [
     heard('announces more than an announcement can hold', 'TOO_LARGE', () => new Uint8Array(1 << 20)),
     lied(
@@ -38,6 +39,7 @@ export const endlessData: Attack = {
       'BAD_DELTA',
       numbers((list) => list.with(4, list[4]! + 1)),
     ),
+    ...peerDataRows,
   ],
 };
 

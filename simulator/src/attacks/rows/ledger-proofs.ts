@@ -23,8 +23,11 @@ import { centreRootRows, revokedIssueRows } from './centre-roots.ts';
 import { rootRows } from './device-more.ts';
 import { revokedRows } from './server-approvals.ts';
 import { convictedRows } from './server-centre.ts';
+import { copyRows } from './server-copies.ts';
+import { cosigningRows } from './server-cosigning.ts';
 import { peerRows } from './server-peers.ts';
 import { announcerRows, auditRows } from './server-proofs.ts';
+import { draftRows } from './server-root-drafts.ts';
 import { loggedRootRows, rotatedKeyRows } from './server-roots.ts';
 
 const { sha256 } = verifier;
@@ -106,6 +109,7 @@ export const splitView: Attack = {
     heard('shows the head of another log', 'BAD_HEAD', (s) => underHead(s, { origin: 'another.example/log' })),
     issuedElsewhere,
     ...peerRows,
+    ...cosigningRows,
   ],
 };
 
@@ -149,6 +153,7 @@ export const logRewrite: Attack = {
     ),
     heard('signs another root under the same proof', 'NO_RECEIPT', (s) => underHead(s, { root: new Uint8Array(32) })),
     ...auditRows,
+    ...copyRows,
   ],
 };
 
@@ -208,7 +213,7 @@ export const halfRotated: Attack = {
   id: 31,
   name: 'half-rotated root',
   source: 'TUF CVE-2020-15163',
-  against: ['device'],
+  against: ['device', 'server'],
   variants: [
     heard('signs the next trust root with its own keys alone', 'BAD_ROOT', (s) => rotated(s, [STRANGER], newKeys)),
     heard('signs the next trust root with the old keys alone', 'BAD_ROOT', (s) =>
@@ -280,6 +285,7 @@ export const halfRotated: Attack = {
     ...rootRows,
     ...centreRootRows,
     ...loggedRootRows,
+    ...draftRows,
   ],
 };
 

@@ -13,6 +13,7 @@ import { verifier } from '../pocket/publisher.ts';
 import { found, heard, lied, makeScene, NOISE, recovers, type Scene } from '../scene.ts';
 import { DEVICE_ID, type Lie } from '../victim.ts';
 import { droppingMirrors, lyingMirrors } from './mirrors.ts';
+import { peerRedirectRow } from './server-copies.ts';
 import { loginRows, pathRows } from './server-network.ts';
 
 const { sha256 } = verifier;
@@ -34,6 +35,7 @@ export const redirect: Attack = {
     refusedThere('says that the delta is broken', 'BAD_DELTA', 'LINK_LOST'),
     refusedThere('says that the image does not match', 'RESULT_MISMATCH', 'LINK_LOST'),
     ...loginRows,
+    peerRedirectRow,
   ],
 };
 

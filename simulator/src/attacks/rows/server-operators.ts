@@ -10,9 +10,11 @@ import { accessRows } from './server-access.ts';
 import { deviceRows } from './server-enrolled.ts';
 import { entryRows } from './server-entries.ts';
 import { grantRows } from './server-grants.ts';
+import { deskRows, keyFileRows } from './server-key-desk.ts';
 import { peopleRows } from './server-people.ts';
 import { rekeyRows } from './server-rekeys.ts';
 import { rolloutRows } from './server-rollouts.ts';
+import { plannedRows } from './server-root-drafts.ts';
 import { tokenRows } from './server-tokens.ts';
 import { passportRows } from './server-trials.ts';
 
@@ -60,5 +62,8 @@ export const unauthorised: Attack = {
     ...entryRows,
     ...deviceRows,
     ...grantRows,
+    ...plannedRows,
+    ...deskRows,
+    ...keyFileRows,
   ],
 };

@@ -34,7 +34,12 @@ const NOTICED_MS = 60_000;
 type Lie = (answer: BlocksAnswer) => BlocksAnswer | Promise<BlocksAnswer>;
 
 /** The peer has cosigned what there is; then the orderer lies, and writes. It may sign nothing more. */
-function lying(how: string, expect: Code, lie: (world: World) => Lie | Promise<Lie>): Variant {
+function lying(
+  how: string,
+  expect: Code,
+  lie: (world: World) => Lie | Promise<Lie>,
+  codeOfPeer: (peer: Peer) => string | undefined = codeOfObjection,
+): Variant {
   return {
     how,
     expect,
@@ -83,9 +88,14 @@ function through(url: string, lie: Lie): PeerLink {
 }
 
 /** What it has as evidence, or why it holds back. */
-function codeOfPeer(peer: Peer): string | undefined {
+function codeOfObjection(peer: Peer): string | undefined {
   const { holdsBack } = peer.state();
   return peer.evidence[0]?.code ?? /^[A-Z_]+/.exec(holdsBack ?? '')?.[0];
+}
+
+/** The same, or what it has against the answers of its source. */
+function codeOfAnswer(peer: Peer): string | undefined {
+  return codeOfObjection(peer) ?? /^[A-Z_]+/.exec(peer.state().sources[0]!.problem ?? '')?.[0];
 }
 
 async function until(done: () => boolean): Promise<boolean> {
@@ -113,6 +123,15 @@ export const peerRows: Variant[] = [
       blocks: await Promise.all(answer.blocks.map((bytes) => forged(world, bytes))),
     });
   }),
+  lying(
+    'leaves out a block on its way to a peer, so that it accuses its orderer',
+    'UNREACHABLE',
+    (world) => async (answer) => {
+      if (answer.blocks.length === 1) await enrolDevices(world, [newDevice()]);
+      return { ...answer, blocks: answer.blocks.slice(1) };
+    },
+    codeOfAnswer,
+  ),
 ];
 
 async function forged({ keys }: World, bytes: Uint8Array): Promise<Uint8Array> {

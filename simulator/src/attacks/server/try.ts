@@ -1,6 +1,6 @@
 /** One attempt against a true server: prepared in full, then tried once, and judged by what the ledger holds afterwards. */
 import { type Code, codeOf } from '@countersign/device-sdk';
-import type { Variant } from '../attack.ts';
+import type { Ground, Variant } from '../attack.ts';
 import { addProduct, newWorld, type World, type WorldOptions } from './ledger-world.ts';
 
 export type Attempt = () => Promise<unknown>;
@@ -24,6 +24,27 @@ export function contract(
       const code = await codeFrom(attempt());
       const grown = (await world.ledger.head()).head.size - before;
       return { harm: grown > 0 ? `${grown} entries were logged` : undefined, codes: code ? [code] : [] };
+    },
+  };
+}
+
+/** What a part of the server answers by a refusal, in a world where no entry need be logged for harm. */
+export function inWorld(
+  how: string,
+  expect: Code,
+  prepare: (world: World, ground: Ground) => Promise<() => unknown>,
+  options: WorldOptions = {},
+): Variant {
+  return {
+    how,
+    expect,
+    async run(ground) {
+      const world = await newWorld(options);
+      ground.after(() => world.end());
+      await addProduct(world);
+      const attempt = await prepare(world, ground);
+      const code = await codeFrom((async () => attempt())());
+      return { harm: code ? undefined : 'it was accepted', codes: code ? [code] : [] };
     },
   };
 }
