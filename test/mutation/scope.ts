@@ -23,7 +23,7 @@ const WHOLE = [
 /** Where something hostile is passed over in silence; elsewhere a silent return is about order, power or haste. */
 const GUARDED = [
   /^device-sdk\/src\/(verify\/|report\/reports|fetch\/(asker|guard|window))/,
-  /^broker\/src\/face\/access\/tokens\.ts$/,
+  /^broker\/src\/face\/access\/(tokens|door)\.ts$/,
 ];
 
 /** `device-sdk/src/verify/head.ts` of a compiled file's address; undefined where it is not in scope. */

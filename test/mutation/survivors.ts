@@ -485,6 +485,14 @@ export const SURVIVORS: readonly Survivors[] = [
       'broker/src/keys/tx.ts signTransaction demand statement.length <= TX_BYTES_MAX',
     ],
   },
+  {
+    why: 'a person has no token for relaying, and a route of no scope is closed before: grantOf, checkRight',
+    checks: ["broker/src/face/access/door.ts checkRole guard scope === undefined || scope === 'relay'"],
+  },
+  {
+    why: 'what it is about says something of approvals, enrolments and revocations alone: scopeOf',
+    checks: ["broker/src/face/access/door.ts aboutOf guard action !== 'approve' && action !== 'reject'"],
+  },
 ];
 
 export function reasonOf(name: string): string | undefined {

@@ -5,15 +5,18 @@ import { createDoor } from '@countersign/broker/face/access/door';
 import { WRONG_MAX } from '@countersign/broker/face/access/factors';
 import { openTokens, TOKENS_MAX } from '@countersign/broker/face/access/tokens';
 import { newToken } from '@countersign/broker/face/api/token';
-import type { Code } from '@countersign/device-sdk';
+import { type Code, demand } from '@countersign/device-sdk';
 import { hex, utf8 } from '@countersign/device-sdk/format';
 import type { Variant } from '../attack.ts';
 import { granted, newList } from '../server/grants.ts';
 import { door, EVERYTHING, guarded, type House, type Scene, waiting } from '../server/guests.ts';
 import {
   act,
+  enrolDevices,
+  newDevice,
   newRelease,
   newSigner,
+  nextReport,
   ORIGIN,
   personObject,
   previousOf,
@@ -21,11 +24,14 @@ import {
   tx,
   verifier,
 } from '../server/ledger-world.ts';
-import { bob, dismiss, hire } from '../server/people.ts';
+import { bob, dismiss, hire, proposed } from '../server/people.ts';
 
 const TOKENS = '/api/v1/tokens';
 /** Secret files that others may read are refused. */
 const MODE = { mode: 0o600 };
+
+/** For what is sent as it is. */
+const NOTHING = { action: '', object: new Uint8Array(0) };
 
 /** A list that its operator would be let in with. */
 async function listed({ world }: Scene): Promise<[path: string, body: object]> {
@@ -74,10 +80,56 @@ const narrowRows: Variant[] = [
     const token = await scene.tokenOf('alice', EVERYTHING, ['0'.repeat(32)]);
     return () => scene.ask(token, ...list);
   }),
+  door('approves a person with a token for approving releases', 'NOT_PERMITTED', async (scene) => {
+    await proposed(scene.world, 'carol');
+    const token = await scene.tokenOf('bob', ['approve']);
+    return () => scene.send({ token, action: 'approve', object: personObject('carol') });
+  }),
+  door('brings a device’s report with a token for uploads', 'NOT_PERMITTED', async (scene) => {
+    const device = newDevice();
+    await enrolDevices(scene.world, [device]);
+    const bytes = await nextReport(device);
+    const token = await scene.machine(['publish']);
+    return () => scene.send({ ...NOTHING, token, bytes });
+  }),
+  door('brings a trust root with a token for uploads', 'NOT_PERMITTED', async (scene) => {
+    const token = await scene.machine(['publish']);
+    return () => scene.send({ ...NOTHING, token, bytes: scene.world.rootBytes });
+  }),
   door('comes with a token that nobody issued', 'UNAUTHORIZED', async (scene) => {
     const deed = await waiting(scene);
     return () => scene.send({ ...deed, token: 'A'.repeat(43) });
   }),
+];
+
+/** Is let in, and stays: a stream of events asks the door before each word, and wants yes or no. */
+function lingers(how: string, token: (scene: Scene) => Promise<string>, end: (scene: Scene) => Promise<unknown>) {
+  return door(how, 'UNAUTHORIZED', async (scene) => {
+    const guest = await scene.door.admit(await token(scene), 'GET', '/events');
+    demand(await scene.door.stays(guest), 'INTERNAL', 'he is sent away too soon');
+    await end(scene);
+    const stays = await scene.door.stays(guest);
+    return async () => demand(stays, 'UNAUTHORIZED', 'he is sent away');
+  });
+}
+
+const lingeringRows: Variant[] = [
+  lingers(
+    'goes on listening when his token is revoked',
+    ({ machine }) => machine(['read']),
+    ({ tokens }) => tokens.revoke(tokens.list()[0]!.id),
+  ),
+  lingers(
+    'goes on listening when he is removed',
+    async ({ world, tokenOf }) => {
+      await hire(world, 'carol', ['auditor']);
+      return tokenOf('carol', ['read']);
+    },
+    async ({ world }) => {
+      await dismiss(world, 'carol');
+      await act(world, bob(world), 'approve', personObject('carol'));
+    },
+  ),
 ];
 
 const codeRows: Variant[] = [
@@ -169,4 +221,4 @@ const ownerRows: Variant[] = [
   }),
 ];
 
-export const tokenRows: Variant[] = [...narrowRows, ...codeRows, ...ownerRows];
+export const tokenRows: Variant[] = [...narrowRows, ...lingeringRows, ...codeRows, ...ownerRows];

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { openLists } from '@countersign/broker/distribution/enrolment/lists';
 import { accessRoutes } from '@countersign/broker/face/access/access-routes';
-import { createDoor } from '@countersign/broker/face/access/door';
+import { createDoor, type Door } from '@countersign/broker/face/access/door';
 import { type Factors, openFactors } from '@countersign/broker/face/access/factors';
 import { SCOPES, type Scope } from '@countersign/broker/face/access/rights';
 import { openTokens, type Tokens } from '@countersign/broker/face/access/tokens';
@@ -25,6 +25,7 @@ export interface Scene {
   world: World;
   clock: { now: number };
   tokens: Tokens;
+  door: Door;
   /** Where the tokens are. */
   folder: string;
   factors: Factors;
@@ -73,12 +74,8 @@ async function sceneOf(world: World, house: House): Promise<Scene> {
   const kept = house.factors === 'elsewhere' ? undefined : factors;
   const demandFactor = house.factors === 'demanded';
   const owner = newToken();
-  const app = createApi({
-    server: 'attacked',
-    gate: tokenGate(owner),
-    door: createDoor({ tokens, ledger, verifier, origin: ORIGIN, factors: kept, demandFactor }),
-    log: LOG,
-  });
+  const door = createDoor({ tokens, ledger, verifier, origin: ORIGIN, factors: kept, demandFactor });
+  const app = createApi({ server: 'attacked', gate: tokenGate(owner), door, log: LOG });
   await app.register(ledgerRoutes(ledger));
   await app.register(accessRoutes({ tokens, ledger, origin: ORIGIN, factors: kept }));
   await app.register(listRoutes(await openLists(sha256, world.dir), ledger));
@@ -95,7 +92,7 @@ async function sceneOf(world: World, house: House): Promise<Scene> {
     if (code) throw new Refusal(code, 'over HTTP');
   };
   return {
-    ...{ world, clock, tokens, folder, factors, owner },
+    ...{ world, clock, door, tokens, folder, factors, owner },
     async tokenOf(name, scopes = EVERYTHING, products) {
       return (await tokens.issue({ kind: 'person', name, scopes, products }, 1)).token;
     },
