@@ -1,4 +1,4 @@
-/** Row 42 at the desk where devices enrol themselves: codes that are guessed, outlived or photographed, others’ serials. */
+/** Row 42 at the desk where devices enrol themselves: codes that are guessed or outlived, others’ serials and certificates. */
 import {
   CLAIM_RATE,
   CLAIM_RATE_ALL,
