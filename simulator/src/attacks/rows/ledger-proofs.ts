@@ -25,6 +25,7 @@ import { revokedRows } from './server-approvals.ts';
 import { convictedRows } from './server-centre.ts';
 import { copyRows } from './server-copies.ts';
 import { cosigningRows } from './server-cosigning.ts';
+import { halfSignedRows } from './server-half-roots.ts';
 import { peerRows } from './server-peers.ts';
 import { announcerRows, auditRows } from './server-proofs.ts';
 import { draftRows } from './server-root-drafts.ts';
@@ -286,6 +287,7 @@ export const halfRotated: Attack = {
     ...centreRootRows,
     ...loggedRootRows,
     ...draftRows,
+    ...halfSignedRows,
   ],
 };
 

@@ -33,6 +33,7 @@ import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
 import { DEVICE_ID, DEVICE_KEY } from '../victim.ts';
 import { centreRows } from './centre.ts';
 import { issueRows, shareRows } from './server-centre.ts';
+import { countedTwiceRows, otherContentRows, otherProtocolRows } from './server-signers.ts';
 
 const { sha256 } = verifier;
 const OWN = nodeKeyStore(-19, DEVICE_KEY);
@@ -202,7 +203,7 @@ export const sameKeyTwice: Attack = {
   id: 4,
   name: 'one key counted twice',
   source: 'TUF: one signature for each keyid',
-  against: ['device'],
+  against: ['device', 'server'],
   variants: [
     heard('signs both blocks with C', 'WRONG_ROLE', signedBy('collection', 'collection')),
     heard('signs both blocks with D', 'WRONG_ROLE', signedBy('distribution', 'distribution')),
@@ -223,6 +224,7 @@ export const sameKeyTwice: Attack = {
       const { root, log } = s.server.signers;
       return rotated(s, [root], { keys: [publicKeyOf(root), publicKeyOf(log)], threshold: 1, implicit: [] });
     }),
+    ...countedTwiceRows,
   ],
 };
 
@@ -230,7 +232,7 @@ export const crossProtocol: Attack = {
   id: 5,
   name: 'signature of one protocol used in another',
   source: 'Uptane; domain separation',
-  against: ['device'],
+  against: ['device', 'server'],
   variants: [
     ...KINDS.filter((kind) => kind !== 'rollout' && kind !== 'head').map((kind) =>
       heard(`signs the rollout’s content as a ${kind}`, 'WRONG_TYPE', async (s) => {
@@ -264,6 +266,7 @@ export const crossProtocol: Attack = {
     told('acknowledges a report as a command', 'WRONG_TYPE', 'report'),
     told('acknowledges with the distribution key', 'WRONG_ROLE', 'ack', 'distribution'),
     told('acknowledges with the device’s own key', 'UNKNOWN_KEY', 'ack', 'own'),
+    ...otherProtocolRows,
   ],
 };
 
@@ -302,7 +305,7 @@ export const otherContent: Attack = {
   id: 6,
   name: 'second signature over other content',
   source: 'two signatures, one manifest',
-  against: ['device'],
+  against: ['device', 'server'],
   variants: [
     heard('lets D sign another manifest', 'BAD_SIGNATURE', async (s) => {
       const { manifestBytes, releaseLeaf, leaf } = newest(s);
@@ -342,6 +345,7 @@ export const otherContent: Attack = {
         }),
       })),
     ),
+    ...otherContentRows,
   ],
 };
 
