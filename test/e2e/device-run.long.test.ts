@@ -109,7 +109,8 @@ test('a health check that says no sends the gateway back; a veto keeps it where 
   await gateway.until(() => gateway.lines.at(-1)?.kind !== 'restart');
 });
 
-test('a broker that sends junk is left for HTTP, and the update comes by that', async (t) => {
+// Alone: the others below have their own limits of time, and share the processors.
+test.serial('a broker that sends junk is left for HTTP, and the update comes by that', async (t) => {
   t.timeout(600_000);
   const folder = await temporary(t);
   const server = await up('--data', join(folder, 'server'), ...SERVER);
