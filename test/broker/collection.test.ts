@@ -11,12 +11,12 @@ import { classId, vendorId } from '@countersign/broker/ledger/contract/uuid';
 import type { ProductView } from '@countersign/broker/ledger/contract/views';
 import { cidOf } from '@countersign/broker/store/cid';
 import { fileBlobStore } from '@countersign/broker/store/file-blobs';
-import { Refusal } from '@countersign/device-sdk';
+import { codeOf, Refusal } from '@countersign/device-sdk';
 import { concat, hex, leafHash, readBlock1, readManifest, type Signer } from '@countersign/device-sdk/format';
 import { encodeDescriptor, Prng } from '@countersign/device-sdk/rig';
 import { readSample, vendorDomain } from '@countersign/firmware-samples';
 import test, { type ExecutionContext } from 'ava';
-import { act, newSigner, newWorld, ORIGIN, sha256, tx, verifier } from './ledger-world.ts';
+import { act, enrolment, newSigner, newWorld, ORIGIN, personObject, sha256, tx, verifier } from './ledger-world.ts';
 
 const refusal = (code: string, message?: RegExp) => ({ instanceOf: Refusal, code, ...(message && { message }) });
 const policy = { mandatory: true, log: true, reboot: true, downgrade: false };
@@ -322,12 +322,13 @@ test('of two releases prepared side by side one is confirmed, the other has to b
 });
 
 test('a release is confirmed by itself as soon as it is approved, over restarts and a ledger that is away', async (t) => {
-  const { collection, options, upload, approve, product } = await setUp(t);
+  const { world, collection, options, upload, approve, product } = await setUp(t);
   const image = smallImage('one', '1');
   const prepared = await collection.prepare(image, order('1'));
   await upload(image, order('1'), prepared);
   await t.throwsAsync(collection.confirm(prepared.releaseLeaf), refusal('NOT_APPROVED'));
   await approve(prepared.releaseLeaf); // while nobody follows
+  const { alice, bob } = world.people;
 
   const heard = await new Promise<string[]>((resolve) => {
     const heardSoFar: string[] = [];
@@ -337,12 +338,16 @@ test('a release is confirmed by itself as soon as it is approved, over restarts 
         confirmed: async (release) => {
           heardSoFar.push(`confirmed ${release.version}`);
           if (release.version === '1') {
+            // An approval, too, and of no release: nothing that could not be confirmed.
+            await world.ledger.submit(await enrolment('carol', ['engineer'], newSigner(), alice!));
+            await act(world, bob!, 'approve', personObject('carol'));
             const next = smallImage('two', '2');
             const two = await restarted.prepare(next, order('2'));
             await upload(next, order('2'), two);
             await approve(two.releaseLeaf);
           } else resolve(heardSoFar);
         },
+        failed: (_leaf, error) => void heardSoFar.push(`failed ${codeOf(error)}`),
       },
     });
     t.teardown(() => restarted.close());

@@ -94,7 +94,7 @@ export function followApprovals(parts: ConfirmParts, on: ConfirmerEvents): { sto
       const { head } = await parts.ledger.head();
       if (!(await sweep()) || stopped) return;
       following = parts.ledger.follow(head.size, async (event) => {
-        const leaf = approvedBy(event.bytes) ?? (await triedBy(event.bytes));
+        const leaf = await waitingBy(event.bytes);
         if (leaf && !stopped && (await attempt(leaf)) === 'later') again();
       });
     } catch (error) {
@@ -124,16 +124,20 @@ export function followApprovals(parts: ConfirmParts, on: ConfirmerEvents): { sto
     return true;
   }
 
-  /** An approved release whose product demands a trial: the record may be the one that it waited for. */
-  async function triedBy(entry: Uint8Array): Promise<Uint8Array | undefined> {
-    const releaseLeaf = trialOf(entry);
+  /**
+   * The release that an entry may have made ready: approved by it, or tried, where it waited for such a record. The approval
+   * of a person is an entry of the same kind, of no release.
+   */
+  async function waitingBy(entry: Uint8Array): Promise<Uint8Array | undefined> {
+    const approved = approvedBy(entry);
+    const releaseLeaf = approved ?? trialOf(entry);
     if (!releaseLeaf) return undefined;
     try {
       const { state } = await getRelease(parts.ledger, releaseLeaf);
-      return state === 'approved' ? releaseLeaf : undefined;
-    } catch {
+      return approved || state === 'approved' ? releaseLeaf : undefined;
+    } catch (error) {
       // A follower that throws ends the process: the attempt meets the same trouble, and is made again.
-      return releaseLeaf;
+      return codeOf(error) === 'NOT_FOUND' ? undefined : releaseLeaf;
     }
   }
 
@@ -153,7 +157,7 @@ export function followApprovals(parts: ConfirmParts, on: ConfirmerEvents): { sto
   }
 }
 
-/** The release that an entry approves; undefined for every other entry. */
+/** The release or person that an entry approves; undefined for every other entry. */
 function approvedBy(entry: Uint8Array): Uint8Array | undefined {
   const transaction = transactionOf(entry);
   return transaction?.action === 'approve' ? transaction.object : undefined;
