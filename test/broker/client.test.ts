@@ -441,8 +441,11 @@ test("a person's next key: one command, another person's approval, and what the 
   t.is(await serial(), 1);
   // The command finds the key that counts, and another person may propose one that was made elsewhere.
   const key = hex(generateKeyPair(ALG_ED25519).publicKey);
-  await done('people', 'rekey', 'engineer', '--key', key, '--as', 'operator');
+  const byOther = await done<{ approvers: string[] }>('people', 'rekey', 'engineer', '--key', key, '--as', 'operator');
+  t.deepEqual(byOther.approvers, ['carol'], 'who may put it in force is named');
   await done('people', 'approve', 'engineer', '--key', key, '--as', 'carol');
   await done('passport', 'put', 'valve-controller', ...content, '--as', 'operator');
   t.is(await serial(), 2);
+  const alone = await done<{ approvers: string[] }>('people', 'rekey', 'carol');
+  t.deepEqual(alone.approvers, [], 'the only approver cannot approve what he proposes');
 });

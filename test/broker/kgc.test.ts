@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { apiClient } from '@countersign/broker/face/client/api-client';
+import { askForShare } from '@countersign/broker/face/client/centre';
 import { keysFolder } from '@countersign/broker/face/up/folders';
 import { issuedKeys, openServerKeys, serverKeys } from '@countersign/broker/face/up/identities';
 import { identitiesFolder, kgcKeyPath, type RunningKgc, startKgc } from '@countersign/broker/face/up/kgc';
@@ -76,7 +77,7 @@ test('a server gets its key, signs with it, and the centre keeps its own key and
 });
 
 test('who is not on the list, has another token, or asks for a second point gets none', async (t) => {
-  const { ask, list, data } = await centreOf(t);
+  const { ask, list, data, state } = await centreOf(t);
   const token = await list(C1);
   const d1: Identity = { role: 'distribution', name: 'd1', epoch: 1 };
   const other = await list(d1);
@@ -97,6 +98,9 @@ test('who is not on the list, has another token, or asks for a second point gets
     t.is(await codeOfTry(() => ask(identity as Identity, by)(point)), code, why);
   const said = async (identity: Identity) => (await t.throwsAsync(ask(identity, 'x')(newPoint())))!.message;
   t.is(await said(C1), await said({ ...C1, name: 'c2' }), 'a stranger does not learn who is listed');
+  const refused = await t.throwsAsync(askForShare(state.running.url, token, { ...C1, epoch: 2 }, newPoint()));
+  t.is(codeOf(refused), 'UNAUTHORIZED');
+  t.regex(refused!.message, /collection c1, epoch 2.*keys allow .* --epoch 2$/, 'the asker learns what was asked for');
   t.true(
     (await identitiesIn(identitiesFolder(data))).every(({ issued }) => issued === null),
     'nothing was issued',

@@ -28,7 +28,7 @@ import { activeKeys, planNextRoot, type RootChange, rotation } from '../../keys/
 import { openKeyRing } from '../../keys/ring.ts';
 import type { IssueKey } from '../../ledger/contract/issue-key-args.ts';
 import type { IssuedKeyView } from '../../ledger/contract/views.ts';
-import { apiClient } from '../client/api-client.ts';
+import { askForShare } from '../client/centre.ts';
 import { ledgerSize, rootInForce } from '../client/roots.ts';
 import type { Session } from '../client/session.ts';
 import { keysFolder } from '../up/folders.ts';
@@ -187,10 +187,11 @@ async function askedFor(
   const { sha256 } = session.verifier;
   const name = options.name ?? nameNow(session.verifier, role, root);
   const epoch = await nextEpoch(session, role, name);
-  const api = apiClient(kgc, new TextDecoder().decode(await readInput(token)).trim());
+  const identity = { role, name, epoch };
+  const secret = new TextDecoder().decode(await readInput(token)).trim();
   const { issuedFile } = await requestKey({
-    ...{ folder, identity: { role, name, epoch }, sha256, centre, passphrase, next: true },
-    ask: (point) => api.post('/api/v1/shares', { role, name, epoch, point }),
+    ...{ folder, identity, sha256, centre, passphrase, next: true },
+    ask: (point) => askForShare(kgc, secret, identity, point),
   });
   return readIssued(issuedFile);
 }

@@ -15,7 +15,7 @@ import { listIdentity } from '../../keys/kgc/list.ts';
 import { readIssued, requestKey } from '../../keys/kgc/request.ts';
 import type { IssuedKeyView } from '../../ledger/contract/views.ts';
 import { makeFolder, writeDurable } from '../../store/durable.ts';
-import { apiClient } from '../client/api-client.ts';
+import { askForShare } from '../client/centre.ts';
 import { keysFolder } from '../up/folders.ts';
 import { issue } from '../up/issued.ts';
 import { demandApart, identitiesFolder, startKgc } from '../up/kgc.ts';
@@ -158,12 +158,12 @@ function requestVerb(keys: Command): void {
     const { sha256, checkKey } = nodeVerifier();
     checkKey(ALG_ESP256, bytes);
     const token = new TextDecoder().decode(await readInput(options.tokenFile)).trim();
-    const api = apiClient(kgc, token);
+    const identity = { role, name, epoch };
     const { key, issuedFile } = await requestKey({
-      ...{ folder: keysFolder(data, role), identity: { role, name, epoch }, sha256, next: options.next },
+      ...{ folder: keysFolder(data, role), identity, sha256, next: options.next },
       centre: { alg: ALG_ESP256, bytes },
       passphrase: await findPassphrase({ file: options.passphraseFile }),
-      ask: (point) => api.post('/api/v1/shares', { role, name, epoch, point }),
+      ask: (point) => askForShare(kgc, token, identity, point),
     });
     const print = hex(implicitThumbprint(sha256, key));
     const json = { role, name, epoch, point: hex(key.point), centre: hex(key.centre), thumbprint: print, issuedFile };

@@ -124,11 +124,22 @@ function rekeyVerb(people: Command): void {
     const committed = await rekeyPerson(session, signer, { name, key });
     const print = hex(thumbprint(session.verifier.sha256, key));
     const file = made === undefined ? {} : { file: made.path };
+    const approvers = await approversBeside(session, as);
+    const next = approvers.length
+      ? `${approvers.join(' or ')} runs  countersign people approve ${name}`
+      : `there is no approver besides ${as}. Another operator runs  countersign people rekey ${name} --as OPERATOR, and ${as} approves`;
     return {
-      json: { name, thumbprint: print, ...file, ...committed },
-      text: `proposed key ${short(print)} for ${name}: another approver runs  countersign people approve ${name}`,
+      json: { name, thumbprint: print, approvers, ...file, ...committed },
+      text: `proposed key ${short(print)} for ${name}: ${next}`,
     };
   });
+}
+
+/** Who may put in force what this person proposes. Undefined: a key from elsewhere signed, and whose it is is not known here. */
+async function approversBeside({ api }: Session, proposer: string | undefined): Promise<string[]> {
+  const all = (await api.get('/api/v1/people')) as PersonView[];
+  const may = all.filter((p) => p.state === 'active' && p.roles.includes('approver') && p.products === undefined);
+  return may.map(({ name }) => name).filter((name) => name !== proposer);
 }
 
 async function madeHere(session: Session, name: string, options: PersonOptions) {
