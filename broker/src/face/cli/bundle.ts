@@ -31,10 +31,8 @@ export function bundleVerbs(program: Command): void {
   verb(info, async (file, o) => {
     const { inspectBundle } = await import('../client/bundle.ts');
     const { trust } = o as { trust?: string };
-    return told(
-      file as string,
-      inspectBundle(nodeVerifier(), file as string, trust ? await readInput(trust) : undefined),
-    );
+    const made = inspectBundle(nodeVerifier(), file as string, trust ? await readInput(trust) : undefined);
+    return told(file as string, made, trust !== undefined);
   });
 }
 
@@ -43,10 +41,11 @@ async function make({ release, out, ...o }: MakeOptions): Promise<Outcome> {
   if (!release || !out) throw new WrongUse(`a bundle needs ${missing.join(' and ')}`);
   const { makeBundle } = await import('../client/bundle.ts');
   const order = { release, full: o.full, from: o.from };
-  return told(out, await makeBundle(await connect(o), order, out));
+  return told(out, await makeBundle(await connect(o), order, out), false);
 }
 
-function told(file: string, { head, bytes, checked }: Made): Outcome {
+/** @param trusted whether a trust root from elsewhere was given */
+function told(file: string, { head, bytes, checked }: Made, trusted: boolean): Outcome {
   const { proven, root, anchored, branches, cosignatures } = checked;
   const ageSeconds = Math.max(0, Math.floor(Date.now() / 1000) - proven.head.time);
   const json = {
@@ -86,7 +85,10 @@ function told(file: string, { head, bytes, checked }: Made): Outcome {
         ['issued keys on record', String(json.issuedKeys)],
         ['head age', `${ageSeconds} s`],
         ['fresh until', `${json.freshUntil}${json.fresh ? '' : ', which is over'}`],
-        ['goes on from your trust root', anchored ? 'yes' : 'no, or no --trust FILE was given'],
+        [
+          'goes on from your trust root',
+          anchored ? 'yes' : trusted ? 'no' : `ask  countersign bundle info ${file} --trust FILE`,
+        ],
       ],
     ),
   };

@@ -138,8 +138,8 @@ function printError(code: Refusal['code'], text: string): void {
 /** What helps most often; docs/REFUSALS.md has a line for every code. */
 const HINTS: Partial<Record<Refusal['code'], string>> = {
   NOT_TRIED: 'A tester or approver who did not upload it runs `countersign trial RELEASE`.',
-  UNREACHABLE: 'Is `countersign up` running there? --data DIR finds it, --server URL names it.',
-  UNAUTHORIZED: 'Give --data DIR of the server, or --token; `countersign up --new-token` makes another.',
+  UNREACHABLE: 'Is the server running there? --data DIR finds that of `countersign up`, --server URL names one.',
+  UNAUTHORIZED: 'The token of the API comes by --data DIR or --token; `countersign up --new-token` makes another.',
   SAME_PERSON: 'Ask a second person: --as NAME says who signs.',
   NOT_APPROVED:
     'A second person approves with `countersign approve RELEASE`; once approved, the collection server confirms it.',

@@ -45,7 +45,11 @@ function newVerb(token: Command): void {
   const command = serverOptions(
     token.command('new <name>').description('make a token for a person on the record, or for a machine'),
   )
-    .addOption(new Option('--scope <scopes...>', 'what it is for').choices(SCOPES).makeOptionMandatory())
+    .addOption(
+      new Option('--scope <scopes...>', 'what it is for; commands look before they act, and need read besides')
+        .choices(SCOPES)
+        .makeOptionMandatory(),
+    )
     .option('--machine', 'for a machine: no person has to sign what it brings')
     .option('--product <names...>', 'for these products alone')
     .option('--days <n>', 'how long it lasts', readWhole, DAYS);

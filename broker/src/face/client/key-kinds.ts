@@ -27,7 +27,7 @@ export const KEY_KINDS: Readonly<Record<KeyKind, KindOfKey>> = {
   orderer: { seenIn: 'heads', without: 'no new entry of any kind' },
   service: { seenIn: 'entries', without: 'approved releases are not confirmed, unless a person submits it' },
   peer: { seenIn: 'cosignatures', without: 'its cosignature is missing: below the quorum nothing new is announced' },
-  person: { seenIn: 'entries', without: 'this person signs nothing; the others can enrol a new key for a new name' },
+  person: { seenIn: 'entries', without: 'this person signs nothing; others propose and approve the next key' },
   grant: { seenIn: 'entries', without: 'no further device enrols itself under this grant' },
   kgc: {
     seenIn: 'issued',
