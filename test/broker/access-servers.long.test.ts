@@ -70,7 +70,7 @@ const newToken = () => randomBytes(32).toString('base64url');
 const C1 = { role: 'collection', name: 'c1', epoch: 1 } as const;
 
 test.before(async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   const data = await mkdtemp(join(tmpdir(), 'countersign-alone-'));
   const close: Ground['close'] = [() => rm(data, { recursive: true, force: true })];
   t.context = { close } as Ground;
@@ -188,7 +188,7 @@ const sorted = (rows: readonly (readonly [string, unknown])[]) => rows.map(([nam
 
 for (const server of ['L', 'C', 'D', 'P'] as const) {
   test(`server ${server} alone: each route of its router is open to whom the table says, and to nobody else`, async (t) => {
-    t.timeout(300_000);
+    t.timeout(600_000);
     const here = t.context.servers.find((one) => one.server === server)!;
     const { running, owner, tokens, over } = here;
     const rows = rowsOf(server);
@@ -244,7 +244,7 @@ test('a key generation centre opens its one closed route to the token of the ide
 });
 
 test('the address for devices knows sessions of devices, each for itself, and no token of people', async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   const { servers, devices, ledger, operator } = t.context;
   const [own, other, gone] = devices as [Device, Device, Device];
   const { running, owner, tokens, over } = servers.find(({ server }) => server === 'D')!;

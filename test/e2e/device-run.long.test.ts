@@ -135,7 +135,7 @@ test.serial('a broker that sends junk is left for HTTP, and the update comes by 
 });
 
 test('a device makes its own key and id, enrols itself with a code, updates and reports', async (t) => {
-  t.timeout(110_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const server = await up('--data', join(folder, 'server'), ...SERVER);
   const { data } = server.ready;
@@ -173,7 +173,7 @@ test('a device makes its own key and id, enrols itself with a code, updates and 
 });
 
 test('devices of a signed list enrol themselves by serial: one with the key of its factory, one with a secret', async (t) => {
-  t.timeout(110_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   const server = await up('--data', join(folder, 'server'), ...SERVER);
   const { data } = server.ready;
@@ -225,7 +225,7 @@ test('devices of a signed list enrol themselves by serial: one with the key of i
 test.serial(
   'a device enrols itself with the certificate of its factory, and comes by its own key from then on',
   async (t) => {
-    t.timeout(110_000);
+    t.timeout(600_000);
     const folder = await temporary(t);
     const file = (name: string, text: string) => {
       writeFileSync(join(folder, name), text);

@@ -184,7 +184,7 @@ function treeHash(leaves: readonly Uint8Array[]): Uint8Array {
 }
 
 test("a node of the tests ends with the test's process, however that ends", async (t) => {
-  t.timeout(120_000);
+  t.timeout(600_000);
   if (anvilPath() === undefined) {
     t.log('left out: anvil is not installed for this platform');
     return t.pass();

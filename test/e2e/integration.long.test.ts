@@ -26,7 +26,7 @@ function blocks(): Block[] {
 }
 
 test('an empty folder becomes a device, and takes a verified update', async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   const folder = await temporary(t);
   symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'));
   const ports = { 18830: await freePort(), 18880: await freePort() };

@@ -143,7 +143,7 @@ async function withoutBen(t: ExecutionContext, m: Machines): Promise<string> {
 }
 
 test('a peer changes its key while it follows, and the quorum holds under the new root', async (t) => {
-  t.timeout(300_000);
+  t.timeout(600_000);
   const dir = await temporary(t);
   const at = (name: string) => join(dir, name);
   const made = async (name: string, ...words: string[]) => {
