@@ -159,8 +159,12 @@ test('a rollout is planned by the server, signed by the operator, and obeys him'
   );
   t.is(plan.waves[1]!.failurePercentMax, 1);
   await until(async () => (await getRollout(session, rolloutId)).state === 'open');
-  await controlRollout(session, operator, 'abort', rolloutId.slice(0, 8), 'enough');
+  const next = await openRollout(session, operator, release.releaseLeaf, { waves, jitterSeconds: 0 });
+  t.deepEqual(next.ends, [rolloutId], 'the same command again says which rollout it ends');
   await until(async () => (await getRollout(session, rolloutId)).state === 'aborted');
+  await until(async () => (await getRollout(session, next.rolloutId)).state === 'open');
+  await controlRollout(session, operator, 'abort', next.rolloutId.slice(0, 8), 'enough');
+  await until(async () => (await getRollout(session, next.rolloutId)).state === 'aborted');
   t.is(codeOf(await t.throwsAsync(controlRollout(session, operator, 'resume', rolloutId, 'no'))), 'BAD_STATEMENT');
   t.is(
     codeOf(await t.throwsAsync(openRollout(session, operator, release.releaseLeaf, { waves: [{ group: 'hw=Z' }] }))),

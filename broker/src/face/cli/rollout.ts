@@ -73,10 +73,9 @@ function openVerb(rollout: Command): void {
     const wish = wishOf(options);
     const { session, signer } = await connectAs(options, ['operator']);
     const opened = await openRollout(session, signer, release, wish, note);
-    const text = [`rollout ${opened.rolloutId}`, planTable(opened.plan.waves), fleetAppliesText(opened.applies)].join(
-      '\n',
-    );
-    return { json: opened, text };
+    const ends = opened.ends.map((id) => `When it opens, rollout ${id} of this product ends: it is aborted.`);
+    const plan = [planTable(opened.plan.waves), fleetAppliesText(opened.applies)];
+    return { json: opened, text: [`rollout ${opened.rolloutId}`, ...plan, ...ends].join('\n') };
   });
 }
 

@@ -28,6 +28,8 @@ export interface Opened extends CommittedView {
   plan: PlanJson;
   /** The server's word, as it was planned. */
   applies: FleetApplies;
+  /** Rollouts of the class that are under way: they end when this one opens. */
+  ends: string[];
 }
 
 /** The confirmation takes a second after an approval, the cosignatures one more; a server or peer that starts anew, some. */
@@ -48,7 +50,7 @@ export async function openRollout(
   wish: RolloutWish = {},
   waiting: (text: string) => void = () => undefined,
 ): Promise<Opened> {
-  const { releaseLeaf, state } = await getProvenRelease(session, release);
+  const { releaseLeaf, classId, state } = await getProvenRelease(session, release);
   if (state === 'approved') {
     waiting('approved; waiting for the collection server to confirm it …');
     await waitForRelease(session, releaseLeaf, 'confirmed', READY_MS_MAX);
@@ -60,7 +62,14 @@ export async function openRollout(
   checkPlan(plan, unhex(releaseLeaf)!, waves.length);
   const object = objectDigest(session.verifier.sha256, 'rollout', plan.rolloutId);
   const deed = { action: 'rollout', object, args: rolloutArgs({ op: 'open', plan }) } as const;
-  return { ...(await perform(session, signer, deed)), rolloutId: hex(plan.rolloutId), plan: json, applies };
+  const ends = await underWay(session, classId);
+  return { ...(await perform(session, signer, deed)), rolloutId: hex(plan.rolloutId), plan: json, applies, ends };
+}
+
+async function underWay({ api }: Session, classId: string): Promise<string[]> {
+  const all = (await api.get('/api/v1/rollouts')) as RolloutView[];
+  const current = all.filter((r) => r.classId === classId && (r.state === 'open' || r.state === 'paused'));
+  return current.map(({ rolloutId }) => rolloutId);
 }
 
 async function askForPlan({ api }: Session, request: object, waiting: (text: string) => void): Promise<unknown> {

@@ -5,7 +5,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { demand, Refusal } from '@countersign/device-sdk';
+import { codeOf, demand, Refusal } from '@countersign/device-sdk';
 import { EPOCH_MAX, type Identity, IMPLICIT_ROLES, unhex, utf8 } from '@countersign/device-sdk/format';
 import { makeFolder, writeDurable } from '../../store/durable.ts';
 
@@ -58,7 +58,12 @@ export async function listIdentity(folder: string, identity: Identity): Promise<
     issued: null,
   };
   await makeFolder(folder, 0o700);
-  await writeDurable(pathOf(folder, identity), bytesOf(listed), { mode: 0o600, exclusive: true });
+  await writeDurable(pathOf(folder, identity), bytesOf(listed), { mode: 0o600, exclusive: true }).catch((cause) => {
+    if (codeOf(cause) !== 'EXISTS') throw cause;
+    const { role, name, epoch } = identity;
+    const text = `${role} ${name}, epoch ${epoch} is on the list, and its token was written once; where it is lost, list the next epoch`;
+    throw new Refusal('EXISTS', text, { cause });
+  });
   return token;
 }
 
