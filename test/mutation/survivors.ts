@@ -390,7 +390,6 @@ export const SURVIVORS: readonly Survivors[] = [
   {
     why: "the distribution server's own files, and ledgers that break off; test/broker/distribution-hostile, distribution-trust",
     checks: [
-      'broker/src/distribution/confirmed.ts recallRelease demand own',
       'broker/src/distribution/confirmed.ts uploadedManifest demand item',
       'broker/src/distribution/witness.ts followRoots demand current().version >= version',
       'broker/src/distribution/witness.ts olderRoots demand list.length === oldest.root.version - version && list[0]',
