@@ -35,6 +35,7 @@ const WRONG_USE: [name: string, ...args: string[]][] = [
   ['both policies at once', 'publish', 'x', '--product', 'p', '--version', '1', '--mandatory', '--optional'],
   ['half of TLS', 'up', '--tls-cert', 'x.pem'],
   ['a server that there is not', 'up', '--only', 'kitchen'],
+  ['a second factor where no ledger is', 'up', '--only', 'collection', '--require-totp'],
   ['a role that there is not', 'up', '--people', 'bob=boss'],
   ['a demo with too few devices', 'demo', '--devices', '3'],
   ['power cuts that are no rate', 'demo', '--power-cut', 'often'],

@@ -95,6 +95,9 @@ export async function runUp(options: UpOptions): Promise<void> {
 
 async function start(options: UpOptions, data: string): Promise<Running & Partial<RunningAll>> {
   const { only } = options;
+  // The others pass codes on. Said there, the option would look like protection, and be none.
+  if (options.requireTotp && only !== undefined && only !== 'ledger')
+    throw new WrongUse('second factors are checked by the server that holds the ledger: --require-totp belongs there');
   const common = await startOptions(options, data);
   const contents = await comeBack(options, common);
   const mqtt = {
