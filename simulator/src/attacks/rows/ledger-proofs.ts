@@ -30,6 +30,7 @@ import { peerRows } from './server-peers.ts';
 import { announcerRows, auditRows } from './server-proofs.ts';
 import { draftRows } from './server-root-drafts.ts';
 import { loggedRootRows, rotatedKeyRows } from './server-roots.ts';
+import { weakRootRows } from './weak-keys.ts';
 
 const { sha256 } = verifier;
 
@@ -288,6 +289,7 @@ export const halfRotated: Attack = {
     ...loggedRootRows,
     ...draftRows,
     ...halfSignedRows,
+    ...weakRootRows,
   ],
 };
 

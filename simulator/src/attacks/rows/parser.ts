@@ -19,6 +19,7 @@ import { type Looseness, loose, twisted } from './loose.ts';
 import { certificateRows } from './server-certificates.ts';
 import { wordRows } from './server-words.ts';
 import { differs } from './twist-codes.ts';
+import { weakKeyRows } from './weak-keys.ts';
 
 const { sha256 } = verifier;
 
@@ -129,6 +130,7 @@ export const parser: Attack = {
     ...partRows,
     ...wordRows,
     ...certificateRows,
+    ...weakKeyRows,
   ],
 };
 

@@ -37,7 +37,7 @@ import { type Attempt, codeFrom, contract } from '../server/try.ts';
  * A ledger whose trust root lists no other keys for the two signers than issued ones.
  * @param beside centres that it pins beside the one that issued them
  */
-function issuing(
+export function issuing(
   how: string,
   expect: Code,
   prepare: (world: World, issued: Issuance) => Promise<Attempt>,
@@ -54,8 +54,11 @@ function issuing(
   });
 }
 
-const issue = (world: World, { object, args }: Pick<Issued, 'object' | 'args'>, by: Signer = world.people.bob!) =>
-  act(world, by, 'issueKey', object, args);
+export const issue = (
+  world: World,
+  { object, args }: Pick<Issued, 'object' | 'args'>,
+  by: Signer = world.people.bob!,
+) => act(world, by, 'issueKey', object, args);
 
 async function upload(world: World): Promise<Attempt> {
   const { leaf, args } = await newRelease(world, 1);

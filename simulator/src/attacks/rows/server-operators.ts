@@ -11,6 +11,7 @@ import { deviceRows } from './server-enrolled.ts';
 import { entryRows } from './server-entries.ts';
 import { grantRows } from './server-grants.ts';
 import { deskRows, keyFileRows } from './server-key-desk.ts';
+import { passportDeskRows } from './server-passports.ts';
 import { peopleRows } from './server-people.ts';
 import { rekeyRows } from './server-rekeys.ts';
 import { rolloutRows } from './server-rollouts.ts';
@@ -49,6 +50,7 @@ export const unauthorised: Attack = {
   against: ['server'],
   variants: [
     ...passportRows,
+    ...passportDeskRows,
     ...accessRows,
     ...tokenRows,
     api('calls the API without a token', undefined),

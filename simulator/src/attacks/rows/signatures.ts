@@ -34,6 +34,7 @@ import { DEVICE_ID, DEVICE_KEY } from '../victim.ts';
 import { centreRows } from './centre.ts';
 import { issueRows, shareRows } from './server-centre.ts';
 import { countedTwiceRows, otherContentRows, otherProtocolRows } from './server-signers.ts';
+import { noPointRows } from './weak-keys.ts';
 
 const { sha256 } = verifier;
 const OWN = nodeKeyStore(-19, DEVICE_KEY);
@@ -196,6 +197,7 @@ export const oneSigner: Attack = {
     ...centreRows,
     ...issueRows,
     ...shareRows,
+    ...noPointRows,
   ],
 };
 
