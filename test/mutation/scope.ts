@@ -7,7 +7,7 @@ const LEFT_OUT = [
 ];
 
 const WHOLE = [
-  /^device-sdk\/src\/(verify|format|update|fetch|install|store|report|delta)\//,
+  /^device-sdk\/src\/(crypto|verify|format|update|fetch|install|store|report|delta)\//,
   /^device-sdk\/src\/device\.ts$/,
   /^broker\/src\/ledger\/(contract|log|peer)\//,
   /^broker\/src\/ledger\/(execution|replay|outside-head|audit)\.ts$/,
@@ -15,6 +15,7 @@ const WHOLE = [
   /^broker\/src\/keys\//,
   /^broker\/src\/distribution\/(confirmed|witness)\.ts$/,
   /^broker\/src\/distribution\/delivery\/(login|gate|rights|counters|broker)\.ts$/,
+  /^broker\/src\/passport\//,
   /^broker\/src\/collection\/check-prepared\.ts$/,
   /^broker\/src\/face\/access\//,
   /^broker\/src\/face\/api\/token\.ts$/,

@@ -492,6 +492,34 @@ export const SURVIVORS: readonly Survivors[] = [
     why: 'what it is about says something of approvals, enrolments and revocations alone: scopeOf',
     checks: ["broker/src/face/access/door.ts aboutOf guard action !== 'approve' && action !== 'reject'"],
   },
+  {
+    why: 'such a y is no point either: decodePoint, the next check but one',
+    checks: ['device-sdk/src/crypto/ed25519-guard.ts checkEd25519Key demand isCanonical(publicKey)'],
+  },
+  {
+    why: 'a point of another length is refused where the trust root, the entry or the answer of a centre is read',
+    checks: ['device-sdk/src/crypto/ecqv.ts reconstructKey throw BAD_KEY'],
+  },
+  {
+    why: 'the guard derives only what has the length of an implicit key: guarded.ts',
+    checks: ['device-sdk/src/crypto/ecqv.ts derive throw BAD_KEY'],
+  },
+  {
+    why: 'the point must be the opposite of what the hash of that very point makes of the key of its centre: test/vectors/ecqv',
+    checks: ['device-sdk/src/crypto/p256-point.ts writePoint throw BAD_KEY'],
+  },
+  {
+    why: 'a build without the part for implicit keys takes no trust root that has some: checkKeys',
+    checks: ['device-sdk/src/crypto/guarded.ts esp256Slot throw UNSUPPORTED'],
+  },
+  {
+    why: 'only releases that the ledger has just listed are judged: fleet.ts',
+    checks: ['broker/src/passport/applies.ts judgeRelease demand release'],
+  },
+  {
+    why: 'each field is read in its one length, kind and order before; for fields to come',
+    checks: ['broker/src/passport/passport.ts readPassport demand equal(encode(passportValue(passport)), payload)'],
+  },
 ];
 
 export function reasonOf(name: string): string | undefined {
