@@ -116,11 +116,9 @@ export class BundleFile implements Shelf {
   #read(from: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     let done = 0;
-    while (done < length) {
-      const read = readSync(this.#fd, bytes, done, length - done, from + done);
-      demand(read > 0, 'MALFORMED', 'the bundle is cut');
-      done += read;
-    }
+    for (let read = 1; read > 0 && done < length; done += read)
+      read = readSync(this.#fd, bytes, done, length - done, from + done);
+    demand(done === length, 'MALFORMED', 'the bundle is cut');
     return bytes;
   }
 }
