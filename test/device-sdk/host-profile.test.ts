@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Refusal } from '@countersign/device-sdk';
 import { readProfile } from '@countersign/device-sdk/host/profile';
+import { readRelayProfile } from '@countersign/device-sdk/host/relay/profile';
 import test from 'ava';
 import { temporary } from '../support/command.ts';
 import { base } from '../support/gateway.ts';
@@ -58,4 +59,15 @@ test('every mistake in a profile is refused, with its place', async (t) => {
   writeFileSync(join(folder, 'profile.json'), JSON.stringify(good));
   t.like(readProfile(join(folder, 'profile.json')), { folder: join(folder, 'state'), askSeconds: 5, clock: true });
   t.throws(() => readProfile(join(folder, 'nowhere')), { instanceOf: Refusal, code: 'NOT_FOUND' });
+});
+
+test('a gateway for other devices does not name itself as its way to the server', async (t) => {
+  const path = join(await temporary(t), 'relay.json');
+  const read = (port: number) => {
+    writeFileSync(path, JSON.stringify({ folder: 'state', links: [{ url: `tcp://127.0.0.1:${port}` }] }));
+    return readRelayProfile(path);
+  };
+  const error = t.throws(() => read(7420), { instanceOf: Refusal, code: 'BAD_REQUEST' });
+  t.regex(error!.message, /names the gateway itself/);
+  t.is(read(7421).listen, 'tcp://127.0.0.1:7420');
 });

@@ -97,7 +97,7 @@ test('every check on the list exists, once, with a reason', (t) => {
 });
 
 function checksOfTheBuild(): string[] {
-  return ['device-sdk/dist/src', 'broker/dist'].flatMap((folder) => {
+  return ['device-sdk/dist/src', 'device-sdk/dist/host', 'broker/dist'].flatMap((folder) => {
     const root = join(repository, folder);
     return readdirSync(root, { recursive: true, encoding: 'utf8' }).flatMap((name) => {
       const path = pathOf(`/${folder}/${name}`);

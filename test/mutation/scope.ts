@@ -9,6 +9,7 @@ const LEFT_OUT = [
 const WHOLE = [
   /^device-sdk\/src\/(crypto|verify|format|update|fetch|install|store|report|delta)\//,
   /^device-sdk\/src\/device\.ts$/,
+  /^device-sdk\/host\/(bundle|relay)\//,
   /^broker\/src\/ledger\/(contract|log|peer)\//,
   /^broker\/src\/ledger\/(execution|replay|outside-head|audit)\.ts$/,
   /^broker\/src\/distribution\/(intake|enrolment)\//,
@@ -27,11 +28,15 @@ const GUARDED = [
   /^broker\/src\/face\/access\/(tokens|door)\.ts$/,
 ];
 
-/** `device-sdk/src/verify/head.ts` of a compiled file's address; undefined where it is not in scope. */
+/**
+ * `device-sdk/src/verify/head.ts` or `device-sdk/host/bundle/check.ts` of a compiled file's address; undefined where it is
+ * not in scope.
+ */
 export function pathOf(url: string): string | undefined {
-  const found = /\/(device-sdk|broker)\/dist\/(?:src\/)?(.+)\.js$/.exec(url);
+  const found = /\/(device-sdk|broker)\/dist\/(?:(src|host)\/)?(.+)\.js$/.exec(url);
   if (!found) return undefined;
-  const path = `${found[1]}/src/${found[2]}.ts`;
+  const [, workspace, folder = 'src', file] = found;
+  const path = `${workspace}/${folder}/${file}.ts`;
   const inside = WHOLE.some((pattern) => pattern.test(path)) && !LEFT_OUT.some((pattern) => pattern.test(path));
   return inside ? path : undefined;
 }

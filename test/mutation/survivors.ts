@@ -12,6 +12,28 @@ export interface Survivors {
 
 export const SURVIVORS: readonly Survivors[] = [
   {
+    why: 'a bundle that is cut has another digest: readHead; these two say what is wrong before more is read; test/device-sdk/bundle',
+    checks: [
+      'device-sdk/host/bundle/file.ts constructor demand this.bytes >= START_BYTES + headBytes',
+      'device-sdk/host/bundle/file.ts #read demand done === length',
+    ],
+  },
+  {
+    why: 'peaks that are not one for each bit of the base are refused before, and no path goes below the base: checkGrowth, growthPath',
+    checks: ['device-sdk/host/bundle/growth.ts treeRoot demand start >= from'],
+  },
+  {
+    why: "a file that is not there, and a report that waits in the device's outbox whatever the link says of it: nobody's lie",
+    checks: [
+      'device-sdk/host/bundle/file.ts open throw NOT_FOUND',
+      'device-sdk/host/bundle/link.ts report throw LINK_LOST',
+    ],
+  },
+  {
+    why: "a mistake in the owner's own profile; test/device-sdk/host-profile",
+    checks: ['device-sdk/host/relay/profile.ts readRelayProfile demand !itself'],
+  },
+  {
     why: 'as many components as that have no room for their branches or are too many together: faultOf, in readManifest',
     checks: ['device-sdk/src/format/suit.ts readComponents demand i < COMPONENTS_MAX'],
   },

@@ -29,18 +29,21 @@ export async function under(
   options: SceneOptions = {},
 ) {
   const issued = await issuance();
-  const begins = async (server: PocketServer) => {
-    Object.assign(server.signers, { collection: issued.c1.signer, distribution: issued.d1.signer });
-    for (const item of logged) {
-      const entry = await issueEntry(server, item);
-      server.log(entry);
-      shows(server, item, entry);
-    }
-  };
+  const begins = (server: PocketServer) => recorded(server, issued, logged);
   return {
     ...(await makeScene(ground, { ...options, root: { ...implicitRoot(issued), ...options.root }, begins })),
     ...issued,
   };
+}
+
+/** Both signers have issued keys, and these are on the record. */
+export async function recorded(server: PocketServer, { c1, d1 }: Issuance, logged: readonly Issued[]): Promise<void> {
+  Object.assign(server.signers, { collection: c1.signer, distribution: d1.signer });
+  for (const item of logged) {
+    const entry = await issueEntry(server, item);
+    server.log(entry);
+    shows(server, item, entry);
+  }
 }
 
 /** Both signers have issued keys, on the record; the device hears what the centre's keeper makes of that. */

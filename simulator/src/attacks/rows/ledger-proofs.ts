@@ -17,6 +17,7 @@ import { verifier } from '../pocket/publisher.ts';
 import { inclusionPath, leavesOf } from '../pocket/tree.ts';
 import { found, heard, lied, makeScene, type Scene } from '../scene.ts';
 import { cosigned, PEERS, quorum, rotated, STRANGER } from '../stolen.ts';
+import { bundleIssueRows } from './bundle-files.ts';
 import { bundledRows, revokedCentreRow } from './bundled.ts';
 import { issuedElsewhere, unissuedRows } from './centre.ts';
 import { centreRootRows, revokedIssueRows } from './centre-roots.ts';
@@ -197,6 +198,7 @@ export const unlogged: Attack = {
     ),
     ...unissuedRows,
     ...bundledRows,
+    ...bundleIssueRows,
     ...announcerRows,
   ],
 };

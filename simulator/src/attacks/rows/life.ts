@@ -7,6 +7,7 @@ import type { Birth } from '../port/port.ts';
 import { changed, found, harmOf, makeScene, recovers, type Scene } from '../scene.ts';
 import { STRANGER } from '../stolen.ts';
 import { DEVICE_ID } from '../victim.ts';
+import { hostileChildRows } from './gateway-children.ts';
 import { claimRows } from './server-claims.ts';
 import { deskRows } from './server-desk.ts';
 import { cloneRows, floodRows, gatewayRows, reportRows } from './server-devices.ts';
@@ -170,6 +171,7 @@ export const gateway: Attack = {
       },
     },
     ...gatewayRows,
+    ...hostileChildRows,
   ],
 };
 

@@ -12,6 +12,7 @@ import { flipped } from '../forge.ts';
 import { verifier } from '../pocket/publisher.ts';
 import { found, heard, lied, makeScene, NOISE, recovers, type Scene } from '../scene.ts';
 import { DEVICE_ID, type Lie } from '../victim.ts';
+import { bundleLieRows } from './bundle-files.ts';
 import { droppingMirrors, lyingMirrors } from './mirrors.ts';
 import { peerRedirectRow } from './server-copies.ts';
 import { loginRows, pathRows } from './server-network.ts';
@@ -253,6 +254,7 @@ export const mirror: Attack = {
     healing('serves junk for every frame', 'BAD_FRAME', () => onFrames((frame) => new Uint8Array(frame.length))),
     bounded(),
     ...lyingMirrors,
+    ...bundleLieRows,
     healing(
       'serves every third frame wrong',
       'held',

@@ -14,6 +14,7 @@ import { altered, withEnvelopeMap, withWrapper } from '../forge.ts';
 import { verifier } from '../pocket/publisher.ts';
 import { changed, found, heard, makeScene, type Scene } from '../scene.ts';
 import { DEVICE_ID } from '../victim.ts';
+import { bundleFormRows } from './bundle-files.ts';
 import { numberRows, partRows } from './device-more.ts';
 import { type Looseness, loose, twisted } from './loose.ts';
 import { certificateRows } from './server-certificates.ts';
@@ -131,6 +132,7 @@ export const parser: Attack = {
     ...wordRows,
     ...certificateRows,
     ...weakKeyRows,
+    ...bundleFormRows,
   ],
 };
 
