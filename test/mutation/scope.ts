@@ -24,7 +24,7 @@ const WHOLE = [
 
 /** Where something hostile is passed over in silence; elsewhere a silent return is about order, power or haste. */
 const GUARDED = [
-  /^device-sdk\/src\/(verify\/|report\/reports|fetch\/(asker|guard|window))/,
+  /^device-sdk\/src\/(verify\/|crypto\/guarded|report\/reports|fetch\/(asker|guard|window))/,
   /^broker\/src\/face\/access\/(tokens|door)\.ts$/,
 ];
 

@@ -542,6 +542,12 @@ export const SURVIVORS: readonly Survivors[] = [
     why: 'each field is read in its one length, kind and order before; for fields to come',
     checks: ['broker/src/passport/passport.ts readPassport demand equal(encode(passportValue(passport)), payload)'],
   },
+  {
+    why: 'a caller in plain JavaScript who gives texts; what is read from messages is bytes: asBytes',
+    checks: [
+      'device-sdk/src/crypto/guarded.ts holds guard !isBytes(publicKey) || !isBytes(message) || !isBytes(signature)',
+    ],
+  },
 ];
 
 export function reasonOf(name: string): string | undefined {

@@ -2,14 +2,18 @@
 import { ECDSA_NOTE, ED25519_NOTE, encodeVkey, noteKey, readVkey } from '@countersign/broker/ledger/c2sp/vkey';
 import { enrolDevicesArgs, enrolPersonArgs } from '@countersign/broker/ledger/contract/args';
 import { identityDigest, issueKeyArgs } from '@countersign/broker/ledger/contract/issue-key-args';
-import type { Code } from '@countersign/device-sdk';
+import type { Code, Verifier } from '@countersign/device-sdk';
+import { littleEndian } from '@countersign/device-sdk/crypto/arithmetic';
 import { nobleEd25519Verifier } from '@countersign/device-sdk/crypto/noble-ed25519';
+import { bytes32 } from '@countersign/device-sdk/crypto/p256-point';
+import { tweetnaclVerifier } from '@countersign/device-sdk/crypto/tweetnacl';
 import {
   ALG_ED25519,
   ALG_ESP256,
   asArray,
   asBytes,
   concat,
+  decodeSign1,
   encodeRoot,
   encodeSignedRoot,
   type PublicKey,
@@ -18,6 +22,7 @@ import {
 } from '@countersign/device-sdk/format';
 import { openRoot } from '@countersign/device-sdk/verify';
 import type { Variant } from '../attack.ts';
+import { relabelled } from '../forge.ts';
 import { PocketServer } from '../pocket/publisher.ts';
 import { heard } from '../scene.ts';
 import {
@@ -110,15 +115,43 @@ export const weakRootRows: Variant[] = [
       return () => world.ledger.submit(bytes);
     }),
   ),
-  refused('gives a build without P-256 a trust root with a key on it', 'UNSUPPORTED', async () => {
-    const server = new PocketServer();
-    const { roles } = server.root;
-    const command = { ...roles.command, keys: [publicKeyOf(newSigner(ALG_ESP256))] };
-    const payload = encodeRoot({ ...server.root, roles: { ...roles, command } });
-    const signature = await signDetached(sha256, 'root', payload, server.signers.root);
-    return openRoot(nobleEd25519Verifier(), encodeSignedRoot(payload, [signature]));
+  firstRoot('gives a build without P-256 a trust root with a key on it', 'UNSUPPORTED', nobleEd25519Verifier(), {
+    keyed: () => publicKeyOf(newSigner(ALG_ESP256)),
   }),
+  // tweetnacl takes it: what is no number below the order is for the guard alone to refuse.
+  firstRoot(
+    'makes a second signature of a trust root out of the first, for tweetnacl',
+    'BAD_ROOT',
+    tweetnaclVerifier(),
+    {
+      signed: (statement) => relabelled(statement, { signature: plusOrder(decodeSign1(statement).signature) }),
+    },
+  ),
 ];
+
+interface FirstRoot {
+  /** The command key. */
+  keyed?: () => PublicKey;
+  /** The root key's signature over it. */
+  signed?: (statement: Uint8Array) => Uint8Array;
+}
+
+/** A build of the SDK is born with this trust root. */
+function firstRoot(how: string, expect: Code, build: Verifier, { keyed, signed = (it) => it }: FirstRoot): Variant {
+  return refused(how, expect, async () => {
+    const { root, signers } = new PocketServer();
+    const command = { ...root.roles.command, ...(keyed && { keys: [keyed()] }) };
+    const payload = encodeRoot({ ...root, roles: { ...root.roles, command } });
+    const statement = await signDetached(sha256, 'root', payload, signers.root);
+    return openRoot(build, encodeSignedRoot(payload, [signed(statement)]));
+  });
+}
+
+/** The same s modulo the order of the group, in other bytes (RFC 8032 section 5.1.7). */
+function plusOrder(signature: Uint8Array): Uint8Array {
+  const s = littleEndian(signature.subarray(32)) + 2n ** 252n + 27742317777372353535851937790883648493n;
+  return concat(signature.subarray(0, 32), bytes32(s).reverse());
+}
 
 /** Compressed, and of no point: an x without one, one that is not below the prime, and zeros, as infinity is written. */
 const NO_POINTS: readonly [what: string, point: Uint8Array][] = [
