@@ -102,6 +102,9 @@ export async function ceremony(t: ExecutionContext, devices: number): Promise<Ce
   };
 }
 
+/** What it takes to write, sign and submit a trust root by hand. */
+export type Household = Pick<Ceremony, 'at' | 'done' | 'data' | 'births'>;
+
 /** Root keys somewhere else: the draft travels to them and back. */
 export async function byTravelling(c: Ceremony, ...words: string[]): Promise<void> {
   const draft = c.at(`${c.births.length + 1}.json`);
@@ -110,13 +113,13 @@ export async function byTravelling(c: Ceremony, ...words: string[]): Promise<voi
   await signAndSubmit(c, draft);
 }
 
-export async function signAndSubmit(c: Ceremony, draft: string): Promise<void> {
+export async function signAndSubmit(c: Household, draft: string): Promise<void> {
   const key = await rootKeyFile(c);
   await c.done('keys', 'root', 'sign', draft, '--key', key);
   await c.done('keys', 'root', 'submit', draft, '--data', c.data);
 }
 
-async function rootKeyFile(c: Ceremony): Promise<string> {
+async function rootKeyFile(c: Household): Promise<string> {
   const listed = activeKeys(verifier, c.births.at(-1)!, 'root').map(({ bytes }) => hex(bytes));
   const folder = keysFolder(c.data, 'root');
   for (let number = 1; ; number++) {
@@ -126,7 +129,7 @@ async function rootKeyFile(c: Ceremony): Promise<string> {
 }
 
 /** A first peer follows, and is named with a quorum of one. */
-export async function peerJoins(t: ExecutionContext, c: Ceremony): Promise<void> {
+export async function peerJoins(t: ExecutionContext, c: Household): Promise<void> {
   const file = c.at('peer.json');
   await writeFile(file, JSON.stringify(await c.done('keys', 'server', 'peer', '--data', c.at('peer'))));
   const { trust, ...server } = await serverIn(c.data);
