@@ -336,7 +336,6 @@ export const SURVIVORS: readonly Survivors[] = [
       'broker/src/ledger/contract/queries.ts evaluate throw BAD_REQUEST',
       'broker/src/ledger/contract/queries.ts evaluate demand /^[\\x21-\\x7e]{1,128}$/.test(arg)',
       'broker/src/ledger/contract/queries.ts all demand rows.length < ROWS_MAX',
-      'broker/src/ledger/contract/queries.ts passport throw NOT_FOUND',
       'broker/src/ledger/contract/queries.ts totals throw NOT_FOUND',
       'broker/src/ledger/contract/queries.ts history throw NOT_FOUND',
       'broker/src/ledger/contract/queries.ts need throw BAD_REQUEST',
